@@ -1,0 +1,1 @@
+"""Declared features over exact sliding windows; knows nothing of Kafka or models."""

@@ -1,0 +1,1 @@
+"""Artifact, scoring, exact explanation, training and evaluation; knows features only by vector."""

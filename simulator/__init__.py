@@ -1,0 +1,1 @@
+"""The UPI switch: honest traffic and fraud typologies, seeded."""

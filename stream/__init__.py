@@ -1,0 +1,1 @@
+"""The Kafka edge: decode, agents, effects in order, verdicts, alerts, dead letters."""
