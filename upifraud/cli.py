@@ -1,0 +1,35 @@
+"""`upifraud`: every command, loaded only when it is called, so that the command line starts fast."""
+
+from __future__ import annotations
+
+import importlib
+from importlib import resources
+from typing import cast
+
+import click
+
+
+class LazyGroup(click.Group):
+    """Finds its commands in `upifraud.commands`, one module a command, each with an object `command`."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Name every command, from the names of the modules."""
+        names = (entry.name for entry in resources.files("upifraud.commands").iterdir())
+        return sorted(
+            name.removesuffix(".py").replace("_", "-")
+            for name in names
+            if name.endswith(".py") and not name.startswith("_")
+        )
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import the module of one command; None if there is no such command."""
+        if name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"upifraud.commands.{name.replace('-', '_')}")
+        return cast("click.Command", module.command)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="upi-fraud-stream")
+def main() -> None:
+    """Fraud verdicts with exact reasons for every UPI payment, at the speed of the payment stream."""
