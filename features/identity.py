@@ -1,0 +1,112 @@
+"""Identities as keyed hashes: a VPA or device id never leaves the worker, and no one can guess it from its hash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+KEY_BYTES = 16
+
+
+class Identities:
+    """Hashes identities with SipHash-2-4 under one secret key, equal for every worker of a deployment.
+
+    SipHash (Aumasson, Bernstein 2012) is a pseudo-random function: without the key a hash tells nothing of the
+    identity, and nobody can construct two VPAs that share a log.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"The identity key must be {KEY_BYTES} bytes, not {len(key)}.")
+        self._k0 = np.uint64(int.from_bytes(key[:8], "little"))
+        self._k1 = np.uint64(int.from_bytes(key[8:], "little"))
+
+    def hash(self, values: Sequence[bytes]) -> NDArray[np.uint64]:
+        """Return one 64-bit hash a value; never 0, which stands for unknown. Empty values are unknown."""
+        arena, ends = _arena(values)
+        return _hash_all(arena, ends, self._k0, self._k1)
+
+    def hash128(self, values: Sequence[bytes]) -> NDArray[np.uint64]:
+        """Return two independent 64-bit hashes a value, shape [n, 2]: wide enough to serve as a unique key."""
+        arena, ends = _arena(values)
+        high = _hash_all(arena, ends, self._k0, self._k1)
+        low = _hash_all(arena, ends, ~self._k0, ~self._k1)
+        return np.column_stack((high, low))
+
+
+def _arena(values: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    lengths = np.fromiter(map(len, values), dtype=np.int64, count=len(values))
+    return np.frombuffer(b"".join(values), dtype=np.uint8), np.cumsum(lengths)
+
+
+@njit(cache=True, nogil=True)
+def _rotate(x: np.uint64, bits: int) -> np.uint64:
+    return (x << np.uint64(bits)) | (x >> np.uint64(64 - bits))
+
+
+@njit(cache=True, nogil=True)
+def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64):  # type: ignore[no-untyped-def]
+    v0 += v1
+    v1 = _rotate(v1, 13) ^ v0
+    v0 = _rotate(v0, 32)
+    v2 += v3
+    v3 = _rotate(v3, 16) ^ v2
+    v0 += v3
+    v3 = _rotate(v3, 21) ^ v0
+    v2 += v1
+    v1 = _rotate(v1, 17) ^ v2
+    v2 = _rotate(v2, 32)
+    return v0, v1, v2, v3
+
+
+@njit(cache=True, nogil=True)
+def siphash(arena: NDArray[np.uint8], start: int, end: int, k0: np.uint64, k1: np.uint64) -> np.uint64:
+    """SipHash-2-4 of arena[start:end]."""
+    v0 = k0 ^ np.uint64(0x736F6D6570736575)
+    v1 = k1 ^ np.uint64(0x646F72616E646F6D)
+    v2 = k0 ^ np.uint64(0x6C7967656E657261)
+    v3 = k1 ^ np.uint64(0x7465646279746573)
+    length = end - start
+    at = start
+    for _ in range(length // 8):
+        word = np.uint64(0)
+        for byte in range(8):
+            word |= np.uint64(arena[at + byte]) << np.uint64(8 * byte)
+        at += 8
+        v3 ^= word
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+        v0 ^= word
+    word = np.uint64(length & 0xFF) << np.uint64(56)
+    for byte in range(end - at):
+        word |= np.uint64(arena[at + byte]) << np.uint64(8 * byte)
+    v3 ^= word
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0 ^= word
+    v2 ^= np.uint64(0xFF)
+    for _ in range(4):
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    return v0 ^ v1 ^ v2 ^ v3
+
+
+@njit(cache=True, nogil=True)
+def _hash_all(
+    arena: NDArray[np.uint8], ends: NDArray[np.int64], k0: np.uint64, k1: np.uint64
+) -> NDArray[np.uint64]:
+    hashes = np.zeros(len(ends), dtype=np.uint64)
+    start = 0
+    for row in range(len(ends)):
+        end = ends[row]
+        if end > start:
+            value = siphash(arena, start, end, k0, k1)
+            hashes[row] = value if value != 0 else np.uint64(1)
+        start = end
+    return hashes
