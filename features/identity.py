@@ -94,13 +94,12 @@ def siphash(arena: NDArray[np.uint8], start: int, end: int, k0: np.uint64, k1: n
     v2 ^= np.uint64(0xFF)
     for _ in range(4):
         v0, v1, v2, v3 = _round(v0, v1, v2, v3)
-    return v0 ^ v1 ^ v2 ^ v3
+    digest: np.uint64 = v0 ^ v1 ^ v2 ^ v3
+    return digest
 
 
 @njit(cache=True, nogil=True)
-def _hash_all(
-    arena: NDArray[np.uint8], ends: NDArray[np.int64], k0: np.uint64, k1: np.uint64
-) -> NDArray[np.uint64]:
+def _hash_all(arena: NDArray[np.uint8], ends: NDArray[np.int64], k0: np.uint64, k1: np.uint64) -> NDArray[np.uint64]:
     hashes = np.zeros(len(ends), dtype=np.uint64)
     start = 0
     for row in range(len(ends)):
