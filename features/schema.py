@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from features.definitions import FEATURES, Aggregation, Feature
+from features.definitions import FEATURES, Feature
 from features.windows import BLOCK, HORIZON, PANES, WINDOWS
 
 if TYPE_CHECKING:
@@ -51,12 +51,3 @@ def program(features: tuple[Feature, ...] = FEATURES) -> NDArray[np.int64]:
 def window_lengths() -> NDArray[np.int64]:
     """Return the windows in milliseconds, ascending."""
     return np.array(list(WINDOWS.values()), dtype=np.int64)
-
-
-def entities_with_distinct(features: tuple[Feature, ...] = FEATURES) -> NDArray[np.bool_]:
-    """Return for each entity whether any feature counts its distinct counterparties."""
-    wanted = np.zeros(3, dtype=np.bool_)
-    for feature in features:
-        if feature.aggregation is Aggregation.DISTINCT and feature.entity is not None:
-            wanted[feature.entity] = True
-    return wanted

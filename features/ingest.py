@@ -1,0 +1,168 @@
+"""Appending records to a log in memory: event times are settled and full blocks summarised as they complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from features.hll import merge, observe
+from features.logs import NEVER, NONE, Logs, Summaries
+from features.wide import add, multiply
+from features.windows import BLOCK, HORIZON, SUPER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@njit(cache=True, nogil=True, inline="always")
+def little(raw: NDArray[np.uint8], at: int, size: int) -> int:
+    """Read an unsigned little-endian number of up to 7 bytes."""
+    value = np.int64(0)
+    for byte in range(size):
+        value |= np.int64(raw[at + byte]) << (8 * byte)
+    return value
+
+
+@njit(cache=True, nogil=True)
+def settled_clock(logs: Logs, slot: int, position: int) -> int:
+    """C: the clock at the end of the block before the last full one, as of the record at `position`.
+
+    That is 128 to 256 records ago, and minus infinity in a young log.
+    """
+    full = (position + 1) // BLOCK
+    if full < 2:
+        return NEVER
+    block = full - 2
+    first = logs.base[slot] // BLOCK
+    if block < first:
+        return logs.base_clock[slot]
+    return logs.blocks.clock[logs.block_at[slot] + block - first]
+
+
+@njit(cache=True, nogil=True)
+def append(logs: Logs, slot: int, event_time: int, amount: int, counterparty: int, place: int) -> None:
+    """Append one record; the slot must have room for it (and for its block's summary)."""
+    position = logs.count[slot]
+    clock = logs.clock[slot]
+    if position == 0:
+        logs.born[slot] = event_time
+    moved = event_time
+    settled = settled_clock(logs, slot, position)
+    if settled != NEVER:
+        moved = max(event_time, min(clock - HORIZON, settled + HORIZON))
+    row = logs.at[slot] + position - logs.base[slot]
+    logs.event_time[row] = moved
+    logs.amount[row] = amount
+    logs.counterparty[row] = counterparty
+    logs.place[row] = place
+    logs.clock[slot] = max(clock, event_time)
+    logs.count[slot] = position + 1
+    if (position + 1) % BLOCK == 0 and logs.block_at[slot] != NONE:
+        _close_block(logs, slot, position // BLOCK)
+
+
+@njit(cache=True, nogil=True)
+def _close_block(logs: Logs, slot: int, block: int) -> None:
+    first_block = logs.base[slot] // BLOCK
+    row = logs.block_at[slot] + block - first_block
+    start = logs.at[slot] + block * BLOCK - logs.base[slot]
+    blocks = logs.blocks
+    _reset(blocks, row)
+    for record in range(start, start + BLOCK):
+        include(
+            blocks,
+            row,
+            logs.event_time[record],
+            logs.event_time[record],
+            logs.amount[record],
+            logs.counterparty[record],
+        )
+    blocks.clock[row] = logs.clock[slot]
+    if (block + 1) % SUPER == 0 and block + 1 - SUPER >= first_block:
+        super_row = logs.super_at[slot] + block // SUPER - (first_block + SUPER - 1) // SUPER
+        _reset(logs.supers, super_row)
+        for part in range(row + 1 - SUPER, row + 1):
+            absorb(logs.supers, super_row, blocks, part)
+        logs.supers.clock[super_row] = logs.clock[slot]
+
+
+@njit(cache=True, nogil=True)
+def _reset(rows: Summaries, row: int) -> None:
+    rows.first[row] = -NEVER
+    rows.last[row] = NEVER
+    rows.count[row] = rows.total[row] = rows.largest[row] = 0
+    rows.sq_high[row] = rows.sq_low[row] = np.uint64(0)
+    rows.registers[row, :] = 0
+
+
+@njit(cache=True, nogil=True)
+def include(rows: Summaries, row: int, first: int, last: int, amount: int, counterparty: int) -> None:
+    """Count one record into a summary."""
+    rows.first[row] = min(rows.first[row], first)
+    rows.last[row] = max(rows.last[row], last)
+    rows.count[row] += 1
+    rows.total[row] += amount
+    rows.largest[row] = max(rows.largest[row], amount)
+    high, low = multiply(np.uint64(amount), np.uint64(amount))
+    rows.sq_high[row], rows.sq_low[row] = add(rows.sq_high[row], rows.sq_low[row], high, low)
+    observe(rows.registers[row], counterparty)
+
+
+@njit(cache=True, nogil=True)
+def absorb(rows: Summaries, row: int, others: Summaries, other: int) -> None:
+    """Count one summary into another."""
+    rows.first[row] = min(rows.first[row], others.first[other])
+    rows.last[row] = max(rows.last[row], others.last[other])
+    rows.count[row] += others.count[other]
+    rows.total[row] += others.total[other]
+    rows.largest[row] = max(rows.largest[row], others.largest[other])
+    rows.sq_high[row], rows.sq_low[row] = add(
+        rows.sq_high[row], rows.sq_low[row], others.sq_high[other], others.sq_low[other]
+    )
+    merge(rows.registers[row], others.registers[other])
+
+
+@njit(cache=True, nogil=True)
+def append_raw(logs: Logs, slots: NDArray[np.int64], ends: NDArray[np.int64], raw: NDArray[np.uint8]) -> None:
+    """Append to each slot its run of 32-byte records, raw[ends[k - 1]:ends[k]]."""
+    start = 0
+    for k in range(len(slots)):
+        for at in range(start, ends[k], 32):
+            append(
+                logs,
+                slots[k],
+                little(raw, at, 6),
+                little(raw, at + 6, 5),
+                little(raw, at + 11, 5),
+                np.uint32(little(raw, at + 24, 4)),
+            )
+        start = ends[k]
+
+
+@njit(cache=True, nogil=True)
+def append_columns(
+    logs: Logs,
+    slots: NDArray[np.int64],
+    event_time: NDArray[np.int64],
+    amount: NDArray[np.int64],
+    counterparty: NDArray[np.uint64],
+    place: NDArray[np.uint32],
+) -> NDArray[np.int64]:
+    """Append one record a row, in row order; rows with slot -1 are passed over. Return the positions taken."""
+    positions = np.full(len(slots), NONE, dtype=np.int64)
+    for row in range(len(slots)):
+        slot = slots[row]
+        if slot < 0:
+            continue
+        positions[row] = logs.count[slot]
+        append(
+            logs,
+            slot,
+            event_time[row],
+            amount[row],
+            np.int64(counterparty[row] & np.uint64(0xFFFFFFFFFF)),
+            place[row],
+        )
+    return positions

@@ -1,0 +1,93 @@
+"""Entity logs as columns in memory: one arena each for records, block summaries and panes, addressed by slot.
+
+The same layout serves a worker's replicas, the short logs of one micro-batch and a whole history file, so that one
+kernel measures all three.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from features.hll import REGISTERS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NEVER = np.int64(-(2**62))
+"""The clock of a log before its first record: minus infinity."""
+
+NONE = -1
+"""Stands in an offset column for "this slot has no such section"."""
+
+
+class Summaries(NamedTuple):
+    """Aggregates of full runs of records: blocks, super-blocks or panes; one row a run."""
+
+    first: NDArray[np.int64]
+    """Blocks: the earliest event time in the run. Panes: the pane's number, floor(event time / pane length)."""
+    last: NDArray[np.int64]
+    """Blocks: the latest event time in the run. Panes: the window level they belong to."""
+    clock: NDArray[np.int64]
+    """Blocks: the running maximum of event time at the run's end. Panes: unused."""
+    count: NDArray[np.int64]
+    total: NDArray[np.int64]
+    largest: NDArray[np.int64]
+    sq_high: NDArray[np.uint64]
+    sq_low: NDArray[np.uint64]
+    registers: NDArray[np.uint8]
+
+    @classmethod
+    def make(cls, rows: int) -> Summaries:
+        """Allocate rows; memory is touched only when they are written."""
+        signed = [np.zeros(rows, dtype=np.int64) for _ in range(6)]
+        unsigned = [np.zeros(rows, dtype=np.uint64) for _ in range(2)]
+        return cls(*signed, *unsigned, np.zeros((rows, REGISTERS), dtype=np.uint8))
+
+
+class Logs(NamedTuple):
+    """The arenas, and for each slot where its log lies in them."""
+
+    event_time: NDArray[np.int64]
+    """t': event time, moved up in a dense log where it was more than 5 minutes behind the clock."""
+    amount: NDArray[np.int64]
+    counterparty: NDArray[np.int64]
+    place: NDArray[np.uint32]
+
+    at: NDArray[np.int64]
+    """Where in the record arena the slot's first kept record lies."""
+    count: NDArray[np.int64]
+    """Records ever appended: the position of the next one."""
+    base: NDArray[np.int64]
+    """Records folded away: the position of the first kept one; a multiple of the block size."""
+    base_clock: NDArray[np.int64]
+    """The clock at the last folded record."""
+    clock: NDArray[np.int64]
+    """The clock now: the largest event time appended."""
+    born: NDArray[np.int64]
+    """Event time of the very first record."""
+    block_at: NDArray[np.int64]
+    super_at: NDArray[np.int64]
+    pane_at: NDArray[np.int64]
+    panes: NDArray[np.int64]
+    """How many panes the slot has."""
+
+    blocks: Summaries
+    supers: Summaries
+    pane: Summaries
+
+    @classmethod
+    def make(cls, *, records: int, slots: int, blocks: int, supers: int, panes: int) -> Logs:
+        """Allocate arenas of the given sizes."""
+        columns = [np.zeros(records, dtype=np.int64) for _ in range(3)]
+        place = np.zeros(records, dtype=np.uint32)
+        addresses = [np.zeros(slots, dtype=np.int64) for _ in range(10)]
+        return cls(*columns, place, *addresses, Summaries.make(blocks), Summaries.make(supers), Summaries.make(panes))
+
+    def clear(self, slot: int, at: int) -> None:
+        """Make the slot an empty log without blocks or panes, its records to lie at `at`."""
+        self.at[slot] = at
+        self.count[slot] = self.base[slot] = self.panes[slot] = 0
+        self.base_clock[slot] = self.clock[slot] = self.born[slot] = NEVER
+        self.block_at[slot] = self.super_at[slot] = self.pane_at[slot] = NONE

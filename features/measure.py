@@ -1,0 +1,225 @@
+"""The window kernel: what holds in (t - w, t] of one log, as of one position in it.
+
+Windows that fit in the recent records (one to two blocks) are measured record by record; in a dense log the others are
+summed over block summaries and panes. The result is a pure function of the log's order and the position: neither
+later records nor folding can change it (docs/specs/online_store.md has the argument).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from features.hll import REGISTERS, estimate, merge, observe
+from features.ingest import settled_clock
+from features.logs import NEVER, NONE, Logs, Summaries
+from features.wide import add, multiply
+from features.windows import BLOCK, HORIZON, PANES, SUPER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DISTINCT_CELLS = 1024
+
+
+class Measures(NamedTuple):
+    """Scratch and result of `measure`: one entry a window, ascending; the measured payment itself left out."""
+
+    count: NDArray[np.int64]
+    total: NDArray[np.int64]
+    largest: NDArray[np.int64]
+    sq_high: NDArray[np.uint64]
+    sq_low: NDArray[np.uint64]
+    distinct: NDArray[np.float64]
+    """The only column that counts the measured payment in."""
+    cells: NDArray[np.int64]
+    """Scratch: open addressing, counterparty and the smallest window it was seen in."""
+    registers: NDArray[np.uint8]
+
+    @classmethod
+    def make(cls, windows: int) -> Measures:
+        """Allocate for a number of windows."""
+        return cls(
+            *(np.zeros(windows, dtype=np.int64) for _ in range(3)),
+            *(np.zeros(windows, dtype=np.uint64) for _ in range(2)),
+            np.zeros(windows, dtype=np.float64),
+            np.zeros((DISTINCT_CELLS, 2), dtype=np.int64),
+            np.zeros(REGISTERS, dtype=np.uint8),
+        )
+
+
+@njit(cache=True, nogil=True, inline="always")
+def recent_start(logs: Logs, slot: int, position: int) -> int:
+    """Return where the recent records start: at the last full block, or at the start of a young log."""
+    full = (position + 1) // BLOCK
+    return (full - 1) * BLOCK if full >= 2 else logs.base[slot]
+
+
+@njit(cache=True, nogil=True)
+def measure(
+    logs: Logs,
+    slot: int,
+    position: int,
+    upto: int,
+    now: int,
+    own: int,
+    windows: NDArray[np.int64],
+    levels: NDArray[np.int64],
+    out: Measures,
+) -> None:
+    """Measure every window (now - w, now] over the records before `upto`, as of `position`.
+
+    own: the measured payment's counterparty, counted into the distinct ones; NONE if there is no own payment.
+    levels: the windows' pane levels, the numbers their panes carry in folded logs.
+    """
+    start = recent_start(logs, slot, position)
+    settled = settled_clock(logs, slot, position)
+    _scan(logs, slot, start, upto, now, own, windows, out)
+    if settled == NEVER:
+        return
+    for window in range(len(windows)):
+        length = windows[window]
+        if settled <= now - length:
+            continue
+        if length <= HORIZON:
+            _gather(logs, slot, upto, now - length, now, own, NONE, 0, out, window)
+        else:
+            pane = length // PANES
+            number = (now - length) // pane
+            _gather(logs, slot, upto, number * pane - 1, now, own, levels[window], number, out, window)
+
+
+@njit(cache=True, nogil=True)
+def _scan(
+    logs: Logs, slot: int, start: int, upto: int, now: int, own: int, windows: NDArray[np.int64], out: Measures
+) -> None:
+    """Measure over the recent records one by one: each falls into the smallest window that holds it."""
+    last = len(windows) - 1
+    for window in range(len(windows)):
+        out.count[window] = out.total[window] = out.largest[window] = 0
+        out.sq_high[window] = out.sq_low[window] = np.uint64(0)
+        out.distinct[window] = 0.0
+    shift = logs.at[slot] - logs.base[slot]
+    longest = windows[last]
+    cells = 16
+    while cells < 2 * (upto - start + 2):
+        cells *= 2
+    for cell in range(cells):
+        out.cells[cell, 0] = NONE
+    if own != NONE:
+        _see(out.cells, cells, own, 0)
+    for row in range(start + shift, upto + shift):
+        age = now - logs.event_time[row]
+        if age < 0 or age >= longest:
+            continue
+        window = 0
+        while age >= windows[window]:
+            window += 1
+        amount = logs.amount[row]
+        out.count[window] += 1
+        out.total[window] += amount
+        out.largest[window] = max(out.largest[window], amount)
+        high, low = multiply(np.uint64(amount), np.uint64(amount))
+        out.sq_high[window], out.sq_low[window] = add(out.sq_high[window], out.sq_low[window], high, low)
+        _see(out.cells, cells, logs.counterparty[row], window)
+    for cell in range(cells):
+        if out.cells[cell, 0] != NONE:
+            out.distinct[out.cells[cell, 1]] += 1.0
+    for window in range(1, len(windows)):
+        before = window - 1
+        out.count[window] += out.count[before]
+        out.total[window] += out.total[before]
+        out.largest[window] = max(out.largest[window], out.largest[before])
+        out.sq_high[window], out.sq_low[window] = add(
+            out.sq_high[window], out.sq_low[window], out.sq_high[before], out.sq_low[before]
+        )
+        out.distinct[window] += out.distinct[before]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _see(cells: NDArray[np.int64], size: int, counterparty: int, window: int) -> None:
+    """Note that a counterparty was seen in a window; the smallest window stands."""
+    cell = (counterparty ^ (counterparty >> 20)) & (size - 1)
+    while cells[cell, 0] != NONE and cells[cell, 0] != counterparty:
+        cell = (cell + 1) & (size - 1)
+    if cells[cell, 0] == NONE:
+        cells[cell, 0] = counterparty
+        cells[cell, 1] = window
+    elif window < cells[cell, 1]:
+        cells[cell, 1] = window
+
+
+@njit(cache=True, nogil=True)
+def _gather(
+    logs: Logs,
+    slot: int,
+    upto: int,
+    after: int,
+    now: int,
+    own: int,
+    level: int,
+    number: int,
+    out: Measures,
+    window: int,
+) -> None:
+    """Measure (after, now] of a dense log over panes from `number` on, super-blocks, blocks and single records."""
+    out.count[window] = out.total[window] = out.largest[window] = 0
+    out.sq_high[window] = out.sq_low[window] = np.uint64(0)
+    out.registers[:] = 0
+    if own != NONE:
+        observe(out.registers, own)
+    if level != NONE:
+        for row in range(logs.pane_at[slot], logs.pane_at[slot] + logs.panes[slot]):
+            if logs.pane.last[row] == level and logs.pane.first[row] >= number:
+                _take(logs.pane, row, out, window)
+    base = logs.base[slot]
+    first_block = base // BLOCK
+    first_super = (first_block + SUPER - 1) // SUPER
+    position = base
+    while position < upto:
+        if position % (BLOCK * SUPER) == 0 and position + BLOCK * SUPER <= upto:
+            row = logs.super_at[slot] + position // (BLOCK * SUPER) - first_super
+            if _whole(logs.supers, row, after, now, out, window):
+                position += BLOCK * SUPER
+                continue
+        if position % BLOCK == 0 and position + BLOCK <= upto:
+            row = logs.block_at[slot] + position // BLOCK - first_block
+            if _whole(logs.blocks, row, after, now, out, window):
+                position += BLOCK
+                continue
+        end = min(upto, (position // BLOCK + 1) * BLOCK)
+        for row in range(logs.at[slot] + position - base, logs.at[slot] + end - base):
+            if after < logs.event_time[row] <= now:
+                amount = logs.amount[row]
+                out.count[window] += 1
+                out.total[window] += amount
+                out.largest[window] = max(out.largest[window], amount)
+                high, low = multiply(np.uint64(amount), np.uint64(amount))
+                out.sq_high[window], out.sq_low[window] = add(out.sq_high[window], out.sq_low[window], high, low)
+                observe(out.registers, logs.counterparty[row])
+        position = end
+    out.distinct[window] = estimate(out.registers)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _whole(rows: Summaries, row: int, after: int, now: int, out: Measures, window: int) -> bool:
+    """Settle a run at once if it lies wholly inside or wholly outside of (after, now]."""
+    if rows.last[row] <= after or rows.first[row] > now:
+        return True
+    if after < rows.first[row] and rows.last[row] <= now:
+        _take(rows, row, out, window)
+        return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _take(rows: Summaries, row: int, out: Measures, window: int) -> None:
+    out.count[window] += rows.count[row]
+    out.total[window] += rows.total[row]
+    out.largest[window] = max(out.largest[window], rows.largest[row])
+    out.sq_high[window], out.sq_low[window] = add(
+        out.sq_high[window], out.sq_low[window], rows.sq_high[row], rows.sq_low[row]
+    )
+    merge(out.registers, rows.registers[row])

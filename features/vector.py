@@ -1,0 +1,306 @@
+"""From logs to feature vectors: one kernel call a micro-batch, no Python object a payment."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from features.columns import UNKNOWN_TIME, FeatureState
+from features.definitions import Aggregation, Entity, Plain
+from features.ingest import settled_clock
+from features.logs import NEVER, NONE, Logs
+from features.measure import Measures, measure, recent_start
+from features.risk import confirmed_frauds
+from features.schema import PLAIN, program, window_lengths
+from features.wide import deviation, multiply
+from features.windows import HORIZON, HOUR, LONGEST, WINDOWS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from features.columns import PaymentColumns
+
+INDIA_OFFSET = 19_800_000
+HOUR_MS = HOUR
+EARTH_KM = 6371.0088
+
+FULL, COLD, LATE, DEGRADED = (int(state) for state in FeatureState)
+PAYER, PAYEE, DEVICE = (int(entity) for entity in Entity)
+COUNT, SUM, MEAN, STD, MAX, DISTINCT = (int(aggregation) for aggregation in Aggregation)
+(
+    AMOUNT_PAISE, HOUR_OF_DAY, IS_NIGHT, IS_P2M, IS_COLLECT, INITIATION, SAME_BANK, DEVICE_AGE, SIM_AGE,
+    PAYER_LAST, PAYER_FIRST, AMOUNT_Z, AMOUNT_RATIO_MEAN, AMOUNT_RATIO_MAX, PAYER_PAYEE_LAST, PAYER_PAYEE_COUNT,
+    PAYEE_FIRST, PAYEE_LAST, INBOUND_SUM, PASS_THROUGH, DEVICE_FIRST, NEW_DEVICE, SPEED, PAYEE_FRAUD_RATE,
+    DEVICE_FRAUD_RATE,
+) = (int(op) for op in Plain)  # fmt: skip
+
+WINDOW_LENGTHS = window_lengths()
+LEVELS = np.arange(len(WINDOW_LENGTHS), dtype=np.int64)
+HOUR_INDEX = list(WINDOWS.values()).index(HOUR)
+LAST = len(WINDOWS) - 1
+PROGRAM = program()
+PLAIN_COUNT = len(Plain)
+
+
+class Places(NamedTuple):
+    """Where each payment lies: slots and positions in the logs, int64[n] each; slot NONE where there is no log."""
+
+    payer: NDArray[np.int64]
+    payer_at: NDArray[np.int64]
+    payee: NDArray[np.int64]
+    payee_at: NDArray[np.int64]
+    device: NDArray[np.int64]
+    device_at: NDArray[np.int64]
+    inbound: NDArray[np.int64]
+    """The slot of the payer's own log as a payee."""
+    inbound_upto: NDArray[np.int64]
+    """How many records that log had at the moment of the payment."""
+
+
+class Reports(NamedTuple):
+    """Outcome logs of a micro-batch: one arena, and for each payment where its two runs lie in it."""
+
+    raw: NDArray[np.uint8]
+    payee_start: NDArray[np.int64]
+    payee_end: NDArray[np.int64]
+    """NONE where the log could not be read: the payment is DEGRADED and the rate is missing."""
+    device_start: NDArray[np.int64]
+    device_end: NDArray[np.int64]
+
+
+def vectors(
+    logs: Logs, columns: PaymentColumns, places: Places, reports: Reports, lost: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return float32[n, f] in the order of the schema, and the feature state of each payment, uint8[n].
+
+    lost: payments delivered again whose place in a log was folded away; they are measured now and marked LATE.
+    """
+    out = np.empty((len(columns), len(PROGRAM)), dtype=np.float32)
+    state = np.zeros(len(columns), dtype=np.uint8)
+    scratch = tuple(Measures.make(len(WINDOW_LENGTHS)) for _ in range(4))
+    _vectors(
+        logs, places, reports, lost, columns.event_time, columns.amount_paise, columns.payer, columns.payee,
+        columns.kind, columns.device_bound_at, columns.sim_changed_at, columns.same_bank, PROGRAM, WINDOW_LENGTHS,
+        LEVELS, scratch, out, state,
+    )  # fmt: skip
+    return out, state
+
+
+@njit(cache=True, nogil=True)
+def _vectors(  # type: ignore[no-untyped-def]
+    logs, places, reports, lost, event_time, amount_paise, payer, payee, kind, device_bound_at, sim_changed_at,
+    same_bank, steps, windows, levels, scratch, out, state,
+):  # fmt: skip
+    own_payer, own_payee, own_device, inbound = scratch
+    plain = np.empty(PLAIN_COUNT, dtype=np.float32)
+    for row in range(len(event_time)):
+        slot, at = places.payer[row], places.payer_at[row]
+        now = _now(logs, slot, at)
+        payee_cp = np.int64(payee[row] & np.uint64(0xFFFFFFFFFF))
+        payer_cp = np.int64(payer[row] & np.uint64(0xFFFFFFFFFF))
+        amount = amount_paise[row]
+        measure(logs, slot, at, at, now, payee_cp, windows, levels, own_payer)
+        payee_now = _now(logs, places.payee[row], places.payee_at[row])
+        measure(
+            logs, places.payee[row], places.payee_at[row], places.payee_at[row], payee_now, payer_cp, windows, levels,
+            own_payee,
+        )  # fmt: skip
+        has_device = places.device[row] != NONE
+        device_now = now
+        if has_device:
+            device_now = _now(logs, places.device[row], places.device_at[row])
+            measure(
+                logs, places.device[row], places.device_at[row], places.device_at[row], device_now, payer_cp, windows,
+                levels, own_device,
+            )  # fmt: skip
+
+        plain[:] = np.nan
+        _payment(plain, event_time[row], amount, kind[row], device_bound_at[row], sim_changed_at[row], same_bank[row])
+        _history(plain, logs, slot, at, now, amount, payee_cp, own_payer)
+        _payee(plain, logs, places.payee[row], places.payee_at[row], payee_now)
+        _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, amount, own_payer, windows, inbound)
+        if has_device:
+            _device(plain, logs, places.device[row], places.device_at[row], device_now, payer_cp)
+        degraded = _risk(plain, reports, row, event_time[row], own_payee, own_device, has_device)
+
+        for column in range(len(steps)):
+            entity = steps[column, 0]
+            if entity == PLAIN:
+                out[row, column] = plain[steps[column, 1]]
+            elif entity == PAYER:
+                out[row, column] = _windowed(own_payer, steps[column, 1], steps[column, 2], amount)
+            elif entity == PAYEE:
+                out[row, column] = _windowed(own_payee, steps[column, 1], steps[column, 2], amount)
+            elif has_device:
+                out[row, column] = _windowed(own_device, steps[column, 1], steps[column, 2], amount)
+            else:
+                out[row, column] = np.nan
+
+        moved = now != event_time[row] or payee_now != event_time[row] or device_now != event_time[row]
+        if degraded:
+            state[row] = DEGRADED
+        elif moved or lost[row]:
+            state[row] = LATE
+        elif own_payer.count[LAST] == 0:
+            state[row] = COLD
+        else:
+            state[row] = FULL
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _now(logs: Logs, slot: int, at: int) -> int:
+    return logs.event_time[logs.at[slot] + at - logs.base[slot]]
+
+
+@njit(cache=True, nogil=True)
+def _windowed(own: Measures, aggregation: int, window: int, amount: int) -> np.float32:
+    """One aggregate with the payment itself counted in; integers are rounded once."""
+    count = own.count[window] + 1
+    total = own.total[window] + amount
+    if aggregation == COUNT:
+        return np.float32(count)
+    if aggregation == SUM:
+        return np.float32(total)
+    if aggregation == MEAN:
+        return np.float32(np.float64(total) / np.float64(count))
+    if aggregation == MAX:
+        return np.float32(max(own.largest[window], amount))
+    if aggregation == DISTINCT:
+        return np.float32(own.distinct[window])
+    high, low = multiply(np.uint64(amount), np.uint64(amount))
+    sq_low = own.sq_low[window] + low
+    carry = np.uint64(1) if sq_low < low else np.uint64(0)
+    return np.float32(deviation(count, total, own.sq_high[window] + high + carry, sq_low))
+
+
+@njit(cache=True, nogil=True)
+def _payment(plain, event_time, amount, kind, device_bound_at, sim_changed_at, same_bank):  # type: ignore[no-untyped-def]
+    """What the payment itself says."""
+    plain[AMOUNT_PAISE] = amount
+    hour = (event_time + INDIA_OFFSET) // HOUR_MS % 24
+    plain[HOUR_OF_DAY] = hour
+    plain[IS_NIGHT] = 1.0 if hour >= 23 or hour < 5 else 0.0
+    flow, type_, initiation = (kind >> 8) & 0xFF, (kind >> 16) & 0xFF, (kind >> 24) & 0xFF
+    if flow != 0:
+        plain[IS_P2M] = 1.0 if flow == 2 else 0.0
+    if type_ != 0:
+        plain[IS_COLLECT] = 1.0 if type_ == 2 else 0.0
+    if initiation != 0:
+        plain[INITIATION] = initiation
+    if same_bank >= 0:
+        plain[SAME_BANK] = same_bank
+    if device_bound_at != UNKNOWN_TIME:
+        plain[DEVICE_AGE] = _seconds(event_time - device_bound_at)
+    if sim_changed_at != UNKNOWN_TIME:
+        plain[SIM_AGE] = _seconds(event_time - sim_changed_at)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _seconds(milliseconds: int) -> float:
+    return max(milliseconds, 0) / 1000.0
+
+
+@njit(cache=True, nogil=True)
+def _history(plain, logs, slot, at, now, amount, payee_cp, own):  # type: ignore[no-untyped-def]
+    """The payment against the payer's own earlier ones."""
+    shift = logs.at[slot] - logs.base[slot]
+    last, last_same, same, located = NONE, NONE, 1, NONE
+    for row in range(recent_start(logs, slot, at) + shift, at + shift):
+        time = logs.event_time[row]
+        if time > now:
+            continue
+        if last == NONE or time >= logs.event_time[last]:
+            last = row
+        if logs.place[row] != 0 and (located == NONE or time >= logs.event_time[located]):
+            located = row
+        if logs.counterparty[row] == payee_cp:
+            if last_same == NONE or time >= logs.event_time[last_same]:
+                last_same = row
+            if now - time < LONGEST:
+                same += 1
+    plain[PAYER_PAYEE_COUNT] = same
+    plain[PAYER_FIRST] = _seconds(now - logs.born[slot])
+    if last != NONE:
+        plain[PAYER_LAST] = _seconds(now - logs.event_time[last])
+    if last_same != NONE:
+        plain[PAYER_PAYEE_LAST] = _seconds(now - logs.event_time[last_same])
+    here = logs.place[at + shift]
+    if located != NONE and here != 0:
+        hours = max(now - logs.event_time[located], 1000) / HOUR_MS
+        plain[SPEED] = _distance_km(logs.place[located], here) / hours
+    count, total = own.count[LAST], own.total[LAST]
+    if count > 0:
+        mean = np.float64(total) / np.float64(count)
+        plain[AMOUNT_RATIO_MEAN] = amount / mean
+        plain[AMOUNT_RATIO_MAX] = amount / np.float64(own.largest[LAST])
+        spread = deviation(count, total, own.sq_high[LAST], own.sq_low[LAST])
+        if spread > 0.0:
+            plain[AMOUNT_Z] = (amount - mean) / spread
+
+
+@njit(cache=True, nogil=True)
+def _distance_km(one: int, other: int) -> float:
+    """Great-circle distance between two packed places (haversine)."""
+    lat1 = ((one >> 16) - 1) / 65534.0 * math.pi - math.pi / 2
+    lat2 = ((other >> 16) - 1) / 65534.0 * math.pi - math.pi / 2
+    lon1 = (one & 0xFFFF) / 65535.0 * 2 * math.pi
+    lon2 = (other & 0xFFFF) / 65535.0 * 2 * math.pi
+    half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
+
+
+@njit(cache=True, nogil=True)
+def _payee(plain, logs, slot, at, now):  # type: ignore[no-untyped-def]
+    plain[PAYEE_FIRST] = _seconds(now - logs.born[slot])
+    shift = logs.at[slot] - logs.base[slot]
+    last = NONE
+    for row in range(recent_start(logs, slot, at) + shift, at + shift):
+        if logs.event_time[row] <= now and (last == NONE or logs.event_time[row] > logs.event_time[last]):
+            last = row
+    if last != NONE:
+        plain[PAYEE_LAST] = _seconds(now - logs.event_time[last])
+
+
+@njit(cache=True, nogil=True)
+def _device(plain, logs, slot, at, now, payer_cp):  # type: ignore[no-untyped-def]
+    plain[DEVICE_FIRST] = _seconds(now - logs.born[slot])
+    shift = logs.at[slot] - logs.base[slot]
+    plain[NEW_DEVICE] = 1.0
+    for row in range(recent_start(logs, slot, at) + shift, at + shift):
+        if logs.counterparty[row] == payer_cp and logs.event_time[row] <= now:
+            plain[NEW_DEVICE] = 0.0
+            return
+
+
+@njit(cache=True, nogil=True)
+def _received(plain, logs, slot, upto, now, amount, own_payer, windows, inbound):  # type: ignore[no-untyped-def]
+    """What the payer received within the hour, and the share of it that goes on with this payment."""
+    if slot == NONE or upto == 0:
+        plain[INBOUND_SUM] = 0.0
+        return
+    position = upto - 1
+    # A payer behind the clock of his own busy inbound log is measured where that log is still whole.
+    moved = now
+    if settled_clock(logs, slot, position) != NEVER:
+        moved = max(now, _now(logs, slot, position) - HORIZON)
+    hour = slice(HOUR_INDEX, HOUR_INDEX + 1)
+    measure(logs, slot, position, upto, moved, NONE, windows[hour], np.array([HOUR_INDEX]), inbound)
+    plain[INBOUND_SUM] = inbound.total[0]
+    if inbound.total[0] > 0:
+        plain[PASS_THROUGH] = (own_payer.total[HOUR_INDEX] + amount) / np.float64(inbound.total[0])
+
+
+@njit(cache=True, nogil=True)
+def _risk(plain, reports, row, event_time, own_payee, own_device, has_device):  # type: ignore[no-untyped-def]
+    """Confirmed fraud over payments in the longest window; return whether an outcome log could not be read."""
+    if reports.payee_end[row] == NONE or reports.device_end[row] == NONE:
+        return True
+    frauds = confirmed_frauds(reports.raw, reports.payee_start[row], reports.payee_end[row], event_time, LONGEST)
+    plain[PAYEE_FRAUD_RATE] = frauds / np.float64(own_payee.count[LAST] + 1)
+    if has_device:
+        frauds = confirmed_frauds(reports.raw, reports.device_start[row], reports.device_end[row], event_time, LONGEST)
+        plain[DEVICE_FRAUD_RATE] = frauds / np.float64(own_device.count[LAST] + 1)
+    return False
