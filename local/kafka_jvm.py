@@ -1,0 +1,101 @@
+"""Apache Kafka as a plain JVM: one node that is broker and controller (KRaft), its jars from Maven."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from local import maven
+from local.errors import FatalError, MissingProgramError
+from local.kafka import KafkaServer
+from local.machine import java_program
+from local.ports import HOST, free_port, is_free
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETTINGS = {
+    "node.id": "1",
+    "process.roles": "broker,controller",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    # There is one node to hold the cluster's own topics.
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # Nobody else is about to join a group on a laptop; the default waits 3 s for them.
+    "group.initial.rebalance.delay.ms": "0",
+    # A misspelt topic is an error, not a new topic with one partition.
+    "auto.create.topics.enable": "false",
+}
+_HEAP = ("-Xms512m", "-Xmx1g")
+# As Kafka's own start script has them.
+_JVM = (
+    *("-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"),
+    *("-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"),
+)
+
+
+class JvmKafkaServer(KafkaServer):
+    """An Apache Kafka broker whose topics, records and offsets survive a restart."""
+
+    start_seconds = 120  # two slow cores that others use too
+
+    def _prepare(self) -> None:
+        self._jars = maven.jars()
+        (self.directory / "log4j2.properties").write_text(
+            resources.files("local").joinpath("kafka_jars/log4j2.properties").read_text()
+        )
+        if not (self.data / "meta.properties").exists():
+            self._format()
+
+    def _command(self) -> list[str]:
+        return [*self._java(), *_HEAP, *_JVM, "kafka.Kafka", str(self._write_properties(self.port))]
+
+    def _java(self) -> list[str]:
+        java = java_program()
+        if java is None:
+            raise MissingProgramError(
+                "Apache Kafka without Docker needs Java 17 or newer (java), and it is neither in JAVA_HOME nor on the "
+                "PATH. Install it, or use `upifraud up --kafka embedded`."
+            )
+        return [
+            *(java, "-cp", f"{self._jars}/*"),
+            f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}",
+        ]
+
+    def _write_properties(self, port: int) -> Path:
+        controller = self._controller_port(port)
+        settings = {
+            **SETTINGS,
+            "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+            # Voters by address, not kept in the log: so both ports may change between two runs.
+            "controller.quorum.voters": f"1@{HOST}:{controller}",
+            "log.dirs": str(self.data),
+        }
+        path = self.directory / "server.properties"
+        path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        return path
+
+    def _controller_port(self, port: int) -> int:
+        """Only this node speaks to it, so it need not stay the same."""
+        while (controller := free_port()) == port or not is_free(controller):
+            continue
+        return controller
+
+    def _format(self) -> None:
+        command = [
+            *self._java(),
+            # It runs for a second: compiling it well would take longer.
+            *("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "kafka.tools.StorageTool", "format"),
+            *("--cluster-id", self.cluster_id, "--config", str(self._write_properties(free_port()))),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - our own
+        if done.returncode != 0:
+            raise FatalError(
+                f"Kafka's StorageTool was to format {self.data} and failed: {(done.stderr or done.stdout).strip()}"
+            )
