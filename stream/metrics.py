@@ -1,0 +1,116 @@
+"""Every metric of the program, in base units, under the names that dashboards and alerts rely on.
+
+Nothing here carries a payer, a payee or an id as a label: the number of series must not grow with the traffic.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+# A second series with the time of creation beside every counter doubles the page and serves nobody here.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+"""What /metrics shows. One of our own, so that importing a library cannot add to it."""
+
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+_CALL_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_END_TO_END_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+_RECORDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
+
+
+def _counter(name: str, about: str, *labels: str) -> Counter:
+    return Counter(name, about, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, about: str, *labels: str) -> Gauge:
+    return Gauge(name, about, labels, registry=REGISTRY)
+
+
+def _histogram(name: str, about: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+    return Histogram(name, about, labels, buckets=buckets, registry=REGISTRY)
+
+
+# Payments and their verdicts --------------------------------------------------------------------------------------
+
+TRANSACTIONS_CONSUMED = _counter(
+    "transactions_consumed", "Records of the transactions topic whose effects are all done, malformed ones included."
+)
+FRAUD_PREDICTIONS = _counter("fraud_predictions", "Verdicts given, one a distinct payment.", "verdict")
+DEAD_LETTERS = _counter("dead_letters", "Records sent to a dead-letter topic.", "reason")
+DUPLICATES = _counter("duplicates", "Payments that came again by another record and changed nothing.")
+REPLAYS = _counter("replays", "Records delivered again after they had been worked on; their stored verdict stands.")
+OPTIONAL_FIELDS_UNKNOWN = _counter(
+    "optional_fields_unknown", "Optional fields of a wrong type or with an unknown value, taken as unknown.", "field"
+)
+ALERTS_PUBLISHED = _counter("alerts_published", "Alerts whose delivery the broker confirmed.", "verdict")
+MODEL_INFO = _gauge("model_info", "Always 1; its labels name the artifact in use.", "model_id", "schema_hash")
+MODEL_DRIFT_SCORE = _gauge(
+    "model_drift_score", "Distance of a feature's recent values from those the model was trained on.", "feature"
+)
+
+# Outcomes ---------------------------------------------------------------------------------------------------------
+
+OUTCOMES_CONSUMED = _counter(
+    "outcomes_consumed", "Records of the outcomes topic whose effects are all done, malformed ones included."
+)
+OUTCOMES_STORED = _counter("outcomes_stored", "Outcomes that stand as the newest of their payment.", "outcome")
+OUTCOMES_SUPERSEDED = _counter("outcomes_superseded", "Outcomes older than, or equal to, the one already stored.")
+OUTCOMES_UNMATCHED = _counter("outcomes_unmatched", "Outcomes that came before the verdict of their payment.")
+
+# Micro-batches and time -------------------------------------------------------------------------------------------
+
+STAGE_LATENCY = _histogram("stage_latency_seconds", "Time of one stage for one micro-batch.", _CALL_SECONDS, "stage")
+END_TO_END_LATENCY = _histogram(
+    "end_to_end_latency_seconds", "Time from a record's Kafka timestamp to its effects being done.", _END_TO_END_SECONDS
+)
+MICRO_BATCH_RECORDS = _histogram("micro_batch_records", "Records of a micro-batch.", _RECORDS)
+MICRO_BATCHES_IN_FLIGHT = _gauge("micro_batches_in_flight", "Micro-batches handed over and not finished.")
+
+# Kafka ------------------------------------------------------------------------------------------------------------
+
+CONSUMER_LAG_RECORDS = _gauge(
+    "consumer_lag_records", "Records between the end of a partition and the first one not done.", "topic", "partition"
+)
+CONSUMER_LAG_SECONDS = _gauge(
+    "consumer_lag_seconds",
+    "Age of the newest record done in the partition that is furthest behind; 0 at the end.",
+    "topic",
+)
+REBALANCES = _counter("rebalances", "Assignments of partitions to this worker.")
+PARTITIONS_ASSIGNED = _gauge("partitions_assigned", "Partitions that this worker has.", "topic")
+PARTITIONS_ABANDONED = _counter(
+    "partitions_abandoned", "Partitions let go of with work in flight: lost, or the drain bound passed."
+)
+COMMITS = _counter("commits", "Offset commits that the broker accepted.")
+COMMIT_FAILURES = _counter("commit_failures", "Offset commits that failed and are made again.", "error")
+CONSUMER_PAUSED = _gauge("consumer_paused", "1 while partitions are paused because nothing is finished, else 0.")
+
+# Online store -----------------------------------------------------------------------------------------------------
+
+# Gauges that only grow, because a counter's name would get `_total` behind it and dashboards use these names.
+FEATURE_STORE_CACHE_HITS = _gauge("feature_store_cache_hits", "Busy entity logs read from the worker's replica, ever.")
+FEATURE_STORE_CACHE_MISSES = _gauge(
+    "feature_store_cache_misses", "Busy entity logs that had to be fetched whole, ever."
+)
+FEATURE_STORE_CACHE_BYTES = _gauge("feature_store_cache_bytes", "Bytes of entity logs that the worker keeps.")
+
+# Servers ----------------------------------------------------------------------------------------------------------
+
+REDIS_LATENCY = _histogram("redis_latency_seconds", "Time of one call to Redis.", _CALL_SECONDS, "operation")
+POSTGRES_LATENCY = _histogram("postgres_latency_seconds", "Time of one transaction.", _CALL_SECONDS, "operation")
+KAFKA_DELIVERY = _histogram(
+    "kafka_delivery_seconds", "Time until the broker confirmed what a micro-batch sent.", _CALL_SECONDS, "topic"
+)
+RETRIES = _counter("retries", "Calls made again because a server did not answer.", "server")
+SERVER_UP = _gauge("server_up", "0 while the worker waits for this server, else 1.", "server")
