@@ -1,0 +1,230 @@
+"""Every type that crosses Kafka: payments and outcomes come in, alerts and dead letters go out.
+
+The JSON Schemas and the AsyncAPI document are generated from these types (`python -m stream.schemas`), so a change here
+is a change of the public contract: docs/specs/messages.md. What is accepted of somebody else's bytes is
+`stream.decode`'s affair, which is more lenient with optional fields than these types are.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+TRANSACTIONS = "transactions"
+OUTCOMES = "outcomes"
+ALERTS = "alerts"
+DEAD_LETTER_SUFFIX = ".dead-letter"
+TRANSACTIONS_DEAD_LETTER = TRANSACTIONS + DEAD_LETTER_SUFFIX
+OUTCOMES_DEAD_LETTER = OUTCOMES + DEAD_LETTER_SUFFIX
+
+MAX_VALUE_BYTES = 64 * 1024
+"""Longest value of a payment or an outcome. Real ones are half a kilobyte; the broker's own limit is about 1 MB."""
+
+MAX_NESTING = 256
+"""Deepest nesting of a payment or an outcome: far below where a parser that recurses would run out of stack."""
+
+MAX_TRANSACTION_ID = 64
+MIN_VPA, MAX_VPA = 3, 255
+MAX_AMOUNT_PAISE = 10**10
+MAX_MCC = 9999
+MAX_RRN = 10**12 - 1
+MAX_AHEAD_MS = 3_600_000
+"""How far ahead of the clock an event_time may be: one hour."""
+
+LAST_TIME_MS = 253_402_300_799_999
+"""9999-12-31T23:59:59.999Z, the last time that RFC 3339 can write in UTC."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ALERT_NAMESPACE = uuid.UUID("6f0c1f0e-5b0b-5e0c-9c1b-0d6a3f1d2e7a")
+
+TransactionId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_TRANSACTION_ID,
+        pattern=r"^[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]*$",
+        description="Printable characters, unique for 3 days.",
+        examples=["AXB2f6d1c0e4b7a4d0f8b1e5c7a9d3f2b6e"],
+    ),
+]
+Vpa = Annotated[
+    str,
+    Meta(
+        min_length=MIN_VPA,
+        max_length=MAX_VPA,
+        pattern=r"^[^@\s\u0000-\u001f\u007f-\u009f\ud800-\udfff]*@[^@\s\u0000-\u001f\u007f-\u009f\ud800-\udfff]*$",
+        description="Virtual payment address: one @, no white space, no control characters; compared in lower case.",
+        examples=["asha.rao@okaxis"],
+    ),
+]
+EpochMs = Annotated[int, Meta(ge=0, le=LAST_TIME_MS, description="Epoch milliseconds.", examples=[1764000000123])]
+Rfc3339 = Annotated[
+    str,
+    Meta(
+        min_length=20,
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
+        description="RFC 3339 with an offset, from 1970 on; cut to milliseconds.",
+        examples=["2025-11-24T21:30:00.123+05:30"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+UtcTime = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+        description="RFC 3339 in UTC with milliseconds.",
+        examples=["2025-11-24T16:00:00.123Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_PAISE, description="Paise, an integer.", examples=[124300])]
+Text = Annotated[str, Meta(min_length=1, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+CodeNumber = Annotated[int, Meta(ge=0, le=MAX_MCC)]
+CodeText = Annotated[str, Meta(pattern=r"^[0-9]{4}$")]
+Rrn = Annotated[int, Meta(ge=0, le=MAX_RRN)]
+Degrees90 = Annotated[float, Meta(ge=-90, le=90)]
+Degrees180 = Annotated[float, Meta(ge=-180, le=180)]
+
+VerdictName = Literal["ALLOW", "REVIEW", "HOLD", "BLOCK"]
+FeatureStateName = Literal["FULL", "COLD", "LATE", "DEGRADED"]
+OutcomeName = Literal["FRAUD", "GENUINE"]
+
+
+class RejectionReason(StrEnum):
+    """Why a record became a dead letter: the header `reason` and a metric's label."""
+
+    NOT_JSON = "not-json"
+    NOT_AN_OBJECT = "not-an-object"
+    MISSING_FIELD = "missing-field"
+    WRONG_TYPE = "wrong-type"
+    OUT_OF_RANGE = "out-of-range"
+    BAD_VPA = "bad-vpa"
+    BAD_TIME = "bad-time"
+    TIME_IN_FUTURE = "time-in-future"
+    CONFLICTING_DUPLICATE = "conflicting-duplicate"
+    NULL_VALUE = "null-value"
+    TOO_LARGE = "too-large"
+
+
+class Payment(Struct, frozen=True, kw_only=True):
+    """One UPI payment as a switch publishes it; a missing or null optional field is unknown, others are ignored."""
+
+    transaction_id: TransactionId
+    event_time: Annotated[EpochMs | Rfc3339, Meta(description="Time of initiation, the same in every later status.")]
+    payer_vpa: Vpa
+    payee_vpa: Vpa
+    amount_paise: Amount
+    rrn: Text | Rrn | None = None
+    flow: Literal["P2P", "P2M"] | None = None
+    type: Literal["PAY", "COLLECT"] | None = None
+    initiation: Literal["QR", "INTENT", "VPA", "CONTACT", "ACCOUNT", "MANDATE"] | None = None
+    status: Literal["INITIATED", "SUCCESS", "DECLINED", "REVERSED"] | None = None
+    mcc: Annotated[CodeNumber | CodeText | None, Meta(description="Merchant category, ISO 18245.")] = None
+    device_id: Text | None = None
+    device_bound_at: EpochMs | Rfc3339 | None = None
+    sim_changed_at: EpochMs | Rfc3339 | None = None
+    payer_bank: Text | None = None
+    payee_bank: Text | None = None
+    latitude: Degrees90 | None = None
+    longitude: Degrees180 | None = None
+    payer_app: Text | None = None
+    remarks_hash: Text | None = None
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What a case system found out about a payment; the newest reported_at stands, ties by offset."""
+
+    transaction_id: TransactionId
+    outcome: OutcomeName
+    reported_at: EpochMs | Rfc3339
+    typology: Text | None = None
+    source: Text | None = None
+
+
+class Reason(Struct, frozen=True, kw_only=True):
+    """One feature's share in a score, in a case worker's words."""
+
+    feature: Annotated[str, Meta(description="Feature name.", examples=["payer_count_5m"])]
+    code: Annotated[str, Meta(description="Stable reason code.")]
+    value: Annotated[float | None, Meta(description="The feature's value; null where it is missing.")]
+    usual: Annotated[float | None, Meta(description="What is usual for this payer; null where it is not known.")]
+    contribution: Annotated[float, Meta(description="Exact SHAP value in log-odds; positive towards fraud.")]
+    text: Annotated[str, Meta(description="A sentence for a case worker.")]
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """A verdict with its reasons; sent again it is identical, byte for byte."""
+
+    alert_id: Annotated[
+        str, Meta(description="A pure function of transaction_id.", extra_json_schema={"format": "uuid"})
+    ]
+    transaction_id: TransactionId
+    event_time: UtcTime
+    decided_at: UtcTime
+    verdict: VerdictName
+    score: Annotated[float, Meta(ge=0, le=1, description="Calibrated probability of fraud.")]
+    margin: Annotated[float, Meta(description="Log-odds before calibration: base_value plus all contributions.")]
+    base_value: float
+    reasons: Annotated[tuple[Reason, ...], Meta(description="Strongest first, by contribution towards fraud.")]
+    payer_vpa: Annotated[str, Meta(description="Lower case.")]
+    payee_vpa: Annotated[str, Meta(description="Lower case.")]
+    amount_paise: Amount
+    feature_state: FeatureStateName
+    model_id: str
+    schema_hash: str
+
+
+class DeadLetterHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
+    """What a dead letter's headers say beside the original's own: UTF-8 text, numbers in decimal."""
+
+    reason: RejectionReason
+    detail: Annotated[str, Meta(description="The field and what was expected of it; never the value that came.")]
+    source_topic: str
+    source_partition: Annotated[str, Meta(pattern="^[0-9]+$")]
+    source_offset: Annotated[str, Meta(pattern="^[0-9]+$")]
+    value_omitted: (
+        Annotated[
+            str,
+            Meta(
+                pattern="^[0-9]+$",
+                description="Only where the broker refused the original as too large: its length in bytes. "
+                "The dead letter then has an empty value, and the origin says where the original is.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+def alert_id(transaction_id: str) -> str:
+    """Return the one id that every alert for this payment has, whoever sends it and when: a version 5 UUID."""
+    return str(uuid.uuid5(_ALERT_NAMESPACE, transaction_id))
+
+
+def utc_time(epoch_ms: int) -> str:
+    """Write a time the one way alerts write it: RFC 3339 in UTC, always with three digits of milliseconds."""
+    moment = _EPOCH + timedelta(milliseconds=epoch_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+_encoder = msgspec.json.Encoder()
+_alert_decoder = msgspec.json.Decoder(Alert)
+
+
+def encode_alert(alert: Alert) -> bytes:
+    """Return the alert's JSON; equal alerts give equal bytes, fields in the order of the type."""
+    return _encoder.encode(alert)
+
+
+def decode_alert(value: bytes) -> Alert:
+    """Return the alert that `encode_alert` wrote; raises msgspec.DecodeError for anything else."""
+    return _alert_decoder.decode(value)
+
+
+def dead_letter_topic(source_topic: str) -> str:
+    """Name the topic that takes the dead letters of `source_topic`."""
+    return source_topic + DEAD_LETTER_SUFFIX
