@@ -44,7 +44,7 @@ def settled_clock(logs: Logs, slot: int, position: int) -> int:
 @njit(cache=True, nogil=True)
 def append(logs: Logs, slot: int, event_time: int, amount: int, counterparty: int, place: int) -> None:
     """Append one record; the slot must have room for it (and for its block's summary)."""
-    position = logs.count[slot]
+    position = logs.length[slot]
     clock = logs.clock[slot]
     if position == 0:
         logs.born[slot] = event_time
@@ -58,7 +58,7 @@ def append(logs: Logs, slot: int, event_time: int, amount: int, counterparty: in
     logs.counterparty[row] = counterparty
     logs.place[row] = place
     logs.clock[slot] = max(clock, event_time)
-    logs.count[slot] = position + 1
+    logs.length[slot] = position + 1
     if (position + 1) % BLOCK == 0 and logs.block_at[slot] != NONE:
         _close_block(logs, slot, position // BLOCK)
 
@@ -69,7 +69,7 @@ def _close_block(logs: Logs, slot: int, block: int) -> None:
     row = logs.block_at[slot] + block - first_block
     start = logs.at[slot] + block * BLOCK - logs.base[slot]
     blocks = logs.blocks
-    _reset(blocks, row)
+    reset(blocks, row)
     for record in range(start, start + BLOCK):
         include(
             blocks,
@@ -82,17 +82,18 @@ def _close_block(logs: Logs, slot: int, block: int) -> None:
     blocks.clock[row] = logs.clock[slot]
     if (block + 1) % SUPER == 0 and block + 1 - SUPER >= first_block:
         super_row = logs.super_at[slot] + block // SUPER - (first_block + SUPER - 1) // SUPER
-        _reset(logs.supers, super_row)
+        reset(logs.supers, super_row)
         for part in range(row + 1 - SUPER, row + 1):
             absorb(logs.supers, super_row, blocks, part)
         logs.supers.clock[super_row] = logs.clock[slot]
 
 
 @njit(cache=True, nogil=True)
-def _reset(rows: Summaries, row: int) -> None:
+def reset(rows: Summaries, row: int) -> None:
+    """Make a summary that of no records."""
     rows.first[row] = -NEVER
     rows.last[row] = NEVER
-    rows.count[row] = rows.total[row] = rows.largest[row] = 0
+    rows.payments[row] = rows.total[row] = rows.largest[row] = 0
     rows.sq_high[row] = rows.sq_low[row] = np.uint64(0)
     rows.registers[row, :] = 0
 
@@ -102,7 +103,7 @@ def include(rows: Summaries, row: int, first: int, last: int, amount: int, count
     """Count one record into a summary."""
     rows.first[row] = min(rows.first[row], first)
     rows.last[row] = max(rows.last[row], last)
-    rows.count[row] += 1
+    rows.payments[row] += 1
     rows.total[row] += amount
     rows.largest[row] = max(rows.largest[row], amount)
     high, low = multiply(np.uint64(amount), np.uint64(amount))
@@ -115,7 +116,7 @@ def absorb(rows: Summaries, row: int, others: Summaries, other: int) -> None:
     """Count one summary into another."""
     rows.first[row] = min(rows.first[row], others.first[other])
     rows.last[row] = max(rows.last[row], others.last[other])
-    rows.count[row] += others.count[other]
+    rows.payments[row] += others.payments[other]
     rows.total[row] += others.total[other]
     rows.largest[row] = max(rows.largest[row], others.largest[other])
     rows.sq_high[row], rows.sq_low[row] = add(
@@ -156,7 +157,7 @@ def append_columns(
         slot = slots[row]
         if slot < 0:
             continue
-        positions[row] = logs.count[slot]
+        positions[row] = logs.length[slot]
         append(
             logs,
             slot,

@@ -28,10 +28,10 @@ class Summaries(NamedTuple):
     first: NDArray[np.int64]
     """Blocks: the earliest event time in the run. Panes: the pane's number, floor(event time / pane length)."""
     last: NDArray[np.int64]
-    """Blocks: the latest event time in the run. Panes: the window level they belong to."""
+    """Blocks: the latest event time in the run. Panes: the length of the window they belong to."""
     clock: NDArray[np.int64]
     """Blocks: the running maximum of event time at the run's end. Panes: unused."""
-    count: NDArray[np.int64]
+    payments: NDArray[np.int64]
     total: NDArray[np.int64]
     largest: NDArray[np.int64]
     sq_high: NDArray[np.uint64]
@@ -41,9 +41,17 @@ class Summaries(NamedTuple):
     @classmethod
     def make(cls, rows: int) -> Summaries:
         """Allocate rows; memory is touched only when they are written."""
-        signed = [np.zeros(rows, dtype=np.int64) for _ in range(6)]
-        unsigned = [np.zeros(rows, dtype=np.uint64) for _ in range(2)]
-        return cls(*signed, *unsigned, np.zeros((rows, REGISTERS), dtype=np.uint8))
+        return cls(
+            first=np.zeros(rows, dtype=np.int64),
+            last=np.zeros(rows, dtype=np.int64),
+            clock=np.zeros(rows, dtype=np.int64),
+            payments=np.zeros(rows, dtype=np.int64),
+            total=np.zeros(rows, dtype=np.int64),
+            largest=np.zeros(rows, dtype=np.int64),
+            sq_high=np.zeros(rows, dtype=np.uint64),
+            sq_low=np.zeros(rows, dtype=np.uint64),
+            registers=np.zeros((rows, REGISTERS), dtype=np.uint8),
+        )
 
 
 class Logs(NamedTuple):
@@ -57,7 +65,7 @@ class Logs(NamedTuple):
 
     at: NDArray[np.int64]
     """Where in the record arena the slot's first kept record lies."""
-    count: NDArray[np.int64]
+    length: NDArray[np.int64]
     """Records ever appended: the position of the next one."""
     base: NDArray[np.int64]
     """Records folded away: the position of the first kept one; a multiple of the block size."""
@@ -80,14 +88,29 @@ class Logs(NamedTuple):
     @classmethod
     def make(cls, *, records: int, slots: int, blocks: int, supers: int, panes: int) -> Logs:
         """Allocate arenas of the given sizes."""
-        columns = [np.zeros(records, dtype=np.int64) for _ in range(3)]
-        place = np.zeros(records, dtype=np.uint32)
-        addresses = [np.zeros(slots, dtype=np.int64) for _ in range(10)]
-        return cls(*columns, place, *addresses, Summaries.make(blocks), Summaries.make(supers), Summaries.make(panes))
+        return cls(
+            event_time=np.zeros(records, dtype=np.int64),
+            amount=np.zeros(records, dtype=np.int64),
+            counterparty=np.zeros(records, dtype=np.int64),
+            place=np.zeros(records, dtype=np.uint32),
+            at=np.zeros(slots, dtype=np.int64),
+            length=np.zeros(slots, dtype=np.int64),
+            base=np.zeros(slots, dtype=np.int64),
+            base_clock=np.zeros(slots, dtype=np.int64),
+            clock=np.zeros(slots, dtype=np.int64),
+            born=np.zeros(slots, dtype=np.int64),
+            block_at=np.zeros(slots, dtype=np.int64),
+            super_at=np.zeros(slots, dtype=np.int64),
+            pane_at=np.zeros(slots, dtype=np.int64),
+            panes=np.zeros(slots, dtype=np.int64),
+            blocks=Summaries.make(blocks),
+            supers=Summaries.make(supers),
+            pane=Summaries.make(panes),
+        )
 
     def clear(self, slot: int, at: int) -> None:
         """Make the slot an empty log without blocks or panes, its records to lie at `at`."""
         self.at[slot] = at
-        self.count[slot] = self.base[slot] = self.panes[slot] = 0
+        self.length[slot] = self.base[slot] = self.panes[slot] = 0
         self.base_clock[slot] = self.clock[slot] = self.born[slot] = NEVER
         self.block_at[slot] = self.super_at[slot] = self.pane_at[slot] = NONE

@@ -27,7 +27,7 @@ DISTINCT_CELLS = 1024
 class Measures(NamedTuple):
     """Scratch and result of `measure`: one entry a window, ascending; the measured payment itself left out."""
 
-    count: NDArray[np.int64]
+    payments: NDArray[np.int64]
     total: NDArray[np.int64]
     largest: NDArray[np.int64]
     sq_high: NDArray[np.uint64]
@@ -42,11 +42,14 @@ class Measures(NamedTuple):
     def make(cls, windows: int) -> Measures:
         """Allocate for a number of windows."""
         return cls(
-            *(np.zeros(windows, dtype=np.int64) for _ in range(3)),
-            *(np.zeros(windows, dtype=np.uint64) for _ in range(2)),
-            np.zeros(windows, dtype=np.float64),
-            np.zeros((DISTINCT_CELLS, 2), dtype=np.int64),
-            np.zeros(REGISTERS, dtype=np.uint8),
+            payments=np.zeros(windows, dtype=np.int64),
+            total=np.zeros(windows, dtype=np.int64),
+            largest=np.zeros(windows, dtype=np.int64),
+            sq_high=np.zeros(windows, dtype=np.uint64),
+            sq_low=np.zeros(windows, dtype=np.uint64),
+            distinct=np.zeros(windows, dtype=np.float64),
+            cells=np.zeros((DISTINCT_CELLS, 2), dtype=np.int64),
+            registers=np.zeros(REGISTERS, dtype=np.uint8),
         )
 
 
@@ -66,13 +69,11 @@ def measure(
     now: int,
     own: int,
     windows: NDArray[np.int64],
-    levels: NDArray[np.int64],
     out: Measures,
 ) -> None:
     """Measure every window (now - w, now] over the records before `upto`, as of `position`.
 
     own: the measured payment's counterparty, counted into the distinct ones; NONE if there is no own payment.
-    levels: the windows' pane levels, the numbers their panes carry in folded logs.
     """
     start = recent_start(logs, slot, position)
     settled = settled_clock(logs, slot, position)
@@ -88,7 +89,7 @@ def measure(
         else:
             pane = length // PANES
             number = (now - length) // pane
-            _gather(logs, slot, upto, number * pane - 1, now, own, levels[window], number, out, window)
+            _gather(logs, slot, upto, number * pane - 1, now, own, length, number, out, window)
 
 
 @njit(cache=True, nogil=True)
@@ -98,7 +99,7 @@ def _scan(
     """Measure over the recent records one by one: each falls into the smallest window that holds it."""
     last = len(windows) - 1
     for window in range(len(windows)):
-        out.count[window] = out.total[window] = out.largest[window] = 0
+        out.payments[window] = out.total[window] = out.largest[window] = 0
         out.sq_high[window] = out.sq_low[window] = np.uint64(0)
         out.distinct[window] = 0.0
     shift = logs.at[slot] - logs.base[slot]
@@ -118,7 +119,7 @@ def _scan(
         while age >= windows[window]:
             window += 1
         amount = logs.amount[row]
-        out.count[window] += 1
+        out.payments[window] += 1
         out.total[window] += amount
         out.largest[window] = max(out.largest[window], amount)
         high, low = multiply(np.uint64(amount), np.uint64(amount))
@@ -129,7 +130,7 @@ def _scan(
             out.distinct[out.cells[cell, 1]] += 1.0
     for window in range(1, len(windows)):
         before = window - 1
-        out.count[window] += out.count[before]
+        out.payments[window] += out.payments[before]
         out.total[window] += out.total[before]
         out.largest[window] = max(out.largest[window], out.largest[before])
         out.sq_high[window], out.sq_low[window] = add(
@@ -165,7 +166,7 @@ def _gather(
     window: int,
 ) -> None:
     """Measure (after, now] of a dense log over panes from `number` on, super-blocks, blocks and single records."""
-    out.count[window] = out.total[window] = out.largest[window] = 0
+    out.payments[window] = out.total[window] = out.largest[window] = 0
     out.sq_high[window] = out.sq_low[window] = np.uint64(0)
     out.registers[:] = 0
     if own != NONE:
@@ -193,7 +194,7 @@ def _gather(
         for row in range(logs.at[slot] + position - base, logs.at[slot] + end - base):
             if after < logs.event_time[row] <= now:
                 amount = logs.amount[row]
-                out.count[window] += 1
+                out.payments[window] += 1
                 out.total[window] += amount
                 out.largest[window] = max(out.largest[window], amount)
                 high, low = multiply(np.uint64(amount), np.uint64(amount))
@@ -216,7 +217,7 @@ def _whole(rows: Summaries, row: int, after: int, now: int, out: Measures, windo
 
 @njit(cache=True, nogil=True)
 def _take(rows: Summaries, row: int, out: Measures, window: int) -> None:
-    out.count[window] += rows.count[row]
+    out.payments[window] += rows.payments[row]
     out.total[window] += rows.total[row]
     out.largest[window] = max(out.largest[window], rows.largest[row])
     out.sq_high[window], out.sq_low[window] = add(

@@ -38,7 +38,6 @@ COUNT, SUM, MEAN, STD, MAX, DISTINCT = (int(aggregation) for aggregation in Aggr
 ) = (int(op) for op in Plain)  # fmt: skip
 
 WINDOW_LENGTHS = window_lengths()
-LEVELS = np.arange(len(WINDOW_LENGTHS), dtype=np.int64)
 HOUR_INDEX = list(WINDOWS.values()).index(HOUR)
 LAST = len(WINDOWS) - 1
 PROGRAM = program()
@@ -84,7 +83,7 @@ def vectors(
     _vectors(
         logs, places, reports, lost, columns.event_time, columns.amount_paise, columns.payer, columns.payee,
         columns.kind, columns.device_bound_at, columns.sim_changed_at, columns.same_bank, PROGRAM, WINDOW_LENGTHS,
-        LEVELS, scratch, out, state,
+        scratch, out, state,
     )  # fmt: skip
     return out, state
 
@@ -92,7 +91,7 @@ def vectors(
 @njit(cache=True, nogil=True)
 def _vectors(  # type: ignore[no-untyped-def]
     logs, places, reports, lost, event_time, amount_paise, payer, payee, kind, device_bound_at, sim_changed_at,
-    same_bank, steps, windows, levels, scratch, out, state,
+    same_bank, steps, windows, scratch, out, state,
 ):  # fmt: skip
     own_payer, own_payee, own_device, inbound = scratch
     plain = np.empty(PLAIN_COUNT, dtype=np.float32)
@@ -102,10 +101,10 @@ def _vectors(  # type: ignore[no-untyped-def]
         payee_cp = np.int64(payee[row] & np.uint64(0xFFFFFFFFFF))
         payer_cp = np.int64(payer[row] & np.uint64(0xFFFFFFFFFF))
         amount = amount_paise[row]
-        measure(logs, slot, at, at, now, payee_cp, windows, levels, own_payer)
+        measure(logs, slot, at, at, now, payee_cp, windows, own_payer)
         payee_now = _now(logs, places.payee[row], places.payee_at[row])
         measure(
-            logs, places.payee[row], places.payee_at[row], places.payee_at[row], payee_now, payer_cp, windows, levels,
+            logs, places.payee[row], places.payee_at[row], places.payee_at[row], payee_now, payer_cp, windows,
             own_payee,
         )  # fmt: skip
         has_device = places.device[row] != NONE
@@ -114,7 +113,7 @@ def _vectors(  # type: ignore[no-untyped-def]
             device_now = _now(logs, places.device[row], places.device_at[row])
             measure(
                 logs, places.device[row], places.device_at[row], places.device_at[row], device_now, payer_cp, windows,
-                levels, own_device,
+                own_device,
             )  # fmt: skip
 
         plain[:] = np.nan
@@ -144,7 +143,7 @@ def _vectors(  # type: ignore[no-untyped-def]
             state[row] = DEGRADED
         elif moved or lost[row]:
             state[row] = LATE
-        elif own_payer.count[LAST] == 0:
+        elif own_payer.payments[LAST] == 0:
             state[row] = COLD
         else:
             state[row] = FULL
@@ -158,7 +157,7 @@ def _now(logs: Logs, slot: int, at: int) -> int:
 @njit(cache=True, nogil=True)
 def _windowed(own: Measures, aggregation: int, window: int, amount: int) -> np.float32:
     """One aggregate with the payment itself counted in; integers are rounded once."""
-    count = own.count[window] + 1
+    count = own.payments[window] + 1
     total = own.total[window] + amount
     if aggregation == COUNT:
         return np.float32(count)
@@ -231,7 +230,7 @@ def _history(plain, logs, slot, at, now, amount, payee_cp, own):  # type: ignore
     if located != NONE and here != 0:
         hours = max(now - logs.event_time[located], 1000) / HOUR_MS
         plain[SPEED] = _distance_km(logs.place[located], here) / hours
-    count, total = own.count[LAST], own.total[LAST]
+    count, total = own.payments[LAST], own.total[LAST]
     if count > 0:
         mean = np.float64(total) / np.float64(count)
         plain[AMOUNT_RATIO_MEAN] = amount / mean
@@ -287,7 +286,7 @@ def _received(plain, logs, slot, upto, now, amount, own_payer, windows, inbound)
     if settled_clock(logs, slot, position) != NEVER:
         moved = max(now, _now(logs, slot, position) - HORIZON)
     hour = slice(HOUR_INDEX, HOUR_INDEX + 1)
-    measure(logs, slot, position, upto, moved, NONE, windows[hour], np.array([HOUR_INDEX]), inbound)
+    measure(logs, slot, position, upto, moved, NONE, windows[hour], inbound)
     plain[INBOUND_SUM] = inbound.total[0]
     if inbound.total[0] > 0:
         plain[PASS_THROUGH] = (own_payer.total[HOUR_INDEX] + amount) / np.float64(inbound.total[0])
@@ -299,8 +298,8 @@ def _risk(plain, reports, row, event_time, own_payee, own_device, has_device):  
     if reports.payee_end[row] == NONE or reports.device_end[row] == NONE:
         return True
     frauds = confirmed_frauds(reports.raw, reports.payee_start[row], reports.payee_end[row], event_time, LONGEST)
-    plain[PAYEE_FRAUD_RATE] = frauds / np.float64(own_payee.count[LAST] + 1)
+    plain[PAYEE_FRAUD_RATE] = frauds / np.float64(own_payee.payments[LAST] + 1)
     if has_device:
         frauds = confirmed_frauds(reports.raw, reports.device_start[row], reports.device_end[row], event_time, LONGEST)
-        plain[DEVICE_FRAUD_RATE] = frauds / np.float64(own_device.count[LAST] + 1)
+        plain[DEVICE_FRAUD_RATE] = frauds / np.float64(own_device.payments[LAST] + 1)
     return False

@@ -1,0 +1,27 @@
+"""What can go wrong with features: retry, or stop."""
+
+from __future__ import annotations
+
+
+class FeatureError(Exception):
+    """Base of every error of this package."""
+
+
+class StoreUnavailableError(FeatureError):
+    """The online store cannot be reached, or refuses for now; retry, nothing was scored."""
+
+
+class StoreCorruptError(FeatureError):
+    """A log in the online store is not what its layout says; fatal: run `upifraud rebuild-features`."""
+
+
+class IdentityKeyMismatchError(FeatureError):
+    """The logs were written with another identity key; fatal: set the UPIFRAUD_IDENTITY_KEY they were written with."""
+
+
+class ReplicaBudgetError(FeatureError):
+    """One log alone exceeds the memory for replicas; fatal: raise UPIFRAUD_REPLICA_CACHE_BYTES."""
+
+
+class StoreRolledBackError(FeatureError):
+    """The online store stands before what was applied to it; fatal: at the next start the missing part is replayed."""

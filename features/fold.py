@@ -1,0 +1,157 @@
+"""Folding a dense log: old records become panes, invisibly to every position that may still be measured.
+
+Which records may go, and which panes must stay, is argued in docs/specs/online_store.md. The header is written once per
+thousand records or more, so its body is compressed: most registers of most panes are zero.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numba import njit
+
+from features.errors import StoreCorruptError
+from features.hll import REGISTERS
+from features.ingest import absorb, include, reset
+from features.logs import NONE, Logs, Summaries
+from features.record import RECORD_BYTES
+from features.windows import BLOCK, FOLD_RECORDS, HORIZON, PANES, WINDOWS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PREFIX: Final = struct.Struct("<4sIQ")
+"""Magic, length of the whole header in bytes, records folded away."""
+
+MAGIC: Final = b"UFL1"
+BODY: Final = struct.Struct("<qqI")
+"""The clock at the last folded record, event time of the first record ever, number of panes."""
+
+PANE: Final = np.dtype(
+    [
+        ("first", "<i8"),
+        ("last", "<i8"),
+        ("payments", "<i8"),
+        ("total", "<i8"),
+        ("largest", "<i8"),
+        ("sq_high", "<u8"),
+        ("sq_low", "<u8"),
+        ("registers", "u1", (REGISTERS,)),
+    ]
+)
+
+DENSE_WINDOWS: Final = np.array([length for length in WINDOWS.values() if length > HORIZON], dtype=np.int64)
+PANES_HELD: Final = PANES + 2
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands for the folded records of one log."""
+
+    base: int
+    """Records folded away."""
+    base_clock: int
+    born: int
+    panes: NDArray[np.void]
+
+    def pack(self) -> bytes:
+        """Return the header's bytes; its length is 16 beyond a multiple of the record's."""
+        body = zlib.compress(BODY.pack(self.base_clock, self.born, len(self.panes)) + self.panes.tobytes(), 1)
+        body = struct.pack("<I", len(body)) + body
+        body += bytes(-len(body) % RECORD_BYTES)
+        return PREFIX.pack(MAGIC, PREFIX.size + len(body), self.base) + body
+
+    @classmethod
+    def unpack(cls, log: bytes) -> Header:
+        """Read the header that a folded log begins with; StoreCorruptError if it is none."""
+        magic, _, base = PREFIX.unpack_from(log)
+        if magic != MAGIC:
+            raise StoreCorruptError(f"A folded log begins with {magic!r}, expected {MAGIC!r}. Rebuild the features.")
+        (size,) = struct.unpack_from("<I", log, PREFIX.size)
+        body = zlib.decompress(log[PREFIX.size + 4 : PREFIX.size + 4 + size])
+        base_clock, born, count = BODY.unpack_from(body)
+        return cls(base, base_clock, born, np.frombuffer(body, dtype=PANE, count=count, offset=BODY.size))
+
+
+def fold_position(logs: Logs, slot: int) -> int:
+    """Return the position up to which a replica may be folded now; its base if it is not worth it."""
+    base, count = int(logs.base[slot]), int(logs.length[slot])
+    if count - base < FOLD_RECORDS + 2 * BLOCK:
+        return base
+    first = int(logs.block_at[slot])
+    clocks = logs.blocks.clock[first : first + (count - base) // BLOCK]
+    recent = np.searchsorted(clocks, logs.clock[slot] - HORIZON, side="right")
+    if recent == 0:
+        return base
+    blocks = min(int(recent) - 1, int(np.searchsorted(clocks, clocks[recent - 1] - 2 * HORIZON, side="right")))
+    records = blocks * BLOCK
+    return base + records if records >= FOLD_RECORDS and 4 * records >= count - base else base
+
+
+def fold(logs: Logs, slot: int, position: int) -> Header:
+    """Return the header that stands for everything before `position`, a block boundary."""
+    rows = Summaries.make(len(DENSE_WINDOWS) * PANES_HELD)
+    clock = logs.blocks.clock[logs.block_at[slot] + (position - logs.base[slot]) // BLOCK - 1]
+    _collect(logs, slot, position, clock, DENSE_WINDOWS, rows)
+    kept = np.flatnonzero(rows.payments)
+    panes = np.empty(len(kept), dtype=PANE)
+    for field in PANE.names or ():
+        panes[field] = getattr(rows, field)[kept]
+    return Header(position, int(clock), int(logs.born[slot]), panes)
+
+
+@njit(cache=True, nogil=True)
+def _collect(logs: Logs, slot: int, position: int, clock: int, windows: NDArray[np.int64], rows: Summaries) -> None:
+    """Sum old panes and the records before `position` into panes; those no window can reach any more are left out."""
+    for level in range(len(windows)):
+        length = windows[level]
+        pane = length // PANES
+        oldest = (clock - length) // pane
+        shift = level * PANES_HELD - oldest
+        for row in range(logs.pane_at[slot], logs.pane_at[slot] + logs.panes[slot]):
+            number = logs.pane.first[row]
+            if logs.pane.last[row] == length and number >= oldest:
+                _open(rows, shift + number)
+                absorb(rows, shift + number, logs.pane, row)
+                rows.first[shift + number], rows.last[shift + number] = number, length
+        at = logs.at[slot]
+        for row in range(at, at + position - logs.base[slot]):
+            number = logs.event_time[row] // pane
+            if number >= oldest:
+                _open(rows, shift + number)
+                include(rows, shift + number, number, length, logs.amount[row], logs.counterparty[row])
+                rows.first[shift + number], rows.last[shift + number] = number, length
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _open(rows: Summaries, row: int) -> None:
+    if rows.payments[row] == 0:
+        reset(rows, row)
+
+
+def measurable(logs: Logs, slot: int, position: int) -> bool:
+    """Tell whether a position of a folded log still has everything that its windows need."""
+    base = int(logs.base[slot])
+    if base == 0:
+        return True
+    if position < base + BLOCK:
+        return False
+    start = int(logs.at[slot])
+    moved = logs.event_time[start : start + position - base]
+    clock = max(int(logs.base_clock[slot]), int(moved.max()))
+    return int(logs.base_clock[slot]) <= clock - 2 * HORIZON
+
+
+def put_panes(logs: Logs, slot: int, at: int, header: Header) -> None:
+    """Make a header's panes the slot's, at `at` of the pane arena."""
+    logs.base[slot] = logs.length[slot] = header.base
+    logs.base_clock[slot] = logs.clock[slot] = header.base_clock
+    logs.born[slot] = header.born
+    logs.pane_at[slot] = at if len(header.panes) else NONE
+    logs.panes[slot] = len(header.panes)
+    for field in PANE.names or ():
+        getattr(logs.pane, field)[at : at + len(header.panes)] = header.panes[field]

@@ -1,0 +1,188 @@
+#!lua name=@LIBRARY@
+-- Entity logs: docs/specs/online_store.md. Everything here is one atomic step; arithmetic on payments never runs here.
+
+local OFFSETS = '@OFFSETS@'
+local EXPIRY = '@EXPIRY@'
+local RECORD = 32
+local PREFIX = 16      -- magic, header length, records folded away
+local REPORT_TAIL = @REPORT_TAIL@
+local KEY = { p = '@P@', m = '@M@', d = '@D@', f = '@F@', g = '@G@' }
+
+-- Length of a log's header and the records folded away; a log whose length is 16 beyond a multiple of 32 has one.
+local function header(key, length)
+  if length % RECORD ~= PREFIX then return 0, 0 end
+  local _, size, low, high = struct.unpack('<I4I4I4I4', redis.call('GETRANGE', key, 0, PREFIX - 1))
+  return size, high * 4294967296 + low
+end
+
+-- The byte just after the record of a payment; 0 if it is not among the records that are kept.
+local function locate(key, id)
+  local log = redis.call('GET', key)
+  if not log then return 0 end
+  local start = header(key, #log)
+  local from = start + 1
+  while true do
+    local at = string.find(log, id, from, true)
+    if not at then return 0 end
+    local within = at - 1 - start
+    if within % RECORD == 16 then return start + within - 16 + RECORD end
+    from = at + 1
+  end
+end
+
+local function append(key, record)
+  local length = redis.call('APPEND', key, record)
+  if length == RECORD then redis.call('PEXPIRE', key, EXPIRY) end
+  return length
+end
+
+-- Reads a log whole, or from the last record known on: then the header's first 16 bytes precede it, if it has one.
+local function read(key, known, length)
+  if known == 0 then
+    local log = redis.call('GET', key) or ''
+    return #log, log
+  end
+  length = length or redis.call('STRLEN', key)
+  local size, base = header(key, length)
+  if known - 1 < base or size + (known - base) * RECORD > length then
+    return length, redis.call('GET', key) or ''
+  end
+  local tail = redis.call('GETRANGE', key, size + (known - 1 - base) * RECORD, -1)
+  if size > 0 then tail = redis.call('GETRANGE', key, 0, PREFIX - 1) .. tail end
+  return length, tail
+end
+
+-- A log that cannot be read (-1) is degraded, not fatal: outcome risk stands beside the windows.
+local function read_reports(key)
+  local tail = redis.pcall('GETRANGE', key, -REPORT_TAIL, -1)
+  if type(tail) ~= 'string' then return -1, '' end
+  if #tail < REPORT_TAIL then return #tail, tail end
+  return redis.call('STRLEN', key), tail
+end
+
+-- Moves the source offsets: four arguments an origin from `first` on (partition, first offset, next offset, expected).
+-- Returns the offsets as they stood, whether any payment may have been applied before, and an error if the store was
+-- rolled back.
+local function advance(args, first)
+  local applied, again = {}, false
+  for at = first, #args, 4 do
+    local stands = tonumber(redis.call('HGET', OFFSETS, args[at]) or '0')
+    if stands < tonumber(args[at + 3]) then
+      return nil, false, redis.error_reply('ROLLEDBACK ' .. args[at] .. ': applied up to ' .. stands .. ', expected ' .. args[at + 3])
+    end
+    applied[#applied + 1] = stands
+    if stands > tonumber(args[at + 1]) then again = true end
+  end
+  for at = first, #args, 4 do
+    if tonumber(args[at + 2]) > applied[(at - first) / 4 + 1] then
+      redis.call('HSET', OFFSETS, args[at], args[at + 2])
+    end
+  end
+  return applied, again
+end
+
+-- args: entries (131 bytes each: payer, payee, device identity; their three records; 1 if claimed before, origin, offset),
+--       reads (13 bytes each: kind, identity, records known), keys to refresh (9 bytes each: kind, identity),
+--       then the origins
+-- reply: four byte lengths a payment (payer, payee, device log after it; the payer's own inbound log), then for each
+--        read its total length and its bytes
+local function apply(_, args)
+  local entries, reads, refresh = args[1], args[2], args[3]
+  local reply, out = {}, 0
+  local sub = string.sub
+  local applied, again, rolled_back = advance(args, 4)
+  if rolled_back then return rolled_back end
+
+  local lengths = {}
+  for at = 1, #entries, 131 do
+    local payer, payee = KEY.p .. sub(entries, at, at + 7), KEY.m .. sub(entries, at + 8, at + 15)
+    local device = sub(entries, at + 16, at + 23)
+    local inbound = KEY.m .. sub(entries, at, at + 7)
+    device = device ~= '\0\0\0\0\0\0\0\0' and KEY.d .. device or nil
+    local known = false
+    if again then
+      local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + 121, at + 130))
+      if high * 4294967296 + low < applied[origin + 1] then
+        -- This offset was applied. Claimed before: surely this payment. Claimed just now: only if its log has it
+        -- (the offset may be an older topic's).
+        known = string.byte(entries, at + 120) == 1 or locate(payer, sub(entries, at + 40, at + 47)) > 0
+      end
+    end
+    if known then
+      local id = sub(entries, at + 40, at + 47)
+      reply[out + 1] = locate(payer, id)
+      reply[out + 2] = locate(payee, id)
+      reply[out + 3] = device and locate(device, id) or 0
+    else
+      local length = append(payer, sub(entries, at + 24, at + 55))
+      lengths[payer], reply[out + 1] = length, length
+      length = append(payee, sub(entries, at + 56, at + 87))
+      lengths[payee], reply[out + 2] = length, length
+      reply[out + 3] = 0
+      if device then
+        length = append(device, sub(entries, at + 88, at + 119))
+        lengths[device], reply[out + 3] = length, length
+      end
+    end
+    reply[out + 4] = redis.call('STRLEN', inbound)
+    out = out + 4
+  end
+
+  for at = 1, #reads, 13 do
+    local kind = sub(reads, at, at)
+    local key = KEY[kind] .. sub(reads, at + 1, at + 8)
+    if kind == 'f' or kind == 'g' then
+      reply[out + 1], reply[out + 2] = read_reports(key)
+    else
+      reply[out + 1], reply[out + 2] = read(key, struct.unpack('<I4', sub(reads, at + 9, at + 12)), lengths[key])
+    end
+    out = out + 2
+  end
+
+  for at = 1, #refresh, 9 do
+    redis.call('PEXPIRE', KEY[sub(refresh, at, at)] .. sub(refresh, at + 1, at + 8), EXPIRY)
+  end
+  return reply
+end
+
+-- args: kind and identity, records folded away so far, new header (its length included), records to keep from
+-- Swaps the header in and cuts the folded records off; 0 if another worker folded first.
+local function fold(_, args)
+  local key = KEY[string.sub(args[1], 1, 1)] .. string.sub(args[1], 2, 9)
+  local length = redis.call('STRLEN', key)
+  local size, base = header(key, length)
+  local expected, keep = tonumber(args[2]), tonumber(args[4])
+  if base ~= expected or size + (keep - base) * RECORD > length then return 0 end
+  local rest = redis.call('GETRANGE', key, size + (keep - base) * RECORD, -1)
+  redis.call('SET', key, args[3] .. rest, 'KEEPTTL')
+  return 1
+end
+
+-- args: reports (25 bytes each: kind, identity, report), then the origins
+-- Set by content; replies the number of reports that were new.
+local function report(_, args)
+  local reports, added, sub = args[1], 0, string.sub
+  local _, _, rolled_back = advance(args, 2)
+  if rolled_back then return rolled_back end
+  for at = 1, #reports, 25 do
+    local key = KEY[sub(reports, at, at)] .. sub(reports, at + 1, at + 8)
+    local record = sub(reports, at + 9, at + 24)
+    local log, found, from = redis.call('GET', key) or '', false, 1
+    while not found do
+      local start = string.find(log, record, from, true)
+      if not start then break end
+      found = (start - 1) % 16 == 0
+      from = start + 1
+    end
+    if not found then
+      redis.call('APPEND', key, record)
+      redis.call('PEXPIRE', key, EXPIRY)
+      added = added + 1
+    end
+  end
+  return added
+end
+
+redis.register_function('@LIBRARY@_apply', apply)
+redis.register_function('@LIBRARY@_fold', fold)
+redis.register_function('@LIBRARY@_report', report)

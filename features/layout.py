@@ -1,0 +1,42 @@
+"""Names in the online store. Whatever would change the meaning of a stored byte changes the tag, and so every key."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from features.record import LAYOUT_VERSION
+from features.windows import BLOCK, HORIZON, PANES, WINDOWS
+
+TAG: Final = hashlib.sha256(
+    repr((LAYOUT_VERSION, BLOCK, HORIZON, PANES, sorted(WINDOWS.values()))).encode()
+).hexdigest()[:4]
+"""Four hex digits of the record layout, the window rules and the windows that headers hold panes of."""
+
+PAYER: Final = b"p"
+PAYEE: Final = b"m"
+DEVICE: Final = b"d"
+PAYEE_REPORTS: Final = b"f"
+DEVICE_REPORTS: Final = b"g"
+KINDS: Final = (PAYER, PAYEE, DEVICE, PAYEE_REPORTS, DEVICE_REPORTS)
+
+LIBRARY: Final = f"upifraud_{TAG}"
+OFFSETS: Final = f"upifraud:{TAG}:offsets".encode()
+"""A hash: topic and partition to the next offset that is not applied yet."""
+
+IDENTITY_CHECK: Final = f"upifraud:{TAG}:identity".encode()
+"""A fingerprint of the identity key, so that a worker with another key refuses to start."""
+
+IDENTITY_BYTES: Final = 8
+ENTRY_BYTES: Final = 131
+READ_BYTES: Final = 13
+
+
+def key(kind: bytes, identity: bytes) -> bytes:
+    """Return the key of one log: kind, tag, and the eight bytes of the hashed identity."""
+    return prefix(kind) + identity
+
+
+def prefix(kind: bytes) -> bytes:
+    """Return what the keys of all logs of a kind begin with."""
+    return kind + TAG.encode() + b":"

@@ -1,0 +1,133 @@
+"""The online store in memory: the same contract as the Redis store, for tests and for a look without servers."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from features.errors import IdentityKeyMismatchError, StoreRolledBackError
+from features.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
+from features.record import PAYMENT_ID, RECORD_BYTES
+from features.risk import MAX_REPORTS, REPORT_BYTES
+from features.store import Applied, ApplyRequest, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+PREFIX = 16
+
+
+class MemoryEntityStore:
+    """Keeps logs in a dictionary; one process, no expiry."""
+
+    def __init__(self) -> None:
+        self.logs: dict[bytes, bytearray] = {}
+        self.offsets: dict[bytes, int] = {}
+        self._fingerprint: bytes | None = None
+
+    def apply(self, request: ApplyRequest) -> Applied:
+        """Append and read in one step; payments below their partition's next offset are only located."""
+        applied = self._advance(request.origins)
+        lengths: list[int] = []
+        for at in range(0, len(request.entries), ENTRY_BYTES):
+            lengths += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
+        totals, logs = [], []
+        for at in range(0, len(request.reads), READ_BYTES):
+            total, log = self._read(request.reads[at : at + READ_BYTES])
+            totals.append(total)
+            logs.append(log)
+        return Applied(lengths, totals, logs)
+
+    def _advance(self, origins: Sequence[Origin]) -> list[int]:
+        applied = [self.offsets.get(origin.partition, 0) for origin in origins]
+        for origin, stands in zip(origins, applied, strict=True):
+            if stands < origin.expected:
+                raise StoreRolledBackError(
+                    f"{origin.partition.decode()}: applied up to {stands}, expected {origin.expected}."
+                )
+        for origin, stands in zip(origins, applied, strict=True):
+            self.offsets[origin.partition] = max(stands, origin.next_offset)
+        return applied
+
+    def _apply_one(self, entry: bytes, applied: list[int]) -> list[int]:
+        payer, payee, device = PAYER + entry[:8], PAYEE + entry[8:16], DEVICE + entry[16:24]
+        claimed, origin, offset = struct.unpack("<BHQ", entry[120:131])
+        payment_id = entry[24 + PAYMENT_ID : 24 + PAYMENT_ID + 8]
+        known = offset < applied[origin] and (claimed == 1 or self._locate(payer, payment_id) > 0)
+        lengths = []
+        for name, start in ((payer, 24), (payee, 56), (device, 88)):
+            if name is device and not any(entry[16:24]):
+                lengths.append(0)
+            elif known:
+                lengths.append(self._locate(name, payment_id))
+            else:
+                log = self.logs.setdefault(name, bytearray())
+                log += entry[start : start + RECORD_BYTES]
+                lengths.append(len(log))
+        return [*lengths, len(self.logs.get(PAYEE + entry[:8], b""))]
+
+    def _locate(self, name: bytes, payment_id: bytes) -> int:
+        log = self.logs.get(name, bytearray())
+        size, _ = _header(log)
+        for at in range(size, len(log), RECORD_BYTES):
+            if log[at + PAYMENT_ID : at + PAYMENT_ID + 8] == payment_id:
+                return at + RECORD_BYTES
+        return 0
+
+    def _read(self, read: bytes) -> tuple[int, bytes]:
+        name, known = read[:9], int.from_bytes(read[9:13], "little")
+        log = self.logs.get(name, bytearray())
+        if name[:1] in (PAYEE_REPORTS, DEVICE_REPORTS):
+            return len(log), bytes(log[-MAX_REPORTS * REPORT_BYTES :])
+        size, base = _header(log)
+        if known == 0 or known - 1 < base or size + (known - base) * RECORD_BYTES > len(log):
+            return len(log), bytes(log)
+        prefix = bytes(log[:PREFIX]) if size else b""
+        return len(log), prefix + bytes(log[size + (known - 1 - base) * RECORD_BYTES :])
+
+    def fetch(self, names: Sequence[bytes]) -> list[bytes]:
+        """Return logs whole; empty where there is none."""
+        return [bytes(self.logs.get(name, b"")) for name in names]
+
+    def fold(self, name: bytes, base: int, header: bytes, keep: int) -> bool:
+        """Replace the records before position `keep` by a header; False if the log was folded since `base`."""
+        log = self.logs.get(name, bytearray())
+        size, folded = _header(log)
+        if folded != base or size + (keep - base) * RECORD_BYTES > len(log):
+            return False
+        self.logs[name] = bytearray(header) + log[size + (keep - base) * RECORD_BYTES :]
+        return True
+
+    def report(self, reports: Sequence[tuple[bytes, bytes]], origins: Sequence[Origin] = ()) -> int:
+        """Set outcome reports by content and move the source offsets; return how many reports were new."""
+        self._advance(origins)
+        added = 0
+        for name, report in reports:
+            log = self.logs.setdefault(name, bytearray())
+            if all(log[at : at + REPORT_BYTES] != report for at in range(0, len(log), REPORT_BYTES)):
+                log += report
+                added += 1
+        return added
+
+    def next_offsets(self, partitions: Sequence[bytes]) -> list[int | None]:
+        """Return the next offset of each partition; None where nothing of it was ever applied."""
+        return [self.offsets.get(partition) for partition in partitions]
+
+    def load(self, logs: Iterable[tuple[bytes, bytes]], offsets: Mapping[bytes, int]) -> None:
+        """Put whole logs, then the offsets they stand for."""
+        for name, log in logs:
+            self.logs[name] = bytearray(log)
+        self.offsets.update(offsets)
+
+    def check_identity(self, fingerprint: bytes) -> None:
+        """Remember the identity key's fingerprint, or refuse another."""
+        if self._fingerprint not in (None, fingerprint):
+            raise IdentityKeyMismatchError(IdentityKeyMismatchError.__doc__)
+        self._fingerprint = fingerprint
+
+
+def _header(log: bytearray) -> tuple[int, int]:
+    if len(log) % RECORD_BYTES != PREFIX:
+        return 0, 0
+    _, size, base = struct.unpack_from("<IIQ", log)
+    return size, base

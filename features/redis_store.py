@@ -1,0 +1,136 @@
+"""The online store in Redis or Valkey: one function call a micro-batch. The only module that imports redis."""
+
+from __future__ import annotations
+
+from importlib import resources
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from features import layout
+from features.errors import (
+    IdentityKeyMismatchError,
+    StoreCorruptError,
+    StoreRolledBackError,
+    StoreUnavailableError,
+)
+from features.risk import MAX_REPORTS, REPORT_BYTES
+from features.store import Applied, ApplyRequest, Origin
+from features.windows import EXPIRY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+LOAD_BATCH = 1_000
+
+
+def library() -> str:
+    """Return the server functions with this layout's names filled in."""
+    source = resources.files("features").joinpath("functions.lua").read_text()
+    values = {
+        "LIBRARY": layout.LIBRARY,
+        "OFFSETS": layout.OFFSETS.decode(),
+        "EXPIRY": str(EXPIRY),
+        "REPORT_TAIL": str(MAX_REPORTS * REPORT_BYTES),
+        **{kind.decode().upper(): layout.prefix(kind).decode() for kind in layout.KINDS},
+    }
+    for name, value in values.items():
+        source = source.replace(f"@{name}@", value)
+    return source
+
+
+class RedisEntityStore:
+    """Entity logs on one server. Blocking; use it from one thread. Every failure to reach the server is retryable."""
+
+    def __init__(self, url: str, *, timeout: float = 5.0) -> None:
+        self._redis = redis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),  # a retry must be seen by the caller: it drops the replicas
+            protocol=2,
+        )
+        self._loaded = False
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._redis.close()
+
+    def _command(self, *args: Any) -> Any:
+        try:
+            return self._redis.execute_command(*args)  # type: ignore[no-untyped-call]
+        except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, redis.ReadOnlyError) as error:
+            self._loaded = False
+            raise StoreUnavailableError(f"Redis does not answer: {error}. Retried until it does.") from error
+        except redis.OutOfMemoryError as error:
+            raise StoreUnavailableError(
+                "Redis is at maxmemory, and evicts nothing so that no window is lost: give it more memory. Retried."
+            ) from error
+        except redis.ResponseError as error:
+            if "OOM" in str(error) or "LOADING" in str(error) or "MASTERDOWN" in str(error):
+                raise StoreUnavailableError(f"Redis refuses for now: {error}. Retried until it does not.") from error
+            if "unction not found" in str(error):
+                self._loaded = False
+                raise StoreUnavailableError("Redis lost its functions; they are loaded again.") from error
+            if str(error).startswith("ROLLEDBACK"):
+                raise StoreRolledBackError(f"The online store lost what was applied to it: {error}.") from error
+            raise StoreCorruptError(f"Redis refused {args[1] if len(args) > 1 else args[0]!s}: {error}") from error
+
+    def _call(self, function: str, *args: Any) -> Any:
+        if not self._loaded:
+            self._command("FUNCTION", "LOAD", "REPLACE", library())
+            self._loaded = True
+        return self._command("FCALL", f"{layout.LIBRARY}_{function}", 0, *args)
+
+    def apply(self, request: ApplyRequest) -> Applied:
+        """Append and read in one atomic step; payments below their partition's next offset are only located."""
+        origins = chain.from_iterable(request.origins)
+        reply = self._call("apply", request.entries, request.reads, request.refresh, *origins)
+        payments = 4 * (len(request.entries) // layout.ENTRY_BYTES)
+        return Applied(reply[:payments], reply[payments::2], reply[payments + 1 :: 2])
+
+    def fetch(self, names: Sequence[bytes]) -> list[bytes]:
+        """Return logs whole; empty where there is none."""
+        if not names:
+            return []
+        logs = self._command("MGET", *(layout.key(name[:1], name[1:]) for name in names))
+        return [log or b"" for log in logs]
+
+    def fold(self, name: bytes, base: int, header: bytes, keep: int) -> bool:
+        """Replace the records before position `keep` by a header; False if the log was folded since `base`."""
+        return bool(self._call("fold", name, base, header, keep))
+
+    def report(self, reports: Sequence[tuple[bytes, bytes]], origins: Sequence[Origin] = ()) -> int:
+        """Set outcome reports by content and move the source offsets; return how many reports were new."""
+        packed = b"".join(chain.from_iterable(reports))
+        return int(self._call("report", packed, *chain.from_iterable(origins)))
+
+    def next_offsets(self, partitions: Sequence[bytes]) -> list[int | None]:
+        """Return the next offset of each partition; None where nothing of it was ever applied."""
+        if not partitions:
+            return []
+        offsets = self._command("HMGET", layout.OFFSETS, *partitions)
+        return [None if offset is None else int(offset) for offset in offsets]
+
+    def load(self, logs: Iterable[tuple[bytes, bytes]], offsets: Mapping[bytes, int]) -> None:
+        """Put whole logs, then the offsets they stand for."""
+        remaining = iter(logs)
+        while some := list(islice(remaining, LOAD_BATCH)):
+            try:
+                with self._redis.pipeline(transaction=False) as pipeline:
+                    for name, log in some:
+                        pipeline.set(layout.key(name[:1], name[1:]), log, px=EXPIRY)
+                    pipeline.execute()
+            except redis.ConnectionError as error:
+                raise StoreUnavailableError(f"Redis does not answer: {error}. Run the rebuild again.") from error
+        if offsets:
+            self._command("HSET", layout.OFFSETS, *chain.from_iterable(offsets.items()))
+
+    def check_identity(self, fingerprint: bytes) -> None:
+        """Remember the identity key's fingerprint, or refuse another."""
+        self._command("SET", layout.IDENTITY_CHECK, fingerprint, "NX")
+        if self._command("GET", layout.IDENTITY_CHECK) != fingerprint:
+            raise IdentityKeyMismatchError(IdentityKeyMismatchError.__doc__)

@@ -1,0 +1,201 @@
+"""Replicas of long logs in the worker: least recently used go first, bounded in bytes.
+
+A log only grows, so a replica that knows its first n records needs nothing but the rest; the last known record is
+read again and must match, else the log is fetched anew.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from features.errors import ReplicaBudgetError
+from features.fold import PANE, Header
+from features.fold import put_panes as _put_panes
+from features.logs import NONE, Logs
+from features.record import RECORD_BYTES
+from features.windows import BLOCK, SUPER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COLUMN_BYTES: Final = 3 * 8 + 4
+BLOCK_BYTES: Final = BLOCK * COLUMN_BYTES + PANE.itemsize
+MIN_PANES: Final = 64
+
+
+class Buddies:
+    """A buddy allocator over 2^k units (Knowlton 1965): runs of 2^j units, aligned to their own size."""
+
+    def __init__(self, units: int) -> None:
+        self.order = units.bit_length() - 1
+        self._free: list[set[int]] = [set() for _ in range(self.order + 1)]
+        self._free[self.order].add(0)
+
+    def take(self, order: int) -> int | None:
+        """Return the start of a free run of 2^order units; None if there is none."""
+        have = next((size for size in range(order, self.order + 1) if self._free[size]), None)
+        if have is None:
+            return None
+        start = self._free[have].pop()
+        while have > order:
+            have -= 1
+            self._free[have].add(start + (1 << have))
+        return start
+
+    def give(self, start: int, order: int) -> None:
+        """Take a run back and join it with its buddy as long as that one is free."""
+        while order < self.order and start ^ (1 << order) in self._free[order]:
+            self._free[order].remove(start ^ (1 << order))
+            start &= ~(1 << order)
+            order += 1
+        self._free[order].add(start)
+
+
+@dataclass(slots=True)
+class Replica:
+    """One log in the worker's memory."""
+
+    slot: int
+    order: int
+    pane_order: int
+    last_record: bytes
+    batch: int
+
+
+class Replicas:
+    """The long logs that this worker keeps, and the arenas that also hold the short logs of a micro-batch."""
+
+    def __init__(self, budget_bytes: int, *, scratch_records: int, scratch_slots: int) -> None:
+        units = 1 << max(4, (budget_bytes * 3 // 4 // BLOCK_BYTES).bit_length() - 1)
+        panes = 1 << max(10, (budget_bytes // 4 // PANE.itemsize).bit_length() - 1)
+        self.slots = units
+        self.scratch_at = units * BLOCK
+        self.scratch_records = scratch_records
+        self.logs = Logs.make(
+            records=units * BLOCK + scratch_records,
+            slots=units + scratch_slots,
+            blocks=units,
+            supers=units // SUPER + 1,
+            panes=panes,
+        )
+        self._room = Buddies(units)
+        self._pane_room = Buddies(panes)
+        self._free_slots = list(range(units - 1, -1, -1))
+        self._replicas: OrderedDict[bytes, Replica] = OrderedDict()
+        self._batch = 0
+
+    def __len__(self) -> int:
+        return len(self._replicas)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._replicas)
+
+    def begin(self) -> None:
+        """Start a micro-batch: what it touches from now on cannot be evicted before the next one starts."""
+        self._batch += 1
+
+    def clear(self) -> None:
+        """Forget all: the server may have been restarted or failed over."""
+        for name in list(self._replicas):
+            self.drop(name)
+
+    def known(self, name: bytes) -> int:
+        """Return how many records of a log are known, and keep it for this micro-batch; 0 if there is no replica."""
+        replica = self._replicas.get(name)
+        if replica is None:
+            return 0
+        replica.batch = self._batch
+        self._replicas.move_to_end(name)
+        return int(self.logs.length[replica.slot])
+
+    def get(self, name: bytes) -> Replica | None:
+        """Return the replica of a log, if there is one."""
+        return self._replicas.get(name)
+
+    def drop(self, name: bytes) -> None:
+        """Forget a log."""
+        replica = self._replicas.pop(name)
+        slot = replica.slot
+        self._room.give(int(self.logs.at[slot]) // BLOCK, replica.order)
+        if replica.pane_order != NONE:
+            self._pane_room.give(int(self.logs.pane_at[slot]), replica.pane_order)
+        self._free_slots.append(slot)
+
+    def admit(self, name: bytes, log: bytes) -> tuple[Replica, int]:
+        """Make room for a whole log; return its replica, empty but for panes, and where its records begin in `log`."""
+        if name in self._replicas:
+            self.drop(name)
+        header = Header.unpack(log) if len(log) % RECORD_BYTES else None
+        start = header_size(log) if header else 0
+        records = (len(log) - start) // RECORD_BYTES
+        replica = self._place(name, records + records // 4, header)
+        return replica, start
+
+    def _place(self, name: bytes, records: int, header: Header | None) -> Replica:
+        order = order_of(-(-max(records, 2 * BLOCK) // BLOCK))
+        at = self._take(self._room, order)
+        pane_order = order_of(max(MIN_PANES, len(header.panes))) if header else NONE
+        slot = self._free_slots.pop() if self._free_slots else self._evict_one()
+        self.logs.clear(slot, at * BLOCK)
+        self.logs.block_at[slot] = at
+        self.logs.super_at[slot] = at // SUPER
+        if header:
+            _put_panes(self.logs, slot, self._take(self._pane_room, pane_order), header)
+        replica = Replica(slot, order, pane_order, b"", self._batch)
+        self._replicas[name] = replica
+        return replica
+
+    def make_room(self, name: bytes, records: int) -> None:
+        """Let a replica grow to hold so many records beyond its base."""
+        replica = self._replicas[name]
+        if records <= BLOCK << replica.order:
+            return
+        order = order_of(-(-records // BLOCK))
+        logs, slot = self.logs, replica.slot
+        old, new = int(logs.at[slot]), self._take(self._room, order) * BLOCK
+        kept = int(logs.length[slot] - logs.base[slot])
+        for column in (logs.event_time, logs.amount, logs.counterparty, logs.place):
+            column[new : new + kept] = column[old : old + kept]
+        for summaries, run in ((logs.blocks, BLOCK), (logs.supers, BLOCK * SUPER)):
+            for column in summaries:
+                column[new // run : new // run + kept // run] = column[old // run : old // run + kept // run]
+        self._room.give(old // BLOCK, replica.order)
+        logs.at[slot], logs.block_at[slot], logs.super_at[slot] = new, new // BLOCK, new // BLOCK // SUPER
+        replica.order = order
+
+    def _take(self, room: Buddies, order: int) -> int:
+        while order <= room.order:
+            start = room.take(order)
+            if start is not None:
+                return start
+            if not self._evict():
+                break
+        raise ReplicaBudgetError(
+            f"A log of {BLOCK << order} records or panes does not fit beside the micro-batch's other long logs. "
+            "Raise UPIFRAUD_REPLICA_CACHE_BYTES."
+        )
+
+    def _evict_one(self) -> int:
+        if not self._evict():
+            raise ReplicaBudgetError(ReplicaBudgetError.__doc__)
+        return self._free_slots.pop()
+
+    def _evict(self) -> bool:
+        """Drop the least recently used log; False if all that are left belong to this micro-batch."""
+        oldest = next(iter(self._replicas), None)
+        if oldest is None or self._replicas[oldest].batch == self._batch:
+            return False
+        self.drop(oldest)
+        return True
+
+
+def order_of(units: int) -> int:
+    """Return the smallest k with 2^k >= units."""
+    return max(0, (units - 1).bit_length())
+
+
+def header_size(log: bytes) -> int:
+    """Return the length of a folded log's header, from its first bytes."""
+    return int.from_bytes(log[4:8], "little")

@@ -1,0 +1,89 @@
+"""The online store's contract: what the Redis store and the in-memory store both keep to.
+
+Everything is one atomic step: a micro-batch is appended and the source offsets move together, so that "below the next
+offset" means applied, whatever dies in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+class Origin(NamedTuple):
+    """A source partition's part in a micro-batch."""
+
+    partition: bytes
+    """Topic and partition as one name, `transactions:3`."""
+    first_offset: int
+    next_offset: int
+    """The offset behind the last record of the micro-batch, rejected records included."""
+    expected: int = 0
+    """What the caller knows to be applied; a store that stands before it was rolled back, and says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRequest:
+    """One micro-batch for `EntityStore.apply`, packed as docs/specs/online_store.md says."""
+
+    entries: bytes
+    """131 bytes a payment: payer, payee and device identity, their records, 1 if claimed before, origin, offset."""
+    reads: bytes
+    """13 bytes a log to read: kind, identity, number of records known (0: read it whole)."""
+    refresh: bytes
+    """9 bytes a log whose expiry is to be pushed out: kind, identity."""
+    origins: Sequence[Origin]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The reply to one micro-batch of n payments and r reads."""
+
+    lengths: Sequence[int]
+    """4n byte lengths: payer, payee and device log just after the payment (0: not kept any more, or no device), and
+    the payer's own inbound log at that moment."""
+    totals: Sequence[int]
+    """r byte lengths of the logs read; -1 where an outcome log could not be read."""
+    logs: Sequence[bytes]
+    """r logs: whole, or from the last known record on, preceded by 16 header bytes where the log was folded."""
+
+
+class EntityStore(Protocol):
+    """Append-only logs of 32-byte records, outcome reports, and the offsets they were applied up to."""
+
+    def apply(self, request: ApplyRequest) -> Applied:
+        """Append and read in one atomic step; payments below their partition's next offset are only located.
+
+        Raises `StoreRolledBackError`, and changes nothing, if the store stands before what an origin expects.
+        """
+        ...
+
+    def fetch(self, names: Sequence[bytes]) -> list[bytes]:
+        """Return logs whole, by kind and identity (9 bytes each); empty where there is none."""
+        ...
+
+    def fold(self, name: bytes, base: int, header: bytes, keep: int) -> bool:
+        """Replace the records before position `keep` by a header; False if the log was folded since `base`."""
+        ...
+
+    def report(self, reports: Sequence[tuple[bytes, bytes]], origins: Sequence[Origin] = ()) -> int:
+        """Set outcome reports (kind and identity, 16 bytes) by content; return how many were new.
+
+        The source offsets move in the same step. Raises `StoreRolledBackError` as `apply` does.
+        """
+        ...
+
+    def next_offsets(self, partitions: Sequence[bytes]) -> list[int | None]:
+        """Return the next offset of each partition; None where nothing of it was ever applied."""
+        ...
+
+    def load(self, logs: Iterable[tuple[bytes, bytes]], offsets: Mapping[bytes, int]) -> None:
+        """Put whole logs (kind and identity, bytes), then the offsets they stand for: a rebuild."""
+        ...
+
+    def check_identity(self, fingerprint: bytes) -> None:
+        """Remember the identity key's fingerprint; raise `IdentityKeyMismatchError` if the logs are of another key."""
+        ...
