@@ -126,11 +126,12 @@ def absorb(rows: Summaries, row: int, others: Summaries, other: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def append_raw(logs: Logs, slots: NDArray[np.int64], ends: NDArray[np.int64], raw: NDArray[np.uint8]) -> None:
-    """Append to each slot its run of 32-byte records, raw[ends[k - 1]:ends[k]]."""
-    start = 0
+def append_raw(
+    logs: Logs, slots: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], raw: NDArray[np.uint8]
+) -> None:
+    """Append to each slot its run of 32-byte records, raw[starts[k]:ends[k]]."""
     for k in range(len(slots)):
-        for at in range(start, ends[k], 32):
+        for at in range(starts[k], ends[k], 32):
             append(
                 logs,
                 slots[k],
@@ -139,7 +140,26 @@ def append_raw(logs: Logs, slots: NDArray[np.int64], ends: NDArray[np.int64], ra
                 little(raw, at + 11, 5),
                 np.uint32(little(raw, at + 24, 4)),
             )
-        start = ends[k]
+
+
+@njit(cache=True, nogil=True)
+def open_short(logs: Logs, first: int, at: int, slots: NDArray[np.int64], sizes: NDArray[np.int64]) -> int:
+    """Make slots from `first` on empty short logs, their records from `at` on; fill in `slots`, NONE where empty.
+
+    Returns the end of the room they take in the record arena.
+    """
+    for k in range(len(slots)):
+        if sizes[k] == 0:
+            slots[k] = NONE
+            continue
+        slot = first + k
+        slots[k] = slot
+        logs.at[slot] = at
+        logs.length[slot] = logs.base[slot] = logs.panes[slot] = 0
+        logs.base_clock[slot] = logs.clock[slot] = logs.born[slot] = NEVER
+        logs.block_at[slot] = logs.super_at[slot] = logs.pane_at[slot] = NONE
+        at += sizes[k] // 32
+    return at
 
 
 @njit(cache=True, nogil=True)

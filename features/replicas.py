@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from features.errors import ReplicaBudgetError
 from features.fold import PANE, Header
@@ -19,6 +19,8 @@ from features.windows import BLOCK, SUPER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 COLUMN_BYTES: Final = 3 * 8 + 4
 BLOCK_BYTES: Final = BLOCK * COLUMN_BYTES + PANE.itemsize
@@ -156,11 +158,13 @@ class Replicas:
         logs, slot = self.logs, replica.slot
         old, new = int(logs.at[slot]), self._take(self._room, order) * BLOCK
         kept = int(logs.length[slot] - logs.base[slot])
-        for column in (logs.event_time, logs.amount, logs.counterparty, logs.place):
-            column[new : new + kept] = column[old : old + kept]
+        _move(logs.event_time, old, new, kept)
+        _move(logs.amount, old, new, kept)
+        _move(logs.counterparty, old, new, kept)
+        _move(logs.place, old, new, kept)
         for summaries, run in ((logs.blocks, BLOCK), (logs.supers, BLOCK * SUPER)):
             for column in summaries:
-                column[new // run : new // run + kept // run] = column[old // run : old // run + kept // run]
+                _move(column, old // run, new // run, kept // run)
         self._room.give(old // BLOCK, replica.order)
         logs.at[slot], logs.block_at[slot], logs.super_at[slot] = new, new // BLOCK, new // BLOCK // SUPER
         replica.order = order
@@ -189,6 +193,10 @@ class Replicas:
             return False
         self.drop(oldest)
         return True
+
+
+def _move(column: NDArray[Any], old: int, new: int, rows: int) -> None:
+    column[new : new + rows] = column[old : old + rows]
 
 
 def order_of(units: int) -> int:
