@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from local.errors import FatalError, RetryableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from confluent_kafka.admin import AdminClient
 
+    Conf = Mapping[str, str]
+    """Options of librdkafka, for a cluster that asks for TLS or a password."""
+
+NO_CONF: Conf = MappingProxyType({})
 _SECONDS = 10.0
+_POLL_SECONDS = 0.02
 
 # librdkafka tells of every refused connection on stderr; while a broker starts that is no news.
 _silent = logging.getLogger("local.kafka_admin.librdkafka")
 _silent.setLevel(logging.CRITICAL + 1)
 
 
-def ask(bootstrap_servers: str, *, cluster_id: str | None = None, seconds: float = 2) -> str | None:
+def ask(
+    bootstrap_servers: str, *, cluster_id: str | None = None, conf: Conf = NO_CONF, seconds: float = 2
+) -> str | None:
     """Ask a cluster for its metadata; None if it is ready to lead partitions, else what is wrong."""
     from confluent_kafka import KafkaException
 
     if not any(_listens(address, seconds) for address in bootstrap_servers.split(",")):
         return f"nobody listens on {bootstrap_servers}"
     try:
-        metadata = _admin(bootstrap_servers).list_topics(timeout=seconds)
+        metadata = _admin(bootstrap_servers, conf).list_topics(timeout=seconds)
     except KafkaException as error:
         return str(error)
     if cluster_id is not None and metadata.cluster_id != cluster_id:
@@ -37,18 +46,20 @@ def ask(bootstrap_servers: str, *, cluster_id: str | None = None, seconds: float
     return None
 
 
-def partitions(bootstrap_servers: str, *, seconds: float = _SECONDS) -> dict[str, int]:
+def partitions(bootstrap_servers: str, *, conf: Conf = NO_CONF, seconds: float = _SECONDS) -> dict[str, int]:
     """Return the partition count of every topic of a cluster."""
     from confluent_kafka import KafkaException
 
     try:
-        metadata = _admin(bootstrap_servers).list_topics(timeout=seconds)
+        metadata = _admin(bootstrap_servers, conf).list_topics(timeout=seconds)
     except KafkaException as error:
         raise _no_answer(bootstrap_servers, error) from error
     return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
 
-def make_topics(bootstrap_servers: str, topics: Mapping[str, int], *, seconds: float = 30) -> list[str]:
+def make_topics(
+    bootstrap_servers: str, topics: Mapping[str, int], *, conf: Conf = NO_CONF, seconds: float = 30
+) -> list[str]:
     """Make the topics that do not exist, each with so many partitions; returns the names of those it made.
 
     A topic that exists with another partition count is left as it is: keys would move to other partitions. It
@@ -57,8 +68,8 @@ def make_topics(bootstrap_servers: str, topics: Mapping[str, int], *, seconds: f
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # its stubs forget to export it
 
-    admin = _admin(bootstrap_servers)
-    there = partitions(bootstrap_servers)
+    admin = _admin(bootstrap_servers, conf)
+    there = partitions(bootstrap_servers, conf=conf)
     missing = [NewTopic(name, num_partitions=count) for name, count in topics.items() if name not in there]
     if not missing:
         return []
@@ -74,28 +85,52 @@ def make_topics(bootstrap_servers: str, topics: Mapping[str, int], *, seconds: f
                     f"Topic {name} with {topics[name]} partitions was to be made on {bootstrap_servers}, and the "
                     f"broker answered: {error}. Make it by hand, or correct what it says."
                 ) from error
+    _wait(admin, bootstrap_servers, lambda ready: topics.keys() <= ready, seconds)
     return made
 
 
 def delete_topics(bootstrap_servers: str, names: list[str], *, seconds: float = 30) -> None:
-    """Remove topics and their records; those that do not exist are no error."""
+    """Remove topics and their records, and return when they are gone; those that do not exist are no error."""
     from confluent_kafka import KafkaError, KafkaException
 
     if not names:
         return
-    admin = _admin(bootstrap_servers)  # kept in a name: an answer never comes once the client is gone
+    admin = _admin(bootstrap_servers, NO_CONF)  # kept in a name: an answer never comes once the client is gone
     for name, future in admin.delete_topics(names, request_timeout=seconds).items():
         try:
             future.result(timeout=seconds)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise RetryableError(f"Topic {name} on {bootstrap_servers} was to be removed: {error}") from error
+    _wait(admin, bootstrap_servers, lambda ready: ready.isdisjoint(names), seconds)
 
 
-def _admin(bootstrap_servers: str) -> AdminClient:
+def _wait(admin: AdminClient, bootstrap_servers: str, done: Callable[[set[str]], bool], seconds: float) -> None:
+    """Wait until what the brokers list is as it was ordered: the controller answers before they have heard of it."""
+    from confluent_kafka import KafkaException
+
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            topics = admin.list_topics(timeout=seconds).topics
+        except KafkaException as error:
+            raise _no_answer(bootstrap_servers, error) from error
+        if done(
+            {name for name, topic in topics.items() if all(part.leader >= 0 for part in topic.partitions.values())}
+        ):
+            return
+        if time.monotonic() > deadline:
+            raise RetryableError(
+                f"The brokers of {bootstrap_servers} were expected to know of changed topics within {seconds:.0f} s, "
+                f"and list {', '.join(sorted(topics)) or 'none'}. Try again."
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _admin(bootstrap_servers: str, conf: Conf) -> AdminClient:
     from confluent_kafka.admin import AdminClient
 
-    return AdminClient({"bootstrap.servers": bootstrap_servers}, logger=_silent)
+    return AdminClient({**conf, "bootstrap.servers": bootstrap_servers}, logger=_silent)
 
 
 def _listens(address: str, seconds: float) -> bool:

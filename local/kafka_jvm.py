@@ -8,30 +8,13 @@ from typing import TYPE_CHECKING
 
 from local import maven
 from local.errors import FatalError, MissingProgramError
-from local.kafka import KafkaServer
+from local.kafka import APACHE_HEAP, APACHE_SETTINGS, ProcessBroker
 from local.machine import java_program
 from local.ports import HOST, free_port, is_free
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETTINGS = {
-    "node.id": "1",
-    "process.roles": "broker,controller",
-    "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    # There is one node to hold the cluster's own topics.
-    "offsets.topic.replication.factor": "1",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
-    # Nobody else is about to join a group on a laptop; the default waits 3 s for them.
-    "group.initial.rebalance.delay.ms": "0",
-    # A misspelt topic is an error, not a new topic with one partition.
-    "auto.create.topics.enable": "false",
-}
-_HEAP = ("-Xms512m", "-Xmx1g")
 # As Kafka's own start script has them.
 _JVM = (
     *("-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"),
@@ -39,7 +22,7 @@ _JVM = (
 )
 
 
-class JvmKafkaServer(KafkaServer):
+class JvmKafkaServer(ProcessBroker):
     """An Apache Kafka broker whose topics, records and offsets survive a restart."""
 
     start_seconds = 120  # two slow cores that others use too
@@ -53,7 +36,7 @@ class JvmKafkaServer(KafkaServer):
             self._format()
 
     def _command(self) -> list[str]:
-        return [*self._java(), *_HEAP, *_JVM, "kafka.Kafka", str(self._write_properties(self.port))]
+        return [*self._java(), *APACHE_HEAP, *_JVM, "kafka.Kafka", str(self._write_properties(self.port))]
 
     def _java(self) -> list[str]:
         java = java_program()
@@ -70,7 +53,7 @@ class JvmKafkaServer(KafkaServer):
     def _write_properties(self, port: int) -> Path:
         controller = self._controller_port(port)
         settings = {
-            **SETTINGS,
+            **APACHE_SETTINGS,
             "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
             "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
             # Voters by address, not kept in the log: so both ports may change between two runs.

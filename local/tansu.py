@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from local.errors import MissingProgramError
-from local.kafka import KafkaServer
+from local.kafka import ProcessBroker
 from local.ports import HOST
 
 
-class TansuServer(KafkaServer):
+class TansuServer(ProcessBroker):
     """A Tansu broker with memory storage: topics, records and offsets are gone when it stops.
 
     It leaves partitions unowned after a cooperative rebalance, so its consumers must assign eagerly.

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Producer
 from local import kafka_admin
 
 if TYPE_CHECKING:
-    from local.kafka import KafkaServer
+    from local.kafka import Broker
     from local.postgres import PostgresServer
     from local.valkey import ValkeyServer
     from tests.fixtures.servers import TopicFactory
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 
-def test_topic_factory_makes_topics_that_nobody_else_uses(kafka: KafkaServer, topic_factory: TopicFactory) -> None:
+def test_topic_factory_makes_topics_that_nobody_else_uses(kafka: Broker, topic_factory: TopicFactory) -> None:
     first, second = topic_factory("payments", partitions=3), topic_factory("payments", partitions=12)
     counts = kafka_admin.partitions(kafka.bootstrap_servers)
     assert first != second
@@ -73,7 +73,7 @@ def test_postgres_comes_back_after_a_kill_with_what_was_committed(
 
 @pytest.mark.apache
 def test_kafka_comes_back_after_a_kill_with_acknowledged_records_and_committed_offsets(
-    kafka: KafkaServer, topic_factory: TopicFactory
+    kafka: Broker, topic_factory: TopicFactory
 ) -> None:
     topic = topic_factory("payments")
     servers = kafka.bootstrap_servers
