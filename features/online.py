@@ -90,6 +90,13 @@ class OnlineFeatures:
         """
         if len(columns) > MAX_PAYMENTS:
             raise ValueError(f"A micro-batch of {len(columns)} payments; at most {MAX_PAYMENTS} fit.")
+        try:
+            return self._process(columns, claims, origins)
+        except Exception:
+            self.forget()  # a call that failed half-way leaves replicas that know less or more than they say
+            raise
+
+    def _process(self, columns: PaymentColumns, claims: Claims, origins: Sequence[Origin]) -> FeatureBatch:
         self._replicas.begin()
         payers, payer_of = np.unique(columns.payer, return_inverse=True)
         payees, payee_of = np.unique(np.concatenate((columns.payee, columns.payer)), return_inverse=True)
@@ -108,11 +115,7 @@ class OnlineFeatures:
         reads = self._reads(kinds, first)
         known = reads[:, 9:13].copy().view("<u4").ravel()[:logs_read].astype(np.int64)
         request = ApplyRequest(_entries(columns, claims), reads.tobytes(), self._refresh, origins)
-        try:
-            applied = self._store.apply(request)
-        except Exception:
-            self.forget()
-            raise
+        applied = self._store.apply(request)
         self._refresh = b""
         slots, header, base = self._ingest(applied, reads, known, logs_read)
 

@@ -34,4 +34,4 @@ def pack_records(columns: PaymentColumns, counterparty: NDArray[np.uint64]) -> N
 
 
 def _bytes(column: NDArray[np.generic]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(column).view(np.uint8).reshape(len(column), -1)
+    return np.ascontiguousarray(column).view(np.uint8).reshape(len(column), column.dtype.itemsize)

@@ -15,6 +15,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from stream.batch_histogram import BatchHistogram
+
 # A second series with the time of creation beside every counter doubles the page and serves nobody here.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -71,8 +73,11 @@ OUTCOMES_UNMATCHED = _counter("outcomes_unmatched", "Outcomes that came before t
 # Micro-batches and time -------------------------------------------------------------------------------------------
 
 STAGE_LATENCY = _histogram("stage_latency_seconds", "Time of one stage for one micro-batch.", _CALL_SECONDS, "stage")
-END_TO_END_LATENCY = _histogram(
-    "end_to_end_latency_seconds", "Time from a record's Kafka timestamp to its effects being done.", _END_TO_END_SECONDS
+END_TO_END_LATENCY = BatchHistogram(
+    "end_to_end_latency_seconds",
+    "Time from a record's Kafka timestamp to its effects being done.",
+    _END_TO_END_SECONDS,
+    registry=REGISTRY,
 )
 MICRO_BATCH_RECORDS = _histogram("micro_batch_records", "Records of a micro-batch.", _RECORDS)
 MICRO_BATCHES_IN_FLIGHT = _gauge("micro_batches_in_flight", "Micro-batches handed over and not finished.")
