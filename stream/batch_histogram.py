@@ -41,7 +41,7 @@ class BatchHistogram(Collector):
         """Yield the histogram as it stands."""
         with self._lock:
             cumulative, total = np.cumsum(self._counts), self._sum
-        bounds = [*(floatToGoString(bound) for bound in self._bounds), "+Inf"]
+        bounds = [*map(floatToGoString, self._bounds), "+Inf"]
         family = HistogramMetricFamily(self._name, self._about)
         family.add_metric([], list(zip(bounds, cumulative.astype(float), strict=True)), total)
         yield family

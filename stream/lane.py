@@ -1,4 +1,4 @@
-"""A lane runs blocking calls one after the other in a thread of its own, so that every stage keeps micro-batch order."""
+"""A lane runs blocking calls one after the other in a thread of its own, so a stage keeps micro-batch order."""
 
 from __future__ import annotations
 

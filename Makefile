@@ -1,0 +1,74 @@
+# Everything a developer or CI does. `make` lists it. Each target installs what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-fast check lint types drift fmt lock model bench bench-quick up down clean
+
+help: ## List what can be made.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+install: $(INSTALLED) ## Make the virtual environment and install everything into it.
+
+demo: install ## Run the main job on local servers and show it live (ARGS="--seconds 20").
+	$(BIN)/upifraud demo $(ARGS)
+
+test: install ## Run all tests (ARGS="-k windows" is passed on).
+	$(BIN)/pytest $(ARGS)
+
+test-fast: install ## Run the tests that need no servers.
+	$(BIN)/pytest -m "not servers and not apache" $(ARGS)
+
+check: lint types drift test ## What CI runs: lint, types, drift, tests.
+
+lint: install ## Check style and the arrows between packages.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: install ## Check types.
+	$(BIN)/mypy
+
+drift: install ## Check that generated files are what their sources say.
+	$(BIN)/python -m stream.schemas --check
+	$(BIN)/python -m features.catalogue --check
+
+fmt: install ## Format, and fix what can be fixed.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python -m stream.schemas
+	$(BIN)/python -m features.catalogue
+
+lock: install ## Resolve the requirements anew, with hashes.
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
+		--extra local --extra dev --output-file requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--constraint requirements/dev.txt --output-file requirements/runtime.txt pyproject.toml
+
+model: install ## Train the default artifact anew on the simulated history.
+	$(BIN)/upifraud make-model $(ARGS)
+
+bench-quick: install ## Measure rate, latency and cost in under two minutes.
+	$(BIN)/python -m bench quick $(ARGS)
+
+bench: install ## Measure everything, with peers and ablations, in under fifteen minutes.
+	$(BIN)/python -m bench full $(ARGS)
+
+up: install ## Start the local servers in the background.
+	$(BIN)/upifraud up $(ARGS)
+
+down: install ## Stop the local servers.
+	$(BIN)/upifraud down $(ARGS)
+
+clean: ## Remove the virtual environment and all caches.
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build

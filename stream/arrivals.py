@@ -1,0 +1,75 @@
+"""The records of a fetch in one run, with where each came from: what the stages address by index."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.store import Origin
+from stream.transport.fetch import offset_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import Message
+    from numpy.typing import NDArray
+
+    from stream.transport.fetch import Fetch
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """The records of one micro-batch, partition by partition, in offset order."""
+
+    topic: str
+    records: list[Message]
+    values: list[bytes | None]
+    partition: NDArray[np.int32]
+    offset: NDArray[np.int64]
+    slice_of: NDArray[np.uint16]
+    """Which of the fetch's slices a record belongs to; the order of `origins`."""
+    spans: list[tuple[int, int, int]]
+    """Partition, first offset and next offset of each slice."""
+
+    @classmethod
+    def of(cls, fetch: Fetch) -> Arrivals:
+        """Lay the records of a fetch out in one run."""
+        records: list[Message] = []
+        spans = []
+        for partition, run in fetch.slices:
+            records.extend(run)
+            spans.append((partition, offset_of(run[0]), offset_of(run[-1]) + 1))
+        sizes = [len(run) for _, run in fetch.slices]
+        return cls(
+            topic=fetch.topic,
+            records=records,
+            values=[record.value() for record in records],
+            partition=np.repeat(np.array([span[0] for span in spans], dtype=np.int32), sizes),
+            offset=np.fromiter(map(offset_of, records), dtype=np.int64, count=len(records)),
+            slice_of=np.repeat(np.arange(len(sizes), dtype=np.uint16), sizes),
+            spans=spans,
+        )
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def origins(self, expected: Mapping[bytes, int]) -> list[Origin]:
+        """Return the origins for the online store, given what is known to be applied of each partition."""
+        names = [partition_name(self.topic, partition) for partition, _, _ in self.spans]
+        return [
+            Origin(name, first, following, expected.get(name, 0))
+            for name, (_, first, following) in zip(names, self.spans, strict=True)
+        ]
+
+    def ages(self) -> NDArray[np.float64]:
+        """Return the seconds since each record's Kafka timestamp."""
+        stamps = np.fromiter((record.timestamp()[1] for record in self.records), dtype=np.int64, count=len(self))
+        return np.maximum(time.time() - stamps / 1000.0, 0.0)
+
+
+def partition_name(topic: str, partition: int) -> bytes:
+    """Return the one name that the online store knows a partition by."""
+    return f"{topic}:{partition}".encode()

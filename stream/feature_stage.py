@@ -1,0 +1,98 @@
+"""The features stage: the online store behind the worker's error classes, and what it is known to hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from features.errors import FeatureError, StoreUnavailableError
+from features.online import Claims
+from stream import metrics
+from stream.arrivals import partition_name
+from stream.errors import FatalError, RetryableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from features.columns import PaymentColumns
+    from features.online import FeatureBatch, OnlineFeatures
+    from features.store import EntityStore
+    from stream.arrivals import Arrivals
+    from stream.retry import Patience
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SERVER = "redis"
+
+
+class StoreBehindError(RetryableError):
+    """The online store holds nothing of partitions that were worked on: run `upifraud rebuild-features`."""
+
+
+class FeatureStage:
+    """Applies, measures and reports through one lane; every method blocks until Redis answers or the worker stops."""
+
+    def __init__(self, store: EntityStore, features: OnlineFeatures, patience: Patience) -> None:
+        self._store = store
+        self._features = features
+        self._patience = patience
+        self._expected: dict[bytes, int] = {}
+
+    def measure(
+        self, columns: PaymentColumns, rows: NDArray[np.intp], claimed_before: NDArray[np.bool_], arrivals: Arrivals
+    ) -> FeatureBatch:
+        """Return the vectors of the payments that stood at `rows` of the arrivals; all offsets move."""
+        claims = Claims(claimed_before, arrivals.slice_of[rows], arrivals.offset[rows])
+        origins = arrivals.origins(self._expected)
+        batch = self._patience.call(SERVER, "apply", _translated, self._features.process, columns, claims, origins)
+        self._moved(arrivals)
+        metrics.FEATURE_STORE_CACHE_HITS.set(self._features.hits)
+        metrics.FEATURE_STORE_CACHE_MISSES.set(self._features.misses)
+        return batch
+
+    def report(self, reports: Sequence[tuple[bytes, bytes]], arrivals: Arrivals | None = None) -> None:
+        """Set outcome reports; the offsets of the arrivals, if they came from the outcomes topic, move with them."""
+        origins = [] if arrivals is None else arrivals.origins(self._expected)
+        self._patience.call(SERVER, "report", _translated, self._store.report, reports, origins)
+        if arrivals is not None:
+            self._moved(arrivals)
+
+    def starts(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
+        """Return where to start partitions whose store stands before the committed offset.
+
+        Raises StoreBehindError where offsets were committed and the store holds nothing: it was wiped, and whoever
+        scored now would score on missing windows. Asked again, it answers as soon as it was rebuilt.
+        """
+        partitions = list(committed)
+        names = [partition_name(topic, partition) for topic, partition in partitions]
+        applied = _translated(self._store.next_offsets, names)
+        starts = {}
+        for partition, name, stands in zip(partitions, names, applied, strict=True):
+            offset = committed[partition]
+            if stands is None and offset:
+                raise StoreBehindError(
+                    f"Redis holds nothing of {name.decode()}, whose offset {offset} was committed: it was wiped. "
+                    "Run `upifraud rebuild-features`; the worker goes on by itself then.",
+                    server=SERVER,
+                )
+            self._expected[name] = stands or 0
+            if stands is not None and offset is not None and stands < offset:
+                starts[partition] = stands
+        return starts
+
+    def _moved(self, arrivals: Arrivals) -> None:
+        for partition, _, following in arrivals.spans:
+            self._expected[partition_name(arrivals.topic, partition)] = following
+
+
+def _translated(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Raise what the features package raises as what the worker acts on."""
+    try:
+        return call(*args, **kwargs)
+    except StoreUnavailableError as error:
+        raise RetryableError(str(error), server=SERVER) from error
+    except FeatureError as error:
+        raise FatalError(str(error)) from error
