@@ -1,0 +1,48 @@
+"""The agenda: what stories have in store for each hour, whatever hour one begins with."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Protocol
+
+from simulator.legs import Legs
+from simulator.story import HORIZON_DAYS
+from simulator.timeline import cell_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator.legs import Leg
+
+
+class Teller(Protocol):
+    """Tells the stories that begin on a day."""
+
+    def day(self, day: int) -> list[Leg]:
+        """Return their payments, on this day or up to HORIZON_DAYS later."""
+
+
+class Agenda:
+    """Collects stories day by day and gives out their legs hour by hour, in ascending order of hours.
+
+    The legs of an hour do not depend on the first hour asked for: the stories of the days before it are told as well.
+    """
+
+    def __init__(self, tellers: Sequence[Teller]) -> None:
+        self._tellers = tellers
+        self._hours: dict[int, list[Leg]] = defaultdict(list)
+        self._next_day: int | None = None
+
+    def hour(self, cell: int) -> Legs:
+        """Return the legs of an hour, in the order in which they were told; hours before it are forgotten."""
+        day = cell // 24
+        if self._next_day is None:
+            self._next_day = day - HORIZON_DAYS
+        for today in range(self._next_day, day + 1):
+            for teller in self._tellers:
+                for leg in teller.day(today):
+                    at = cell_of(leg.event_time)
+                    if at >= cell:
+                        self._hours[at].append(leg)
+        self._next_day = day + 1
+        return Legs.of(self._hours.pop(cell, []))
