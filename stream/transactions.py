@@ -1,0 +1,216 @@
+"""What happens to a micro-batch of payments, in the order that makes it safe to die anywhere.
+
+1. Decode: every record becomes a payment or a rejection.
+2. Claim: every transaction_id belongs to one record from here on; duplicates and conflicts are decided, durably.
+3. Features: append to the entity logs and read them back in one atomic step that also moves the source offsets.
+4. Judge: margin, probability and exact contributions of every payment; the verdict by the artifact's thresholds.
+5. Store: one row a payment; a row that was there before stands, with the alert it was stored with.
+6. Outcomes that waited for these verdicts go to the entity logs.
+7. Publish: alerts and dead letters, every delivery confirmed.
+Only then does `process` return, and the offsets may be committed. A crash between any two steps loses nothing: the
+records come again as REPLAY, steps 3 and 5 find what they left, and step 7 repeats the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stream import metrics
+from stream.arrivals import Arrivals
+from stream.decode import decode_payments
+from stream.decode.rejection import Rejection
+from stream.entity_risk import reports_of
+from stream.verdict_store import Claim, VerdictRows
+from stream.wire import RejectionReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from features.identity import Identities
+    from features.online import FeatureBatch
+    from stream.decode import Decoded
+    from stream.feature_stage import FeatureStage
+    from stream.judge import Judge
+    from stream.lanes import Lanes
+    from stream.outbox import Outbox
+    from stream.retry import Patience
+    from stream.transport import Fetch
+    from stream.verdict_store import PaymentRef, StoredVerdict, VerdictStore
+
+DAY_MS = 86_400_000
+CONFLICT_DETAIL = (
+    "transaction_id: taken by another payment of the last 3 days; expected the same time, amount and parties"
+)
+POSTGRES = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The payments of a micro-batch that get a verdict here, and what becomes of the other records."""
+
+    decoded: Decoded
+    kept: NDArray[np.intp]
+    """Rows of `decoded` that are no duplicates and no conflicts."""
+    replayed: NDArray[np.bool_]
+    """For each kept row whether its record was claimed at this very offset before."""
+    rejections: list[Rejection]
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was stored for the kept payments."""
+
+    rows: VerdictRows
+    before: dict[int, StoredVerdict]
+    """By row, the verdicts that had been there."""
+    waiting: list[PaymentRef]
+    """Outcomes that had come before these verdicts."""
+
+
+class TransactionFlow:
+    """Takes fetches of the transactions topic through all steps; two may be in flight, each lane keeps their order."""
+
+    def __init__(
+        self,
+        *,
+        lanes: Lanes,
+        identities: Identities,
+        features: FeatureStage,
+        judge: Judge,
+        store: VerdictStore,
+        outbox: Outbox,
+        patience: Patience,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._lanes = lanes
+        self._identities = identities
+        self._features = features
+        self._judge = judge
+        self._store = store
+        self._outbox = outbox
+        self._patience = patience
+        self._clock = clock
+
+    async def process(self, fetch: Fetch) -> None:
+        """Give every record of the fetch its effects; return when all of them are durable."""
+        with metrics.MICRO_BATCHES_IN_FLIGHT.track_inprogress():
+            arrivals = Arrivals.of(fetch)
+            admitted = await self._lanes.claims.run(self._admit, arrivals)
+            measured = await self._lanes.features.run(self._measure, admitted, arrivals)
+            settled = await self._lanes.verdicts.run(self._settle, admitted, measured, arrivals)
+            if settled.waiting:
+                await self._lanes.features.run(self._features.report, reports_of(settled.waiting))
+                await self._lanes.verdicts.run(
+                    self._patience.call, POSTGRES, "settle", self._store.settle, settled.waiting
+                )
+            await self._lanes.outbox.run(self._publish, admitted, settled, arrivals)
+            self._count(admitted, settled, arrivals)
+
+    def _admit(self, arrivals: Arrivals) -> Admitted:
+        """Steps 1 and 2."""
+        now = self._clock()
+        with metrics.STAGE_LATENCY.labels("decode").time():
+            decoded = decode_payments(arrivals.values, int(now * 1000), self._identities)
+        with metrics.STAGE_LATENCY.labels("claim").time():
+            claims = self._patience.call(
+                POSTGRES,
+                "claim",
+                self._store.claim,
+                decoded.ids128,
+                decoded.fingerprint,
+                arrivals.partition[decoded.rows],
+                arrivals.offset[decoded.rows],
+                int(now) // 86_400,
+            )
+        kept = np.flatnonzero((claims == Claim.FRESH) | (claims == Claim.REPLAY))
+        conflicts = [
+            Rejection(int(decoded.rows[row]), RejectionReason.CONFLICTING_DUPLICATE, CONFLICT_DETAIL)
+            for row in np.flatnonzero(claims == Claim.CONFLICT).tolist()
+        ]
+        return Admitted(
+            decoded=decoded,
+            kept=kept,
+            replayed=claims[kept] == Claim.REPLAY,
+            rejections=[*decoded.rejections, *conflicts],
+            duplicates=int((claims == Claim.DUPLICATE).sum()),
+        )
+
+    def _measure(self, admitted: Admitted, arrivals: Arrivals) -> FeatureBatch:
+        """Step 3."""
+        with metrics.STAGE_LATENCY.labels("features").time():
+            payments = admitted.decoded.payments.take(admitted.kept)
+            rows = admitted.decoded.rows[admitted.kept]
+            return self._features.measure(payments, rows, admitted.replayed, arrivals)
+
+    def _settle(self, admitted: Admitted, measured: FeatureBatch, arrivals: Arrivals) -> Settled:
+        """Steps 4 and 5."""
+        decoded, kept = admitted.decoded, admitted.kept
+        picked = kept.tolist()
+        with metrics.STAGE_LATENCY.labels("score").time():
+            judged = self._judge.judge(measured.vectors)
+        transaction_id = [decoded.transaction_id[row] for row in picked]
+        payer_vpa = [decoded.payer_vpa[row] for row in picked]
+        payee_vpa = [decoded.payee_vpa[row] for row in picked]
+        event_time = decoded.payments.event_time[kept]
+        amount_paise = decoded.payments.amount_paise[kept]
+        decided_at = np.full(len(kept), int(self._clock() * 1000), dtype=np.int64)
+        with metrics.STAGE_LATENCY.labels("explain").time():
+            alerts = self._judge.alerts(
+                judged, measured, transaction_id, payer_vpa, payee_vpa, event_time, amount_paise, decided_at
+            )
+        with metrics.STAGE_LATENCY.labels("store").time():
+            rows = VerdictRows(
+                transaction_id=transaction_id,
+                event_time=event_time,
+                decided_at=decided_at,
+                payer_vpa=payer_vpa,
+                payee_vpa=payee_vpa,
+                amount_paise=amount_paise,
+                verdict=judged.verdict,
+                score=judged.scored.probability,
+                margin=judged.scored.margin,
+                feature_state=measured.state,
+                model_key=np.full(len(kept), self._judge.model_key, dtype=np.int16),
+                vectors=measured.vectors,
+                provenance=measured.provenance.view(np.uint8).reshape(len(kept), measured.provenance.dtype.itemsize),
+                source_partition=arrivals.partition[decoded.rows[kept]],
+                source_offset=arrivals.offset[decoded.rows[kept]],
+                alerts=alerts,
+            )
+            before = self._patience.call(POSTGRES, "insert", self._store.insert, rows, replays=admitted.replayed)
+            waiting = self._patience.call(POSTGRES, "waiting", self._store.waiting_outcomes, rows)
+        return Settled(rows, before, waiting)
+
+    def _publish(self, admitted: Admitted, settled: Settled, arrivals: Arrivals) -> None:
+        """Step 7."""
+        with metrics.STAGE_LATENCY.labels("publish").time():
+            for row, alert in enumerate(settled.rows.alerts):
+                stored = settled.before.get(row)
+                value = alert if stored is None else stored.alert
+                if value is not None:
+                    self._outbox.alert(settled.rows.payer_vpa[row], value)
+            for rejection in admitted.rejections:
+                self._outbox.dead_letter(arrivals.records[rejection.index], rejection)
+            self._outbox.confirm()
+
+    def _count(self, admitted: Admitted, settled: Settled, arrivals: Arrivals) -> None:
+        """Put the finished micro-batch on the meters."""
+        metrics.TRANSACTIONS_CONSUMED.inc(len(arrivals))
+        metrics.MICRO_BATCH_RECORDS.observe(len(arrivals))
+        metrics.DUPLICATES.inc(admitted.duplicates)
+        metrics.REPLAYS.inc(int(admitted.replayed.sum()))
+        for name, count in admitted.decoded.unusable_optional.items():
+            metrics.OPTIONAL_FIELDS_UNKNOWN.labels(name).inc(count)
+        for rejection in admitted.rejections:
+            metrics.DEAD_LETTERS.labels(str(rejection.reason)).inc()
+        fresh = np.ones(len(settled.rows), dtype=np.bool_)
+        fresh[list(settled.before)] = False
+        self._judge.count(settled.rows.verdict[fresh])
+        metrics.END_TO_END_LATENCY.observe_all(arrivals.ages())
