@@ -1,0 +1,32 @@
+"""Claims, verdicts and outcomes in PostgreSQL: one verdict a payment, whatever is delivered again.
+
+docs/specs/verdict_store.md has the tables and what they promise.
+"""
+
+from stream.verdict_store.columns import VerdictRows
+from stream.verdict_store.memory import MemoryVerdictStore
+from stream.verdict_store.migrations import migrate
+from stream.verdict_store.postgres import VerdictStore
+from stream.verdict_store.records import (
+    Claim,
+    Model,
+    OutcomeRow,
+    PaymentRef,
+    Provenance,
+    StoredVerdict,
+    VerdictRecord,
+)
+
+__all__ = [
+    "Claim",
+    "MemoryVerdictStore",
+    "Model",
+    "OutcomeRow",
+    "PaymentRef",
+    "Provenance",
+    "StoredVerdict",
+    "VerdictRecord",
+    "VerdictRows",
+    "VerdictStore",
+    "migrate",
+]

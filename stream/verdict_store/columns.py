@@ -1,0 +1,56 @@
+"""The verdicts of a micro-batch as columns: what one COPY writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRows:
+    """Verdicts as columns of one length. Texts are UTF-8 without U+0000, times epoch milliseconds, money paise."""
+
+    transaction_id: list[bytes]
+    event_time: NDArray[np.int64]
+    decided_at: NDArray[np.int64]
+    payer_vpa: list[bytes]
+    payee_vpa: list[bytes]
+    amount_paise: NDArray[np.int64]
+    verdict: NDArray[np.integer]
+    """0 ALLOW, 1 REVIEW, 2 HOLD, 3 BLOCK."""
+    score: NDArray[np.float64]
+    margin: NDArray[np.float64]
+    feature_state: NDArray[np.integer]
+    """`features.columns.FeatureState`."""
+    model_key: NDArray[np.integer]
+    """As `model_key` of the store returned it."""
+    vectors: NDArray[np.float32]
+    """Shape [n, f]."""
+    provenance: NDArray[np.uint8]
+    """Shape [n, w]; opaque to the store."""
+    source_partition: NDArray[np.int32]
+    source_offset: NDArray[np.int64]
+    alerts: list[bytes | None]
+    """The exact bytes that are published; None where no alert is."""
+
+    def __post_init__(self) -> None:
+        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"Expected columns of one length, got {lengths}.")
+
+    def __len__(self) -> int:
+        return len(self.transaction_id)
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Return the given rows, in the order given."""
+        chosen = rows.tolist()
+        columns = ((field.name, getattr(self, field.name)) for field in fields(self))
+        taken: dict[str, Any] = {
+            name: [column[row] for row in chosen] if isinstance(column, list) else column[rows]
+            for name, column in columns
+        }
+        return type(self)(**taken)

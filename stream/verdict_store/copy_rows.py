@@ -1,0 +1,126 @@
+"""Verdicts as one COPY buffer in PostgreSQL's binary format: numpy lays out what is fixed, one kernel adds the rest.
+
+Format: https://www.postgresql.org/docs/current/sql-copy.html, Binary Format. A row is the number of its fields, then a
+length and the bytes of each.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numba import njit
+
+from stream.verdict_store.binary import put_length, timestamps
+from stream.verdict_store.errors import RefusedRowsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from stream.verdict_store.columns import VerdictRows
+
+_SIGNATURE: Final = np.frombuffer(b"PGCOPY\n\xff\r\n\0" + bytes(8), dtype=np.uint8)
+
+_FIXED: Final = (
+    ("event_time", ">i8"),
+    ("decided_at", ">i8"),
+    ("amount_paise", ">i8"),
+    ("score", ">f8"),
+    ("margin", ">f8"),
+    ("source_offset", ">i8"),
+    ("source_partition", ">i4"),
+    ("verdict", ">i2"),
+    ("feature_state", ">i2"),
+    ("model_key", ">i2"),
+)
+_VARIABLE: Final = ("transaction_id", "payer_vpa", "payee_vpa", "vector", "provenance", "alert")
+
+COLUMNS: Final = (*(name for name, _ in _FIXED), *_VARIABLE)
+"""The columns of the COPY, in order."""
+
+_ROW: Final = np.dtype(
+    [("fields", ">i2"), *(part for name, kind in _FIXED for part in ((f"{name}_length", ">i4"), (name, kind)))]
+)
+
+
+def copy_buffer(rows: VerdictRows) -> NDArray[np.uint8]:
+    """Return the bytes of a COPY of COLUMNS, header and trailer included.
+
+    Raises RefusedRowsError for a text with U+0000, which PostgreSQL cannot hold.
+    """
+    texts = [*rows.transaction_id, *rows.payer_vpa, *rows.payee_vpa]
+    joined = b"".join(texts)
+    if b"\0" in joined:
+        raise RefusedRowsError(_refusal(rows, texts))
+    alerts = [alert for alert in rows.alerts if alert is not None]
+    assembled: NDArray[np.uint8] = _assemble(
+        _fixed_fields(rows),
+        np.frombuffer(joined, dtype=np.uint8),
+        np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)),
+        np.ascontiguousarray(rows.vectors, dtype="<f4").view(np.uint8),
+        np.ascontiguousarray(rows.provenance),
+        np.frombuffer(b"".join(alerts), dtype=np.uint8),
+        _alert_lengths(rows.alerts, some=bool(alerts)),
+        _SIGNATURE,
+    )
+    return assembled
+
+
+def _refusal(rows: VerdictRows, texts: Sequence[bytes]) -> str:
+    which = next(index for index, text in enumerate(texts) if b"\0" in text)
+    name = _VARIABLE[which // len(rows)]
+    return f"Expected texts without U+0000, got one in {name} of row {which % len(rows)}; decoding must reject it."
+
+
+def _fixed_fields(rows: VerdictRows) -> NDArray[np.uint8]:
+    fixed = np.empty(len(rows), dtype=_ROW)
+    fixed["fields"] = len(COLUMNS)
+    for name, kind in _FIXED:
+        column = getattr(rows, name)
+        fixed[f"{name}_length"] = np.dtype(kind).itemsize
+        fixed[name] = timestamps(column) if name in ("event_time", "decided_at") else column
+    return fixed.view(np.uint8).reshape(len(rows), _ROW.itemsize)
+
+
+def _alert_lengths(alerts: Sequence[bytes | None], *, some: bool) -> NDArray[np.int64]:
+    if not some:
+        return np.full(len(alerts), -1, dtype=np.int64)
+    return np.array([-1 if alert is None else len(alert) for alert in alerts], dtype=np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _put(out: NDArray[np.uint8], at: int, field: NDArray[np.uint8]) -> int:
+    at = put_length(out, at, len(field))
+    out[at : at + len(field)] = field
+    return at + len(field)
+
+
+@njit(cache=True, nogil=True)
+def _assemble(  # type: ignore[no-untyped-def]
+    fixed, text_arena, text_lengths, vectors, provenance, alert_arena, alert_lengths, signature
+):
+    n = len(fixed)
+    per_row = fixed.shape[1] + 6 * 4 + vectors.shape[1] + provenance.shape[1]
+    out = np.empty(len(signature) + n * per_row + len(text_arena) + len(alert_arena) + 2, dtype=np.uint8)
+    out[: len(signature)] = signature
+    at = len(signature)
+    starts = np.cumsum(text_lengths) - text_lengths
+    alert_start = 0
+    for row in range(n):
+        out[at : at + fixed.shape[1]] = fixed[row]
+        at += fixed.shape[1]
+        for column in range(3):
+            start = starts[column * n + row]
+            at = _put(out, at, text_arena[start : start + text_lengths[column * n + row]])
+        at = _put(out, at, vectors[row])
+        at = _put(out, at, provenance[row])
+        if alert_lengths[row] < 0:
+            at = put_length(out, at, -1)
+        else:
+            at = _put(out, at, alert_arena[alert_start : alert_start + alert_lengths[row]])
+            alert_start += alert_lengths[row]
+    out[at] = 0xFF  # the trailer: -1 in place of a number of fields
+    out[at + 1] = 0xFF
+    return out

@@ -1,0 +1,113 @@
+"""Reading verdicts back: one by its id, or a run of them from a cursor on the server, in bounded memory.
+
+A scan is one statement and so one moment: it sees every verdict that was committed when it began and none after.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from stream.verdict_store.connector import PlainConnection, plain_connection
+from stream.verdict_store.records import Model, OutcomeRow, PaymentRef, Provenance, VerdictRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROWS: Final = 2000
+"""Rows read at a time."""
+
+_VERDICT: Final = """
+SELECT transaction_id, event_time, decided_at, payer_vpa, payee_vpa, amount_paise, verdict, score, margin,
+       feature_state, model_key, vector, provenance, source_partition, source_offset, alert
+FROM verdicts_by_day
+"""
+_PROVENANCE: Final = "SELECT event_time, source_partition, source_offset, provenance FROM verdicts_by_day"
+# Partitions are ordered by event_time, so PostgreSQL sorts one day at a time.
+_IN_ORDER: Final = " ORDER BY event_time, transaction_id"
+_COUNT: Final = "SELECT count(*) FROM verdicts_by_day"
+_MODELS: Final = "SELECT model_key, model_id, schema_hash, base_value, features, thresholds FROM models"
+_OUTCOMES: Final = """
+SELECT o.transaction_id, o.outcome, o.reported_at, o.typology, o.source, o.source_partition, o.source_offset,
+       v.event_time, v.provenance
+FROM outcomes AS o, LATERAL (
+    SELECT event_time, provenance FROM verdicts_by_day
+    WHERE transaction_id = o.transaction_id ORDER BY event_time DESC LIMIT 1
+) AS v
+ORDER BY o.transaction_id
+"""
+
+
+def get(url: str, transaction_id: str) -> VerdictRecord | None:
+    """Return a payment's verdict; of several under a reused id, the one of the latest event_time."""
+    if "\0" in transaction_id:
+        return None
+    with plain_connection(url, name="read") as connection:
+        found = connection.execute(
+            f"{_VERDICT} WHERE transaction_id = %s ORDER BY event_time DESC LIMIT 1", (transaction_id,)
+        )
+        return _record(found[0], _models(connection)) if found else None
+
+
+def verdicts(url: str, since: int | None, until: int | None) -> Iterator[list[VerdictRecord]]:
+    """Yield the verdicts with since <= event_time < until, by event_time and id."""
+    where, parameters = _range(since, until)
+    with plain_connection(url, name="scan") as connection:
+        models: dict[int, Model] = {}
+        for rows in connection.stream(_VERDICT + where + _IN_ORDER, parameters, ROWS):
+            if any(row[10] not in models for row in rows):
+                models = _models(connection)
+            yield [_record(row, models) for row in rows]
+
+
+def provenance(url: str, since: int | None, until: int | None) -> Iterator[list[Provenance]]:
+    """Yield what the entity logs got from the payments with since <= event_time < until, by event_time and id."""
+    where, parameters = _range(since, until)
+    with plain_connection(url, name="scan") as connection:
+        for rows in connection.stream(_PROVENANCE + where + _IN_ORDER, parameters, ROWS):
+            yield [Provenance(*row) for row in rows]
+
+
+def outcomes(url: str) -> Iterator[list[PaymentRef]]:
+    """Yield the outcome that stands for every payment with a verdict, by id."""
+    with plain_connection(url, name="scan") as connection:
+        for rows in connection.stream(_OUTCOMES, (), ROWS):
+            yield [_payment_ref(row) for row in rows]
+
+
+def count(url: str, since: int | None, until: int | None) -> int:
+    """Count the verdicts with since <= event_time < until."""
+    where, parameters = _range(since, until)
+    with plain_connection(url, name="read") as connection:
+        found = connection.execute(_COUNT + where, parameters)
+        return int(found[0][0])
+
+
+def _range(since: int | None, until: int | None) -> tuple[str, tuple[int, ...]]:
+    moment = "timestamptz 'epoch' + %s * interval '1 millisecond'"
+    bounds = [("event_time >=", since), ("event_time <", until)]
+    clauses = [f"{what} {moment}" for what, value in bounds if value is not None]
+    return (f" WHERE {' AND '.join(clauses)}" if clauses else "", tuple(v for _, v in bounds if v is not None))
+
+
+def _models(connection: PlainConnection) -> dict[int, Model]:
+    rows = connection.execute(_MODELS)
+    return {
+        key: Model(name, schema, base, tuple(features), limits) for key, name, schema, base, features, limits in rows
+    }
+
+
+def _record(row: tuple[Any, ...], models: dict[int, Model]) -> VerdictRecord:
+    # In the order of VerdictRecord's fields, with the model's key and the packed vector in the places of both.
+    fields = list(row)
+    fields[10:12] = models[row[10]], np.frombuffer(row[11], dtype="<f4")
+    return VerdictRecord(*fields)
+
+
+def _payment_ref(row: tuple[Any, ...]) -> PaymentRef:
+    transaction_id, outcome, reported_at, typology, source, partition, offset, event_time, packed = row
+    outcome_row = OutcomeRow(
+        transaction_id.encode(), outcome == "FRAUD", reported_at, typology, source, partition, offset
+    )
+    return PaymentRef(outcome_row, event_time, packed)

@@ -1,0 +1,84 @@
+"""The statements of a worker's sessions. Parameters and results are binary."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stream.verdict_store.connector import Statement
+from stream.verdict_store.copy_rows import COLUMNS
+
+CLAIM: Final = Statement(
+    "claim",
+    "SELECT place, fingerprint, source_partition, source_offset"
+    " FROM claim_payments($1::uuid[], $2::bigint[], $3::integer[], $4::bigint[], $5::integer)",
+)
+
+COPY_VERDICTS: Final = Statement(
+    "copy_verdicts", f"COPY verdicts_by_day ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
+)
+
+MAKE_DAY: Final = Statement("make_day", "SELECT make_verdict_day(date '1970-01-01' + $1::integer)")
+
+STORED: Final = Statement(
+    "stored",
+    "SELECT transaction_id, event_time, verdict, score, alert FROM verdicts_by_day"
+    " WHERE transaction_id = ANY ($1::text[]) AND event_time BETWEEN $2::timestamptz AND $3::timestamptz",
+)
+
+FIND_MODEL: Final = Statement(
+    "find_model",
+    "SELECT model_key, schema_hash, base_value, array_to_json(features)::text, thresholds::text"
+    " FROM models WHERE model_id = $1::text",
+)
+
+ADD_MODEL: Final = Statement(
+    "add_model",
+    "INSERT INTO models (model_id, schema_hash, base_value, features, thresholds)"
+    " VALUES ($1::text, $2::text, $3::float8, $4::text[], $5::text::jsonb) ON CONFLICT DO NOTHING",
+)
+
+PUT_OUTCOMES: Final = Statement(
+    "put_outcomes",
+    """
+    INSERT INTO outcomes
+        (transaction_id, outcome, reported_at, typology, source, source_partition, source_offset, waiting)
+    SELECT *, true
+    FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::integer[], $7::bigint[])
+    ON CONFLICT (transaction_id) DO UPDATE SET
+        outcome = excluded.outcome, reported_at = excluded.reported_at, typology = excluded.typology,
+        source = excluded.source, source_partition = excluded.source_partition, source_offset = excluded.source_offset,
+        waiting = true
+    WHERE (excluded.reported_at, excluded.source_offset, excluded.source_partition)
+        > (outcomes.reported_at, outcomes.source_offset, outcomes.source_partition)
+    """,
+)
+
+# Both tables by the ids themselves, not one by the other: so neither is ever scanned whatever the planner believes.
+OUTCOMES_WITH_VERDICT: Final = Statement(
+    "outcomes_with_verdict",
+    """
+    SELECT DISTINCT ON (o.transaction_id)
+        o.transaction_id, o.outcome, o.reported_at, o.typology, o.source, o.source_partition, o.source_offset,
+        v.event_time, v.provenance
+    FROM outcomes AS o JOIN verdicts_by_day AS v ON v.transaction_id = o.transaction_id
+    WHERE o.transaction_id = ANY ($1::text[]) AND v.transaction_id = ANY ($1::text[])
+    ORDER BY o.transaction_id, v.event_time DESC
+    """,
+)
+
+ANYTHING_WAITS: Final = Statement("anything_waits", "SELECT EXISTS (SELECT FROM outcomes WHERE waiting)")
+
+WAITING: Final = Statement(
+    "waiting", "SELECT transaction_id FROM outcomes WHERE waiting AND transaction_id = ANY ($1::text[])"
+)
+
+SETTLE: Final = Statement(
+    "settle",
+    """
+    UPDATE outcomes AS o SET waiting = false
+    FROM unnest($1::text[], $2::timestamptz[], $3::integer[], $4::bigint[])
+        AS s (transaction_id, reported_at, source_partition, source_offset)
+    WHERE o.waiting AND o.transaction_id = s.transaction_id AND o.reported_at = s.reported_at
+        AND o.source_partition = s.source_partition AND o.source_offset = s.source_offset
+    """,
+)
