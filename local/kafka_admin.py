@@ -6,7 +6,7 @@ import logging
 import socket
 import time
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from local.errors import FatalError, RetryableError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka.admin import AdminClient
 
-    Conf = Mapping[str, str]
+    Conf = Mapping[str, Any]
     """Options of librdkafka, for a cluster that asks for TLS or a password."""
 
 NO_CONF: Conf = MappingProxyType({})
@@ -115,9 +115,8 @@ def _wait(admin: AdminClient, bootstrap_servers: str, done: Callable[[set[str]],
             topics = admin.list_topics(timeout=seconds).topics
         except KafkaException as error:
             raise _no_answer(bootstrap_servers, error) from error
-        if done(
-            {name for name, topic in topics.items() if all(part.leader >= 0 for part in topic.partitions.values())}
-        ):
+        leaders = {name: [part.leader for part in topic.partitions.values()] for name, topic in topics.items()}
+        if done({name for name, brokers in leaders.items() if brokers and min(brokers) >= 0}):
             return
         if time.monotonic() > deadline:
             raise RetryableError(

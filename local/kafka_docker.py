@@ -55,6 +55,11 @@ class DockerKafkaServer(Broker):
         """Whether the container was started, never stopped, and runs no more."""
         return self._started_file.exists() and not self.running
 
+    @property
+    def whereabouts(self) -> str:
+        """Its container."""
+        return f"container {self._id_file.read_text().strip()[:12]}"
+
     def start(self) -> None:
         """Return when the broker answers; the first time, the image is fetched and the container made."""
         began = time.monotonic()

@@ -122,12 +122,15 @@ def ask(url: str, *, data: Path | None = None, seconds: int = 2) -> str | None:
 
     try:
         with psycopg.connect(url, connect_timeout=seconds, autocommit=True) as connection:
-            row = connection.execute("SELECT current_setting('data_directory', true)").fetchone()
+            if data is None:
+                connection.execute("SELECT 1")
+                return None
+            # Only a superuser, as we are of our own server, may ask for this.
+            row = connection.execute("SELECT current_setting('data_directory')").fetchone()
     except psycopg.Error as error:
         return " ".join(str(error).split())
-    answered = None if row is None else row[0]
-    if data is not None and Path(answered or "").resolve() != data.resolve():
-        return f"the server of {answered} answers, expected that of {data}"
+    if row is None or Path(row[0]).resolve() != data.resolve():
+        return f"the server of another data directory answers ({row}), expected that of {data}"
     return None
 
 

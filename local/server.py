@@ -49,6 +49,11 @@ class Server(ABC):
     def stale(self) -> bool:
         """Whether it was started, never stopped, and runs no more: it crashed, or the machine was switched off."""
 
+    @property
+    @abstractmethod
+    def whereabouts(self) -> str:
+        """As what it runs, for a person to look at it."""
+
     @abstractmethod
     def start(self) -> None:
         """Return when the server answers; one that runs already is left alone."""
@@ -110,6 +115,12 @@ class ProcessServer(Server):
     def stale(self) -> bool:
         """Whether a pid file is left of a process that runs no more."""
         return self._pid_file.exists() and not self.running
+
+    @property
+    def whereabouts(self) -> str:
+        """Its pid."""
+        process = self.process
+        return "no process" if process is None else f"pid {process.pid}"
 
     def start(self) -> None:
         """Return when the server answers; one that runs already is left alone.

@@ -52,12 +52,25 @@ def ask(url: str, *, pid: int | None = None, seconds: float = 2) -> str | None:
     try:
         with redis.Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds) as client:
             client.ping()
-            answered = client.info("server")["process_id"]
+            if pid is None or (answered := client.info("server")["process_id"]) == pid:
+                return None
     except redis.RedisError as error:
-        return f"{type(error).__name__}: {error}"
-    if pid is not None and answered != pid:
-        return f"process {answered} answers, expected {pid}"
-    return None
+        return f"{type(error).__name__}: {error}".rstrip(".")
+    return f"process {answered} answers, expected {pid}"
+
+
+def setting(url: str, name: str, *, seconds: float = 2) -> str | None:
+    """Return a setting of any Redis that answers; None if it does not let us ask, as managed ones do."""
+    import redis
+
+    with redis.Redis.from_url(
+        url, socket_timeout=seconds, socket_connect_timeout=seconds, decode_responses=True
+    ) as client:
+        try:
+            value = client.config_get(name).get(name)
+        except redis.ResponseError:
+            return None
+    return None if value is None else str(value)
 
 
 def _binary() -> str:

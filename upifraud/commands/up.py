@@ -1,0 +1,80 @@
+"""`upifraud up`: the servers run, the topics and tables are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from local.record import write_private
+from local.resolver import Wanted
+from stream.settings import read_settings
+from upifraud.local_stack import (
+    PARTITIONS,
+    configured_in,
+    console,
+    environment,
+    stack_of,
+    state_dir_option,
+    told_as_errors,
+    topics_of,
+)
+
+EPILOG = """
+\b
+Examples:
+  upifraud up                              the embedded broker, Redis and PostgreSQL, in .upifraud/
+  upifraud up --kafka apache               Apache Kafka, by Docker or else by Java and Maven
+  upifraud up --state-dir /tmp/two         a second stack beside the first
+  env $(cat .upifraud/env) upifraud worker   a worker on the stack
+
+\b
+A server whose address is in the environment is used instead of being started:
+  UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS (only with --kafka auto), UPIFRAUD_REDIS_URL, UPIFRAUD_POSTGRES_URL
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--kafka",
+    type=click.Choice([wanted.value for wanted in Wanted]),
+    default=Wanted.AUTO.value,
+    show_default=True,
+    help="auto: the address in the settings if there is one, else embedded.",
+)
+@state_dir_option
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the settings are written.  [default: env in the state directory]",
+)
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 10_000),
+    default=PARTITIONS,
+    show_default=True,
+    help="Partitions of the topics that do not exist yet.",
+)
+def command(kafka: str, state_dir: Path, env_file: Path | None, partitions: int) -> None:
+    """Start the servers that this machine lacks, make topics and tables, and print the settings that lead to them.
+
+    What runs already is left alone. Progress goes to stderr, the settings as KEY=VALUE lines to stdout and to the env
+    file.
+    """
+    screen = console()
+    with told_as_errors(), screen.status("starting servers"):
+        settings = read_settings(environment())
+        stack = stack_of(state_dir, screen.print)
+        record = stack.up(Wanted(kafka), configured_in(environment()), topics_of(settings, partitions), _migrate)
+        variables = record.variables() | {"UPIFRAUD_CONSUMER_GROUP": settings.consumer_group}
+        lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+        path = env_file or state_dir / "env"
+        write_private(path, lines)
+        screen.print(f"settings: {path}")
+    click.echo(lines, nl=False)
+
+
+def _migrate(url: str) -> list[str]:
+    from stream.verdict_store.migrations import migrate
+
+    return migrate(url)
