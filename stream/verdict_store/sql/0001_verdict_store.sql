@@ -140,20 +140,31 @@ BEGIN
 END
 $$;
 
--- A packed vector as numbers, bit for bit (float32 is a subset of float8, in which this is computed exactly).
+-- A packed vector as numbers, bit for bit: every float32 is a float8, in which this is computed exactly. 40 us a vector
+-- of 72 for whoever asks for it, against 2 us more for every payment if it were stored as an array.
 CREATE FUNCTION unpack_float32(packed bytea) RETURNS real[]
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
-    SELECT coalesce(array_agg((CASE
-        WHEN exponent = 255 THEN CASE WHEN fraction = 0 THEN sign * 'Infinity'::float8 ELSE 'NaN'::float8 END
-        WHEN exponent = 0 THEN sign * fraction * 2::float8 ^ -149
-        ELSE sign * (fraction + 8388608) * 2::float8 ^ (exponent - 150)
-    END)::real ORDER BY place), '{}')
-    FROM generate_series(0, length(packed) - 4, 4) AS place,
-    LATERAL (SELECT get_byte(packed, place) + 256 * get_byte(packed, place + 1)
-                        + 65536 * (get_byte(packed, place + 2) & 127) AS fraction,
-                    get_byte(packed, place + 2) / 128 + 2 * (get_byte(packed, place + 3) & 127) AS exponent,
-                    CASE WHEN get_byte(packed, place + 3) < 128 THEN 1 ELSE -1 END::float8 AS sign) AS number
+DECLARE
+    numbers real[] := array_fill(0::real, ARRAY[length(packed) / 4]);
+    high integer;
+    middle integer;
+    exponent integer;
+    fraction integer;
+BEGIN
+    FOR place IN 0 .. length(packed) / 4 - 1 LOOP
+        high := get_byte(packed, 4 * place + 3);
+        middle := get_byte(packed, 4 * place + 2);
+        exponent := (high & 127) * 2 + middle / 128;
+        fraction := (middle & 127) * 65536 + get_byte(packed, 4 * place + 1) * 256 + get_byte(packed, 4 * place);
+        numbers[place + 1] := CASE WHEN high < 128 THEN 1 ELSE -1 END::float8 * CASE
+            WHEN exponent = 255 THEN CASE WHEN fraction = 0 THEN 'Infinity'::float8 ELSE 'NaN'::float8 END
+            WHEN exponent = 0 THEN fraction * 2::float8 ^ (-149)
+            ELSE (fraction + 8388608) * 2::float8 ^ (exponent - 150)
+        END;
+    END LOOP;
+    RETURN numbers;
+END
 $$;
 
 CREATE VIEW verdicts AS
