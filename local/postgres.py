@@ -71,6 +71,10 @@ class PostgresServer(ProcessServer):
 
     def _prepare(self) -> None:
         if (self.data / "PG_VERSION").exists():
+            if (last := self.process) is not None and not last.of_this_boot():
+                # The pid in PostgreSQL's own lock file may be somebody else's since the machine was started again,
+                # and it would refuse to start. In the same boot it knows better than we do.
+                (self.data / "postmaster.pid").unlink(missing_ok=True)
             return
         # An initdb that was interrupted leaves files that the next one refuses.
         shutil.rmtree(self.data, ignore_errors=True)

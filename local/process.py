@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.errors import StillRunningError
+from local.errors import FatalError, StillRunningError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,9 +36,17 @@ class ProcessId:
 
     def alive(self) -> bool:
         """Tell whether this very process still runs; a child of ours that ended is reaped."""
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, os.WNOHANG)
-        return ProcessId.of(self.pid) == self
+        if ProcessId.of(self.pid) == self:
+            return True
+        stat = _stat(self.pid, zombies=True)
+        if stat is not None and stat.started_ticks == self.started_ticks:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
+        return False
+
+    def of_this_boot(self) -> bool:
+        """Tell whether the machine has not been started again since."""
+        return self.boot_id == _boot_id()
 
     def send(self, number: int) -> None:
         """Send a signal to this very process; nothing happens if it has ended."""
@@ -72,6 +80,8 @@ class ProcessId:
 
     def stop(self, seconds: float, number: int = signal.SIGTERM) -> bool:
         """Ask the process to end, kill it and its children if it has not after so many seconds; True if it ended so."""
+        if self.alive():
+            self._must_be_spawned([self, *self.descendants()])
         self.send(number)
         if self.wait(seconds):
             return True
@@ -79,10 +89,14 @@ class ProcessId:
         return False
 
     def kill(self) -> None:
-        """End the process and all its children at once, as a power cut would; returns when they are gone."""
+        """End the process and all its children at once, as a power cut would; returns when they are gone.
+
+        Raises FatalError if it is not a process that `spawn` can have started.
+        """
         if not self.alive():
             return
         everyone = [self, *self.descendants()]
+        self._must_be_spawned(everyone)
         for process in everyone:
             process.send(signal.SIGKILL)
         for process in everyone:
@@ -91,6 +105,17 @@ class ProcessId:
                     f"Process {process.pid} was killed and still runs after 30 s; it probably waits for a disk. "
                     "Look at it with `ps`, then try again."
                 )
+
+    def _must_be_spawned(self, family: Sequence[ProcessId]) -> None:
+        """Refuse whatever does not lead a session of its own that we are no part of.
+
+        A damaged pid file that names init or a shell must not take the whole machine along.
+        """
+        if self.pid <= 1 or not _leads_a_session(self.pid) or os.getpid() in (process.pid for process in family):
+            raise FatalError(
+                f"Process {self.pid} was to be ended with its {len(family) - 1} children, and is not one that was "
+                "started here: expected the leader of a session that we are no part of. Correct or remove its pid file."
+            )
 
     def save(self, path: Path) -> None:
         """Write the process's name to a pid file."""
@@ -146,6 +171,13 @@ def _stat(pid: int, *, zombies: bool = False) -> _Stat | None:
     if fields[0] in "ZX" and int(fields[17]) <= 1 and not zombies:
         return None
     return _Stat(parent=int(fields[1]), started_ticks=int(fields[19]))
+
+
+def _leads_a_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return True  # it has ended meanwhile, and nothing will be signalled
 
 
 def _boot_id() -> str:

@@ -133,9 +133,9 @@ class ProcessServer(Server):
             self._wait(began)
             self.ready_seconds = None
             return
-        self._pid_file.unlink(missing_ok=True)
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._prepare()
+        self._pid_file.unlink(missing_ok=True)
         fixed = self._port is not None or self._port_file.exists()
         for attempt in range(1, _FIRST_START_TRIES + 1):
             if not fixed:
