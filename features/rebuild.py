@@ -6,16 +6,17 @@ that the lost ones would have given, for as far back as the verdicts reach.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from features.layout import DEVICE, IDENTITY_BYTES, PAYEE, PAYER
+from features.provenance import PROVENANCE
 from features.record import COUNTERPARTY, PAYMENT_ID, RECORD_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,3 +47,35 @@ def _logs(
     edges = np.flatnonzero(identity[1:] != identity[:-1]) + 1
     for start, end in pairwise([0, *edges.tolist(), len(identity)] if len(identity) else []):
         yield kind + int(identity[start]).to_bytes(8, "little"), raw[start * RECORD_BYTES : end * RECORD_BYTES]
+
+
+class RebuildInput:
+    """Collects provenance as it is read and gives the logs back in batches."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._payments = 0
+
+    def __len__(self) -> int:
+        return self._payments
+
+    def add(self, rows: Sequence[bytes]) -> None:
+        """Take the provenance of some verdicts."""
+        self._parts.append(b"".join(rows))
+        self._payments += len(rows)
+
+    def collected(self) -> NDArray[np.void]:
+        """Return all of it, PROVENANCE[n]."""
+        return np.frombuffer(b"".join(self._parts), dtype=PROVENANCE)
+
+    def count_logs(self) -> int:
+        """Return how many logs there are to write."""
+        rows = self.collected()
+        devices = np.unique(rows["device"])
+        return len(np.unique(rows["payer"])) + len(np.unique(rows["payee"])) + int((devices != 0).sum())
+
+    def batches(self, size: int = 10_000) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield the logs, some at a time."""
+        logs = rebuilt_logs(self.collected())
+        while batch := list(islice(logs, size)):
+            yield batch
