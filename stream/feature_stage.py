@@ -47,7 +47,7 @@ class FeatureStage:
         """Return the vectors of the payments that stood at `rows` of the arrivals; all offsets move."""
         claims = Claims(claimed_before, arrivals.slice_of[rows], arrivals.offset[rows])
         origins = arrivals.origins(self._expected)
-        batch = self._patience.call(SERVER, "apply", _translated, self._features.process, columns, claims, origins)
+        batch = self._patience.call(SERVER, "apply", translated, self._features.process, columns, claims, origins)
         self._moved(arrivals)
         metrics.FEATURE_STORE_CACHE_HITS.set(self._features.hits)
         metrics.FEATURE_STORE_CACHE_MISSES.set(self._features.misses)
@@ -56,7 +56,7 @@ class FeatureStage:
     def report(self, reports: Sequence[tuple[bytes, bytes]], arrivals: Arrivals | None = None) -> None:
         """Set outcome reports; the offsets of the arrivals, if they came from the outcomes topic, move with them."""
         origins = [] if arrivals is None else arrivals.origins(self._expected)
-        self._patience.call(SERVER, "report", _translated, self._store.report, reports, origins)
+        self._patience.call(SERVER, "report", translated, self._store.report, reports, origins)
         if arrivals is not None:
             self._moved(arrivals)
 
@@ -68,7 +68,7 @@ class FeatureStage:
         """
         partitions = list(committed)
         names = [partition_name(topic, partition) for topic, partition in partitions]
-        applied = _translated(self._store.next_offsets, names)
+        applied = translated(self._store.next_offsets, names)
         starts = {}
         for partition, name, stands in zip(partitions, names, applied, strict=True):
             offset = committed[partition]
@@ -88,7 +88,7 @@ class FeatureStage:
             self._expected[partition_name(arrivals.topic, partition)] = following
 
 
-def _translated(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def translated(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Raise what the features package raises as what the worker acts on."""
     try:
         return call(*args, **kwargs)

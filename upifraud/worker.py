@@ -1,0 +1,93 @@
+"""The worker, put together: the only place that knows what every part is made of."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from features.identity import Identities
+from features.online import OnlineFeatures
+from features.redis_store import RedisEntityStore
+from features.schema import SCHEMA_HASH
+from model.artifact import DEFAULT_DIR, load
+from stream import metrics
+from stream.app import make_app, make_health, run_worker
+from stream.assignment import StoreHooks
+from stream.errors import FatalError
+from stream.feature_stage import FeatureStage, translated
+from stream.judge import Judge
+from stream.lanes import Lanes
+from stream.outbox import Outbox
+from stream.outcomes import OutcomeFlow
+from stream.probes import ProbeServer
+from stream.retry import Patience
+from stream.transactions import TransactionFlow
+from stream.transport.config import client_config
+from stream.verdict_store import Model, VerdictStore
+
+if TYPE_CHECKING:
+    from model.artifact import Artifact
+    from stream.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Run a worker until it is told to stop; return the exit code: 0 after a clean drain, 1 after a failure."""
+    for warning in settings.warnings:
+        log.warning("%s", warning)
+    artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
+    metrics.MODEL_INFO.labels(artifact.model_id, artifact.schema_hash).set(1)
+    stop = threading.Event()
+    health = make_health(settings)
+    with ExitStack() as open_parts:
+        open_parts.enter_context(ProbeServer(health, host=settings.metrics_host, port=settings.metrics_port))
+        lanes = Lanes()
+        patience = Patience(health, stop)
+        entity_store = RedisEntityStore(settings.redis_url)
+        open_parts.callback(entity_store.close)
+        verdict_store = VerdictStore(settings.postgres_url)
+        open_parts.callback(verdict_store.close)
+        outbox = Outbox(client_config(settings), alerts=settings.topic_alerts, patience=patience)
+        open_parts.callback(lanes.close)
+        open_parts.callback(stop.set)  # ends whoever waits for a server, so that the lanes can close
+
+        identities = Identities(settings.identity_key)
+        patience.call("redis", "identity", translated, entity_store.check_identity, identities.fingerprint())
+        judge = Judge(
+            artifact,
+            model_key=patience.call("postgres", "model", verdict_store.model_key, described(artifact)),
+            include_allow=settings.alerts_include_allow,
+        )
+        features = FeatureStage(entity_store, OnlineFeatures(entity_store, settings.replica_cache_bytes), patience)
+        transactions = TransactionFlow(
+            lanes=lanes,
+            identities=identities,
+            features=features,
+            judge=judge,
+            store=verdict_store,
+            outbox=outbox,
+            patience=patience,
+        )
+        outcomes = OutcomeFlow(lanes=lanes, features=features, store=verdict_store, outbox=outbox, patience=patience)
+        app = make_app(settings, transactions.process, outcomes.process, StoreHooks(lanes, features), health=health)
+        return run_worker(app)
+
+
+def described(artifact: Artifact) -> Model:
+    """Return what the verdict store keeps of an artifact, so that its verdicts can be audited."""
+    if artifact.schema_hash != SCHEMA_HASH:
+        raise FatalError(f"Artifact of schema {artifact.schema_hash}, expected {SCHEMA_HASH}.")
+    return Model(
+        model_id=artifact.model_id,
+        schema_hash=artifact.schema_hash,
+        base_value=artifact.scorer.base_value,
+        features=tuple(artifact.feature_names),
+        thresholds={
+            "review": artifact.thresholds.review,
+            "hold": artifact.thresholds.hold,
+            "block": artifact.thresholds.block,
+        },
+    )
