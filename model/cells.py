@@ -58,8 +58,8 @@ def radices(features: NDArray[np.uint64], missing_right: np.uint64) -> NDArray[n
 def cell_values(
     features: NDArray[np.uint64],
     missing_right: np.uint64,
-    required: NDArray[np.uint64],
-    wanted: NDArray[np.uint64],
+    left: NDArray[np.uint64],
+    right: NDArray[np.uint64],
     value: NDArray[np.float64],
     cover: NDArray[np.float64],
     points: NDArray[np.float64],
@@ -67,7 +67,7 @@ def cell_values(
 ) -> NDArray[np.float64]:
     """Return the sum over the group's leaves of their Shapley values, shape [feature of the group, cell].
 
-    features: the group's conditions of each of its features; required, wanted, value: of the group's leaves;
+    features: the group's conditions of each of its features; left, right, value: of the group's leaves;
     cover: [leaf, feature of the group].
     """
     radix = radices(features, missing_right)
@@ -86,10 +86,10 @@ def cell_values(
         for leaf in range(len(value)):
             n = 0
             for feature in range(k):
-                path = required[leaf] & features[feature]
-                if path:
+                if (left[leaf] | right[leaf]) & features[feature]:
                     on_path[n] = feature
-                    a[n] = 1.0 if (satisfied ^ wanted[leaf]) & path == 0 else 0.0
+                    wrong = (satisfied & left[leaf]) | (~satisfied & right[leaf])
+                    a[n] = 0.0 if wrong & features[feature] else 1.0
                     b[n] = cover[leaf, feature]
                     integral[n] = 0.0
                     n += 1

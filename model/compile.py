@@ -65,7 +65,7 @@ def _groups(paths: Paths) -> list[Group]:
     missing_right = missing_right_mask(paths)
     groups = []
     for leaves in group_leaves(paths):
-        required = np.bitwise_or.reduce(paths.required[leaves])
+        required = np.bitwise_or.reduce(paths.left[leaves] | paths.right[leaves])
         used = np.flatnonzero(masks & required)
         if len(used) == 0:  # a tree of one leaf: all of it is in the base value
             continue
@@ -73,8 +73,8 @@ def _groups(paths: Paths) -> list[Group]:
         values = cell_values(
             features,
             missing_right,
-            paths.required[leaves],
-            paths.wanted[leaves],
+            paths.left[leaves],
+            paths.right[leaves],
             paths.value[leaves],
             np.ascontiguousarray(paths.cover[np.ix_(leaves, used)]),
             POINTS,

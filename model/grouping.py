@@ -27,7 +27,7 @@ BYTES_PER_ADDITION = 512.0
 def group_leaves(paths: Paths) -> list[NDArray[np.intp]]:
     """Return the leaves of each group, every leaf in one group, in order of their first leaf."""
     masks = feature_masks(paths)
-    owner = _merge(paths.required, masks, missing_right_mask(paths))
+    owner = _merge(paths.left | paths.right, masks, missing_right_mask(paths))
     return [np.flatnonzero(owner == leader) for leader in np.unique(owner)]
 
 

@@ -34,10 +34,10 @@ class Paths:
     """Slot of each condition's feature."""
     bin: NDArray[np.int64]
     missing_left: NDArray[np.bool_]
-    required: NDArray[np.uint64]
-    """Conditions on the path of each leaf."""
-    wanted: NDArray[np.uint64]
-    """Those of them that the path goes right at."""
+    left: NDArray[np.uint64]
+    """Conditions that the path of each leaf goes left at."""
+    right: NDArray[np.uint64]
+    """Conditions that it goes right at; a leaf that nothing can reach may have one in both."""
     value: NDArray[np.float64]
     features: tuple[int, ...]
     """Slots in use, ascending; columns of `cover`."""
@@ -58,15 +58,15 @@ def read_paths(tree: Tree, bins: Bins) -> Paths:
     order = {condition: index for index, condition in enumerate(conditions)}
     features = tuple(sorted({slot for slot, _, _ in conditions}))
     column = {slot: index for index, slot in enumerate(features)}
-    required: list[int] = []
-    wanted: list[int] = []
+    left: list[int] = []
+    right: list[int] = []
     value: list[float] = []
     cover: list[NDArray[np.float64]] = []
 
-    def descend(node: int, depth: int, mask: int, right: int, ratios: NDArray[np.float64]) -> None:
+    def descend(node: int, depth: int, lefts: int, rights: int, ratios: NDArray[np.float64]) -> None:
         if tree.is_leaf[node]:
-            required.append(mask)
-            wanted.append(right)
+            left.append(lefts)
+            right.append(rights)
             value.append(float(tree.value[node]))
             cover.append(ratios)
             return
@@ -76,18 +76,19 @@ def read_paths(tree: Tree, bins: Bins) -> Paths:
             )
         bit = 1 << order[keys[node]]
         at = column[keys[node][0]]
-        for child, taken in ((int(tree.left[node]), 0), (int(tree.right[node]), bit)):
+        ways = ((int(tree.left[node]), lefts | bit, rights), (int(tree.right[node]), lefts, rights | bit))
+        for child, lefts_below, rights_below in ways:
             share = ratios.copy()
             share[at] *= tree.count[child] / tree.count[node]
-            descend(child, depth + 1, mask | bit, right | taken, share)
+            descend(child, depth + 1, lefts_below, rights_below, share)
 
     descend(0, 0, 0, 0, np.ones(len(features)))
     return Paths(
         slot=np.array([slot for slot, _, _ in conditions], dtype=np.int64),
         bin=np.array([index for _, index, _ in conditions], dtype=np.int64),
         missing_left=np.array([left for _, _, left in conditions], dtype=np.bool_),
-        required=np.array(required, dtype=np.uint64),
-        wanted=np.array(wanted, dtype=np.uint64),
+        left=np.array(left, dtype=np.uint64),
+        right=np.array(right, dtype=np.uint64),
         value=np.array(value, dtype=np.float64),
         features=features,
         cover=np.array(cover).reshape(len(value), len(features)),
