@@ -1,0 +1,80 @@
+"""What librdkafka is configured with: connection and security for every client, and the options of the consumer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stream.settings import MAX_POLL_INTERVAL_SECONDS
+
+if TYPE_CHECKING:
+    from stream.settings import Settings
+
+CLIENT_ID = "upi-fraud-stream"
+STATISTICS_SECONDS = 5
+
+_SECURITY = {
+    "security.protocol": "kafka_security_protocol",
+    "sasl.mechanism": "kafka_sasl_mechanism",
+    "sasl.username": "kafka_sasl_username",
+    "sasl.password": "kafka_sasl_password",
+    "ssl.ca.location": "kafka_ssl_ca_location",
+    "ssl.certificate.location": "kafka_ssl_certificate_location",
+    "ssl.key.location": "kafka_ssl_key_location",
+    "ssl.key.password": "kafka_ssl_key_password",
+}
+
+
+def client_config(settings: Settings) -> dict[str, Any]:
+    """Return the options that consumer, producer and admin client share; whatever the settings name wins."""
+    secured = {option: getattr(settings, field) for option, field in _SECURITY.items()}
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "client.id": CLIENT_ID,
+        # The default of 10 s would add to every broker restart; a request that hangs is given up on before a drain is.
+        "reconnect.backoff.max.ms": 2_000,
+        "socket.timeout.ms": 15_000,
+        "log.connection.close": False,
+        **{option: value for option, value in secured.items() if value is not None},
+        **settings.kafka_conf,
+    }
+
+
+def consumer_config(settings: Settings) -> dict[str, Any]:
+    """Return the options of the consumer."""
+    return {
+        "queued.max.messages.kbytes": 32 * 1024,
+        "statistics.interval.ms": STATISTICS_SECONDS * 1000,
+        # A topic that is made after the worker has started is found within seconds, not after five minutes.
+        "topic.metadata.refresh.interval.ms": 10_000,
+        **client_config(settings),
+        "group.id": settings.consumer_group,
+        "max.poll.interval.ms": MAX_POLL_INTERVAL_SECONDS * 1000,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        # Starts are always given explicitly; whatever else asks for a reset would skip or repeat records silently.
+        "auto.offset.reset": "error",
+        "enable.partition.eof": False,
+        "allow.auto.create.topics": False,
+        "fetch.min.bytes": settings.kafka_fetch_min_bytes,
+        "fetch.wait.max.ms": max(1, round(settings.kafka_fetch_wait_seconds * 1000)),
+        # 1000 by default, and a consumer faster than its queue stalls for that long.
+        "fetch.queue.backoff.ms": 5,
+        **_group(settings),
+    }
+
+
+def _group(settings: Settings) -> dict[str, Any]:
+    if settings.kafka_group_protocol == "consumer":
+        # KIP-848: the broker assigns, and session and heartbeat are its to set; librdkafka refuses them here.
+        return {"group.protocol": "consumer"}
+    return {
+        "group.protocol": "classic",
+        "partition.assignment.strategy": settings.kafka_assignment,
+        "session.timeout.ms": round(settings.kafka_session_timeout_seconds * 1000),
+        "heartbeat.interval.ms": round(settings.kafka_heartbeat_seconds * 1000),
+    }
+
+
+def is_cooperative(settings: Settings) -> bool:
+    """Return whether rebalances carry only what changes, and partitions that stay go on meanwhile."""
+    return settings.kafka_group_protocol == "consumer" or settings.kafka_assignment == "cooperative-sticky"

@@ -1,0 +1,336 @@
+"""Faust's consumer on the poll thread: hands fetches to the agents, keeps the watermarks, commits, drains.
+
+Of Faust's own consumer only the life cycle and the commit timer are used. It suspends the flow of all partitions and
+clears the agents' queues at every rebalance; here that happens at the first assignment and at the stop only, so that
+partitions which stay go on undisturbed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from faust.types import TP, ConsumerMessage
+
+from stream import metrics
+from stream.errors import KafkaRefusedError, RetryableError
+from stream.transport import kafka_errors, lag
+from stream.transport.config import consumer_config, is_cooperative
+from stream.transport.ledger import Ledger, Ticket
+from stream.transport.poll_thread import PollOptions, PollThread
+from stream.transport.tableless import TablelessConsumer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from confluent_kafka import KafkaError
+
+    from stream.transport.fetch import Fetch
+    from stream.transport.owner import Start
+
+logger = logging.getLogger(__name__)
+
+KAFKA = "kafka"
+_FAREWELL_SECONDS = 10.0
+_COMMIT_LOST_SECONDS = 60.0
+_BACKOFF_SECONDS = (0.2, 5.0)
+
+
+class FetchConsumer(TablelessConsumer):
+    """Consumes all topics of the app as one member of the consumer group.
+
+    What the app must have: `settings`, `hooks` and `health`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._settings = self.app.settings
+        self._hooks = self.app.hooks
+        self._health = self.app.health
+        self._topics: list[str] = []
+        self._thread: PollThread | None = None
+        self._ledger = Ledger()
+        self._assigned: frozenset[TP] = frozenset()
+        self._arrived: deque[Ticket] = deque()
+        self._arrival = asyncio.Event()
+        self._tickets: dict[int, Ticket] = {}
+        self._messages: dict[int, ConsumerMessage] = {}
+        self._finish = asyncio.Event()
+        self._micro_batches: dict[int, set[int]] = {}
+        self._commit_sent_at: float | None = None
+        self._kafka_down = False
+        self.drained_clean = True
+        """False once the drain bound has passed at a stop: threads may still be at work on abandoned records."""
+
+    # Faust starts, stops and asks -------------------------------------------------------------------------------------
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Join the group; the poll thread runs from here on, for Faust waits for a first assignment."""
+        settings = self._settings
+        self._topics = sorted(topics)
+        options = PollOptions(
+            cooperative=is_cooperative(settings),
+            micro_batch_records=settings.micro_batch_records,
+            micro_batches_in_flight=settings.micro_batches_in_flight,
+            linger=settings.linger_seconds,
+            pause_after=settings.pause_after_seconds,
+            answer_within=settings.drain_seconds + 30,
+        )
+        self._thread = PollThread(consumer_config(settings), options, self._topics, loop=self.loop, owner=self)
+        self._thread.start()
+
+    def stop_flow(self) -> None:
+        """Take no more records: Faust is stopping."""
+        super().stop_flow()
+        self._health.stopping()
+        if self._thread is not None:
+            self._thread.quiesce()
+
+    async def wait_empty(self) -> None:
+        """Wait, with a bound, for what the agents have begun; what they have not begun is forgotten."""
+        self._ledger.forget(lambda ticket: not self._begun(ticket))
+        if not self._failed:
+            self.drained_clean = await self._drain(self._assigned)
+
+    async def on_stop(self) -> None:
+        """Commit what is done and leave the group."""
+        self._health.stopping()
+        if self._thread is not None:
+            await self._thread.close(self._ledger.committable(), _FAREWELL_SECONDS)
+
+    def assignment(self) -> set[TP]:
+        """Return the partitions that the worker has."""
+        return set(self._assigned)
+
+    @property
+    def _failed(self) -> bool:
+        return bool(self.crashed or self.app.crashed)
+
+    # Fetches go to the agents and come back ---------------------------------------------------------------------------
+
+    def deliver(self, fetches: list[Fetch]) -> None:
+        """Take a micro-batch from the poll thread."""
+        if self._thread is None or not self.flow_active or self.should_stop:
+            return
+        tickets = [self._ledger.hand_over(fetch) for fetch in fetches]
+        numbers = {ticket.number for ticket in tickets}
+        self._micro_batches.update(dict.fromkeys(numbers, numbers))
+        self._tickets.update({ticket.number: ticket for ticket in tickets})
+        self._arrived.extend(tickets)
+        self._arrival.set()
+        metrics.MICRO_BATCHES_IN_FLIGHT.inc()
+        metrics.MICRO_BATCH_RECORDS.observe(sum(map(len, fetches)))
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
+        """Yield what has arrived, waiting so long for a first fetch."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        if not self._arrived:
+            self._arrival.clear()
+            try:
+                await asyncio.wait_for(self._arrival.wait(), timeout)
+            except TimeoutError:
+                return
+        while self._arrived and self.flow_active:
+            ticket = self._arrived.popleft()
+            tp = TP(ticket.fetch.topic, ticket.fetch.slices[0].partition)
+            yield tp, self._message(tp, ticket)
+
+    def _message(self, tp: TP, record: Ticket) -> ConsumerMessage:
+        # The offset is the ticket's number: Faust drops messages whose offset goes back, as a replay's would.
+        message = ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            record.number,
+            timestamp=time.time(),
+            timestamp_type=0,
+            headers={},
+            key=None,
+            value=record.fetch,
+            checksum=None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+        self._messages[record.number] = message
+        return message
+
+    def _begun(self, ticket: Ticket) -> bool:
+        # A stream marks a message as tracked when it takes it; whatever was only queued, Faust clears when it stops.
+        message = self._messages.get(ticket.number)
+        return message is not None and message.tracked
+
+    def ack(self, message: ConsumerMessage) -> bool:
+        """Note that all effects of a fetch are done."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        number = message.offset
+        del self._messages[number]
+        self._ledger.done(self._tickets.pop(number))
+        micro_batch = self._micro_batches.pop(number)
+        micro_batch.discard(number)
+        if not micro_batch:
+            metrics.MICRO_BATCHES_IN_FLIGHT.dec()
+            if self._thread is not None:
+                self._thread.room.release()
+        self._count(message.value)
+        self._health.progress()
+        self._finish.set()
+        return True
+
+    def _count(self, fetch: Fetch) -> None:
+        if fetch.topic == self._settings.topic_transactions:
+            metrics.TRANSACTIONS_CONSUMED.inc(len(fetch))
+        elif fetch.topic == self._settings.topic_outcomes:
+            metrics.OUTCOMES_CONSUMED.inc(len(fetch))
+
+    async def _drain(self, tps: frozenset[TP]) -> bool:
+        """Wait until no work on these partitions is in flight; return whether that was so within the bound."""
+        try:
+            async with asyncio.timeout(self._settings.drain_seconds):
+                while self._ledger.busy(tps) and not self._failed:
+                    self._finish.clear()
+                    await self._finish.wait()
+        except TimeoutError:
+            logger.warning(
+                "Work on %d partitions was not done within %.0f s (%s); it is abandoned and its records come again.",
+                len(tps),
+                self._settings.drain_seconds,
+                "UPIFRAUD_DRAIN_SECONDS",
+            )
+            return False
+        return True
+
+    # Commits ----------------------------------------------------------------------------------------------------------
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002 - Faust's signature
+        """Send the watermarks to the broker if they moved; called by Faust's timer."""
+        self._health.lag(self._measure_lag())
+        offsets = self._ledger.committable()
+        if self._thread is None or not offsets or self.should_stop or self._awaits_commit():
+            return False
+        self._commit_sent_at = time.monotonic()
+        self._thread.commit_soon(offsets)
+        return True
+
+    def commit_answered(self, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
+        """Note what was accepted. What was refused for now is sent again at the next tick, with what came since."""
+        self._commit_sent_at = None
+        self._ledger.committed(accepted)
+        if accepted:
+            metrics.COMMITS.inc()
+        for tp, error in refused.items():
+            metrics.COMMIT_FAILURES.labels(error.name()).inc()
+            if not kafka_errors.passes(error):
+                self.failed(KafkaRefusedError(f"Kafka refused to commit {tp.topic}[{tp.partition}]: {error.str()}."))
+                return
+        if refused:
+            logger.info(
+                "Commit of %d partitions refused for now: %s.", len(refused), next(iter(refused.values())).str()
+            )
+
+    def _awaits_commit(self) -> bool:
+        return self._commit_sent_at is not None and time.monotonic() - self._commit_sent_at < _COMMIT_LOST_SECONDS
+
+    def highwater(self, tp: TP) -> int:
+        """Return the end of a partition's log as far as it is known."""
+        return (self._thread.end_offset(tp) if self._thread is not None else None) or 0
+
+    def _measure_lag(self) -> int:
+        thread = self._thread
+        if thread is None:
+            return 0
+        metrics.CONSUMER_PAUSED.set(thread.paused)
+        return lag.measure(self._ledger, thread.end_offset, now=time.time())
+
+    # Partitions come and go -------------------------------------------------------------------------------------------
+
+    async def assigned(self, partitions: frozenset[TP]) -> None:
+        """Let Faust know the whole assignment; the first one starts its fetcher."""
+        metrics.REBALANCES.inc()
+        self._health.rebalance_began()
+        first = self.app.rebalancing_count == 0
+        if not self.app.rebalancing:
+            self.app.on_rebalance_start()
+        self._assigned = partitions
+        if first:
+            await self.on_partitions_assigned(set(partitions))
+            return
+        # Faust's own way from here would suspend the flow, clear the agents' queues and seek every partition.
+        self._set_active_tps(set(partitions))
+        revoked, newly = self.app._update_assignment(set(partitions))  # noqa: SLF001 - no public way does only this
+        await self.app.agents.on_rebalance(revoked, newly)
+        await self.app.topics.on_partitions_assigned(set(partitions))
+        await self.app.on_partitions_assigned.send(set(partitions))
+        self.app.on_rebalance_end()
+
+    async def start_offsets(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
+        """Ask the hook where to start, for as long as it cannot say."""
+        self._own({tp: (offset, offset) for tp, offset in committed.items()})
+        delay, longest = _BACKOFF_SECONDS
+        with ExitStack() as waits:
+            while True:
+                try:
+                    return await self._hooks.on_assigned(committed)
+                except RetryableError as error:
+                    if delay == _BACKOFF_SECONDS[0]:
+                        waits.enter_context(self._health.waiting_for(error.server or "the start of new partitions"))
+                        logger.warning("%d new partitions wait for their start: %s", len(committed), error)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, longest)
+
+    def started(self, starts: Mapping[TP, Start]) -> None:
+        """Begin to keep the watermarks of new partitions."""
+        self._own({tp: (start.offset, start.committed) for tp, start in starts.items()})
+        for tp, start in starts.items():
+            if start.offset != start.committed:
+                logger.warning("%s[%d] starts at %s, before its committed %s.", *tp, start.offset, start.committed)
+        self._health.rebalance_ended()
+
+    def _own(self, starts: Mapping[TP, tuple[int | None, int | None]]) -> None:
+        for tp, (start, committed) in starts.items():
+            self._ledger.own(tp, start=start, committed=committed, now_ms=int(time.time() * 1000))
+        lag.count_partitions(self._ledger, self._topics)
+
+    async def drained(self, revoked: frozenset[TP]) -> Mapping[TP, int]:
+        """Wait for work on partitions that are about to go; return what to commit of them."""
+        self._health.rebalance_began()
+        if not self.app.rebalancing:
+            self.app.on_rebalance_start()
+        await self._drain(revoked)
+        return self._ledger.committable(revoked)
+
+    async def released(self, gone: frozenset[TP], committed: Mapping[TP, int]) -> None:
+        """Let go of partitions; work on them that is still in flight will count for nothing."""
+        self._ledger.committed(committed)
+        metrics.PARTITIONS_ABANDONED.inc(len(self._ledger.release(gone)))
+        self._assigned -= gone
+        self._set_active_tps(set(self._assigned))
+        lag.forget(gone)
+        lag.count_partitions(self._ledger, self._topics)
+        await self._hooks.on_revoked(gone)
+
+    # Trouble ----------------------------------------------------------------------------------------------------------
+
+    def kafka_answers(self, *, up: bool) -> None:
+        """Declare Kafka down, or back."""
+        if up == (not self._kafka_down):
+            return
+        self._kafka_down = not up
+        if up:
+            self._health.wait_ended(KAFKA)
+        else:
+            self._health.wait_began(KAFKA)
+
+    def failed(self, error: Exception) -> None:
+        """End the worker with this error."""
+        self.add_future(self.crash(error))
+
+    def _crash(self, reason: BaseException) -> None:
+        super()._crash(reason)
+        self._finish.set()  # nothing in flight will finish any more, so a drain must not wait for it

@@ -1,0 +1,262 @@
+"""The Kafka consumer in this program's terms: partitions as TP, records as fetches, errors sorted by what to do.
+
+Used by the poll thread alone: confluent-kafka lets one thread at a time call a consumer, and one that polls without a
+pause keeps all others out. Callbacks run inside `receive`, `poll` and `close`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from faust.types import TP
+
+from stream.errors import KafkaRefusedError, OffsetLostError
+from stream.transport import kafka_errors
+from stream.transport.fetch import gather, offset_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from confluent_kafka import KafkaError, Message
+
+    from stream.transport.fetch import Fetch
+
+logger = logging.getLogger(__name__)
+
+_REQUEST_SECONDS = 5.0
+_LOG_EVERY_SECONDS = 10.0
+
+
+class Listener(Protocol):
+    """Who hears of what happens to the client; called in the thread that polls."""
+
+    def on_assign(self, partitions: frozenset[TP]) -> None:
+        """The group gave these partitions to the worker; nothing is fetched of them yet."""
+
+    def on_revoke(self, partitions: frozenset[TP]) -> None:
+        """The group takes these partitions; the worker still has them until this returns."""
+
+    def on_lost(self, partitions: frozenset[TP]) -> None:
+        """Others have these partitions already."""
+
+    def on_commit(self, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
+        """The answer to commit_soon."""
+
+    def on_kafka(self, *, up: bool) -> None:
+        """Whether at least one broker is connected; told now and then."""
+
+
+class KafkaClient:
+    """One member of the consumer group, from construction until `close`."""
+
+    def __init__(self, config: Mapping[str, Any], *, cooperative: bool, listener: Listener) -> None:
+        self._cooperative = cooperative
+        self._listener = listener
+        callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": self._on_commit}
+        self._consumer = Consumer({**config, **callbacks}, logger=logger.getChild("librdkafka"))
+        self._logged_at: dict[str, float] = {}
+        self._left_over: list[Message] = []
+        self.positions: dict[TP, int] = {}
+        """The next offset to hand out, of every partition that is fetched."""
+
+    def subscribe(self, topics: Collection[str]) -> None:
+        """Join the group."""
+        self._consumer.subscribe(
+            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def close(self) -> None:
+        """Leave the group; never raises, for the group notices by itself too."""
+        try:
+            self._consumer.close()
+        except (KafkaException, RuntimeError) as error:
+            logger.warning("Leaving the group failed (%s); it will notice after the session timeout.", error)
+
+    # Records ----------------------------------------------------------------------------------------------------------
+
+    def receive(self, limit: int, *, wait: float, linger: float) -> list[Fetch]:
+        """Wait for a record, then a little for more; return them as one fetch a topic, nothing if none came.
+
+        OffsetLostError and KafkaRefusedError: what the broker holds, or allows, is not what the worker must have.
+        """
+        first = [] if self._left_over else [self._consumer.poll(wait)]
+        records = [record for record in [*self._left_over, *first] if record is not None]
+        self._left_over = []
+        if records and limit > len(records):
+            records += self._consumer.consume(limit - len(records), linger)
+        fetches = gather([record for record in records if self._is_record(record)], self.positions)
+        for fetch in fetches:
+            for partition, run in fetch.slices:
+                self.positions[TP(fetch.topic, partition)] = offset_of(run[-1]) + 1
+        return fetches
+
+    def poll(self, wait: float) -> None:
+        """Answer callbacks while everything is paused; a record that slips through is kept for `receive`."""
+        record = self._consumer.poll(wait)
+        if record is not None:
+            self._left_over.append(record)
+
+    def fetch_from(self, starts: Mapping[TP, int | None]) -> None:
+        """Begin to fetch partitions that the group gave, from these offsets; None is the beginning of the log."""
+        partitions = [TopicPartition(*tp, OFFSET_BEGINNING if at is None else at) for tp, at in starts.items()]
+        if self._cooperative:
+            self._consumer.incremental_assign(partitions)
+        else:
+            # The protocol is stop-the-world: whatever was fetched before has been revoked.
+            self._consumer.assign(partitions)
+        self.positions.update({tp: 0 if at is None else at for tp, at in starts.items()})
+
+    def pause(self, tps: Iterable[TP]) -> None:
+        """Stop the flow of records of these partitions; they stay the worker's."""
+        self._consumer.pause([TopicPartition(*tp) for tp in tps])
+
+    def resume(self, tps: Iterable[TP]) -> None:
+        """Let records flow again from where they stopped."""
+        self._consumer.resume([TopicPartition(*tp) for tp in tps])
+
+    def _is_record(self, record: Message) -> bool:
+        error = record.error()
+        if error is None:
+            return True
+        if kafka_errors.is_out_of_range(error):
+            raise OffsetLostError(self._gap(TP(str(record.topic()), int(record.partition() or 0)), error))
+        if not kafka_errors.passes(error):
+            raise KafkaRefusedError(f"Kafka refused to serve {record.topic()}[{record.partition()}]: {error.str()}.")
+        if kafka_errors.is_topic_away(error):
+            self._warn_seldom(f"Topic {record.topic()} is not there ({error.str()}). Waiting for it to be made.")
+        else:
+            self._warn_seldom(f"Kafka: {error.str()}.")
+        return False
+
+    def _gap(self, tp: TP, error: KafkaError) -> str:
+        wanted, name = self.positions.get(tp, 0), f"{tp.topic}[{tp.partition}]"
+        try:
+            begin, end = self._consumer.get_watermark_offsets(TopicPartition(*tp), timeout=_REQUEST_SECONDS)
+        except KafkaException:
+            return f"{name}: expected to go on at offset {wanted}, which is not in the log ({error.str()})."
+        what = (
+            f"the {begin - wanted} records from {wanted} to {begin - 1} are gone and got no verdict"
+            if wanted < begin
+            else "the log is shorter than what was read of it, so the topic was made anew or has lost records"
+        )
+        return (
+            f"{name}: expected to go on at offset {wanted}, but the log goes from {begin} to {end}: {what}. To go on "
+            "without them, stop all workers and reset the group's offsets (kafka-consumer-groups.sh --reset-offsets "
+            "--to-earliest)."
+        )
+
+    # Offsets ----------------------------------------------------------------------------------------------------------
+
+    def committed(self, tps: Iterable[TP]) -> dict[TP, int | None] | None:
+        """Ask for the group's offsets, None for a partition without; None altogether: ask again later."""
+        try:
+            found = self._consumer.committed([TopicPartition(*tp) for tp in tps], timeout=_REQUEST_SECONDS)
+        except KafkaException as exception:
+            self._pass_or_raise(exception.args[0], "Committed offsets cannot be read")
+            return None
+        if (error := next((partition.error for partition in found if partition.error is not None), None)) is not None:
+            self._pass_or_raise(error, "Committed offsets cannot be read")
+            return None
+        return {TP(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in found}
+
+    def commit_soon(self, offsets: Mapping[TP, int]) -> None:
+        """Commit and let the listener hear the answer."""
+        self._consumer.commit(offsets=_positions(offsets), asynchronous=True)
+
+    def commit_now(self, offsets: Mapping[TP, int]) -> dict[TP, int]:
+        """Commit and wait for the answer; return what was accepted. What was not is delivered again."""
+        if not offsets:
+            return {}
+        try:
+            answers = self._consumer.commit(offsets=_positions(offsets), asynchronous=False) or []
+        except KafkaException as exception:
+            self._pass_or_raise(exception.args[0], "A last commit failed, its records come again")
+            return {}
+        return {TP(p.topic, p.partition): p.offset for p in answers if p.error is None}
+
+    def known_end(self, tp: TP) -> int | None:
+        """Return the end of a partition's log as the last fetch told it."""
+        try:
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(*tp), cached=True)
+        except (KafkaException, RuntimeError):
+            return None
+        return end if end >= 0 else None
+
+    def asked_end(self, tp: TP) -> int | None:
+        """Ask the broker for the end of a partition's log; None if it does not answer."""
+        try:
+            return self._consumer.get_watermark_offsets(TopicPartition(*tp), timeout=1.0)[1]
+        except KafkaException:
+            return None
+
+    # Callbacks --------------------------------------------------------------------------------------------------------
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # The group is told that the worker has them; fetching begins with fetch_from.
+        if self._cooperative:
+            consumer.incremental_assign([])
+        else:
+            consumer.assign([])
+        self._listener.on_assign(_tps(partitions))
+
+    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._listener.on_revoke(_tps(partitions))
+        self._drop(_tps(partitions))
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._listener.on_lost(_tps(partitions))
+        self._drop(_tps(partitions))
+
+    def _drop(self, gone: frozenset[TP]) -> None:
+        fetched = [TopicPartition(*tp) for tp in gone & self.positions.keys()]
+        if self._cooperative:
+            self._consumer.incremental_unassign(fetched)
+        else:
+            self._consumer.unassign()
+        for tp in gone:
+            self.positions.pop(tp, None)
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        accepted, refused = {}, {}
+        for partition in partitions:
+            tp = TP(partition.topic, partition.partition)
+            if (wrong := partition.error or error) is not None:
+                refused[tp] = wrong
+            else:
+                accepted[tp] = partition.offset
+        self._listener.on_commit(accepted, refused)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            raise KafkaRefusedError(f"Kafka: {error.str()}.")
+        if kafka_errors.is_all_down(error):
+            self._listener.on_kafka(up=False)
+        self._warn_seldom(f"Kafka: {error.str()}.")
+
+    def _on_statistics(self, text: str) -> None:
+        brokers = json.loads(text)["brokers"].values()
+        self._listener.on_kafka(up=any(broker["state"] == "UP" for broker in brokers))
+
+    def _pass_or_raise(self, error: KafkaError, what: str) -> None:
+        if not kafka_errors.passes(error):
+            raise KafkaRefusedError(f"{what}: {error.str()}.")
+        self._warn_seldom(f"{what}: {error.str()}.")
+
+    def _warn_seldom(self, message: str) -> None:
+        """Log a message that would come many times a second while a server is down."""
+        now = time.monotonic()
+        if now - self._logged_at.get(message, -_LOG_EVERY_SECONDS) >= _LOG_EVERY_SECONDS:
+            self._logged_at[message] = now
+            logger.warning("%s", message)
+
+
+def _tps(partitions: Iterable[TopicPartition]) -> frozenset[TP]:
+    return frozenset(TP(partition.topic, partition.partition) for partition in partitions)
+
+
+def _positions(offsets: Mapping[TP, int]) -> list[TopicPartition]:
+    return [TopicPartition(*tp, offset) for tp, offset in offsets.items()]

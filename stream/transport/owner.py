@@ -1,0 +1,53 @@
+"""What the poll thread and the event loop say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from confluent_kafka import KafkaError
+    from faust.types import TP
+
+    from stream.transport.fetch import Fetch
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a partition begins: `offset` None is the beginning of the log, `committed` None a group's first time."""
+
+    offset: int | None
+    committed: int | None
+
+
+class Owner(Protocol):
+    """Who works on what the thread brings; every method is called in the event loop."""
+
+    async def assigned(self, partitions: frozenset[TP]) -> None:
+        """All partitions that the worker has now, those still waiting for their start included."""
+
+    async def start_offsets(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
+        """Offsets to move the start of new partitions back to."""
+
+    def started(self, starts: Mapping[TP, Start]) -> None:
+        """Records of these partitions follow, and no partition waits any more."""
+
+    async def drained(self, revoked: frozenset[TP]) -> Mapping[TP, int]:
+        """Wait, with a bound, for work on revoked partitions; return the offsets to commit."""
+
+    async def released(self, gone: frozenset[TP], committed: Mapping[TP, int]) -> None:
+        """Partitions are given back or were lost; these offsets were accepted."""
+
+    def deliver(self, fetches: list[Fetch]) -> None:
+        """A micro-batch has come; it holds one permit of `room` until it is finished."""
+
+    def commit_answered(self, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
+        """The answer to commit_soon."""
+
+    def kafka_answers(self, *, up: bool) -> None:
+        """Whether at least one broker is connected."""
+
+    def failed(self, error: Exception) -> None:
+        """The thread cannot go on and takes no more records."""
