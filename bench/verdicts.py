@@ -2,8 +2,8 @@
 
 Starts the embedded PostgreSQL with its production settings (fsync on), or measures the one of `--url`, in a database
 of its own. CPU of this process and of the server process that serves it (/proc/PID/schedstat) are told apart; wall
-time includes the disk. Rounds of the batch sizes are interleaved and the median round is printed. `--compare` also
-measures what was not chosen, on tables of its own.
+time includes the disk. Rounds of the batch sizes are interleaved and the median round is printed.
+`python bench/verdict_alternatives.py` measures what was not chosen.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import struct
 import tempfile
 import time
 import uuid
@@ -25,10 +24,6 @@ import psycopg
 
 from local.postgres import PostgresServer, drop_database, make_database
 from stream.verdict_store import Model, VerdictRows, VerdictStore, migrate
-from stream.verdict_store import binary, statements
-from stream.verdict_store.claims import contest
-from stream.verdict_store.connector import Session, Statement
-from stream.verdict_store.copy_rows import copy_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +31,7 @@ if TYPE_CHECKING:
 SIZES = (64, 512, 2048)
 FEATURES, PROVENANCE = 72, 48
 ALERT_SHARE = 0.01
-DAY_MS = 86_400_000
+TODAY = int(time.time()) // 86_400
 
 
 @dataclass
@@ -50,11 +45,10 @@ class Cost:
         server, client, wall = server_ns(server_pid), time.thread_time_ns(), time.perf_counter_ns()
         run()
         wall, client = time.perf_counter_ns() - wall, time.thread_time_ns() - client
-        self.rounds.append(
-            (client / rows / 1e3, (server_ns(server_pid) - server) / rows / 1e3, wall / rows / 1e3)
-        )
+        self.rounds.append((client / rows / 1e3, (server_ns(server_pid) - server) / rows / 1e3, wall / rows / 1e3))
 
     def line(self, name: str, size: int) -> str:
+        """Return the medians as a line of the table."""
         client, server, wall = (median(column) for column in zip(*self.rounds, strict=True))
         return f"{name:<44} {size:>6} {client:>8.2f} {server:>8.2f} {wall:>8.2f}"
 
@@ -73,12 +67,14 @@ class Payments:
         self._offset = 0
 
     def claims(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return what `VerdictStore.claim` takes, but for the day."""
         self._offset += n
         ids = self._draw.integers(0, 2**63, size=(n, 2), dtype=np.uint64)
         fingerprints = self._draw.integers(-(2**62), 2**62, size=n)
         return ids, fingerprints, np.zeros(n, dtype=np.int32), np.arange(self._offset - n, self._offset)
 
     def rows(self, n: int) -> VerdictRows:
+        """Return verdicts of today, a hundredth of them with an alert."""
         draw = self._draw
         times = int(time.time() * 1000) + np.arange(n) % 1000
         return VerdictRows(
@@ -101,13 +97,9 @@ class Payments:
         )
 
 
-def sessions(store: VerdictStore) -> tuple[int, int]:
-    """Return the server processes of the claims and of the verdicts session."""
-    return store._claims.server_pid, store._verdicts.server_pid
-
-
-def main_figures(url: str, store: VerdictStore, payments: Payments, rounds: int) -> None:
-    claims_pid, verdicts_pid = sessions(store)
+def measure_store(store: VerdictStore, payments: Payments, rounds: int) -> None:
+    """Print what a claim, an insert and the look for waiting outcomes cost."""
+    claims_pid, verdicts_pid = store.server_pids
     claiming = {size: Cost() for size in SIZES}
     inserting = {size: Cost() for size in SIZES}
     waiting = {size: Cost() for size in SIZES}
@@ -115,7 +107,9 @@ def main_figures(url: str, store: VerdictStore, payments: Payments, rounds: int)
         for size in SIZES:
             batches = max(1, SIZES[-1] // size)
             claims = [payments.claims(size) for _ in range(batches)]
-            claiming[size].measure(lambda c=claims: [store.claim(*one, 20_000) for one in c], batches * size, claims_pid)
+            claiming[size].measure(
+                lambda c=claims: [store.claim(*one, 20_000) for one in c], batches * size, claims_pid
+            )
             rows = [payments.rows(size) for _ in range(batches)]
             inserting[size].measure(lambda r=rows: [store.insert(one) for one in r], batches * size, verdicts_pid)
             waiting[size].measure(
@@ -126,131 +120,17 @@ def main_figures(url: str, store: VerdictStore, payments: Payments, rounds: int)
             print(costs[size].line(name, size))
 
 
-def bytes_per_row(url: str) -> None:
+def print_sizes(url: str) -> None:
+    """Print how many bytes a row takes, in the table and in its index."""
     with psycopg.connect(url) as connection:
-        for table, parts in (("payment_ids", "payment_ids"), ("verdicts_by_day", "verdicts_by_day")):
-            count = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            heap, index = connection.execute(
-                "SELECT sum(pg_relation_size(relid)), sum(pg_indexes_size(relid)) FROM pg_partition_tree(%s::regclass)"
-                " WHERE isleaf UNION ALL SELECT pg_relation_size(%s::regclass), pg_indexes_size(%s::regclass)"
-                " ORDER BY 1 DESC NULLS LAST LIMIT 1",
-                (parts, parts, parts),
+        for table in ("payment_ids", "verdicts_by_day"):
+            count, heap, index = connection.execute(
+                f"SELECT (SELECT count(*) FROM {table}), sum(pg_relation_size(c.oid)), sum(pg_indexes_size(c.oid))"
+                " FROM pg_class AS c LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid"
+                " WHERE c.relkind = 'r' AND %s::regclass IN (c.oid, i.inhparent)",
+                (table,),
             ).fetchone()
             print(f"{table}: {count} rows, {heap / count:.0f} bytes a row and {index / count:.0f} of index")
-
-
-# What was not chosen ----------------------------------------------------------------------------------------------
-
-COMPARED = """
-CREATE TABLE ids_compared (LIKE payment_ids INCLUDING ALL);
-CREATE UNLOGGED TABLE nothing (x int);
-"""
-ON_CONFLICT = Statement(
-    "on_conflict",
-    "INSERT INTO payment_ids SELECT i, f, o, p, $5 FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::bigint[])"
-    " AS t (i, f, p, o) ON CONFLICT DO NOTHING",
-)
-COPY_IDS = Statement("copy_ids", "COPY payment_ids FROM STDIN (FORMAT binary)")
-COPY_STAGE = Statement("copy_stage", "COPY stage FROM STDIN (FORMAT binary)")
-FROM_STAGE = Statement("from_stage", "INSERT INTO payment_ids SELECT * FROM stage ON CONFLICT DO NOTHING")
-
-
-def id_copy(claims: tuple[np.ndarray, ...]) -> bytes:
-    ids, fingerprints, partitions, offsets = claims
-    kinds = [("id", ">u8", (2,)), ("f", ">i8"), ("o", ">i8"), ("p", ">i4"), ("d", ">i4")]
-    columns = (ids, fingerprints, offsets, partitions, np.full(len(ids), 20_000))
-    row = np.dtype([("n", ">i2")] + [part for kind in kinds for part in ((f"{kind[0]}_length", ">i4"), kind)])
-    buffer = np.empty(len(ids), dtype=row)
-    buffer["n"] = 5
-    order = contest(ids).first
-    for (name, *_), column in zip(kinds, columns, strict=True):
-        buffer[f"{name}_length"] = row[name].itemsize
-        buffer[name] = column[order]
-    return b"PGCOPY\n\xff\r\n\0" + bytes(8) + buffer.tobytes() + b"\xff\xff"
-
-
-def unnest(session: Session, claims: tuple[np.ndarray, ...]) -> None:
-    ids, fingerprints, partitions, offsets = claims
-    first = contest(ids).first
-    session.call(
-        ON_CONFLICT,
-        binary.uuid_array(ids[first]),
-        binary.int8_array(fingerprints[first]),
-        binary.int4_array(partitions[first]),
-        binary.int8_array(offsets[first]),
-        binary.int4(20_000),
-    )
-
-
-def staged(session: Session, claims: tuple[np.ndarray, ...]) -> None:
-    # A transaction around both costs two statements more; this is the cheapest form it can have.
-    session.call(Statement("begin", "BEGIN"))
-    session.copy_in(COPY_STAGE, id_copy(claims))
-    session.call(FROM_STAGE)
-    session.call(Statement("commit", "COMMIT"))
-
-
-def multi_values(connection: psycopg.Connection, claims: tuple[np.ndarray, ...]) -> None:
-    ids, fingerprints, partitions, offsets = claims
-    rows = []
-    for row in range(len(ids)):
-        id_ = uuid.UUID(int=(int(ids[row, 0]) << 64) | int(ids[row, 1]))
-        rows += [id_, int(fingerprints[row]), int(offsets[row]), int(partitions[row]), 20_000]
-    values = ",".join(["(%s,%s,%s,%s,%s)"] * len(ids))
-    connection.execute(f"INSERT INTO payment_ids VALUES {values} ON CONFLICT DO NOTHING", rows)
-
-
-def array_copy(rows: VerdictRows) -> bytes:
-    """Return the same COPY with the vector as real[]."""
-    packed = rows.vectors
-    n, f = packed.shape
-    elements = np.empty((n, f), dtype=[("length", ">i4"), ("value", ">f4")])
-    elements["length"], elements["value"] = 4, packed
-    head = np.frombuffer(struct.pack(">iiIii", 1, 0, 700, f, 1), dtype=np.uint8)
-    arrays = np.concatenate((np.tile(head, (n, 1)), elements.view(np.uint8).reshape(n, -1)), axis=1)
-    # copy_buffer copies the bytes of whatever float32 matrix it is given.
-    fake = np.ascontiguousarray(arrays).view("<f4")
-    changed = {name: getattr(rows, name) for name in VerdictRows.__dataclass_fields__} | {"vectors": fake}
-    return copy_buffer(VerdictRows(**changed)).data
-
-
-def compare(url: str, payments: Payments, rounds: int) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CREATE TABLE array_vectors (LIKE verdicts_by_day INCLUDING ALL)")
-        connection.execute("ALTER TABLE array_vectors ALTER vector TYPE real[] USING NULL")
-        connection.execute("CREATE TABLE one_table (LIKE verdicts_by_day INCLUDING ALL)")
-        connection.execute("CREATE TABLE no_key (LIKE verdicts_by_day)")
-        session = Session(url, name="compare", settings={})
-        session.call(Statement("stage", "CREATE TEMP TABLE stage (LIKE payment_ids) ON COMMIT DELETE ROWS"))
-        pid, plain_pid = session.server_pid, connection.info.backend_pid
-        ways: dict[str, Callable[[object], None]] = {
-            "claim by unnest, ON CONFLICT": lambda c: unnest(session, c),
-            "claim by COPY (fails for a duplicate)": lambda c: session.copy_in(COPY_IDS, id_copy(c)),
-            "claim by COPY to staging, ON CONFLICT": lambda c: staged(session, c),
-            "claim by multi-row VALUES, ON CONFLICT": lambda c: multi_values(connection, c),
-        }
-        tables = {
-            "insert, vector as real[]": ("array_vectors", array_copy),
-            "insert, one table instead of days": ("one_table", lambda r: copy_buffer(r).data),
-            "insert, no key": ("no_key", lambda r: copy_buffer(r).data),
-        }
-        costs = {(name, size): Cost() for name in (*ways, *tables) for size in SIZES}
-        for _ in range(rounds):
-            for size in SIZES:
-                batches = max(1, SIZES[-1] // size)
-                for name, way in ways.items():
-                    claims = [payments.claims(size) for _ in range(batches)]
-                    server = plain_pid if "VALUES" in name else pid
-                    costs[name, size].measure(lambda c=claims, w=way: [w(one) for one in c], batches * size, server)
-                for name, (table, encode) in tables.items():
-                    rows = [payments.rows(size) for _ in range(batches)]
-                    into = Statement(table, statements.COPY_VERDICTS.sql.replace("verdicts_by_day", table))
-                    costs[name, size].measure(
-                        lambda r=rows, s=into, e=encode: [session.copy_in(s, e(one)) for one in r], batches * size, pid
-                    )
-        session.close()
-    for (name, size), cost in costs.items():
-        print(cost.line(name, size))
 
 
 @contextlib.contextmanager
@@ -280,28 +160,38 @@ def machine_index() -> float:
     return time.process_time() - start
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--url", help="a PostgreSQL server whose backends run on this machine")
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--ids", type=int, default=500_000, help="ids that are there before")
-    parser.add_argument("--compare", action="store_true", help="also measure what was not chosen")
-    arguments = parser.parse_args()
+@contextlib.contextmanager
+def measured_store(arguments: argparse.Namespace) -> Iterator[tuple[str, VerdictStore, Payments]]:
+    """Yield a store with some ids and verdicts in it, its database's URL, and payments to measure with."""
     print(f"machine-speed index {machine_index():.2f} s, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with database(arguments.url) as url:
         migrate(url)
         store = VerdictStore(url)
-        features = tuple(f"feature_{i}" for i in range(FEATURES))
+        features = tuple(f"feature_{number}" for number in range(FEATURES))
         payments = Payments(store.model_key(Model("bench", "0", 0.0, features)))
         for _ in range(0, arguments.ids, 50_000):
-            store.claim(*payments.claims(50_000), 20_000)
+            store.claim(*payments.claims(50_000), TODAY)
         store.insert(payments.rows(2_048))
         print(f"{'us a payment':<44} {'batch':>6} {'client':>8} {'server':>8} {'wall':>8}")
-        main_figures(url, store, payments, arguments.rounds)
-        bytes_per_row(url)
-        if arguments.compare:
-            compare(url, payments, arguments.rounds)
+        yield url, store, payments
         store.close()
+
+
+def arguments_of(description: str) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--url", help="a PostgreSQL server whose processes run on this machine")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--ids", type=int, default=500_000, help="ids that are there before")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print the figures."""
+    arguments = arguments_of(__doc__.splitlines()[0])
+    with measured_store(arguments) as (url, store, payments):
+        measure_store(store, payments, arguments.rounds)
+        print_sizes(url)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ def contest(ids: NDArray[np.uint64]) -> Contest:
 def decide(claims: Claims, contested: Contest, known: Known) -> NDArray[np.uint8]:
     """Return a `Claim` a record: against whoever had its id before, else against the first of the micro-batch."""
     first, place = contested.first, contested.place
+    if len(first) == len(claims) and not len(known.place):  # the ordinary micro-batch
+        return np.full(len(claims), Claim.FRESH, dtype=np.uint8)
     fingerprints, partitions, offsets = claims.fingerprints[first], claims.partitions[first], claims.offsets[first]
     fingerprints[known.place] = known.fingerprints
     partitions[known.place] = known.partitions

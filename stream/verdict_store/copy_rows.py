@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numba import njit
 
-from stream.verdict_store.binary import put_length, timestamps
+from stream.verdict_store.binary import put_bytes, put_length, timestamps
 from stream.verdict_store.errors import RefusedRowsError
 
 if TYPE_CHECKING:
@@ -90,37 +90,33 @@ def _alert_lengths(alerts: Sequence[bytes | None], *, some: bool) -> NDArray[np.
     return np.array([-1 if alert is None else len(alert) for alert in alerts], dtype=np.int64)
 
 
-@njit(cache=True, nogil=True)
-def _put(out: NDArray[np.uint8], at: int, field: NDArray[np.uint8]) -> int:
-    at = put_length(out, at, len(field))
-    out[at : at + len(field)] = field
-    return at + len(field)
+@njit(inline="always")
+def _put(out: NDArray[np.uint8], at: int, source: NDArray[np.uint8], start: int, length: int) -> int:
+    """Write a field; a length of -1 is NULL and has no bytes."""
+    at = put_length(out, at, length)
+    return put_bytes(out, at, source, start, max(length, 0))
 
 
 @njit(cache=True, nogil=True)
 def _assemble(  # type: ignore[no-untyped-def]
     fixed, text_arena, text_lengths, vectors, provenance, alert_arena, alert_lengths, signature
 ):
-    n = len(fixed)
-    per_row = fixed.shape[1] + 6 * 4 + vectors.shape[1] + provenance.shape[1]
-    out = np.empty(len(signature) + n * per_row + len(text_arena) + len(alert_arena) + 2, dtype=np.uint8)
-    out[: len(signature)] = signature
-    at = len(signature)
-    starts = np.cumsum(text_lengths) - text_lengths
+    n, fixed_bytes = fixed.shape
+    vector_bytes, provenance_bytes = vectors.shape[1], provenance.shape[1]
+    fixed, vectors, provenance = fixed.ravel(), vectors.ravel(), provenance.ravel()
+    row_bytes = fixed_bytes + 6 * 4 + vector_bytes + provenance_bytes
+    out = np.empty(len(signature) + n * row_bytes + len(text_arena) + len(alert_arena) + 2, dtype=np.uint8)
+    at = put_bytes(out, 0, signature, 0, len(signature))
+    text_starts = np.cumsum(text_lengths) - text_lengths
     alert_start = 0
     for row in range(n):
-        out[at : at + fixed.shape[1]] = fixed[row]
-        at += fixed.shape[1]
-        for column in range(3):
-            start = starts[column * n + row]
-            at = _put(out, at, text_arena[start : start + text_lengths[column * n + row]])
-        at = _put(out, at, vectors[row])
-        at = _put(out, at, provenance[row])
-        if alert_lengths[row] < 0:
-            at = put_length(out, at, -1)
-        else:
-            at = _put(out, at, alert_arena[alert_start : alert_start + alert_lengths[row]])
-            alert_start += alert_lengths[row]
+        at = put_bytes(out, at, fixed, row * fixed_bytes, fixed_bytes)
+        for text in range(row, 3 * n, n):
+            at = _put(out, at, text_arena, text_starts[text], text_lengths[text])
+        at = _put(out, at, vectors, row * vector_bytes, vector_bytes)
+        at = _put(out, at, provenance, row * provenance_bytes, provenance_bytes)
+        at = _put(out, at, alert_arena, alert_start, alert_lengths[row])
+        alert_start += max(alert_lengths[row], 0)
     out[at] = 0xFF  # the trailer: -1 in place of a number of fields
     out[at + 1] = 0xFF
     return out

@@ -57,6 +57,11 @@ class VerdictStore:
         self._claims.close()
         self._verdicts.close()
 
+    @property
+    def server_pids(self) -> tuple[int, int]:
+        """The server's processes for claims and for verdicts, to measure them by."""
+        return self._claims.server_pid, self._verdicts.server_pid
+
     # Claims -------------------------------------------------------------------------------------------------------
 
     def claim(
@@ -115,7 +120,8 @@ class VerdictStore:
         if replays is not None and replays.any():
             stored.update(self._stored(rows, np.flatnonzero(replays)))
         for _ in range(_ATTEMPTS):
-            pending = np.array([row for row in pending.tolist() if row not in stored], dtype=np.intp)
+            if stored:
+                pending = np.array([row for row in pending.tolist() if row not in stored], dtype=np.intp)
             try:
                 if len(pending):
                     buffer = copy_buffer(rows if len(pending) == len(rows) else rows.take(pending))
@@ -190,6 +196,9 @@ class VerdictStore:
         return {row: found[key] for row, key in keys.items() if key in found}
 
     def _make_days(self, rows: VerdictRows) -> None:
+        first, last = int(rows.event_time.min()) // _DAY_MS, int(rows.event_time.max()) // _DAY_MS
+        if first == last and first in self._days:  # nearly always
+            return
         for day in np.unique(rows.event_time // _DAY_MS).tolist():
             if day not in self._days:
                 self._verdicts.call(statements.MAKE_DAY, binary.int4(day))
