@@ -25,6 +25,7 @@ from stream.settings import level_number
 from stream.transport.consumer import FetchConsumer
 from stream.transport.hooks import NoHooks
 from stream.transport.in_order import work_in_order
+from stream.transport.tableless import NoTables
 from stream.transport.transport import FetchTransport
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class StreamApp(faust.App):
             version=1,  # from 2 on, Faust would call the consumer group {id}-v{version}
             broker="kafka://",
             autodiscover=False,
+            TableManager=NoTables,
             web_enabled=False,
             topic_disable_leader=True,
             topic_allow_declare=False,

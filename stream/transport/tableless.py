@@ -1,4 +1,4 @@
-"""The parts of Faust's consumer that serve tables, seeks and livelock checks: refused, or doing nothing.
+"""What of Faust serves tables, seeks and livelock checks: refused, or doing nothing.
 
 There are no tables here, partitions start where the poll thread says, and liveness has its own probe.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from faust.tables.manager import TableManager
 from faust.transport.consumer import Consumer
 from faust.types import TP
 
@@ -72,6 +73,15 @@ class TablelessConsumer(Consumer):
     async def create_topic(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Refuse."""
         _refuse()
+
+
+class NoTables(TableManager):
+    """Starts at once: Faust's own sleeps for a second in which tables could still be declared."""
+
+    async def on_start(self) -> None:
+        """Say that all tables, none, are known, so that the conductor subscribes."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 def _refuse() -> NoReturn:
