@@ -86,7 +86,7 @@ class Outlet:
         if left or self.failed:
             raise DeliveryError(
                 f"Kafka: expected {self._address} to acknowledge every record, but {self.failed} failed and {left} are "
-                f"unanswered after {timeout_s:.0f} s ({self._complaint or 'no reason given'}); see that the broker runs, "
+                f"unanswered after {timeout_s:.0f} s ({self._complaint or 'no reason given'}); check the broker, "
                 "then publish again: what did arrive is taken as duplicates"
             )
 

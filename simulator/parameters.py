@@ -32,6 +32,8 @@ class Parameters:
     """Share of honest payments that somebody looks at and reports as GENUINE."""
     hot_payee: float = 0.0
     """Share of the traffic that goes to one merchant."""
+    run: int = 0
+    """Tells runs of the same population apart: each has transaction ids and campaigns of its own."""
 
     def __post_init__(self) -> None:
         if self.merchants == 0:

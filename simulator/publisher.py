@@ -6,6 +6,7 @@ import threading
 import time
 from array import array
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -49,8 +50,9 @@ class Summary:
     outcomes: int
     failed: int
     seconds: float
+    """Until the last record was acknowledged."""
     rate: float
-    """Payments a second."""
+    """Payments a second, until the last was handed over."""
     lateness_p50_ms: float
     lateness_p99_ms: float
     lateness_max_ms: float
@@ -98,28 +100,25 @@ class Publisher:
         """Send nothing more; what was sent is still confirmed. May be called from a signal handler."""
         self._stop.set()
 
-    def publish(
-        self, runs: Iterable[Records], schedule: Schedule, *, buffered: bool = False, start_ms: int | None = None
-    ) -> Summary:
+    def publish(self, runs: Iterable[Records], schedule: Schedule, *, buffered: bool = False) -> Summary:
         """Send everything and return when it is acknowledged; raises DeliveryError if some of it is not.
 
-        `buffered`: make all records first, so that sending them costs little. `start_ms`: the epoch milliseconds at
-        which the schedule begins; without it, when the first records are made.
+        `buffered`: make all records first, so that sending them costs little.
         """
         if buffered:
-            return self._publish(iter(list(runs)), schedule, start_ms)
+            return self._publish(iter(list(takewhile(lambda _run: not self._stop.is_set(), runs))), schedule)
         with Ahead(runs) as made:
-            return self._publish(made, schedule, start_ms)
+            return self._publish(made, schedule)
 
-    def _publish(self, runs: Iterator[Records], schedule: Schedule, start_ms: int | None) -> Summary:
+    def _publish(self, runs: Iterator[Records], schedule: Schedule) -> Summary:
         asked = None
         state: _Progress | None = None
         for run in runs:
             now = time.perf_counter()
             if state is None:
-                begun_ms = int(time.time() * 1_000)
-                start_ms = begun_ms if start_ms is None else start_ms
-                state = _Progress(now + (start_ms - begun_ms) / 1_000, start_ms)
+                now_ms = int(time.time() * 1_000)
+                start_ms = schedule.start(run) or now_ms
+                state = _Progress(now + (start_ms - now_ms) / 1_000, start_ms)
             offsets = schedule.offsets(run)
             if asked is not None and len(run):
                 state.waited += max(0.0, now - max(asked, state.begun + float(offsets[0])))
@@ -127,8 +126,10 @@ class Publisher:
             if self._stop.is_set():
                 break
             asked = time.perf_counter()
+        state = state or _Progress(time.perf_counter(), 0)
+        sent_in = time.perf_counter() - state.begun
         self._sink.finish()
-        return self._summary(state or _Progress(time.perf_counter(), 0))
+        return self._summary(state, max(sent_in, 1e-9))
 
     def _send(self, run: Records, offsets: np.ndarray, state: _Progress) -> None:
         """Send one run, each record when its time has come."""
@@ -154,16 +155,15 @@ class Publisher:
             self._progress(state.payments)
             position = end
 
-    def _summary(self, state: _Progress) -> Summary:
+    def _summary(self, state: _Progress, sent_in: float) -> Summary:
         late = np.frombuffer(state.lateness) * 1_000 if len(state.lateness) else np.zeros(1)
         p50, p99 = np.percentile(late, (50, 99)).tolist()
-        seconds = max(time.perf_counter() - state.begun, 1e-9)
         return Summary(
             payments=state.payments,
             outcomes=state.outcomes,
             failed=self._sink.failed,
-            seconds=seconds,
-            rate=state.payments / seconds,
+            seconds=time.perf_counter() - state.begun,
+            rate=state.payments / sent_in,
             lateness_p50_ms=p50,
             lateness_p99_ms=p99,
             lateness_max_ms=float(late.max()),

@@ -18,8 +18,18 @@ if TYPE_CHECKING:
 class Schedule(Protocol):
     """Says when the records of a run are to be sent, run after run."""
 
+    def start(self, first: Records) -> int | None:
+        """Return the epoch milliseconds at which the schedule begins; None: as soon as the first run is there."""
+
     def offsets(self, records: Records) -> NDArray[np.float64]:
         """Return for each record the seconds after the start at which it is to be sent; they never fall."""
+
+
+class Pace(Protocol):
+    """Says when single payments are to be sent, one after the other."""
+
+    def offset(self, moment: int | None) -> float:
+        """Return the seconds after the start for the next payment, given its event_time in epoch ms if it has one."""
 
 
 class AtRate:
@@ -31,6 +41,10 @@ class AtRate:
         self._rate = rate
         self._sent = 0
 
+    def start(self, _first: Records) -> int | None:
+        """Begin at once."""
+        return None
+
     def offsets(self, records: Records) -> NDArray[np.float64]:
         """Count payments only."""
         is_payment = records.topic == TRANSACTIONS
@@ -39,12 +53,22 @@ class AtRate:
         offsets: NDArray[np.float64] = number / self._rate
         return offsets
 
+    def offset(self, _moment: int | None) -> float:
+        """Return the seconds after the start for one payment, the next in order."""
+        self._sent += 1
+        return (self._sent - 1) / self._rate
+
 
 class WhenDue:
-    """Each record at the time at which it is due, in milliseconds from a given one."""
+    """Each record at the time at which it is due."""
 
-    def __init__(self, start_ms: int) -> None:
-        self._start_ms = start_ms
+    def __init__(self) -> None:
+        self._start_ms = 0
+
+    def start(self, first: Records) -> int | None:
+        """Begin when the first record is due."""
+        self._start_ms = int(first.due[0])
+        return self._start_ms
 
     def offsets(self, records: Records) -> NDArray[np.float64]:
         """Return the due times from the start on."""
@@ -54,6 +78,41 @@ class WhenDue:
 class AtOnce:
     """Everything at once: as fast as the broker takes it."""
 
+    def start(self, _first: Records) -> int | None:
+        """Begin at once."""
+        return None
+
     def offsets(self, records: Records) -> NDArray[np.float64]:
         """Return zeros."""
         return np.zeros(len(records))
+
+    def offset(self, _moment: int | None) -> float:
+        """Return zero."""
+        return 0.0
+
+
+class AtSpeed:
+    """As recorded, `speed` times as fast; what is out of order or has no time goes with the record before it."""
+
+    def __init__(self, speed: float) -> None:
+        if speed <= 0:
+            raise ParameterError(f"speed: expected more than 0 times the recorded pace, got {speed}")
+        self._speed = speed
+        self._first: int | None = None
+        self._latest = 0.0
+
+    def start(self, _first: Records) -> int | None:
+        """Begin at once."""
+        return None
+
+    def offsets(self, records: Records) -> NDArray[np.float64]:
+        """Count from the first record that has a time."""
+        return np.array([self.offset(due) for due in records.due.tolist()])
+
+    def offset(self, moment: int | None) -> float:
+        """Return the seconds after the start for one record, the next in order."""
+        if moment is not None and moment > 0:
+            if self._first is None:
+                self._first = moment
+            self._latest = max(self._latest, (moment - self._first) / 1_000 / self._speed)
+        return self._latest

@@ -10,7 +10,7 @@ import numpy as np
 from simulator.outcomes import Outcomes, no_outcomes, outcomes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -58,9 +58,11 @@ class RealTime:
     """The same traffic at a fixed rate from a moment on: event_time is the time at which each payment is to be sent.
 
     Everything that belongs to a payment moves with it; an outcome is reported when the payment after it is made.
+    `start_ms` is asked for the moment (epoch ms) once the first payments are there.
     """
 
-    def __init__(self, traffic: Traffic, start_ms: int, rate: float) -> None:
+    def __init__(self, traffic: Traffic, start_ms: Callable[[], int], rate: float) -> None:
+        self.switch = traffic.switch
         self._traffic = traffic
         self._start_ms = start_ms
         self._rate = rate
@@ -73,11 +75,14 @@ class RealTime:
     def __iter__(self) -> Iterator[Stretch]:
         """Yield stretches of real time."""
         sent = 0
+        start_ms = None
         for stretch in self._traffic:
+            if start_ms is None:  # not before the first payments are made, which takes a moment
+                start_ms = self._start_ms()
             payments, outcomes = stretch.payments, stretch.outcomes
             numbers = np.arange(sent, sent + len(payments), dtype=np.int64)
             sent += len(payments)
-            moments = self._start_ms + (numbers * (1_000 / self._rate)).astype(np.int64)
+            moments = start_ms + (numbers * (1_000 / self._rate)).astype(np.int64)
             following = np.searchsorted(payments.event_time, outcomes.reported_at, side="left")
             yield Stretch(payments.retimed(moments - payments.event_time), outcomes.reported(moments[following]))
 

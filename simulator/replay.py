@@ -1,0 +1,167 @@
+"""Replay: somebody else's payments, or outcomes, or both merged in time so that each is seen when it was known.
+
+With outcomes, a run of payments goes out and is committed by the consumer group; then the outcomes that come before the
+next payment; then, once those are committed too, the next run. So whoever consumes both topics has applied exactly the
+outcomes with reported_at <= event_time when it scores a payment, and none of the others.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from simulator.errors import StalledGroupError
+from simulator.records import TRANSACTIONS, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from simulator.kafka import Group, Outlet
+    from simulator.schedule import Pace
+    from simulator.source import Message
+
+_RUN: Final = 2_000
+_FIRST_WAIT_S: Final = 0.002
+_LONGEST_WAIT_S: Final = 0.05
+_LONG_AGO: Final = -(2**62)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What was replayed."""
+
+    payments: int
+    outcomes: int
+    slices: int
+    """How often the replay waited for the group: twice for each run of payments that outcomes follow."""
+    seconds: float
+
+
+def runs_of(messages: Iterable[Message], size: int = _RUN) -> Iterator[Records]:
+    """Yield messages as records for a Publisher, in their order; one without a time is due with the one before it."""
+    run: list[Message] = []
+    due = _LONG_AGO
+    dues: list[int] = []
+    for message in messages:
+        due = max(due, message.moment if message.moment is not None else due)
+        run.append(message)
+        dues.append(due)
+        if len(run) == size:
+            yield _records(run, dues)
+            run, dues = [], []
+    if run:
+        yield _records(run, dues)
+
+
+class Merger:
+    """Publishes payments and outcomes merged in time, in step with a consumer group; raises StalledGroupError."""
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        group: Group,
+        topics: tuple[str, str],
+        patience_s: float,
+        progress: Callable[[int], None] = lambda _sent: None,
+    ) -> None:
+        self._outlet = outlet
+        self._group = group
+        self._transactions, self._outcomes = topics
+        self._patience_s = patience_s
+        self._progress = progress
+        self._slices = 0
+
+    def replay(
+        self,
+        payments: Iterable[Message],
+        outcomes: Iterable[Message],
+        pace: Pace,
+    ) -> Replayed:
+        """Publish both and return when every record is acknowledged, and committed but for what came last.
+
+        Payments keep their order; an outcome goes before the first payment with event_time >= reported_at, those
+        without a time first of all.
+        """
+        begun = time.perf_counter()
+        known = in_time(outcomes)
+        told = sent = 0
+        for payment in payments:
+            upto = told
+            while (
+                payment.moment is not None
+                and upto < len(known)
+                and (known[upto].moment is None or known[upto].moment <= payment.moment)  # type: ignore[operator]
+            ):
+                upto += 1
+            if upto > told:
+                self._tell(known[told:upto])
+                told = upto
+            pause = begun + pace.offset(payment.moment) - time.perf_counter()
+            if pause > 0:
+                time.sleep(pause)
+            self._send(self._transactions, payment)
+            sent += 1
+            if sent % _RUN == 0:
+                self._outlet.poll()
+                self._progress(sent)
+        if told < len(known):
+            self._tell(known[told:], last=True)
+        self._outlet.finish()
+        self._progress(sent)
+        return Replayed(sent, len(known), self._slices, time.perf_counter() - begun)
+
+    def _tell(self, outcomes: Sequence[Message], *, last: bool = False) -> None:
+        """Publish outcomes once all before them is committed, and wait until they are."""
+        self._settle()
+        for outcome in outcomes:
+            self._send(self._outcomes, outcome)
+        if last:
+            self._outlet.finish()
+        else:
+            self._settle()
+
+    def _send(self, topic: str, message: Message) -> None:
+        self._outlet.send(topic, message.key, message.value, int(time.time() * 1_000))
+
+    def _settle(self) -> None:
+        """Return when everything sent so far is acknowledged, and the group has committed it."""
+        self._outlet.finish()
+        behind = dict(self._outlet.ends)
+        self._outlet.ends.clear()
+        self._slices += 1
+        wait = _FIRST_WAIT_S
+        deadline = time.monotonic() + self._patience_s
+        came: dict[tuple[str, int], int] = {}
+        while behind:
+            committed = self._group.committed(behind)
+            if committed != came:
+                came = committed
+                deadline = time.monotonic() + self._patience_s
+            behind = {place: end for place, end in behind.items() if committed[place] < end}
+            if behind and time.monotonic() > deadline:
+                place, end = next(iter(behind.items()))
+                raise StalledGroupError(
+                    f"group {self._group.name}: expected it to commit offset {end} of {place[0]} partition {place[1]}, "
+                    f"but it stays at {committed[place]} for {self._patience_s:.0f} s; see that workers of this group "
+                    "run (`upifraud worker`), or give them more time with --patience"
+                )
+            if behind:
+                time.sleep(wait)
+                wait = min(wait * 1.5, _LONGEST_WAIT_S)
+
+
+def in_time(outcomes: Iterable[Message]) -> list[Message]:
+    """Return outcomes by the time they were reported; of equal times in file order, those without one first."""
+    return sorted(outcomes, key=lambda outcome: _LONG_AGO if outcome.moment is None else outcome.moment)
+
+
+def _records(run: list[Message], dues: list[int]) -> Records:
+    return Records(
+        topic=np.full(len(run), TRANSACTIONS, dtype=np.uint8),
+        due=np.array(dues, dtype=np.int64),
+        keys=[message.key for message in run],
+        values=[message.value for message in run],
+    )

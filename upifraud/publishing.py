@@ -1,0 +1,42 @@
+"""What the commands that publish share: the brokers that the settings name, and a clean stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from stream.settings import Settings
+
+
+def brokers() -> tuple[Settings, dict[str, Any]]:
+    """Return the settings, and what a client of their Kafka is configured with."""
+    from stream.errors import StreamError
+    from stream.settings import read_settings
+
+    try:
+        settings = read_settings(os.environ)
+    except StreamError as error:
+        raise click.ClickException(str(error)) from error
+    from stream.transport.config import client_config  # brings Faust, which takes half a second
+
+    return settings, client_config(settings)
+
+
+@contextmanager
+def stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` at SIGINT or SIGTERM, instead of ending at once."""
+    before: dict[signal.Signals, Any] = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    for name in before:
+        signal.signal(name, lambda _signal, _frame: stop())
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
