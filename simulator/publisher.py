@@ -13,6 +13,7 @@ import numpy as np
 
 from simulator.ahead import Ahead
 from simulator.records import TRANSACTIONS
+from simulator.schedule import WhenDue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -117,7 +118,7 @@ class Publisher:
             now = time.perf_counter()
             if state is None:
                 now_ms = int(time.time() * 1_000)
-                start_ms = schedule.start(run) or now_ms
+                start_ms = schedule.start(run) if isinstance(schedule, WhenDue) else now_ms
                 state = _Progress(now + (start_ms - now_ms) / 1_000, start_ms)
             offsets = schedule.offsets(run)
             if asked is not None and len(run):

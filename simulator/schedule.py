@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 class Schedule(Protocol):
     """Says when the records of a run are to be sent, run after run."""
 
-    def start(self, first: Records) -> int | None:
-        """Return the epoch milliseconds at which the schedule begins; None: as soon as the first run is there."""
-
     def offsets(self, records: Records) -> NDArray[np.float64]:
         """Return for each record the seconds after the start at which it is to be sent; they never fall."""
 
@@ -40,10 +37,6 @@ class AtRate:
             raise ParameterError(f"rate: expected more than 0 payments a second, got {rate}")
         self._rate = rate
         self._sent = 0
-
-    def start(self, _first: Records) -> int | None:
-        """Begin at once."""
-        return None
 
     def offsets(self, records: Records) -> NDArray[np.float64]:
         """Count payments only."""
@@ -65,8 +58,8 @@ class WhenDue:
     def __init__(self) -> None:
         self._start_ms = 0
 
-    def start(self, first: Records) -> int | None:
-        """Begin when the first record is due."""
+    def start(self, first: Records) -> int:
+        """Begin when the first record is due; return that time in epoch milliseconds."""
         self._start_ms = int(first.due[0])
         return self._start_ms
 
@@ -77,10 +70,6 @@ class WhenDue:
 
 class AtOnce:
     """Everything at once: as fast as the broker takes it."""
-
-    def start(self, _first: Records) -> int | None:
-        """Begin at once."""
-        return None
 
     def offsets(self, records: Records) -> NDArray[np.float64]:
         """Return zeros."""
@@ -100,10 +89,6 @@ class AtSpeed:
         self._speed = speed
         self._first: int | None = None
         self._latest = 0.0
-
-    def start(self, _first: Records) -> int | None:
-        """Begin at once."""
-        return None
 
     def offsets(self, records: Records) -> NDArray[np.float64]:
         """Count from the first record that has a time."""
