@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from features.identity import Identities
@@ -22,6 +24,7 @@ from stream.lanes import Lanes
 from stream.outbox import Outbox
 from stream.outcomes import OutcomeFlow
 from stream.probes import ProbeServer
+from stream.publish import Publisher
 from stream.retry import Patience
 from stream.transactions import TransactionFlow
 from stream.transport.config import client_config
@@ -50,7 +53,7 @@ def run(settings: Settings) -> int:
         open_parts.callback(entity_store.close)
         verdict_store = VerdictStore(settings.postgres_url)
         open_parts.callback(verdict_store.close)
-        outbox = Outbox(client_config(settings), alerts=settings.topic_alerts, patience=patience)
+        outbox = Outbox(Publisher(client_config(settings)), alerts=settings.topic_alerts, patience=patience)
         open_parts.callback(lanes.close)
         open_parts.callback(stop.set)  # ends whoever waits for a server, so that the lanes can close
 
@@ -86,8 +89,8 @@ def described(artifact: Artifact) -> Model:
         base_value=artifact.scorer.base_value,
         features=tuple(artifact.feature_names),
         thresholds={
-            "review": artifact.thresholds.review,
-            "hold": artifact.thresholds.hold,
-            "block": artifact.thresholds.block,
+            name: value
+            for name, value in asdict(artifact.thresholds).items()
+            if math.isfinite(value)  # a verdict that is never given has no threshold
         },
     )

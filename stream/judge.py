@@ -1,0 +1,111 @@
+"""The judge: one artifact that scores vectors, gives verdicts and says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from model.reasons import Explainer
+
+from features.columns import FeatureState
+from model.verdict import Verdict
+from stream import metrics
+from stream.wire import Alert, Reason, alert_id, encode_alert, utc_time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from features.online import FeatureBatch
+    from model.artifact import Artifact
+    from model.scoring import Scored
+
+REASONS = 5
+"""Reasons an alert carries; `upifraud explain` shows all."""
+
+VERDICT_NAMES = [verdict.name for verdict in Verdict]
+STATE_NAMES = [state.name for state in FeatureState]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Scores and verdicts of n payments."""
+
+    scored: Scored
+    verdict: NDArray[np.uint8]
+    """[n] of Verdict."""
+
+
+class Judge:
+    """Judges vectors with one artifact; a payment's result depends on its own vector alone."""
+
+    def __init__(self, artifact: Artifact, *, model_key: int, include_allow: bool) -> None:
+        self._artifact = artifact
+        self._explainer = Explainer(artifact)
+        self._include_allow = include_allow
+        self.model_key = model_key
+        """What stands for the artifact in verdict rows."""
+
+    def judge(self, vectors: NDArray[np.float32]) -> Judged:
+        """Return the scores and verdicts of vectors, float32[n, f]."""
+        scored = self._artifact.scorer.score(vectors)
+        return Judged(scored, self._artifact.thresholds.verdicts(scored.probability))
+
+    def alerts(
+        self,
+        judged: Judged,
+        measured: FeatureBatch,
+        transaction_id: Sequence[bytes],
+        payer_vpa: Sequence[bytes],
+        payee_vpa: Sequence[bytes],
+        event_time: NDArray[np.int64],
+        amount_paise: NDArray[np.int64],
+        decided_at: NDArray[np.int64],
+    ) -> list[bytes | None]:
+        """Return each payment's alert as it is published; None where none is raised."""
+        alerts: list[bytes | None] = [None] * len(transaction_id)
+        raised = range(len(alerts)) if self._include_allow else np.flatnonzero(judged.verdict).tolist()
+        for row in raised:
+            text = transaction_id[row].decode()
+            alerts[row] = encode_alert(
+                Alert(
+                    alert_id=alert_id(text),
+                    transaction_id=text,
+                    event_time=utc_time(int(event_time[row])),
+                    decided_at=utc_time(int(decided_at[row])),
+                    verdict=VERDICT_NAMES[judged.verdict[row]],  # type: ignore[arg-type]
+                    score=float(judged.scored.probability[row]),
+                    margin=float(judged.scored.margin[row]),
+                    base_value=self._artifact.scorer.base_value,
+                    reasons=self._reasons(measured.vectors[row], judged.scored.contributions[row]),
+                    payer_vpa=payer_vpa[row].decode(),
+                    payee_vpa=payee_vpa[row].decode(),
+                    amount_paise=int(amount_paise[row]),
+                    feature_state=STATE_NAMES[measured.state[row]],  # type: ignore[arg-type]
+                    model_id=self._artifact.model_id,
+                    schema_hash=self._artifact.schema_hash,
+                )
+            )
+        return alerts
+
+    def count(self, verdicts: NDArray[np.integer]) -> None:
+        """Put new verdicts on the meter."""
+        counts = np.bincount(verdicts, minlength=len(VERDICT_NAMES)).tolist()
+        for name, count in zip(VERDICT_NAMES, counts, strict=True):
+            if count:
+                metrics.FRAUD_PREDICTIONS.labels(name).inc(count)
+
+    def _reasons(self, vector: NDArray[np.float32], contributions: NDArray[np.float64]) -> tuple[Reason, ...]:
+        return tuple(
+            Reason(
+                feature=reason.feature,
+                code=reason.code,
+                value=reason.value,
+                usual=reason.usual,
+                contribution=reason.contribution,
+                text=reason.text,
+            )
+            for reason in self._explainer.reasons(vector, contributions, REASONS)
+        )
