@@ -6,27 +6,15 @@ record that is in any way unusual to here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import NamedTuple
 
-from features.columns import Flow, Initiation, PaymentType, Status, pack_kind, pack_place
+from features.columns import pack_kind, pack_place
 from stream.decode import fields
+from stream.decode.codes import CODES
 from stream.decode.document import ObjectReader
 from stream.decode.optional import OptionalFields
 from stream.decode.rejection import Rejected
 from stream.wire import MAX_AHEAD_MS, Payment, RejectionReason
-
-if TYPE_CHECKING:
-    from enum import IntEnum
-
-
-def _names_of(codes: type[IntEnum]) -> dict[str, int]:
-    return {code.name: int(code) for code in codes if code != 0}
-
-
-STATUS: Final = _names_of(Status)
-FLOW: Final = _names_of(Flow)
-TYPE: Final = _names_of(PaymentType)
-INITIATION: Final = _names_of(Initiation)
 
 _object = ObjectReader(Payment)
 
@@ -76,10 +64,10 @@ def read_payment(value: bytes | None, now_ms: int) -> ReadPayment:
         device=optional.text("device_id").encode(),
         place=pack_place(optional.degrees("latitude", 90.0), optional.degrees("longitude", 180.0)),
         kind=pack_kind(
-            optional.code("status", STATUS),
-            optional.code("flow", FLOW),
-            optional.code("type", TYPE),
-            optional.code("initiation", INITIATION),
+            optional.code("status", CODES["status"]),
+            optional.code("flow", CODES["flow"]),
+            optional.code("type", CODES["type"]),
+            optional.code("initiation", CODES["initiation"]),
         ),
         mcc=optional.merchant_code("mcc"),
         device_bound_at=optional.time("device_bound_at"),

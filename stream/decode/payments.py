@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream.decode import typed
+from stream.decode import ordinary
 from stream.decode.payment import read_payment
 from stream.decode.rejection import Rejected, Rejection
 from stream.decode.table import Decoded, PaymentTable
@@ -26,9 +26,7 @@ def decode_payments(values: Sequence[bytes | None], now_ms: int, identities: Ide
     read again, alone and exactly.
     """
     table = PaymentTable(len(values))
-    unusable: Counter[str] = Counter()
-    typed.fill(table, values)
-    table.filled &= table.event_time <= now_ms + MAX_AHEAD_MS
+    unusable = Counter(ordinary.fill(table, values, now_ms + MAX_AHEAD_MS))
     rejections: list[Rejection] = []
     for row in np.flatnonzero(~table.filled).tolist():
         try:

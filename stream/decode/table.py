@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 
 from features.columns import UNKNOWN_MCC, UNKNOWN_TIME, PaymentColumns
 
@@ -50,6 +51,7 @@ class PaymentTable:
         self.device_bound_at = np.full(length, UNKNOWN_TIME, dtype=np.int64)
         self.sim_changed_at = np.full(length, UNKNOWN_TIME, dtype=np.int64)
         self.same_bank = np.full(length, -1, dtype=np.int8)
+        self.unusable = np.zeros(length, dtype=np.uint32)
         self.transaction_id: list[bytes] = [b""] * length
         self.payer: list[bytes] = [b""] * length
         self.payee: list[bytes] = [b""] * length
@@ -110,6 +112,15 @@ class PaymentTable:
             setattr(self, name, kept)
 
 
+@njit(cache=True, nogil=True)
+def _mix(word: np.uint64) -> np.uint64:
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.uint64 = word ^ (word >> np.uint64(31))
+    return mixed
+
+
+@njit(cache=True, nogil=True)
 def fingerprint(
     event_time: NDArray[np.int64],
     amount_paise: NDArray[np.int64],
@@ -121,13 +132,11 @@ def fingerprint(
     It is stored for 3 days and compared across versions and workers: it may never change. The parties come in as keyed
     hashes, so the finalizer of splitmix64 (Steele, Lea, Flood 2014) between the four words is enough.
     """
-    mixed = np.zeros(len(event_time), dtype=np.uint64)
-    for word in (event_time.view(np.uint64), amount_paise.view(np.uint64), payer, payee):
-        mixed = _mix(mixed + np.uint64(0x9E3779B97F4A7C15) ^ word)
-    return mixed.view(np.int64)
-
-
-def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    step = np.uint64(0x9E3779B97F4A7C15)
+    fingerprints = np.empty(len(event_time), dtype=np.int64)
+    for row in range(len(event_time)):
+        mixed = _mix(step ^ np.uint64(event_time[row]))
+        mixed = _mix((mixed + step) ^ np.uint64(amount_paise[row]))
+        mixed = _mix((mixed + step) ^ payer[row])
+        fingerprints[row] = np.int64(_mix((mixed + step) ^ payee[row]))
+    return fingerprints
