@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ import numpy as np
 from model.errors import VerificationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from model.scoring import Scored, Scorer
@@ -91,3 +94,32 @@ def _added(scorer: Scorer, scored: Scored) -> NDArray[np.float64]:
 
 def _greatest(difference: NDArray[np.float64]) -> float:
     return float(np.abs(difference).max(initial=0.0))
+
+
+def global_plot(estimator: Any, vectors: NDArray[np.float32], feature_names: Sequence[str]) -> bytes:
+    """Return shap's beeswarm of the strongest features as PNG; a pixel per payment, coloured by the value."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    shap = import_shap()
+    contributions, expected = shap_values(estimator, vectors)
+    explanation = shap.Explanation(
+        values=contributions,
+        base_values=np.full(len(vectors), expected),
+        data=vectors.astype(np.float64),
+        feature_names=list(feature_names),
+    )
+    state = np.random.get_state()  # noqa: NPY002 (shap scatters its points by the global generator)
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            shap.plots.beeswarm(explanation, max_display=20, show=False)
+        buffer = io.BytesIO()
+        plt.gcf().savefig(buffer, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+        plt.close("all")
+    return buffer.getvalue()

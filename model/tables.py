@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LAYOUT_VERSION = 1
-"""Counts up whenever an array changes its meaning; a worker refuses other versions."""
-
 TILE = 256
 """Groups looked up before their values are added: their cell indices stay in the nearest caches."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -14,8 +13,8 @@ from model.errors import ArtifactError, TrainingError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NEVER = math.inf
-"""A threshold that no probability reaches."""
+NEVER = 2.0
+"""A threshold above every probability; finite, so that it passes through JSON and databases."""
 
 MIN_ALERTS = 10
 """A precision measured on fewer payments says nothing."""
@@ -40,9 +39,9 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         """Refuse thresholds out of order."""
-        if not 0 < self.review <= self.hold <= self.block:
+        if not 0 < self.review <= self.hold <= self.block <= NEVER:
             raise ArtifactError(
-                "Expected thresholds 0 < review <= hold <= block, got "
+                f"Expected thresholds 0 < review <= hold <= block <= {NEVER}, got "
                 f"{self.review}, {self.hold}, {self.block}; correct the artifact's thresholds."
             )
 
