@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from stream.wire import dead_letter_topic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from confluent_kafka import Message
 
     from stream.decode import Rejection
@@ -41,7 +43,8 @@ class DeadLetter:
 def of(record: Message, rejection: Rejection) -> DeadLetter:
     """Return the dead letter of a record. Headers of ours that it came with (a replayed dead letter's) are replaced."""
     topic = record.topic() or ""
-    original = [(name, value) for name, value in record.headers() or [] if name not in OURS]
+    came: Iterable[tuple[str, str | bytes | None]] = record.headers() or ()  # type: ignore[assignment]
+    original = [(name, _bytes(value)) for name, value in came if name not in OURS]
     origin = (
         (REASON, str(rejection.reason)),
         (DETAIL, rejection.detail),
@@ -51,3 +54,7 @@ def of(record: Message, rejection: Rejection) -> DeadLetter:
     )
     headers = [*original, *((name, text.encode()) for name, text in origin)]
     return DeadLetter(dead_letter_topic(topic), record.key(), record.value(), headers)
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

@@ -75,7 +75,7 @@ class Judge:
                     transaction_id=text,
                     event_time=utc_time(int(event_time[row])),
                     decided_at=utc_time(int(decided_at[row])),
-                    verdict=VERDICT_NAMES[judged.verdict[row]],  # type: ignore[arg-type]
+                    verdict=VERDICT_NAMES[judged.verdict[row]],
                     score=float(judged.scored.probability[row]),
                     margin=float(judged.scored.margin[row]),
                     base_value=self._artifact.scorer.base_value,
@@ -83,7 +83,7 @@ class Judge:
                     payer_vpa=payer_vpa[row].decode(),
                     payee_vpa=payee_vpa[row].decode(),
                     amount_paise=int(amount_paise[row]),
-                    feature_state=STATE_NAMES[measured.state[row]],  # type: ignore[arg-type]
+                    feature_state=STATE_NAMES[measured.state[row]],
                     model_id=self._artifact.model_id,
                     schema_hash=self._artifact.schema_hash,
                 )
