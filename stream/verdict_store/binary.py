@@ -57,6 +57,11 @@ def text_array(values: Sequence[bytes | None]) -> bytes:
     return _header(25, len(values), has_nulls=None in values) + _length_prefixed(arena, lengths).tobytes()
 
 
+def boolean(value: bool) -> bytes:
+    """Return boolean."""
+    return bytes([value])
+
+
 def int4(value: int) -> bytes:
     """Return integer."""
     return struct.pack(">i", value)

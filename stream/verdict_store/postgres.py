@@ -89,9 +89,9 @@ class VerdictStore:
             binary.int8_array(offsets[first]),
             binary.int4(day),
         )
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
-                found = self._claims.call(statements.CLAIM, *parameters)
+                found = self._claims.call(statements.CLAIM, *parameters, binary.boolean(attempt > 0))
             except ContendedError as error:
                 contention = error
             else:

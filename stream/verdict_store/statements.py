@@ -10,7 +10,7 @@ from stream.verdict_store.copy_rows import COLUMNS
 CLAIM: Final = Statement(
     "claim",
     "SELECT place, fingerprint, source_partition, source_offset"
-    " FROM claim_payments($1::uuid[], $2::bigint[], $3::integer[], $4::bigint[], $5::integer)",
+    " FROM claim_payments($1::uuid[], $2::bigint[], $3::integer[], $4::bigint[], $5::integer, $6::boolean)",
 )
 
 COPY_VERDICTS: Final = Statement(

@@ -13,10 +13,11 @@ CREATE TABLE payment_ids (
 );
 
 -- Claims distinct ids in ascending order and returns those that were claimed before, by their place in the arrays.
--- Looking first and inserting plainly costs a fifth less than ON CONFLICT, which writes every row twice to the log. Two
--- sessions that claim the same free id at once: one of them gets unique_violation, stored nothing, and calls again.
+-- Looking first and inserting plainly costs a third less than ON CONFLICT, which writes every row twice to the log. Of
+-- two sessions that claim a free id at the same moment one gets unique_violation, has stored nothing, and calls again
+-- as contended.
 CREATE FUNCTION claim_payments(
-    ids uuid[], fingerprints bigint[], partitions integer[], offsets bigint[], today integer
+    ids uuid[], fingerprints bigint[], partitions integer[], offsets bigint[], today integer, contended boolean
 ) RETURNS TABLE (place bigint, fingerprint bigint, source_partition integer, source_offset bigint)
 LANGUAGE plpgsql
 -- A plan made while the table was small must not scan it once it is large.
@@ -27,10 +28,17 @@ DECLARE
     inserted bigint;
     found_before bigint;
 BEGIN
-    INSERT INTO payment_ids (id, fingerprint, source_partition, source_offset, claimed_on)
-    SELECT new.id, new.fingerprint, new.source_partition, new.source_offset, today
-    FROM unnest(ids, fingerprints, partitions, offsets) AS new (id, fingerprint, source_partition, source_offset)
-    WHERE NOT EXISTS (SELECT FROM payment_ids AS old WHERE old.id = new.id);
+    IF contended THEN
+        INSERT INTO payment_ids (id, fingerprint, source_partition, source_offset, claimed_on)
+        SELECT new.id, new.fingerprint, new.source_partition, new.source_offset, today
+        FROM unnest(ids, fingerprints, partitions, offsets) AS new (id, fingerprint, source_partition, source_offset)
+        ON CONFLICT DO NOTHING;
+    ELSE
+        INSERT INTO payment_ids (id, fingerprint, source_partition, source_offset, claimed_on)
+        SELECT new.id, new.fingerprint, new.source_partition, new.source_offset, today
+        FROM unnest(ids, fingerprints, partitions, offsets) AS new (id, fingerprint, source_partition, source_offset)
+        WHERE NOT EXISTS (SELECT FROM payment_ids AS old WHERE old.id = new.id);
+    END IF;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     IF inserted = cardinality(ids) THEN
         RETURN;
