@@ -74,7 +74,7 @@ class Switch:
         share = min(1.0, self.parameters.hot_payee / (1 - self.parameters.fraud_rate))
         struck = generator(self.parameters.run_key, 53, cell).random(len(legs)) < share
         struck &= legs.typology == codes.HONEST
-        hot = len(self.population.people) + 1  # the most popular shop that has a place
+        hot = len(self.population.people) + len(self.population.merchants) - 1  # hardly anybody else pays it
         changes = ((legs.payee, hot), (legs.flow, codes.P2M), (legs.type, codes.PAY), (legs.initiation, codes.QR))
         for column, value in changes:
             column[struck] = value
