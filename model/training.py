@@ -162,7 +162,7 @@ def _thin(rows: NDArray[np.intp], fraud: NDArray[np.bool_], settings: TrainingSe
 def _fit(vectors: NDArray[np.float32], fraud: NDArray[np.bool_], settings: TrainingSettings) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    return HistGradientBoostingClassifier(
+    estimator = HistGradientBoostingClassifier(
         max_iter=settings.trees,
         max_leaf_nodes=settings.leaves,
         max_depth=settings.depth,
@@ -173,6 +173,9 @@ def _fit(vectors: NDArray[np.float32], fraud: NDArray[np.bool_], settings: Train
         categorical_features=None,
         random_state=settings.seed,
     ).fit(vectors, fraud)
+    # The number of cores it was fitted with is kept in here, though nothing reads it again: no part of the content.
+    estimator._bin_mapper.n_threads = 1  # noqa: SLF001
+    return estimator
 
 
 def _fraud_weight(fraud: NDArray[np.bool_], base_rate: float | None) -> float:
