@@ -1,0 +1,1 @@
+"""`upifraud demo`: the main job on servers of its own, shown live from what its parts really say."""
