@@ -1,28 +1,38 @@
-"""A dead letter: the original bytes, key and headers, with the reason and the origin beside them."""
+"""A dead letter: the original bytes, key and headers, with the reason and the origin in headers behind them.
+
+The original may have headers of the same names, from its producer or from an earlier life as a dead letter. They stay,
+and ours come behind all of them, in a fixed order: so a reader who asks for the last of a name gets ours, and a replay
+can take ours off again.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from stream.wire import dead_letter_topic
+import msgspec
+
+from stream.errors import PoisonError
+from stream.wire import DeadLetterHeaders, dead_letter_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from confluent_kafka import Message
 
     from stream.decode import Rejection
 
-REASON = "reason"
-DETAIL = "detail"
-SOURCE_TOPIC = "source-topic"
-SOURCE_PARTITION = "source-partition"
-SOURCE_OFFSET = "source-offset"
-VALUE_OMITTED = "value-omitted"
+Header = tuple[str, bytes | None]
 
-OURS = frozenset((REASON, DETAIL, SOURCE_TOPIC, SOURCE_PARTITION, SOURCE_OFFSET, VALUE_OMITTED))
-"""The headers that a dead letter has beside the original's own; a replay takes them off again."""
+_OURS: Final = DeadLetterHeaders.__struct_encode_fields__
+"""Our headers in the order in which they are written; the last one, value-omitted, is rare."""
+
+_ROOMY = 64 * 1024
+"""Bytes of key and headers that fit wherever records of half a kilobyte are sent."""
+
+
+class NotADeadLetterError(PoisonError):
+    """The record on a dead-letter topic was not written by this program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +42,56 @@ class DeadLetter:
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes | None]]
+    headers: list[Header]
 
     def without_value(self) -> DeadLetter:
-        """Return it with an empty value, for an original that the broker refuses as too large."""
-        size = str(len(self.value or b"")).encode()
-        return DeadLetter(self.topic, self.key, b"", [*self.headers, (VALUE_OMITTED, size)])
+        """Return what fits of a dead letter that the broker refuses as too large: reason and origin, an empty value.
+
+        The header `value-omitted` has the length of the original, which stays at its origin. Its key and headers go,
+        too, if it is they that are too large.
+        """
+        original, ours = read_headers(self.headers)
+        small = msgspec.structs.replace(ours, value_omitted=str(len(self.value or b"")))
+        size = len(self.key or b"") + sum(len(name.encode()) + len(value or b"") for name, value in original)
+        if size > _ROOMY:
+            return DeadLetter(self.topic, None, b"", write_headers(small))
+        return DeadLetter(self.topic, self.key, b"", [*original, *write_headers(small)])
 
 
 def of(record: Message, rejection: Rejection) -> DeadLetter:
-    """Return the dead letter of a record. Headers of ours that it came with (a replayed dead letter's) are replaced."""
+    """Return the dead letter of a record."""
     topic = record.topic() or ""
-    came: Iterable[tuple[str, str | bytes | None]] = record.headers() or ()  # type: ignore[assignment]
-    original = [(name, _bytes(value)) for name, value in came if name not in OURS]
-    origin = (
-        (REASON, str(rejection.reason)),
-        (DETAIL, rejection.detail),
-        (SOURCE_TOPIC, topic),
-        (SOURCE_PARTITION, str(record.partition())),
-        (SOURCE_OFFSET, str(record.offset())),
+    ours = DeadLetterHeaders(
+        reason=rejection.reason,
+        detail=rejection.detail,
+        source_topic=topic,
+        source_partition=str(record.partition()),
+        source_offset=str(record.offset()),
     )
-    headers = [*original, *((name, text.encode()) for name, text in origin)]
-    return DeadLetter(dead_letter_topic(topic), record.key(), record.value(), headers)
+    return DeadLetter(
+        topic=dead_letter_topic(topic),
+        key=record.key(),
+        value=record.value(),
+        headers=[*(record.headers() or []), *write_headers(ours)],
+    )
 
 
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value
+def write_headers(ours: DeadLetterHeaders) -> list[Header]:
+    """Return the headers as Kafka takes them: UTF-8 text."""
+    return [(name, text.encode()) for name, text in msgspec.to_builtins(ours).items() if text is not None]
+
+
+def read_headers(headers: Sequence[Header]) -> tuple[list[Header], DeadLetterHeaders]:
+    """Return the headers that the original came with, and ours.
+
+    Raises NotADeadLetterError where ours do not stand at the end as `write_headers` writes them.
+    """
+    names = [name for name, _ in headers]
+    for count in (len(_OURS), len(_OURS) - 1):
+        if tuple(names[-count:]) == _OURS[:count]:
+            texts = {name: (value or b"").decode("utf-8", "replace") for name, value in headers[-count:]}
+            try:
+                return list(headers[:-count]), msgspec.convert(texts, DeadLetterHeaders)
+            except msgspec.ValidationError as error:
+                raise NotADeadLetterError(f"Expected the headers of a dead letter, got others: {error}.") from error
+    raise NotADeadLetterError(f"Expected the last headers to be {', '.join(_OURS[:-1])}, got {names[-6:]}.")

@@ -19,7 +19,24 @@ SERVER = "kafka"
 MAX_MESSAGE_BYTES = 16 << 20
 """What the producer itself refuses; the broker's own limit is lower and decides."""
 
+DELIVERY_SECONDS = 20.0
+"""After so long librdkafka gives a record up. Wait longer than that in `confirm`, and it always knows the reason."""
+
 Header = tuple[str, bytes | None]
+
+_REFUSALS = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_REQUIRED_ACKS,
+        KafkaError.TOPIC_EXCEPTION,  # no name for a topic
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+        KafkaError._INVALID_ARG,  # noqa: SLF001 - how librdkafka's own codes are named
+    }
+)
 
 log = logging.getLogger(__name__)
 
@@ -42,66 +59,78 @@ class Publisher:
                 "acks": "all",
                 "linger.ms": linger_seconds * 1000,
                 "message.max.bytes": MAX_MESSAGE_BYTES,
-                # Shorter than the patience of `confirm`, so that what is given up was given up by the client too.
-                "delivery.timeout.ms": 20_000,
+                "delivery.timeout.ms": round(DELIVERY_SECONDS * 1000),
             },
             logger=log.getChild("librdkafka"),
         )
-        self._failures: list[KafkaError] = []
-        self._pending = 0
+        self._batch = _Batch()
 
     def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
         """Hand one record over; `confirm` knows of its delivery. Raises TooLargeError at once if it never fits."""
         while True:
             try:
-                self._producer.produce(topic, value, key, headers=list(headers), on_delivery=self._delivered)
+                self._producer.produce(topic, value, key, headers=list(headers), on_delivery=self._batch.delivered)
             except BufferError:
-                self._producer.poll(0.1)
+                self._producer.poll(0.1)  # the queue empties within DELIVERY_SECONDS, one way or the other
             except KafkaException as error:
-                raise _sorted_out(error.args[0]) from error
+                raise _sorted_out(error.args[0], topic) from error
             else:
-                self._pending += 1
+                self._batch.pending += 1
                 self._producer.poll(0)
                 return
 
     def confirm(self, seconds: float) -> None:
         """Return when all that was handed over since the last call is confirmed.
 
-        Raises RetryableError where something was not, within the time given or for good reason: send all again.
+        Raises RetryableError where something was not, within the time given or for good reason, TooLargeError where a
+        record does not fit, KafkaRefusedError where trying again does not help. In every case nothing of it remains
+        queued, and what had arrived had arrived: send all again.
         """
+        batch, self._batch = self._batch, _Batch()
         deadline = time.monotonic() + seconds
-        while self._pending and not self._failures and (left := deadline - time.monotonic()) > 0:
+        while batch.pending and (left := deadline - time.monotonic()) > 0:
             self._producer.flush(left)
-        failures, self._failures = self._failures, []
-        if failures:
-            self._forget()
-            raise _sorted_out(failures[0])
-        if self._pending:
-            self._forget()
-            raise RetryableError(f"Kafka confirmed nothing within {seconds:g} s.", server=SERVER)
+        if batch.pending:
+            # Nobody waits for these any more. Late reports go to a batch that nobody asks, not to the next one.
+            self._producer.purge()
+            self._producer.poll(0)
+        if batch.failures:
+            raise min(batch.failures, key=_severity)
+        if batch.pending:
+            raise RetryableError(f"Kafka confirmed nothing of {batch.pending} records in {seconds:g} s.", server=SERVER)
 
-    def _delivered(self, error: KafkaError | None, _record: Message) -> None:
-        self._pending -= 1
-        if error is not None:
-            self._failures.append(error)
-
-    def _forget(self) -> None:
-        """Drop what is still queued: the caller sends it again, and a late confirmation must not count then."""
+    def close(self, seconds: float = 5.0) -> None:
+        """Let go of the connection; what was not confirmed may or may not arrive."""
+        self._producer.flush(seconds)
         self._producer.purge()
         self._producer.flush(1.0)
-        self._failures.clear()
-        self._pending = 0
 
 
-def _sorted_out(error: KafkaError) -> Exception:
+class _Batch:
+    """The records between two calls of `confirm`."""
+
+    def __init__(self) -> None:
+        self.pending = 0
+        self.failures: list[KafkaRefusedError | RetryableError] = []
+
+    def delivered(self, error: KafkaError | None, record: Message) -> None:
+        self.pending -= 1
+        if error is not None:
+            self.failures.append(_sorted_out(error, record.topic() or ""))
+
+
+def _severity(failure: Exception) -> int:
+    """Order failures: a refusal ends the worker, so it comes first; what is too large is treated before a repeat."""
+    if isinstance(failure, TooLargeError):
+        return 1
+    return 0 if isinstance(failure, KafkaRefusedError) else 2
+
+
+def _sorted_out(error: KafkaError, topic: str) -> KafkaRefusedError | RetryableError:
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-        return TooLargeError(f"Kafka takes no record of this size: {error.str()}. Raise the topic's max.message.bytes.")
-    refusals = (
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.INVALID_REQUIRED_ACKS,
-        KafkaError.UNSUPPORTED_VERSION,
-    )
-    if error.fatal() or error.code() in refusals:
-        return KafkaRefusedError(f"Kafka refused a record: {error.str()}.")
-    return RetryableError(f"Kafka did not take a record: {error.str()}.", server=SERVER)
+        return TooLargeError(f"Kafka takes no record of this size on {topic}. Raise the topic's max.message.bytes.")
+    if error.fatal() or error.code() in _REFUSALS:
+        return KafkaRefusedError(
+            f"Kafka refused a record for {topic}: {error.str()}. Grant what is missing, or correct it."
+        )
+    return RetryableError(f"Kafka did not take a record for {topic}: {error.str()}.", server=SERVER)
