@@ -84,9 +84,9 @@ class StreamApp(faust.App):
         """Make none: there are no tables, and the working directory may be read-only."""
 
     @property
-    def drained_clean(self) -> bool:
-        """Whether, at the stop, all that was begun had been finished within the drain bound."""
-        return not isinstance(self._consumer, FetchConsumer) or self._consumer.drained_clean
+    def abandons_work(self) -> bool:
+        """Whether something that was begun is not done."""
+        return isinstance(self._consumer, FetchConsumer) and self._consumer.abandons_work
 
 
 def make_health(settings: Settings) -> Health:
@@ -138,14 +138,14 @@ def run_worker(app: StreamApp) -> int:
     """Run until SIGTERM or SIGINT, then drain, commit and leave the group; return the exit code.
 
     0: everything that was begun was finished and committed. 1: something failed, or the drain bound passed; what was
-    not committed comes again. Where the bound has passed the process ends here and now, because Python would wait for
-    a thread that is stuck.
+    not committed comes again. Where work had to be abandoned it does not return but ends the process: the work may be
+    in a thread that never ends, and Python would wait for it. Every step is made to bear a kill at any time.
     """
     runner = asyncio.Runner()
     error = runner.run(_run(app))
     if error is not None:
         logger.critical("%s", error, exc_info=None if isinstance(error, FatalError) else error)
-    if not app.drained_clean:
+    if app.abandons_work:
         logging.shutdown()
         sys.stdout.flush()
         os._exit(1)

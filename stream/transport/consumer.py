@@ -1,4 +1,4 @@
-"""Faust's consumer on the poll thread: hands fetches to the agents, keeps the watermarks, commits, drains.
+"""Faust's consumer on the poll threads: hands fetches to the agents, keeps the watermarks, commits, drains.
 
 Of Faust's own consumer only the life cycle and the commit timer are used. It suspends the flow of all partitions and
 clears the agents' queues at every rebalance; here that happens at the first assignment and at the stop only, so that
@@ -41,7 +41,7 @@ _BACKOFF_SECONDS = (0.2, 5.0)
 
 
 class FetchConsumer(TablelessConsumer):
-    """Consumes all topics of the app as one member of the consumer group.
+    """Consumes all topics of the app in one consumer group, each topic as a member of its own.
 
     What the app must have: `settings`, `hooks` and `health`.
     """
@@ -51,27 +51,24 @@ class FetchConsumer(TablelessConsumer):
         self._settings = self.app.settings
         self._hooks = self.app.hooks
         self._health = self.app.health
-        self._topics: list[str] = []
-        self._thread: PollThread | None = None
+        self._threads: dict[str, PollThread] = {}
         self._ledger = Ledger()
-        self._assigned: frozenset[TP] = frozenset()
+        self._assigned: set[TP] = set()
+        self._assigning = asyncio.Lock()
+        self._rebalancing: set[str] = set()
         self._arrived: deque[Ticket] = deque()
         self._arrival = asyncio.Event()
         self._tickets: dict[int, Ticket] = {}
         self._messages: dict[int, ConsumerMessage] = {}
         self._finish = asyncio.Event()
-        self._micro_batches: dict[int, set[int]] = {}
-        self._commit_sent_at: float | None = None
-        self._kafka_down = False
-        self.drained_clean = True
-        """False once the drain bound has passed at a stop: threads may still be at work on abandoned records."""
+        self._commits_sent_at: dict[str, float] = {}
+        self._kafka_down: set[str] = set()
 
     # Faust starts, stops and asks -------------------------------------------------------------------------------------
 
     async def subscribe(self, topics: Iterable[str]) -> None:
-        """Join the group; the poll thread runs from here on, for Faust waits for a first assignment."""
+        """Join the group; the poll threads run from here on, for Faust waits for a first assignment."""
         settings = self._settings
-        self._topics = sorted(topics)
         options = PollOptions(
             cooperative=is_cooperative(settings),
             micro_batch_records=settings.micro_batch_records,
@@ -80,31 +77,39 @@ class FetchConsumer(TablelessConsumer):
             pause_after=settings.pause_after_seconds,
             answer_within=settings.drain_seconds + 30,
         )
-        self._thread = PollThread(consumer_config(settings), options, self._topics, loop=self.loop, owner=self)
-        self._thread.start()
+        self._rebalancing = set(topics)
+        for topic in sorted(topics):
+            self._threads[topic] = PollThread(consumer_config(settings), options, topic, loop=self.loop, owner=self)
+        for thread in self._threads.values():
+            thread.start()
 
     def stop_flow(self) -> None:
         """Take no more records: Faust is stopping."""
         super().stop_flow()
         self._health.stopping()
-        if self._thread is not None:
-            self._thread.quiesce()
+        for thread in self._threads.values():
+            thread.quiesce()
 
     async def wait_empty(self) -> None:
         """Wait, with a bound, for what the agents have begun; what they have not begun is forgotten."""
         self._ledger.forget(lambda ticket: not self._begun(ticket))
-        if not self._failed:
-            self.drained_clean = await self._drain(self._assigned)
+        await self._drain(frozenset(self._assigned))
 
     async def on_stop(self) -> None:
         """Commit what is done and leave the group."""
         self._health.stopping()
-        if self._thread is not None:
-            await self._thread.close(self._ledger.committable(), _FAREWELL_SECONDS)
+        last = self._committable_by_topic()
+        farewells = (thread.close(last.get(topic, {}), _FAREWELL_SECONDS) for topic, thread in self._threads.items())
+        await asyncio.gather(*farewells)
 
     def assignment(self) -> set[TP]:
         """Return the partitions that the worker has."""
         return set(self._assigned)
+
+    @property
+    def abandons_work(self) -> bool:
+        """Whether something that was begun is not done: it failed or is stuck, maybe in a thread that never ends."""
+        return self._ledger.busy()
 
     @property
     def _failed(self) -> bool:
@@ -112,18 +117,16 @@ class FetchConsumer(TablelessConsumer):
 
     # Fetches go to the agents and come back ---------------------------------------------------------------------------
 
-    def deliver(self, fetches: list[Fetch]) -> None:
-        """Take a micro-batch from the poll thread."""
-        if self._thread is None or not self.flow_active or self.should_stop:
+    def deliver(self, fetch: Fetch) -> None:
+        """Take a micro-batch from a poll thread."""
+        if not self.flow_active or self.should_stop:
             return
-        tickets = [self._ledger.hand_over(fetch) for fetch in fetches]
-        numbers = {ticket.number for ticket in tickets}
-        self._micro_batches.update(dict.fromkeys(numbers, numbers))
-        self._tickets.update({ticket.number: ticket for ticket in tickets})
-        self._arrived.extend(tickets)
+        ticket = self._ledger.hand_over(fetch)
+        self._tickets[ticket.number] = ticket
+        self._arrived.append(ticket)
         self._arrival.set()
         metrics.MICRO_BATCHES_IN_FLIGHT.inc()
-        metrics.MICRO_BATCH_RECORDS.observe(sum(map(len, fetches)))
+        metrics.MICRO_BATCH_RECORDS.observe(len(fetch))
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """Yield what has arrived, waiting so long for a first fetch."""
@@ -171,14 +174,11 @@ class FetchConsumer(TablelessConsumer):
         self._unacked_messages.discard(message)
         number = message.offset
         del self._messages[number]
-        self._ledger.done(self._tickets.pop(number))
-        micro_batch = self._micro_batches.pop(number)
-        micro_batch.discard(number)
-        if not micro_batch:
-            metrics.MICRO_BATCHES_IN_FLIGHT.dec()
-            if self._thread is not None:
-                self._thread.room.release()
-        self._count(message.value)
+        ticket = self._tickets.pop(number)
+        self._ledger.done(ticket)
+        self._threads[ticket.fetch.topic].room.release()
+        metrics.MICRO_BATCHES_IN_FLIGHT.dec()
+        self._count(ticket.fetch)
         self._health.progress()
         self._finish.set()
         return True
@@ -189,8 +189,8 @@ class FetchConsumer(TablelessConsumer):
         elif fetch.topic == self._settings.topic_outcomes:
             metrics.OUTCOMES_CONSUMED.inc(len(fetch))
 
-    async def _drain(self, tps: frozenset[TP]) -> bool:
-        """Wait until no work on these partitions is in flight; return whether that was so within the bound."""
+    async def _drain(self, tps: frozenset[TP]) -> None:
+        """Wait, but not beyond the bound, until no work on these partitions is in flight."""
         try:
             async with asyncio.timeout(self._settings.drain_seconds):
                 while self._ledger.busy(tps) and not self._failed:
@@ -203,24 +203,32 @@ class FetchConsumer(TablelessConsumer):
                 self._settings.drain_seconds,
                 "UPIFRAUD_DRAIN_SECONDS",
             )
-            return False
-        return True
 
     # Commits ----------------------------------------------------------------------------------------------------------
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002 - Faust's signature
         """Send the watermarks to the broker if they moved; called by Faust's timer."""
         self._health.lag(self._measure_lag())
-        offsets = self._ledger.committable()
-        if self._thread is None or not offsets or self.should_stop or self._awaits_commit():
-            return False
-        self._commit_sent_at = time.monotonic()
-        self._thread.commit_soon(offsets)
-        return True
+        now, sent = time.monotonic(), False
+        if self.should_stop:
+            return sent
+        for topic, offsets in self._committable_by_topic().items():
+            # An answer that never comes must not end all commits: the offsets are sent again after a while.
+            if now - self._commits_sent_at.get(topic, -_COMMIT_LOST_SECONDS) >= _COMMIT_LOST_SECONDS:
+                self._commits_sent_at[topic] = now
+                self._threads[topic].commit_soon(offsets)
+                sent = True
+        return sent
 
-    def commit_answered(self, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
+    def _committable_by_topic(self) -> dict[str, dict[TP, int]]:
+        offsets: dict[str, dict[TP, int]] = {}
+        for tp, offset in self._ledger.committable().items():
+            offsets.setdefault(tp.topic, {})[tp] = offset
+        return offsets
+
+    def commit_answered(self, topic: str, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
         """Note what was accepted. What was refused for now is sent again at the next tick, with what came since."""
-        self._commit_sent_at = None
+        self._commits_sent_at.pop(topic, None)
         self._ledger.committed(accepted)
         if accepted:
             metrics.COMMITS.inc()
@@ -234,40 +242,41 @@ class FetchConsumer(TablelessConsumer):
                 "Commit of %d partitions refused for now: %s.", len(refused), next(iter(refused.values())).str()
             )
 
-    def _awaits_commit(self) -> bool:
-        return self._commit_sent_at is not None and time.monotonic() - self._commit_sent_at < _COMMIT_LOST_SECONDS
+    def _end_offset(self, tp: TP) -> int | None:
+        return self._threads[tp.topic].end_offset(tp) if tp.topic in self._threads else None
 
     def highwater(self, tp: TP) -> int:
         """Return the end of a partition's log as far as it is known."""
-        return (self._thread.end_offset(tp) if self._thread is not None else None) or 0
+        return self._end_offset(tp) or 0
 
     def _measure_lag(self) -> int:
-        thread = self._thread
-        if thread is None:
-            return 0
-        metrics.CONSUMER_PAUSED.set(thread.paused)
-        return lag.measure(self._ledger, thread.end_offset, now=time.time())
+        metrics.CONSUMER_PAUSED.set(any(thread.paused for thread in self._threads.values()))
+        return lag.measure(self._ledger, self._end_offset, now=time.time())
 
     # Partitions come and go -------------------------------------------------------------------------------------------
 
-    async def assigned(self, partitions: frozenset[TP]) -> None:
+    async def assigned(self, topic: str, partitions: frozenset[TP]) -> None:
         """Let Faust know the whole assignment; the first one starts its fetcher."""
         metrics.REBALANCES.inc()
-        self._health.rebalance_began()
-        first = self.app.rebalancing_count == 0
-        if not self.app.rebalancing:
+        self._rebalance_began(topic)
+        async with self._assigning:
+            first = not self.app.rebalancing_count
             self.app.on_rebalance_start()
-        self._assigned = partitions
-        if first:
-            await self.on_partitions_assigned(set(partitions))
-            return
-        # Faust's own way from here would suspend the flow, clear the agents' queues and seek every partition.
-        self._set_active_tps(set(partitions))
-        revoked, newly = self.app._update_assignment(set(partitions))  # noqa: SLF001 - no public way does only this
-        await self.app.agents.on_rebalance(revoked, newly)
-        await self.app.topics.on_partitions_assigned(set(partitions))
-        await self.app.on_partitions_assigned.send(set(partitions))
-        self.app.on_rebalance_end()
+            self._assigned = {tp for tp in self._assigned if tp.topic != topic} | partitions
+            if first:
+                await self.on_partitions_assigned(self.assignment())
+                return
+            # Faust's own way from here would suspend the flow, clear the agents' queues and seek every partition.
+            self._set_active_tps(self.assignment())
+            revoked, newly = self.app._update_assignment(self.assignment())  # noqa: SLF001 - no public way does only this
+            await self.app.agents.on_rebalance(revoked, newly)
+            await self.app.topics.on_partitions_assigned(self.assignment())
+            await self.app.on_partitions_assigned.send(self.assignment())
+            self.app.on_rebalance_end()
+
+    def _rebalance_began(self, topic: str) -> None:
+        self._rebalancing.add(topic)
+        self._health.rebalance_began()
 
     async def start_offsets(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
         """Ask the hook where to start, for as long as it cannot say."""
@@ -284,48 +293,49 @@ class FetchConsumer(TablelessConsumer):
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, longest)
 
-    def started(self, starts: Mapping[TP, Start]) -> None:
+    def started(self, topic: str, starts: Mapping[TP, Start]) -> None:
         """Begin to keep the watermarks of new partitions."""
         self._own({tp: (start.offset, start.committed) for tp, start in starts.items()})
         for tp, start in starts.items():
             if start.offset != start.committed:
                 logger.warning("%s[%d] starts at %s, before its committed %s.", *tp, start.offset, start.committed)
-        self._health.rebalance_ended()
+        self._rebalancing.discard(topic)
+        if not self._rebalancing:
+            self._health.rebalance_ended()
 
     def _own(self, starts: Mapping[TP, tuple[int | None, int | None]]) -> None:
         for tp, (start, committed) in starts.items():
             self._ledger.own(tp, start=start, committed=committed, now_ms=int(time.time() * 1000))
-        lag.count_partitions(self._ledger, self._topics)
+        lag.count_partitions(self._ledger, self._threads)
 
-    async def drained(self, revoked: frozenset[TP]) -> Mapping[TP, int]:
+    async def drained(self, topic: str, revoked: frozenset[TP]) -> Mapping[TP, int]:
         """Wait for work on partitions that are about to go; return what to commit of them."""
-        self._health.rebalance_began()
-        if not self.app.rebalancing:
-            self.app.on_rebalance_start()
+        self._rebalance_began(topic)
         await self._drain(revoked)
         return self._ledger.committable(revoked)
 
     async def released(self, gone: frozenset[TP], committed: Mapping[TP, int]) -> None:
         """Let go of partitions; work on them that is still in flight will count for nothing."""
+        for topic in {tp.topic for tp in gone}:
+            self._rebalance_began(topic)
         self._ledger.committed(committed)
         metrics.PARTITIONS_ABANDONED.inc(len(self._ledger.release(gone)))
         self._assigned -= gone
-        self._set_active_tps(set(self._assigned))
+        self._set_active_tps(self.assignment())
         lag.forget(gone)
-        lag.count_partitions(self._ledger, self._topics)
+        lag.count_partitions(self._ledger, self._threads)
         await self._hooks.on_revoked(gone)
 
     # Trouble ----------------------------------------------------------------------------------------------------------
 
-    def kafka_answers(self, *, up: bool) -> None:
+    def kafka_answers(self, topic: str, *, up: bool) -> None:
         """Declare Kafka down, or back."""
-        if up == (not self._kafka_down):
-            return
-        self._kafka_down = not up
-        if up:
-            self._health.wait_ended(KAFKA)
-        else:
+        if not up and topic not in self._kafka_down:
+            self._kafka_down.add(topic)
             self._health.wait_began(KAFKA)
+        elif up and topic in self._kafka_down:
+            self._kafka_down.discard(topic)
+            self._health.wait_ended(KAFKA)
 
     def failed(self, error: Exception) -> None:
         """End the worker with this error."""

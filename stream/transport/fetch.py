@@ -42,31 +42,30 @@ class _Positioned(Protocol):
     def offset(self) -> int | None: ...
 
 
-def gather(records: Iterable[Message], positions: Mapping[TP, int]) -> list[Fetch]:
-    """Group records into one fetch a topic; the order within a partition is kept.
+def gather(topic: str, records: Iterable[Message], positions: Mapping[TP, int]) -> Fetch | None:
+    """Group records of one topic into a fetch; the order within a partition is kept. None if nothing is left.
 
     `positions` has the next expected offset of every partition the worker owns. Records of other partitions, and
     records before that offset, are left out: they were on their way when a rebalance took their partition or moved it.
     """
-    runs: dict[tuple[str | None, int | None], list[Message]] = {}
-    last = None
+    runs: dict[int | None, list[Message]] = {}
+    last = run = None
     for record in records:
-        key = (record.topic(), record.partition())
-        if key != last:
-            run, last = runs.setdefault(key, []), key
+        partition = record.partition()
+        if run is None or partition != last:
+            run, last = runs.setdefault(partition, []), partition
         run.append(record)
-    by_topic: dict[str, list[Slice]] = {}
-    for (topic, partition), run in runs.items():
-        assert topic is not None  # noqa: S101 - an error has been sorted out before
-        assert partition is not None  # noqa: S101
+    slices = []
+    for partition, run in runs.items():
+        assert partition is not None  # noqa: S101 - a record always has one
         position = positions.get(TP(topic, partition))
         if position is None:
             continue
         if offset_of(run[0]) < position:
             run = [record for record in run if offset_of(record) >= position]
         if run:
-            by_topic.setdefault(topic, []).append(Slice(partition, run))
-    return [Fetch(topic, slices) for topic, slices in by_topic.items()]
+            slices.append(Slice(partition, run))
+    return Fetch(topic, slices) if slices else None
 
 
 def offset_of(record: _Positioned) -> int:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Hooks(Protocol):
-    """Called in the event loop, never at the same time as each other for the same partition."""
+    """Called in the event loop, for each topic by itself, so for both topics it may be at the same time."""
 
     async def on_assigned(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
         """Say where to start partitions that were assigned, before any of their records is delivered.

@@ -19,7 +19,7 @@ from stream.transport import kafka_errors
 from stream.transport.fetch import gather, offset_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from confluent_kafka import KafkaError, Message
 
@@ -51,9 +51,10 @@ class Listener(Protocol):
 
 
 class KafkaClient:
-    """One member of the consumer group, from construction until `close`."""
+    """One member of the consumer group, for one topic, from construction until `close`."""
 
-    def __init__(self, config: Mapping[str, Any], *, cooperative: bool, listener: Listener) -> None:
+    def __init__(self, config: Mapping[str, Any], topic: str, *, cooperative: bool, listener: Listener) -> None:
+        self._topic = topic
         self._cooperative = cooperative
         self._listener = listener
         callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": self._on_commit}
@@ -63,10 +64,10 @@ class KafkaClient:
         self.positions: dict[TP, int] = {}
         """The next offset to hand out, of every partition that is fetched."""
 
-    def subscribe(self, topics: Collection[str]) -> None:
+    def subscribe(self) -> None:
         """Join the group."""
         self._consumer.subscribe(
-            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
     def close(self) -> None:
@@ -78,8 +79,8 @@ class KafkaClient:
 
     # Records ----------------------------------------------------------------------------------------------------------
 
-    def receive(self, limit: int, *, wait: float, linger: float) -> list[Fetch]:
-        """Wait for a record, then a little for more; return them as one fetch a topic, nothing if none came.
+    def receive(self, limit: int, *, wait: float, linger: float) -> Fetch | None:
+        """Wait for a record, then a little for more; return them as one fetch, None if none came.
 
         OffsetLostError and KafkaRefusedError: what the broker holds, or allows, is not what the worker must have.
         """
@@ -88,11 +89,11 @@ class KafkaClient:
         self._left_over = []
         if records and limit > len(records):
             records += self._consumer.consume(limit - len(records), linger)
-        fetches = gather([record for record in records if self._is_record(record)], self.positions)
-        for fetch in fetches:
+        fetch = gather(self._topic, [record for record in records if self._is_record(record)], self.positions)
+        if fetch is not None:
             for partition, run in fetch.slices:
-                self.positions[TP(fetch.topic, partition)] = offset_of(run[-1]) + 1
-        return fetches
+                self.positions[TP(self._topic, partition)] = offset_of(run[-1]) + 1
+        return fetch
 
     def poll(self, wait: float) -> None:
         """Answer callbacks while everything is paused; a record that slips through is kept for `receive`."""

@@ -1,4 +1,8 @@
-"""The thread that polls Kafka: it hands over what came, and answers rebalances.
+"""The thread that polls one topic of Kafka: it hands over what came, and answers rebalances.
+
+Each topic has a thread and a group member of its own. Were a member to have both topics, the sticky assignor would give
+a second worker all partitions of one topic and none of the other, since it only counts them; this way each topic is
+shared out evenly, and neither waits for the other's micro-batches.
 
 librdkafka fetches and heartbeats in C threads of its own, so membership survives a busy interpreter; all that is asked
 of this thread is to come back to `poll` before max.poll.interval.ms. A rebalance callback runs inside `poll` and waits
@@ -65,17 +69,17 @@ class PollThread(threading.Thread):
         self,
         config: Mapping[str, Any],
         options: PollOptions,
-        topics: Collection[str],
+        topic: str,
         *,
         loop: asyncio.AbstractEventLoop,
         owner: Owner,
     ) -> None:
-        super().__init__(name="kafka-poll", daemon=True)
+        super().__init__(name=f"poll-{topic}", daemon=True)
         self._options = options
-        self._topics = topics
+        self._topic = topic
         self._loop = loop
         self._owner = owner
-        self._client = KafkaClient(config, cooperative=options.cooperative, listener=self)
+        self._client = KafkaClient(config, topic, cooperative=options.cooperative, listener=self)
         self.room = threading.BoundedSemaphore(options.micro_batches_in_flight)
         self._waiting: set[TP] = set()
         self._committed: dict[TP, int | None] = {}
@@ -123,7 +127,7 @@ class PollThread(threading.Thread):
     def run(self) -> None:
         """Poll until closed."""
         try:
-            self._client.subscribe(self._topics)
+            self._client.subscribe()
             while not self._closing.is_set():
                 self._turn()
         except Exception as error:  # noqa: BLE001 - whatever it is: without records the worker must not seem to be well
@@ -139,16 +143,16 @@ class PollThread(threading.Thread):
         if not self._has_room():
             self._keep_membership()
             return
-        fetches: list[Fetch] = []
+        fetch: Fetch | None = None
         try:
             self._resume()
             wait = _POLL_SECONDS if self._question is None else _ANSWER_POLL_SECONDS
-            fetches = self._client.receive(self._options.micro_batch_records, wait=wait, linger=self._options.linger)
+            fetch = self._client.receive(self._options.micro_batch_records, wait=wait, linger=self._options.linger)
         finally:
-            if not fetches:
+            if fetch is None:
                 self.room.release()
-        if fetches:
-            self._tell(self._owner.deliver, fetches)
+        if fetch is not None:
+            self._tell(self._owner.deliver, fetch)
 
     def _has_room(self) -> bool:
         """Take a permit; wait a while for a micro-batch to finish, but only look once that has been in vain."""
@@ -211,9 +215,9 @@ class PollThread(threading.Thread):
             return
         self._withdraw_question()
         self._waiting |= partitions
-        self._ask(self._owner.assigned(frozenset(self._client.positions.keys() | self._waiting)))
+        self._ask(self._owner.assigned(self._topic, frozenset(self._client.positions.keys() | self._waiting)))
         if not self._waiting:
-            self._tell(self._owner.started, {})
+            self._tell(self._owner.started, self._topic, {})
 
     def _settle(self) -> None:
         """Bring partitions that wait for their start one step further."""
@@ -250,7 +254,7 @@ class PollThread(threading.Thread):
             starts[tp] = Start(offset, committed)
         self._waiting -= starts.keys()
         # First the ledger, then the fetching: the first records must find their partitions.
-        self._tell(self._owner.started, starts)
+        self._tell(self._owner.started, self._topic, starts)
         self._client.fetch_from({tp: start.offset for tp, start in starts.items()})
         if self.paused:
             self._client.pause(starts)
@@ -261,9 +265,12 @@ class PollThread(threading.Thread):
         """Drain with a bound, commit, then let go."""
         self._withdraw_question()
         if not self._closing.is_set():
-            offsets = self._ask(self._owner.drained(partitions))
+            offsets = self._ask(self._owner.drained(self._topic, partitions))
             self._ask(self._owner.released(partitions, self._client.commit_now(offsets)))
         self._forget(partitions)
+        if not self._waiting:
+            # The classic protocol assigns right after it, KIP-848 only if there is something to assign.
+            self._tell(self._owner.started, self._topic, {})
 
     def on_lost(self, partitions: frozenset[TP]) -> None:
         """Let go at once: a commit would be refused, and others work on these records already."""
@@ -282,11 +289,11 @@ class PollThread(threading.Thread):
 
     def on_commit(self, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
         """Pass the answer on."""
-        self._tell(self._owner.commit_answered, accepted, refused)
+        self._tell(self._owner.commit_answered, self._topic, accepted, refused)
 
     def on_kafka(self, *, up: bool) -> None:
         """Pass it on."""
-        self._tell(partial(self._owner.kafka_answers, up=up))
+        self._tell(partial(self._owner.kafka_answers, self._topic, up=up))
 
     def _tell(self, function: Callable[..., None], *args: object) -> None:
         try:
