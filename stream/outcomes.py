@@ -48,7 +48,6 @@ class OutcomeFlow:
         await self._lanes.verdicts.run(self._patience.call, POSTGRES, "settle", self._store.settle, known)
         if decoded.rejections:
             await self._lanes.outbox.run(self._bury, decoded, arrivals)
-        metrics.OUTCOMES_CONSUMED.inc(len(arrivals))
         metrics.OUTCOMES_UNMATCHED.inc(len(decoded.rows) - len(known))
 
     def _put(self, decoded: DecodedOutcomes, arrivals: Arrivals) -> list[PaymentRef]:

@@ -100,18 +100,15 @@ class TransactionFlow:
 
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
-        with metrics.MICRO_BATCHES_IN_FLIGHT.track_inprogress():
-            arrivals = Arrivals.of(fetch)
-            admitted = await self._lanes.claims.run(self._admit, arrivals)
-            measured = await self._lanes.features.run(self._measure, admitted, arrivals)
-            settled = await self._lanes.verdicts.run(self._settle, admitted, measured, arrivals)
-            if settled.waiting:
-                await self._lanes.features.run(self._features.report, reports_of(settled.waiting))
-                await self._lanes.verdicts.run(
-                    self._patience.call, POSTGRES, "settle", self._store.settle, settled.waiting
-                )
-            await self._lanes.outbox.run(self._publish, admitted, settled, arrivals)
-            self._count(admitted, settled, arrivals)
+        arrivals = Arrivals.of(fetch)
+        admitted = await self._lanes.claims.run(self._admit, arrivals)
+        measured = await self._lanes.features.run(self._measure, admitted, arrivals)
+        settled = await self._lanes.verdicts.run(self._settle, admitted, measured, arrivals)
+        if settled.waiting:
+            await self._lanes.features.run(self._features.report, reports_of(settled.waiting))
+            await self._lanes.verdicts.run(self._patience.call, POSTGRES, "settle", self._store.settle, settled.waiting)
+        await self._lanes.outbox.run(self._publish, admitted, settled, arrivals)
+        self._count(admitted, settled, arrivals)
 
     def _admit(self, arrivals: Arrivals) -> Admitted:
         """Steps 1 and 2."""
@@ -202,8 +199,6 @@ class TransactionFlow:
 
     def _count(self, admitted: Admitted, settled: Settled, arrivals: Arrivals) -> None:
         """Put the finished micro-batch on the meters."""
-        metrics.TRANSACTIONS_CONSUMED.inc(len(arrivals))
-        metrics.MICRO_BATCH_RECORDS.observe(len(arrivals))
         metrics.DUPLICATES.inc(admitted.duplicates)
         metrics.REPLAYS.inc(int(admitted.replayed.sum()))
         for name, count in admitted.decoded.unusable_optional.items():
