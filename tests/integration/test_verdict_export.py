@@ -1,0 +1,189 @@
+"""`upifraud export verdicts` on a real verdict store and a real artifact."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from model.publishing import publish
+from model.training import TrainingSettings, train
+from stream.verdict_store import Model, VerdictRows, VerdictStore, migrate
+from upifraud.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from model.artifact import Artifact
+
+pytestmark = pytest.mark.servers
+
+NOON = 1_764_000_000_000
+FEATURES = ("payer_count_5m", "payer_sum_24h", "amount_paise")
+COLUMNS = [
+    *("transaction_id", "event_time", "score", "margin", "base_value", "verdict", "feature_state"),
+    *("model_id", "schema_hash", "vector", "contributions"),
+]
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Artifact]]:
+    """Artifacts of three models: two over the same features, one over others."""
+    draw = np.random.default_rng(3)
+    vectors = draw.normal(size=(2000, 3)).astype(np.float32)
+    vectors[draw.random(vectors.shape) < 0.1] = np.nan
+    fraud = np.nan_to_num(vectors[:, 0]) + draw.normal(size=2000) > 1.5
+    made = {}
+    for name, features in (("one", FEATURES), ("two", FEATURES), ("other", FEATURES[::-1])):
+        settings = TrainingSettings(
+            trees=4, leaves=5, min_payments_per_leaf=5, seed=len(made), learning_rate=0.1 + len(made)
+        )
+        trained = train(vectors, fraud, NOON + np.arange(2000), settings)
+        directory = tmp_path_factory.mktemp("kept") / name
+        made[name] = (
+            directory,
+            publish(
+                directory, trained, feature_names=features, schema_hash="5eed", sample=vectors, report={}, plots={}
+            ),
+        )
+    return made
+
+
+@pytest.fixture
+def store(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[VerdictStore]:
+    migrate(postgres_url)
+    monkeypatch.setenv("UPIFRAUD_POSTGRES_URL", postgres_url)
+    monkeypatch.delenv("UPIFRAUD_MODEL_DIR", raising=False)
+    opened = VerdictStore(postgres_url)
+    yield opened
+    opened.close()
+
+
+def judge(
+    store: VerdictStore, artifact: Artifact, names: list[str], event_time: int, *, off: float = 0.0
+) -> VerdictRows:
+    """Store verdicts as a worker with this artifact would."""
+    n = len(names)
+    key = store.model_key(Model(artifact.model_id, artifact.schema_hash, artifact.base_value, artifact.feature_names))
+    vectors = np.random.default_rng(n).normal(size=(n, 3)).astype(np.float32)
+    vectors[0, 1] = np.nan
+    scored = artifact.scorer.score(vectors)
+    rows = VerdictRows(
+        transaction_id=[name.encode() for name in names],
+        event_time=event_time + np.arange(n),
+        decided_at=event_time + np.arange(n),
+        payer_vpa=[b"asha@okaxis"] * n,
+        payee_vpa=[b"shop@ybl"] * n,
+        amount_paise=np.full(n, 100),
+        verdict=artifact.thresholds.verdicts(scored.probability),
+        score=scored.probability,
+        margin=scored.margin + off,
+        feature_state=np.arange(n) % 4,
+        model_key=np.full(n, key),
+        vectors=vectors,
+        provenance=np.zeros((n, 4), dtype=np.uint8),
+        source_partition=np.zeros(n, dtype=np.int32),
+        source_offset=np.arange(n),
+        alerts=[None] * n,
+    )
+    store.insert(rows)
+    return rows
+
+
+def export(out: Path, *options: str | Path) -> Result:
+    return CliRunner().invoke(main, ["export", "verdicts", "--out", str(out), *map(str, options)])
+
+
+def test_every_verdict_is_exported_with_contributions_that_add_up(
+    store: VerdictStore, artifacts: dict[str, tuple[Path, Artifact]], tmp_path: Path
+) -> None:
+    first, second = (artifacts[name][1] for name in ("one", "two"))
+    names = [f"t{number:03d}" for number in range(600)]
+    rows = judge(store, first, names[:400], NOON)
+    judge(store, second, names[400:], NOON + 1000)
+    out = tmp_path / "verdicts.parquet"
+    result = export(out, "--model-dir", artifacts["one"][0], "--model-dir", artifacts["two"][0].parent)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"600 verdicts in {out}\n"
+
+    table = pq.read_table(out)
+    assert table.column_names == COLUMNS
+    assert json.loads(table.schema.metadata[b"features"]) == list(FEATURES)
+    columns = table.to_pydict()
+    assert columns["transaction_id"] == names
+    assert [int(moment.timestamp() * 1000) for moment in columns["event_time"][:3]] == [NOON, NOON + 1, NOON + 2]
+    vectors = np.array(columns["vector"][:400], dtype=np.float32)
+    assert vectors.tobytes() == rows.vectors.tobytes()
+    sums = np.array(columns["contributions"]).sum(axis=1) + np.array(columns["base_value"])
+    np.testing.assert_allclose(sums, columns["margin"], atol=1e-12)
+    assert columns["score"][:400] == rows.score.tolist()
+    assert columns["feature_state"][:5] == ["FULL", "COLD", "LATE", "DEGRADED", "FULL"]
+    assert [
+        ("ALLOW", "REVIEW", "HOLD", "BLOCK").index(one) for one in columns["verdict"][:400]
+    ] == rows.verdict.tolist()
+    assert set(columns["model_id"][400:]) == {second.model_id}
+    assert not np.array_equal(columns["contributions"][0], columns["contributions"][400])
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_range_takes_since_and_leaves_until(
+    store: VerdictStore, artifacts: dict[str, tuple[Path, Artifact]], tmp_path: Path
+) -> None:
+    directory, artifact = artifacts["one"]
+    judge(store, artifact, ["a", "b", "c", "d"], NOON)
+    out = tmp_path / "verdicts.parquet"
+    assert export(out, "--model-dir", directory, "--since", NOON + 1, "--until", NOON + 3).exit_code == 0
+    assert pq.read_table(out)["transaction_id"].to_pylist() == ["b", "c"]
+    assert export(out, "--since", NOON + 100).exit_code == 0
+    empty = pq.read_table(out)
+    assert (empty.num_rows, empty.column_names) == (0, COLUMNS)
+    assert json.loads(empty.schema.metadata[b"features"])
+
+
+def test_a_model_whose_artifact_is_gone_is_named(
+    store: VerdictStore, artifacts: dict[str, tuple[Path, Artifact]], tmp_path: Path
+) -> None:
+    judge(store, artifacts["one"][1], ["a"], NOON)
+    out = tmp_path / "verdicts.parquet"
+    out.write_text("an earlier export")
+    result = export(out, "--model-dir", artifacts["two"][0])
+    assert result.exit_code == 1
+    assert artifacts["one"][1].model_id in result.stderr
+    assert "--model-dir" in result.stderr
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["an earlier export"]
+
+
+def test_a_row_that_its_model_cannot_have_given_is_named(
+    store: VerdictStore, artifacts: dict[str, tuple[Path, Artifact]], tmp_path: Path
+) -> None:
+    directory, artifact = artifacts["one"]
+    judge(store, artifact, ["forged"], NOON, off=1e-6)
+    result = export(tmp_path / "verdicts.parquet", "--model-dir", directory)
+    assert result.exit_code == 1
+    assert "forged" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_over_different_features_do_not_share_a_file(
+    store: VerdictStore, artifacts: dict[str, tuple[Path, Artifact]], tmp_path: Path
+) -> None:
+    for name in ("one", "other"):
+        judge(store, artifacts[name][1], [name], NOON)
+    kept = [part for name in ("one", "other") for part in ("--model-dir", artifacts[name][0])]
+    result = export(tmp_path / "verdicts.parquet", *kept)
+    assert result.exit_code == 1
+    assert "--since" in result.stderr
+
+
+def test_a_store_that_does_not_answer_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UPIFRAUD_POSTGRES_URL", "postgresql://asha:secret@127.0.0.1:1/nothing")
+    result = export(tmp_path / "verdicts.parquet")
+    assert result.exit_code == 1
+    assert "Postgres" in result.stderr
+    assert "secret" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
