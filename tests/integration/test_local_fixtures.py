@@ -35,6 +35,7 @@ def test_stack_env_has_empty_topics_store_and_database_every_time(stack_env: dic
         assert client.dbsize() == 0
         client.set("left", "over")
     with psycopg.connect(stack_env["UPIFRAUD_POSTGRES_URL"]) as connection:
+        assert connection.execute("SELECT count(*) FROM verdicts").fetchone() == (0,)
         connection.execute("CREATE TABLE left_over (x int)")
     assert records(servers, "transactions", group=stack_env["UPIFRAUD_CONSUMER_GROUP"], count=1, seconds=2) == []
     produce(servers, "transactions", [b"left over"])

@@ -1,0 +1,66 @@
+"""What the doctor finds on real servers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+import redis
+
+from local.doctor import Addresses, Finding, Verdict, server_findings
+
+if TYPE_CHECKING:
+    from local.kafka import Broker
+    from tests.fixtures.servers import TopicFactory
+
+pytestmark = pytest.mark.servers
+
+
+def findings(addresses: Addresses, topics: dict[str, int], tables: tuple[str, ...] = ()) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in server_findings(addresses, topics, tables)}
+
+
+def test_topics_are_counted(kafka: Broker, topic_factory: TopicFactory) -> None:
+    enough, few = topic_factory("enough", partitions=3), topic_factory("few", partitions=2)
+    found = findings(Addresses(kafka.address, None, None, {}), {enough: 3, few: 3, "missing": 3})
+    assert found[f"topic {enough}"].verdict is Verdict.OK
+    assert found[f"topic {few}"].verdict is Verdict.OPTIONAL
+    assert found["topic missing"].verdict is Verdict.PROBLEM
+
+
+def test_redis_that_evicts_or_forgets_is_a_problem(redis_url: str) -> None:
+    addresses = Addresses(None, redis_url, None, {})
+    assert findings(addresses, {})["Redis eviction"].verdict is Verdict.OK
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("appendonly", "no")
+        try:
+            found = findings(addresses, {})
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("appendonly", "yes")
+    assert found["Redis eviction"].verdict is Verdict.PROBLEM
+    assert found["Redis persistence"].verdict is Verdict.PROBLEM
+
+
+def test_redis_that_may_not_be_asked_is_no_problem(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.acl_setuser("guest", enabled=True, nopass=True, commands=["+ping"], keys=["*"])
+        try:
+            found = findings(Addresses(None, redis_url.replace("redis://", "redis://guest:x@"), None, {}), {})
+        finally:
+            client.acl_deluser("guest")
+    assert found["Redis"].verdict is Verdict.OK
+    assert found["Redis eviction"].verdict is Verdict.OPTIONAL
+
+
+def test_missing_tables_are_named(postgres_url: str) -> None:
+    addresses = Addresses(None, None, postgres_url, {})
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("CREATE TABLE outcomes (x int)")
+    found = findings(addresses, {}, ("outcomes", "verdicts"))
+    assert found["tables"].found == "missing: verdicts"
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("CREATE VIEW verdicts AS SELECT 1 AS x")
+    assert findings(addresses, {}, ("outcomes", "verdicts"))["tables"].verdict is Verdict.OK
