@@ -78,7 +78,7 @@ def of(record: Message, rejection: Rejection) -> DeadLetter:
 
 def write_headers(ours: DeadLetterHeaders) -> list[Header]:
     """Return the headers as Kafka takes them: UTF-8 text."""
-    return [(name, text.encode()) for name, text in msgspec.to_builtins(ours).items() if text is not None]
+    return [(name, text.encode()) for name, text in msgspec.to_builtins(ours).items()]
 
 
 def read_headers(headers: Sequence[Header]) -> tuple[list[Header], DeadLetterHeaders]:

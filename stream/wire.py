@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 TRANSACTIONS = "transactions"
 OUTCOMES = "outcomes"
@@ -47,7 +47,7 @@ TransactionId = Annotated[
     Meta(
         min_length=1,
         max_length=MAX_TRANSACTION_ID,
-        pattern=r"^[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]*$",
+        pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$",
         description="Printable characters, unique for 3 days.",
         examples=["AXB2f6d1c0e4b7a4d0f8b1e5c7a9d3f2b6e"],
     ),
@@ -57,7 +57,7 @@ Vpa = Annotated[
     Meta(
         min_length=MIN_VPA,
         max_length=MAX_VPA,
-        pattern=r"^[^@\s\u0000-\u001f\u007f-\u009f\ud800-\udfff]*@[^@\s\u0000-\u001f\u007f-\u009f\ud800-\udfff]*$",
+        pattern=r"^[^@\s\u0000-\u001f\u007f-\u009f]*@[^@\s\u0000-\u001f\u007f-\u009f]*$",
         description="Virtual payment address: one @, no white space, no control characters; compared in lower case.",
         examples=["asha.rao@okaxis"],
     ),
@@ -196,8 +196,8 @@ class DeadLetterHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
                 "The dead letter then has an empty value, and the origin says where the original is.",
             ),
         ]
-        | None
-    ) = None
+        | UnsetType
+    ) = UNSET
 
 
 def alert_id(transaction_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from stream import dead_letters
@@ -70,7 +71,7 @@ def test_the_original_is_whole_and_comes_back_whole(headers: Any) -> None:
     assert original == (headers or [])
     assert ours.reason == RejectionReason.BAD_VPA
     assert (ours.source_topic, ours.source_partition, ours.source_offset) == ("transactions", "3", "12345678901")
-    assert ours.value_omitted is None
+    assert ours.value_omitted is msgspec.UNSET
 
 
 def test_a_tombstone_stays_a_tombstone() -> None:

@@ -99,7 +99,7 @@ UNUSABLE = {
     "type": ["pay", "P2P", 0],
     "initiation": ["NFC", None, 5],
     "status": ["PENDING", "SUCCESS ", ["SUCCESS"]],
-    "mcc": ["541", "54111", "\uff15\uff14\uff11\uff11", "abcd", 10_000, -1, 54.0, True, "+541"],
+    "mcc": ["541", "54111", "\uff15\uff14\uff11\uff11", "abcd", "12ab", "ab12", "1 23", 10_000, -1, 54.0, True, "+541"],
     "device_id": ["", 7, True, {"id": 1}, "a\x00b", "a\ud800b"],
     "device_bound_at": ["yesterday", "2025-01-01", 1.5, True, -1, 253_402_300_800_000, "9999-12-31T23:59:59-00:01"],
     "sim_changed_at": ["", [], "1969-12-31T23:59:59Z"],
