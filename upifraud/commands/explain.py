@@ -68,7 +68,7 @@ def _reasons(record: VerdictRecord, directories: tuple[Path, ...]) -> list[Reaso
 
     artifact = RetainedArtifacts((*directories, DEFAULT_DIR)).artifact(record.model)
     scored = artifact.scorer.score(record.vector[None])
-    return list(Explainer(artifact).reasons(record.vector, scored.contributions[0], len(record.vector)))
+    return list(Explainer(artifact).reasons(record.vector, scored.contributions[0]))
 
 
 def _as_json(record: VerdictRecord, reasons: list[Reason]) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _show(record: VerdictRecord, reasons: list[Reason]) -> None:
 
     shown = _as_json(record, reasons)
     rupees, paise = divmod(record.amount_paise, 100)
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{shown['verdict']}  score {record.score:.4f}  margin {record.margin:+.4f}", style="bold")
     console.print(f"{record.transaction_id}  {shown['event_time']}  Rs {rupees:,}.{paise:02d}")
     console.print(f"{record.payer_vpa} -> {record.payee_vpa}")
@@ -128,7 +128,8 @@ def _show(record: VerdictRecord, reasons: list[Reason]) -> None:
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("reason")
     widest = max((abs(reason.contribution) for reason in reasons), default=0.0)
-    for reason in reasons:
+    with_a_share = [reason for reason in reasons if reason.contribution]
+    for reason in with_a_share:
         colour = "red" if reason.contribution > 0 else "green"
         table.add_row(
             f"{reason.contribution:+.4f}",
@@ -137,8 +138,10 @@ def _show(record: VerdictRecord, reasons: list[Reason]) -> None:
             "" if reason.value is None else f"{reason.value:,.10g}",
             reason.text,
         )
-    table.add_row(f"{record.model.base_value:+.4f}", "", "base value", "", "what the model says of payments at large")
-    console.print(table)
+    table.add_row(f"{record.model.base_value:+.4f}", "", "base value", "", "What the model expects of any payment.")
+    console.print(table, soft_wrap=False)
+    if len(with_a_share) < len(reasons):
+        console.print(f"{len(reasons) - len(with_a_share)} more features had no share in it.", style="dim")
 
 
 def bar(contribution: float, widest: float) -> str:

@@ -1,4 +1,4 @@
-"""`upifraud export verdicts` on a real verdict store and a real artifact."""
+"""`upifraud export verdicts` and `upifraud explain` on a real verdict store and real artifacts."""
 
 from __future__ import annotations
 
@@ -187,3 +187,55 @@ def test_a_store_that_does_not_answer_is_told_in_a_line(monkeypatch: pytest.Monk
     assert "Postgres" in result.stderr
     assert "secret" not in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+# Explain ----------------------------------------------------------------------------------------------------------
+
+
+def explain(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["explain", *map(str, arguments)])
+
+
+def test_a_verdict_is_explained_by_the_model_that_gave_it(
+    store: VerdictStore, artifacts: dict[str, tuple[Path, Artifact]]
+) -> None:
+    directory, artifact = artifacts["two"]
+    rows = judge(store, artifact, ["a", "b"], NOON)
+    result = explain("b", "--json", "--model-dir", artifacts["one"][0], "--model-dir", directory)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["transaction_id"], told["model_id"], told["feature_state"]) == ("b", artifact.model_id, "COLD")
+    assert told["event_time"] == "2025-11-24T16:00:00.001Z"
+    assert told["score"] == rows.score[1]
+    reasons = told["reasons"]
+    assert sorted(reason["feature"] for reason in reasons) == sorted(FEATURES)
+    shares = [reason["contribution"] for reason in reasons]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) + told["base_value"] == pytest.approx(told["margin"], abs=1e-9)
+    values = {reason["feature"]: reason["value"] for reason in reasons}
+    assert values == dict(zip(FEATURES, rows.vectors[1].tolist(), strict=True))
+
+
+def test_a_person_reads_the_verdict_with_bars(store: VerdictStore, artifacts: dict[str, tuple[Path, Artifact]]) -> None:
+    directory, artifact = artifacts["one"]
+    judge(store, artifact, ["a"], NOON)
+    result = explain("a", "--model-dir", directory)
+    assert result.exit_code == 0, result.output
+    for part in ("Rs 1.00", "asha@okaxis -> shop@ybl", "no alert", "base value", "█"):
+        assert part in result.stdout
+
+
+def test_a_payment_without_a_verdict_is_an_error(store: VerdictStore) -> None:
+    result = explain("nobody")
+    assert result.exit_code == 1
+    assert "no verdict for 'nobody'" in result.stderr
+
+
+def test_a_verdict_without_its_model_is_an_error(
+    store: VerdictStore, artifacts: dict[str, tuple[Path, Artifact]]
+) -> None:
+    artifact = artifacts["one"][1]
+    judge(store, artifact, ["a"], NOON)
+    result = explain("a")
+    assert result.exit_code == 1
+    assert artifact.model_id in result.stderr
