@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import socket
 from contextlib import contextmanager
 from functools import cache
@@ -15,6 +14,8 @@ from local.errors import RetryableError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_SECONDS = 60
+_FIRST_SECONDS = 5
 _DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 
@@ -51,13 +52,16 @@ class Engine:
 
 
 @contextmanager
-def engine() -> Iterator[Engine]:
-    """Speak with the engine of DOCKER_HOST or of this machine; whatever it refuses is a RetryableError."""
+def engine(seconds: int = _SECONDS) -> Iterator[Engine]:
+    """Speak with the engine of DOCKER_HOST, of the current context or of this machine.
+
+    Whatever it refuses, and no answer within so many seconds, is a RetryableError.
+    """
     from testcontainers.core.docker_client import DockerClient
 
     errors = _docker_errors()
     try:
-        client = DockerClient()
+        client = DockerClient(timeout=seconds)
         try:
             yield Engine(client)
         finally:
@@ -75,10 +79,12 @@ def engine_problem() -> str | None:
     for package in ("docker", "testcontainers"):
         if importlib.util.find_spec(package) is None:
             return f"the package {package} is not installed"
-    if (problem := _socket_problem(os.environ.get("DOCKER_HOST") or _DEFAULT_SOCKET)) is not None:
+    from testcontainers.core.docker_client import get_docker_host
+
+    if (problem := _socket_problem(get_docker_host() or _DEFAULT_SOCKET)) is not None:
         return f"no Docker engine answers ({problem})"
     try:
-        with engine() as found:
+        with engine(_FIRST_SECONDS) as found:
             found.ping()
     except RetryableError as error:
         return f"no Docker engine answers ({error.__cause__})"
