@@ -28,8 +28,8 @@ PREFIX: Final = struct.Struct("<4sIQ")
 """Magic, length of the whole header in bytes, records folded away."""
 
 MAGIC: Final = b"UFL1"
-BODY: Final = struct.Struct("<qqI")
-"""The clock at the last folded record, event time of the first record ever, number of panes."""
+BODY: Final = struct.Struct("<qqqI")
+"""The clock at the last folded record and a block before it, event time of the first record ever, number of panes."""
 
 PANE: Final = np.dtype(
     [
@@ -55,12 +55,14 @@ class Header:
     base: int
     """Records folded away."""
     base_clock: int
+    older_clock: int
     born: int
     panes: NDArray[np.void]
 
     def pack(self) -> bytes:
         """Return the header's bytes; its length is 16 beyond a multiple of the record's."""
-        body = zlib.compress(BODY.pack(self.base_clock, self.born, len(self.panes)) + self.panes.tobytes(), 1)
+        body = BODY.pack(self.base_clock, self.older_clock, self.born, len(self.panes)) + self.panes.tobytes()
+        body = zlib.compress(body, 1)
         body = struct.pack("<I", len(body)) + body
         body += bytes(-len(body) % RECORD_BYTES)
         return PREFIX.pack(MAGIC, PREFIX.size + len(body), self.base) + body
@@ -73,8 +75,8 @@ class Header:
             raise StoreCorruptError(f"A folded log begins with {magic!r}, expected {MAGIC!r}. Rebuild the features.")
         (size,) = struct.unpack_from("<I", log, PREFIX.size)
         body = zlib.decompress(log[PREFIX.size + 4 : PREFIX.size + 4 + size])
-        base_clock, born, count = BODY.unpack_from(body)
-        return cls(base, base_clock, born, np.frombuffer(body, dtype=PANE, count=count, offset=BODY.size))
+        base_clock, older_clock, born, count = BODY.unpack_from(body)
+        return cls(base, base_clock, older_clock, born, np.frombuffer(body, dtype=PANE, count=count, offset=BODY.size))
 
 
 def fold_position(logs: Logs, slot: int) -> int:
@@ -95,13 +97,15 @@ def fold_position(logs: Logs, slot: int) -> int:
 def fold(logs: Logs, slot: int, position: int) -> Header:
     """Return the header that stands for everything before `position`, a block boundary."""
     rows = Summaries.make(len(DENSE_WINDOWS) * PANES_HELD)
-    clock = logs.blocks.clock[logs.block_at[slot] + (position - logs.base[slot]) // BLOCK - 1]
+    last = int(logs.block_at[slot] + (position - logs.base[slot]) // BLOCK) - 1
+    clock = logs.blocks.clock[last]
+    older_clock = logs.blocks.clock[last - 1] if last > logs.block_at[slot] else logs.base_clock[slot]
     _collect(logs, slot, position, clock, DENSE_WINDOWS, rows)
     kept = np.flatnonzero(rows.payments)
     panes = np.empty(len(kept), dtype=PANE)
     for field in PANE.names or ():
         panes[field] = getattr(rows, field)[kept]
-    return Header(position, int(clock), int(logs.born[slot]), panes)
+    return Header(position, int(clock), int(older_clock), int(logs.born[slot]), panes)
 
 
 @njit(cache=True, nogil=True)
@@ -133,23 +137,25 @@ def _open(rows: Summaries, row: int) -> None:
         reset(rows, row)
 
 
-def measurable(logs: Logs, slot: int, position: int) -> bool:
-    """Tell whether a position of a folded log still has everything that its windows need."""
-    base = int(logs.base[slot])
-    if base == 0:
-        return True
-    if position < base + BLOCK:
-        return False
-    start = int(logs.at[slot])
-    moved = logs.event_time[start : start + position - base]
-    clock = max(int(logs.base_clock[slot]), int(moved.max()))
-    return int(logs.base_clock[slot]) <= clock - 2 * HORIZON
+def whole_from(logs: Logs, slot: int) -> int:
+    """Return the first position of a folded log that still has everything its windows need.
+
+    It is at least a block behind the last folded record, and the clock before it at least 2 H; folding again moves it,
+    appending does not.
+    """
+    base, count = int(logs.base[slot]), int(logs.length[slot] - logs.base[slot])
+    enough = logs.base_clock[slot] + 2 * HORIZON
+    start, first_block = int(logs.at[slot]), int(logs.block_at[slot])
+    block = int(np.searchsorted(logs.blocks.clock[first_block : first_block + count // BLOCK], enough))
+    later = np.flatnonzero(logs.event_time[start + block * BLOCK : start + count] >= enough)
+    return base + max(BLOCK, block * BLOCK + int(later[0]) + 1 if len(later) else count)
 
 
 def put_panes(logs: Logs, slot: int, at: int, header: Header) -> None:
     """Make a header's panes the slot's, at `at` of the pane arena."""
     logs.base[slot] = logs.length[slot] = header.base
     logs.base_clock[slot] = logs.clock[slot] = header.base_clock
+    logs.older_clock[slot] = header.older_clock
     logs.born[slot] = header.born
     logs.pane_at[slot] = at if len(header.panes) else NONE
     logs.panes[slot] = len(header.panes)

@@ -15,6 +15,12 @@ local function header(key, length)
   return size, high * 4294967296 + low
 end
 
+-- How many records were ever appended to a log of this length.
+local function records(key, length)
+  local size, base = header(key, length)
+  return base + (length - size) / RECORD
+end
+
 -- The byte just after the record of a payment; 0 if it is not among the records that are kept.
 local function locate(key, id)
   local log = redis.call('GET', key)
@@ -84,8 +90,8 @@ end
 -- args: entries (131 bytes each: payer, payee, device identity; their three records; 1 if claimed before, origin, offset),
 --       reads (13 bytes each: kind, identity, records known), keys to refresh (9 bytes each: kind, identity),
 --       then the origins
--- reply: four byte lengths a payment (payer, payee, device log after it; the payer's own inbound log), then for each
---        read its total length and its bytes
+-- reply: four numbers a payment (byte lengths of the payer's, payee's, device's log after it; records that the payer's
+--        own inbound log had at that moment), then for each read its total length and its bytes
 local function apply(_, args)
   local entries, reads, refresh = args[1], args[2], args[3]
   local reply, out = {}, 0
@@ -110,21 +116,28 @@ local function apply(_, args)
     end
     if known then
       local id = sub(entries, at + 40, at + 47)
-      reply[out + 1] = locate(payer, id)
+      local found = locate(payer, id)
+      reply[out + 1] = found
       reply[out + 2] = locate(payee, id)
       reply[out + 3] = device and locate(device, id) or 0
+      if found > 0 then
+        reply[out + 4] = struct.unpack('<I4', redis.call('GETRANGE', payer, found - 4, found - 1))
+      else
+        reply[out + 4] = records(inbound, redis.call('STRLEN', inbound))
+      end
     else
-      local length = append(payer, sub(entries, at + 24, at + 55))
-      lengths[payer], reply[out + 1] = length, length
-      length = append(payee, sub(entries, at + 56, at + 87))
+      local length = append(payee, sub(entries, at + 56, at + 87))
       lengths[payee], reply[out + 2] = length, length
       reply[out + 3] = 0
       if device then
         length = append(device, sub(entries, at + 88, at + 119))
         lengths[device], reply[out + 3] = length, length
       end
+      local received = records(inbound, lengths[inbound] or redis.call('STRLEN', inbound))
+      length = append(payer, sub(entries, at + 24, at + 51) .. struct.pack('<I4', received))
+      lengths[payer], reply[out + 1] = length, length
+      reply[out + 4] = received
     end
-    reply[out + 4] = redis.call('STRLEN', inbound)
     out = out + 4
   end
 

@@ -98,7 +98,7 @@ def _allocate(sizes: list[NDArray[np.int64]]) -> tuple[Logs, list[int]]:
         records=int(counts.sum()), slots=len(counts), blocks=int(blocks.sum()), supers=int(supers.sum()), panes=0
     )
     logs.at[:] = ends - counts
-    logs.base_clock[:] = logs.clock[:] = logs.born[:] = np.int64(-(2**62))
+    logs.base_clock[:] = logs.older_clock[:] = logs.clock[:] = logs.born[:] = np.int64(-(2**62))
     logs.block_at[:] = np.where(blocks > 0, np.cumsum(blocks) - blocks, NONE)
     logs.super_at[:] = np.where(supers > 0, np.cumsum(supers) - supers, NONE)
     firsts = [0, len(sizes[0]), len(sizes[0]) + len(sizes[1])]

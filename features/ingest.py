@@ -37,7 +37,7 @@ def settled_clock(logs: Logs, slot: int, position: int) -> int:
     block = full - 2
     first = logs.base[slot] // BLOCK
     if block < first:
-        return logs.base_clock[slot]
+        return logs.base_clock[slot] if block == first - 1 else logs.older_clock[slot]
     return logs.blocks.clock[logs.block_at[slot] + block - first]
 
 
@@ -155,8 +155,8 @@ def open_short(logs: Logs, first: int, at: int, slots: NDArray[np.int64], sizes:
         slot = first + k
         slots[k] = slot
         logs.at[slot] = at
-        logs.length[slot] = logs.base[slot] = logs.panes[slot] = 0
-        logs.base_clock[slot] = logs.clock[slot] = logs.born[slot] = NEVER
+        logs.length[slot] = logs.base[slot] = logs.whole_from[slot] = logs.panes[slot] = 0
+        logs.base_clock[slot] = logs.older_clock[slot] = logs.clock[slot] = logs.born[slot] = NEVER
         logs.block_at[slot] = logs.super_at[slot] = logs.pane_at[slot] = NONE
         at += sizes[k] // 32
     return at

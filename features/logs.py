@@ -71,6 +71,10 @@ class Logs(NamedTuple):
     """Records folded away: the position of the first kept one; a multiple of the block size."""
     base_clock: NDArray[np.int64]
     """The clock at the last folded record."""
+    older_clock: NDArray[np.int64]
+    """The clock a block before that: the first kept records were settled by it."""
+    whole_from: NDArray[np.int64]
+    """The first position that still has everything its windows need; 0 where nothing was folded."""
     clock: NDArray[np.int64]
     """The clock now: the largest event time appended."""
     born: NDArray[np.int64]
@@ -97,6 +101,8 @@ class Logs(NamedTuple):
             length=np.zeros(slots, dtype=np.int64),
             base=np.zeros(slots, dtype=np.int64),
             base_clock=np.zeros(slots, dtype=np.int64),
+            older_clock=np.zeros(slots, dtype=np.int64),
+            whole_from=np.zeros(slots, dtype=np.int64),
             clock=np.zeros(slots, dtype=np.int64),
             born=np.zeros(slots, dtype=np.int64),
             block_at=np.zeros(slots, dtype=np.int64),
@@ -111,6 +117,6 @@ class Logs(NamedTuple):
     def clear(self, slot: int, at: int) -> None:
         """Make the slot an empty log without blocks or panes, its records to lie at `at`."""
         self.at[slot] = at
-        self.length[slot] = self.base[slot] = self.panes[slot] = 0
-        self.base_clock[slot] = self.clock[slot] = self.born[slot] = NEVER
+        self.length[slot] = self.base[slot] = self.whole_from[slot] = self.panes[slot] = 0
+        self.base_clock[slot] = self.older_clock[slot] = self.clock[slot] = self.born[slot] = NEVER
         self.block_at[slot] = self.super_at[slot] = self.pane_at[slot] = NONE

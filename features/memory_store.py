@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
 from features.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
-from features.record import PAYMENT_ID, RECORD_BYTES
+from features.record import PAYMENT_ID, RECEIVED, RECORD_BYTES
 from features.risk import MAX_REPORTS, REPORT_BYTES
 from features.store import Applied, ApplyRequest, Origin
 
@@ -54,17 +54,36 @@ class MemoryEntityStore:
         claimed, origin, offset = struct.unpack("<BHQ", entry[120:131])
         payment_id = entry[24 + PAYMENT_ID : 24 + PAYMENT_ID + 8]
         known = offset < applied[origin] and (claimed == 1 or self._locate(payer, payment_id) > 0)
-        lengths = []
-        for name, start in ((payer, 24), (payee, 56), (device, 88)):
-            if name is device and not any(entry[16:24]):
-                lengths.append(0)
-            elif known:
-                lengths.append(self._locate(name, payment_id))
-            else:
-                log = self.logs.setdefault(name, bytearray())
-                log += entry[start : start + RECORD_BYTES]
-                lengths.append(len(log))
-        return [*lengths, len(self.logs.get(PAYEE + entry[:8], b""))]
+        inbound = PAYEE + entry[:8]
+        has_device = any(entry[16:24])
+        if known:
+            at = self._locate(payer, payment_id)
+            received = int.from_bytes(self.logs[payer][at - 4 : at], "little") if at else self._records(inbound)
+            return [
+                at,
+                self._locate(payee, payment_id),
+                self._locate(device, payment_id) if has_device else 0,
+                received,
+            ]
+        payee_length = self._append(payee, entry[56:88])
+        device_length = self._append(device, entry[88:120]) if has_device else 0
+        received = self._records(inbound)
+        return [
+            self._append(payer, entry[24 : 24 + RECEIVED] + received.to_bytes(4, "little")),
+            payee_length,
+            device_length,
+            received,
+        ]
+
+    def _append(self, name: bytes, record: bytes) -> int:
+        log = self.logs.setdefault(name, bytearray())
+        log += record
+        return len(log)
+
+    def _records(self, name: bytes) -> int:
+        log = self.logs.get(name, bytearray())
+        size, base = _header(log)
+        return base + (len(log) - size) // RECORD_BYTES
 
     def _locate(self, name: bytes, payment_id: bytes) -> int:
         log = self.logs.get(name, bytearray())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from features.fold import fold, fold_position, measurable
+from features.fold import fold, fold_position, whole_from
 from features.ingest import append_raw, open_short
 from features.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
 from features.logs import NONE
@@ -125,11 +125,13 @@ class OnlineFeatures:
         read_of = [payer_of + kinds[0].first, payee_of[:n] + kinds[1].first, device_read, payee_of[n:] + kinds[1].first]
         ends = [
             np.where(lengths[:, k] == 0, NONE, base[read] + (lengths[:, k] - header[read]) // RECORD_BYTES)
-            for k, read in enumerate(read_of)
+            for k, read in enumerate(read_of[:3])
         ]
         slot = [np.where(read == NONE, NONE, slots[read]) for read in read_of]
-        positions, lost = self._positions(slot[:3], ends[:3], n)
-        inbound_upto = np.where(slot[3] == NONE, 0, np.maximum(ends[3], 0))
+        # The inbound log as of the payment is a place in it too: just behind its last record of that moment.
+        ends.append(np.where(slot[3] == NONE, 0, lengths[:, 3]))
+        positions, lost = self._positions(slot, ends)
+        inbound_upto = positions.pop() + 1
         places = Places(slot[0], positions[0], slot[1], positions[1], slot[2], positions[2], slot[3], inbound_upto)
         reports, versions = _reports(applied, logs_read, kinds, paid_of, device_of)
         values, state = vectors(self._replicas.logs, columns, places, reports, lost)
@@ -168,6 +170,7 @@ class OnlineFeatures:
         slots[short] = scratch
         raw = b"".join(applied.logs[:count])
         more: list[bytes] = []
+        admitted: list[int] = []
         room = len(raw)
         for index in np.flatnonzero(~short).tolist():
             name = reads[index, :9].tobytes()
@@ -183,6 +186,8 @@ class OnlineFeatures:
             if totals[index] % RECORD_BYTES:
                 header[index] = header_size(applied.logs[index])
                 base[index] = int.from_bytes(applied.logs[index][8:16], "little")
+            if logs.length[replica.slot] == logs.base[replica.slot]:
+                admitted.append(replica.slot)
             replica.last_record = log[-RECORD_BYTES:]
             self._replicas.make_room(
                 name, int(logs.length[replica.slot] - logs.base[replica.slot]) + (len(log) - skip) // RECORD_BYTES
@@ -190,6 +195,8 @@ class OnlineFeatures:
         arena = np.frombuffer(b"".join((raw, *more)) if more else raw, dtype=np.uint8)
         wanted = slots != NONE
         append_raw(logs, slots[wanted], starts[wanted], ends[wanted], arena)
+        for slot in admitted:
+            logs.whole_from[slot] = whole_from(logs, slot) if logs.base[slot] else 0
         self.hits += int((known > 0).sum())
         self.misses += int((known == 0).sum())
         return slots, header, base
@@ -212,19 +219,18 @@ class OnlineFeatures:
         return replica, start, fresh
 
     def _positions(
-        self, slots: list[NDArray[np.int64]], ends: list[NDArray[np.int64]], n: int
+        self, slots: list[NDArray[np.int64]], ends: list[NDArray[np.int64]]
     ) -> tuple[list[NDArray[np.int64]], NDArray[np.bool_]]:
         """Turn log lengths into positions; a place that was folded away becomes the current one, and is lost."""
         logs = self._replicas.logs
-        lost = np.zeros(n, dtype=np.bool_)
+        lost = np.zeros(len(slots[0]), dtype=np.bool_)
         positions = []
         for slot, end in zip(slots, ends, strict=True):
-            position = end - 1
             known = slot != NONE
+            position = np.where(known, end - 1, NONE)
             current = np.where(known, logs.length[slot] - 1, NONE)
-            gone = known & (end == NONE)
-            for row in np.flatnonzero(known & ~gone & (logs.base[slot] > 0) & (position < current - n)).tolist():
-                gone[row] = not measurable(logs, int(slot[row]), int(position[row]))
+            folded = (position >= 0) & (position < logs.whole_from[slot])
+            gone = known & (folded | (end == NONE) | (position > current))
             positions.append(np.where(gone, current, position))
             lost |= gone
         return positions, lost

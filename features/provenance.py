@@ -25,5 +25,5 @@ PROVENANCE: Final = np.dtype(
         ("device_reports", "<i4"),
     ]
 )
-"""80 bytes: hashed identities; the payer's record (the others differ in the counterparty only); positions in the three
-logs; length of the payer's own inbound log, and of the two outcome logs, at that moment."""
+"""80 bytes: hashed identities; the record with the payee as counterparty and the kind of payment; positions in the
+three logs; length of the payer's own inbound log, and of the two outcome logs, at that moment."""

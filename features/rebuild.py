@@ -13,7 +13,7 @@ import numpy as np
 
 from features.layout import DEVICE, IDENTITY_BYTES, PAYEE, PAYER
 from features.provenance import PROVENANCE
-from features.record import COUNTERPARTY, PAYMENT_ID, RECORD_BYTES
+from features.record import COUNTERPARTY, PAYMENT_ID, RECEIVED, RECORD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,8 +28,9 @@ def rebuilt_logs(provenance: NDArray[np.void]) -> Iterator[tuple[bytes, bytes]]:
     position, the order given decides: by event time.
     """
     rows = provenance
-    of_payer = np.ascontiguousarray(rows["record"])
+    of_payer = rows["record"].copy()
     of_others = of_payer.copy()
+    of_payer[:, RECEIVED:] = np.ascontiguousarray(rows["inbound_upto"]).view(np.uint8).reshape(-1, 4)
     of_others[:, COUNTERPARTY:PAYMENT_ID] = (
         np.ascontiguousarray(rows["payer"]).view(np.uint8).reshape(-1, IDENTITY_BYTES)[:, :5]
     )

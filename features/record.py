@@ -1,4 +1,4 @@
-"""The record of an entity log: 32 bytes, the same for payers, payees and devices (docs/specs/online_store.md)."""
+"""The record of an entity log: 32 bytes for payers, payees and devices alike (docs/specs/online_store.md)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ RECORD_BYTES: Final = 32
 TIME, AMOUNT, COUNTERPARTY, PAYMENT_ID, PLACE, KIND = 0, 6, 11, 16, 24, 28
 """Byte offsets of the fields, little endian; a field ends where the next begins."""
 
+RECEIVED: Final = KIND
+"""In a payer's log the last field is how many records his own inbound log had at that moment, filled in by the store:
+so a payment delivered again finds the inbound log as it was."""
+
 COUNTERPARTY_MASK: Final = np.uint64((1 << 40) - 1)
 
 
 def pack_records(columns: PaymentColumns, counterparty: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Return the records of some payments as seen by one kind of entity, uint8[n, 32]."""
+    """Return the records of some payments as seen by one kind of entity, uint8[n, 32]; RECEIVED is not filled in."""
     records = np.empty((len(columns), RECORD_BYTES), dtype=np.uint8)
     records[:, TIME:AMOUNT] = _bytes(columns.event_time.astype("<u8"))[:, :6]
     records[:, AMOUNT:COUNTERPARTY] = _bytes(columns.amount_paise.astype("<u8"))[:, :5]

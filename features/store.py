@@ -43,8 +43,8 @@ class Applied:
     """The reply to one micro-batch of n payments and r reads."""
 
     lengths: Sequence[int]
-    """4n byte lengths: payer, payee and device log just after the payment (0: not kept any more, or no device), and
-    the payer's own inbound log at that moment."""
+    """4n numbers: byte lengths of the payer's, the payee's and the device's log just after the payment (0: not kept any
+    more, or no device), and how many records the payer's own inbound log had at that moment."""
     totals: Sequence[int]
     """r byte lengths of the logs read; -1 where an outcome log could not be read."""
     logs: Sequence[bytes]
