@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from stream.settings import Settings
 
 PARTITIONS = 12
+ENV_FILE = "env"
+"""Where `up` writes the settings, in the state directory."""
 DEAD_LETTER_PARTITIONS = 1
 
 state_dir_option = click.option(

@@ -35,7 +35,7 @@ def server(request: pytest.FixtureRequest, server_directory: Path, tmp_path: Pat
     """One server of each kind, in turn, never started before."""
     found = SERVERS[request.param](tmp_path / request.param)
     yield found
-    found.kill()
+    found.stop()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upifraud.local_stack import console, stack_of, state_dir_option, told_as_errors
+from upifraud.local_stack import ENV_FILE, console, stack_of, state_dir_option, told_as_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,4 +30,6 @@ def command(state_dir: Path, wipe: bool) -> None:
         stopped = stack_of(state_dir, screen.print).down(wipe=wipe)
     screen.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing ran")
     if wipe:
+        # Its addresses lead nowhere now.
+        (state_dir / ENV_FILE).unlink(missing_ok=True)
         screen.print(f"removed the data in {state_dir}")

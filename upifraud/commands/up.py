@@ -10,6 +10,7 @@ from local.record import write_private
 from local.resolver import Wanted
 from stream.settings import read_settings
 from upifraud.local_stack import (
+    ENV_FILE,
     PARTITIONS,
     configured_in,
     console,
@@ -68,7 +69,7 @@ def command(kafka: str, state_dir: Path, env_file: Path | None, partitions: int)
         record = stack.up(Wanted(kafka), configured_in(environment()), topics_of(settings, partitions), _migrate)
         variables = record.variables() | {"UPIFRAUD_CONSUMER_GROUP": settings.consumer_group}
         lines = "".join(f"{name}={value}\n" for name, value in variables.items())
-        path = env_file or state_dir / "env"
+        path = env_file or state_dir / ENV_FILE
         write_private(path, lines)
         screen.print(f"settings: {path}")
     click.echo(lines, nl=False)
