@@ -1,0 +1,78 @@
+"""What librdkafka is told: the options without which records would be lost or skipped."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Producer
+
+from stream.errors import SendRefusedError
+from stream.settings import Settings, read_settings
+from stream.transport import kafka_errors
+from stream.transport.config import client_config, consumer_config, is_cooperative
+
+
+def test_offsets_are_committed_and_reset_by_nobody_but_the_transport():
+    config = consumer_config(Settings(consumer_group="upi-fraud-stream"))
+    assert config["enable.auto.commit"] is False
+    assert config["enable.auto.offset.store"] is False
+    assert config["auto.offset.reset"] == "error"
+    assert config["group.id"] == "upi-fraud-stream"
+    assert config["fetch.queue.backoff.ms"] == 5
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_librdkafka_accepts_the_options(protocol):
+    settings = read_settings(
+        {"UPIFRAUD_KAFKA_GROUP_PROTOCOL": protocol, "UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    )
+    Consumer(consumer_config(settings)).close()
+    Producer(client_config(settings)).flush(0)
+
+
+def test_security_and_options_of_your_own_reach_every_client():
+    settings = read_settings(
+        {
+            "UPIFRAUD_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
+            "UPIFRAUD_KAFKA_SASL_MECHANISM": "scram-sha-512",
+            "UPIFRAUD_KAFKA_SASL_USERNAME": "worker",
+            "UPIFRAUD_KAFKA_SASL_PASSWORD": "secret",
+            "UPIFRAUD_KAFKA_SSL_CA_LOCATION": "/etc/ca.pem",
+            "UPIFRAUD_KAFKA_CONF_SOCKET_TIMEOUT_MS": "20000",
+        }
+    )
+    for config in (client_config(settings), consumer_config(settings)):
+        assert config["security.protocol"] == "SASL_SSL"
+        assert config["sasl.mechanism"] == "SCRAM-SHA-512"
+        assert (config["sasl.username"], config["sasl.password"]) == ("worker", "secret")
+        assert config["ssl.ca.location"] == "/etc/ca.pem"
+        assert "ssl.key.location" not in config
+        assert config["socket.timeout.ms"] == "20000"
+
+
+def test_only_eager_protocols_stop_the_world():
+    assert is_cooperative(Settings())
+    assert not is_cooperative(Settings(kafka_assignment="roundrobin"))
+    assert is_cooperative(Settings(kafka_assignment="roundrobin", kafka_group_protocol="consumer"))
+
+
+@pytest.mark.parametrize(
+    "code", ["ILLEGAL_GENERATION", "REBALANCE_IN_PROGRESS", "UNKNOWN_MEMBER_ID", "_TRANSPORT", "UNKNOWN_TOPIC_OR_PART"]
+)
+def test_errors_of_a_moving_group_or_an_absent_server_pass(code):
+    assert kafka_errors.passes(KafkaError(getattr(KafkaError, code)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["GROUP_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "OFFSET_METADATA_TOO_LARGE", "_AUTO_OFFSET_RESET"],
+)
+def test_errors_that_somebody_must_cure_do_not_pass(code):
+    assert not kafka_errors.passes(KafkaError(getattr(KafkaError, code)))
+
+
+def test_a_fatal_error_of_librdkafka_never_passes():
+    assert not kafka_errors.passes(KafkaError(KafkaError._TRANSPORT, "fenced", fatal=True))
+
+
+def test_an_error_without_words_says_what_its_kind_is():
+    assert str(SendRefusedError()).startswith("Faust was asked to send a record")
