@@ -76,6 +76,12 @@ COORDINATES = st.one_of(
     st.sampled_from([0, 0.0, -0.0, 19.076, 90, -90, 90.0000001, 72.87774600000001, -180, 179.99999999999997]),
     st.floats(-200, 200, allow_nan=False),
     st.decimals(-180, 180, places=4).map(float),
+    # On the edge between two cells of a packed place, and one step of a double beside it.
+    st.builds(
+        lambda cell, toward: np.nextafter((cell + 0.5) * 180 / 65534 - 90, toward).item(),
+        st.integers(0, 65533),
+        st.sampled_from([-100.0, 0.0, 100.0]),
+    ),
 )
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "transaction_id": st.sampled_from(["T1", "x" * 64, "x" * 65, *TEXTS]),
