@@ -1,11 +1,12 @@
 """Margins turned into probabilities of fraud by a strictly rising curve, the same bits on every machine and batch.
 
-Fitted by isotonic regression of the log-odds over bins of equal fraud counts, joined by straight lines between the
-bins' centres (centred isotonic regression, Oron and Flournoy 2017), so that the curve rises strictly and ranks stay
-as they are; beyond the outermost centres it goes on with slope 1, as the classifier itself believes. A last shift
-makes the mean probability equal the observed share of fraud. The curve is stored as a table of straight pieces over
-the whole range of margins: evaluating it takes only compares, one multiplication and additions, which IEEE 754
-rounds alike everywhere, while exp and log differ between libraries.
+Fitted in three steps, each of which leaves the ranks as they are. A line in log-odds (Platt 1999); then isotonic
+regression over bins of equal fraud counts, joined by straight lines between the bins' centres so that the curve rises
+strictly (centred isotonic regression, Oron and Flournoy 2017), and following the first line beyond the outermost
+centres; then a shift that makes the mean probability equal the observed share of fraud. With few frauds there is one
+bin, and only the shift is left. The curve is stored as a table of straight pieces over the whole range of margins:
+evaluating it takes only compares and elementary arithmetic, which IEEE 754 rounds alike everywhere, while exp and log
+differ between libraries.
 """
 
 from __future__ import annotations
@@ -77,43 +78,66 @@ def fit_calibration(
             f"Expected fraud and genuine payments to calibrate on, got {frauds} frauds in {n} payments; "
             "give a longer history."
         )
-    centre, log_odds = _isotonic(margin, fraud)
-    shift = _shift(_log_odds_at(margin, centre, log_odds), frauds / n)
+    slope, intercept = _line(margin, fraud)
+    centre, corrected = _isotonic(slope * margin + intercept, fraud)
+
+    def curve(margin: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _follow(slope * margin + intercept, centre, corrected)
+
+    shift = _shift(curve(margin), frauds / n)
     if base_rate is not None:
         if not 0 < base_rate < 1:
             raise TrainingError(f"Expected a base rate between 0 and 1, got {base_rate}; 7e-6 is 7 per million.")
         shift += math.log(base_rate / (1 - base_rate)) - math.log(frauds / (n - frauds))
     low, high = margin_range
     knots = np.linspace(low, max(high, low + 1.0), KNOTS)
-    probability = _sigmoid(_log_odds_at(knots, centre, log_odds) + shift)
+    probability = _sigmoid(curve(knots) + shift)
     return Calibration(margin=knots, probability=np.maximum.accumulate(probability))
 
 
-def _isotonic(margin: NDArray[np.float64], fraud: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return centres of margin and their log-odds, both strictly rising."""
+def _line(margin: NDArray[np.float64], fraud: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return slope and intercept of the line of greatest likelihood; the margin as it is where frauds are few."""
+    from sklearn.linear_model import LogisticRegression
+
+    if int(fraud.sum()) < MIN_FRAUDS_PER_BIN:
+        return 1.0, 0.0
+    fitted = LogisticRegression().fit(margin[:, None], fraud)
+    slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    return (slope, intercept) if slope > 0.01 else (1.0, 0.0)
+
+
+def _isotonic(
+    log_odds: NDArray[np.float64], fraud: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return centres of log-odds and the observed log-odds there, both strictly rising.
+
+    A bin's centre is the log-odds of its mean probability, not its mean log-odds: most of the frauds of a wide bin are
+    at its upper end.
+    """
     from sklearn.isotonic import isotonic_regression
 
-    order = np.argsort(margin, kind="stable")[::-1]
+    order = np.argsort(log_odds, kind="stable")[::-1]
     per_bin = max(MIN_FRAUDS_PER_BIN, int(fraud.sum()) // MAX_BINS)
     bins = np.maximum(np.cumsum(fraud[order]) - 1, 0) // per_bin  # from the top: where the frauds are, bins are narrow
+    whole = max(1, int(fraud.sum()) // per_bin)
+    bins = np.maximum(whole - 1 - bins, 0)  # lowest first; what is left over joins it, for a few frauds tell nothing
     payments = np.bincount(bins).astype(np.float64)
-    frauds = np.bincount(bins, weights=fraud[order])
-    centre = np.bincount(bins, weights=margin[order]) / payments
-    share = (frauds + 0.5) / (payments + 1.0)  # neither 0 nor 1, whose log-odds are infinite
-    rising = isotonic_regression(share[::-1], sample_weight=payments[::-1])
+    expected = np.bincount(bins, weights=_sigmoid(log_odds[order])) / payments
+    observed = (np.bincount(bins, weights=fraud[order]) + expected) / (payments + 1.0)  # neither 0 nor 1
+    rising = isotonic_regression(observed, sample_weight=payments)
     blocks = np.concatenate(([0], np.cumsum(np.diff(rising) > 0)))
-    weight = np.bincount(blocks, weights=payments[::-1])
-    centre = np.bincount(blocks, weights=(centre * payments)[::-1]) / weight
-    share = np.bincount(blocks, weights=rising * payments[::-1]) / weight
-    keep = np.concatenate(([True], np.diff(centre) > 0))  # ties in margin may put two bins on one centre
-    return centre[keep], np.log(share[keep] / (1 - share[keep]))
+    weight = np.bincount(blocks, weights=payments)
+    centre = np.bincount(blocks, weights=expected * payments) / weight
+    share = np.bincount(blocks, weights=rising * payments) / weight
+    keep = np.concatenate(([True], np.diff(centre) > 0))  # ties may put two bins on one centre
+    return _logit(centre[keep]), _logit(share[keep])
 
 
-def _log_odds_at(
-    margin: NDArray[np.float64], centre: NDArray[np.float64], log_odds: NDArray[np.float64]
+def _follow(
+    log_odds: NDArray[np.float64], centre: NDArray[np.float64], corrected: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    inside: NDArray[np.float64] = np.interp(margin, centre, log_odds)
-    outside: NDArray[np.float64] = np.minimum(margin - centre[0], 0.0) + np.maximum(margin - centre[-1], 0.0)
+    inside: NDArray[np.float64] = np.interp(log_odds, centre, corrected)
+    outside: NDArray[np.float64] = np.minimum(log_odds - centre[0], 0.0) + np.maximum(log_odds - centre[-1], 0.0)
     return inside + outside
 
 
@@ -130,6 +154,11 @@ def _shift(log_odds: NDArray[np.float64], rate: float) -> float:
 
 def _sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.exp(-np.logaddexp(0.0, -log_odds))
+
+
+def _logit(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    logit: NDArray[np.float64] = np.log(probability) - np.log1p(-probability)
+    return logit
 
 
 @njit(cache=True, nogil=True)
