@@ -23,7 +23,7 @@ import numpy as np
 import psycopg
 
 from local.postgres import PostgresServer, drop_database, make_database
-from stream.verdict_store import Model, VerdictRows, VerdictStore, migrate
+from stream.verdict_store import Model, OutcomeRow, VerdictRows, VerdictStore, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,22 +102,25 @@ def measure_store(store: VerdictStore, payments: Payments, rounds: int) -> None:
     claims_pid, verdicts_pid = store.server_pids
     claiming = {size: Cost() for size in SIZES}
     inserting = {size: Cost() for size in SIZES}
-    waiting = {size: Cost() for size in SIZES}
+    waiting = {(some, size): Cost() for some in (0, 10, 10_000) for size in SIZES}
+    stored = {}
     for _ in range(rounds):
         for size in SIZES:
-            batches = max(1, SIZES[-1] // size)
+            batches = SIZES[-1] // size
             claims = [payments.claims(size) for _ in range(batches)]
-            claiming[size].measure(
-                lambda c=claims: [store.claim(*one, 20_000) for one in c], batches * size, claims_pid
-            )
+            claiming[size].measure(lambda c=claims: [store.claim(*one, TODAY) for one in c], batches * size, claims_pid)
             rows = [payments.rows(size) for _ in range(batches)]
             inserting[size].measure(lambda r=rows: [store.insert(one) for one in r], batches * size, verdicts_pid)
-            waiting[size].measure(
-                lambda r=rows: [store.waiting_outcomes(one) for one in r], batches * size, verdicts_pid
-            )
-    for name, costs in (("claim", claiming), ("insert", inserting), ("waiting_outcomes, none waits", waiting)):
+            stored[size] = rows
+    for (some, size), cost in waiting.items():
+        store.put_outcomes([OutcomeRow(b"never%d" % i, i % 2 == 0, TODAY, None, None, 0, i) for i in range(some)])
+        for _ in range(rounds):
+            cost.measure(lambda r=stored[size]: [store.waiting_outcomes(one) for one in r], SIZES[-1], verdicts_pid)
+    for name, costs in (("claim", claiming), ("insert", inserting)):
         for size in SIZES:
             print(costs[size].line(name, size))
+    for (some, size), cost in waiting.items():
+        print(cost.line(f"waiting_outcomes, {some} wait for others", size))
 
 
 def print_sizes(url: str) -> None:

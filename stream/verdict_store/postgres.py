@@ -231,12 +231,19 @@ class VerdictStore:
     def waiting_outcomes(self, rows: VerdictRows) -> list[PaymentRef]:
         """Return the outcomes that waited for these verdicts; to be called after `insert`.
 
-        Costs one small query while nothing waits at all.
+        Costs one small query unless many outcomes wait for payments that never came.
         """
-        if not len(rows) or self._verdicts.call(statements.ANYTHING_WAITS) == [(b"\0",)]:
+        if not len(rows):
             return []
-        waiting = self._verdicts.call(statements.WAITING, binary.text_array(rows.transaction_id))
-        return self._with_verdict(binary.text_array([row[0] for row in waiting])) if waiting else []
+        few = len(rows) // 4 + 1  # as many ids are cheaper to fetch than all of the rows' to look up
+        some = {cast("bytes", row[0]) for row in self._verdicts.call(statements.SOME_WAITING, binary.int4(few))}
+        if len(some) < few:
+            waiting: list[bytes | None] = [*sorted(some.intersection(rows.transaction_id))]
+        else:
+            waiting = [
+                row[0] for row in self._verdicts.call(statements.WAITING, binary.text_array(rows.transaction_id))
+            ]
+        return self._with_verdict(binary.text_array(waiting)) if waiting else []
 
     def settle(self, refs: Sequence[PaymentRef]) -> None:
         """Note that entity risk has these outcomes; one that another has replaced meanwhile goes on waiting."""
@@ -252,7 +259,15 @@ class VerdictStore:
         )
 
     def _with_verdict(self, ids: bytes) -> list[PaymentRef]:
-        return [_payment_ref(row) for row in self._verdicts.call(statements.OUTCOMES_WITH_VERDICT, ids)]
+        payments = self._verdicts.call(statements.LATEST_PAYMENTS, ids)
+        if not payments:
+            return []
+        found = self._verdicts.call(statements.OUTCOMES, binary.text_array([row[0] for row in payments]))
+        outcomes = {outcome.transaction_id: outcome for outcome in map(_outcome_row, found)}
+        return [
+            PaymentRef(outcomes[transaction_id], binary.to_epoch_ms(event_time), provenance)
+            for transaction_id, event_time, provenance in cast("list[tuple[bytes, bytes, bytes]]", payments)
+        ]
 
     # Reading, each on a connection of its own ---------------------------------------------------------------------
 
@@ -306,18 +321,14 @@ def _text(value: str | None) -> bytes | None:
     return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace")
 
 
-def _payment_ref(row: Cells) -> PaymentRef:
-    transaction_id, outcome, reported_at, typology, source, partition, offset, event_time, provenance = row
-    return PaymentRef(
-        OutcomeRow(
-            transaction_id=cast("bytes", transaction_id),
-            is_fraud=outcome == b"FRAUD",
-            reported_at=binary.to_epoch_ms(cast("bytes", reported_at)),
-            typology=None if typology is None else typology.decode(),
-            source=None if source is None else source.decode(),
-            source_partition=binary.to_int(cast("bytes", partition)),
-            source_offset=binary.to_int(cast("bytes", offset)),
-        ),
-        event_time=binary.to_epoch_ms(cast("bytes", event_time)),
-        provenance=cast("bytes", provenance),
+def _outcome_row(row: Cells) -> OutcomeRow:
+    transaction_id, outcome, reported_at, typology, source, partition, offset = row
+    return OutcomeRow(
+        transaction_id=cast("bytes", transaction_id),
+        is_fraud=outcome == b"FRAUD",
+        reported_at=binary.to_epoch_ms(cast("bytes", reported_at)),
+        typology=None if typology is None else typology.decode(),
+        source=None if source is None else source.decode(),
+        source_partition=binary.to_int(cast("bytes", partition)),
+        source_offset=binary.to_int(cast("bytes", offset)),
     )

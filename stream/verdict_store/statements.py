@@ -53,20 +53,23 @@ PUT_OUTCOMES: Final = Statement(
     """,
 )
 
-# Both tables by the ids themselves, not one by the other: so neither is ever scanned whatever the planner believes.
-OUTCOMES_WITH_VERDICT: Final = Statement(
-    "outcomes_with_verdict",
+# Joined by the caller: a planner that knows nothing of the arrays would loop over both.
+LATEST_PAYMENTS: Final = Statement(
+    "latest_payments",
     """
-    SELECT DISTINCT ON (o.transaction_id)
-        o.transaction_id, o.outcome, o.reported_at, o.typology, o.source, o.source_partition, o.source_offset,
-        v.event_time, v.provenance
-    FROM outcomes AS o JOIN verdicts_by_day AS v ON v.transaction_id = o.transaction_id
-    WHERE o.transaction_id = ANY ($1::text[]) AND v.transaction_id = ANY ($1::text[])
-    ORDER BY o.transaction_id, v.event_time DESC
+    SELECT DISTINCT ON (transaction_id) transaction_id, event_time, provenance
+    FROM verdicts_by_day WHERE transaction_id = ANY ($1::text[])
+    ORDER BY transaction_id, event_time DESC
     """,
 )
 
-ANYTHING_WAITS: Final = Statement("anything_waits", "SELECT EXISTS (SELECT FROM outcomes WHERE waiting)")
+OUTCOMES: Final = Statement(
+    "outcomes",
+    "SELECT transaction_id, outcome, reported_at, typology, source, source_partition, source_offset"
+    " FROM outcomes WHERE transaction_id = ANY ($1::text[])",
+)
+
+SOME_WAITING: Final = Statement("some_waiting", "SELECT transaction_id FROM outcomes WHERE waiting LIMIT $1::integer")
 
 WAITING: Final = Statement(
     "waiting", "SELECT transaction_id FROM outcomes WHERE waiting AND transaction_id = ANY ($1::text[])"

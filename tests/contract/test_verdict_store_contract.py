@@ -370,6 +370,14 @@ def test_an_outcome_before_its_payment_waits_for_the_verdict(store: Store) -> No
     assert found[0].outcome == given
 
 
+@pytest.mark.parametrize("others", [0, 50], ids=["alone", "beside many for payments that never come"])
+def test_an_outcome_that_waits_is_found_by_one_of_many_verdicts(store: Store, others: int) -> None:
+    store.put_outcomes([outcome("t17"), *(outcome(f"never{number}") for number in range(others))])
+    rows = verdict_rows(store, *[(f"t{number}", NOON) for number in range(40)])
+    store.insert(rows)
+    assert refs(store.waiting_outcomes(rows)) == [(b"t17", NOON, rows.provenance[17].tobytes())]
+
+
 def test_an_outcome_waits_until_it_is_settled(store: Store) -> None:
     rows = verdict_rows(store, ("a", NOON), ("b", NOON))
     store.put_outcomes([outcome("a"), outcome("b")])
@@ -418,6 +426,17 @@ def test_an_outcome_belongs_to_the_latest_payment_of_its_id(store: Store) -> Non
 def test_texts_of_a_case_system_cannot_cost_the_outcome(store: Store) -> None:
     store.insert(verdict_rows(store, ("a", NOON)))
     assert len(store.put_outcomes([outcome("a", typology="ठगी\0\ud800", source="")])) == 1
+
+
+def test_many_outcomes_of_many_payments_at_once(store: Store) -> None:
+    rows = verdict_rows(store, *[(f"t{number:05d}", NOON) for number in range(4000)])
+    store.insert(rows)
+    found = store.put_outcomes([outcome(f"t{number:05d}", offset=number) for number in range(2000, 6000)])
+    assert [(ref.transaction_id, ref.outcome.source_offset) for ref in found] == [
+        (b"t%05d" % number, number) for number in range(2000, 4000)
+    ]
+    store.settle(found)
+    assert store.waiting_outcomes(rows) == []
 
 
 def test_outcomes_are_read_back_with_their_payments(store: Store) -> None:

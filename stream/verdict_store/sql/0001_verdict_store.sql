@@ -89,11 +89,12 @@ CREATE TABLE verdicts_by_day (
 ) PARTITION BY RANGE (event_time);
 
 -- There is no default partition: with one, adding a day would wait for every query that is under way, and removing a
--- day could not be done concurrently. What lies before the days of this installation goes into one partition, so that
--- senseless times cannot make partitions without end.
+-- day could not be done concurrently. What lies more than 100 days before this installation goes into one partition, so
+-- that neither senseless times nor the replay of a long history make partitions without end: each one costs whoever
+-- looks for a payment by its id alone.
 DO $$
 DECLARE
-    earliest date := (now() AT TIME ZONE 'UTC')::date - 400;
+    earliest date := (now() AT TIME ZONE 'UTC')::date - 100;
 BEGIN
     PERFORM set_config('timezone', 'UTC', true);
     EXECUTE format('CREATE TABLE verdicts_early PARTITION OF verdicts_by_day FOR VALUES FROM (MINVALUE) TO (%L)',
