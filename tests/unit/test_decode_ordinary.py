@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
+from features.columns import pack_place
 from stream.decode.codes import CODES
 from stream.decode.ordinary import fill
 from stream.decode.ordinary_kernel import FIELDS
@@ -90,3 +92,18 @@ def test_the_compiled_way_knows_every_field_and_code() -> None:
 def test_names_that_share_a_slot_are_refused() -> None:
     with pytest.raises(ValueError, match="shares slot"):
         names_table(["payer_vpa", "pay_r_vpa"])
+
+
+@pytest.mark.parametrize(("name", "limit", "cells"), [("latitude", 90.0, 65534), ("longitude", 180.0, 65535)])
+def test_a_place_next_to_the_edge_of_its_cell_is_packed_as_features_pack_it(
+    name: str, limit: float, cells: int
+) -> None:
+    """Seventeen digits are read a few units in the last place off here: such a decimal must be left to be read alone."""
+    edges = (np.arange(0, cells, 31) + 0.5) * 2 * limit / cells - limit
+    degrees = np.concatenate([edges, np.nextafter(edges, -1e3), np.nextafter(edges, 1e3), edges + 1e-4]).tolist()
+    places = [{"latitude": 0.5, "longitude": 0.5, name: value} for value in degrees]
+    table = PaymentTable(len(places))
+    fill(table, [record(**place) for place in places], NOW)
+    expected = np.array([pack_place(**place) for place in places], dtype=np.uint32)
+    assert table.filled[-len(edges) :].all()
+    assert (table.place == expected)[table.filled].all()
