@@ -21,19 +21,29 @@ local function records(key, length)
   return base + (length - size) / RECORD
 end
 
--- The byte just after the record of a payment; 0 if it is not among the records that are kept.
+-- The byte just after the record of a payment; 0 if it is not among the records that are kept. What is delivered again
+-- is recent: the search starts at the end of the log, so that its cost does not grow with a payee's popularity.
 local function locate(key, id)
-  local log = redis.call('GET', key)
-  if not log then return 0 end
-  local start = header(key, #log)
-  local from = start + 1
-  while true do
-    local at = string.find(log, id, from, true)
-    if not at then return 0 end
-    local within = at - 1 - start
-    if within % RECORD == 16 then return start + within - 16 + RECORD end
-    from = at + 1
+  local stop, step = redis.call('STRLEN', key), 128 * RECORD
+  local start = header(key, stop)
+  while stop > start do
+    local first = math.max(start, stop - step)
+    local part, from = redis.call('GETRANGE', key, first, stop - 1), 1
+    while true do
+      local at = string.find(part, id, from, true)
+      if not at then break end
+      if (at - 1) % RECORD == 16 then return first + at - 1 - 16 + RECORD end
+      from = at + 1
+    end
+    stop, step = first, 4 * step
   end
+  return 0
+end
+
+-- Whether a payment whose source offset was applied is in the logs. Its payer's log says so, unless it was folded: then
+-- what was claimed before surely is, and what was claimed just now is not (the offset is of a topic made anew).
+local function known(payer, id, claimed_before)
+  return locate(payer, id) > 0 or (claimed_before and redis.call('STRLEN', payer) % RECORD == PREFIX)
 end
 
 local function append(key, record)
@@ -66,25 +76,29 @@ local function read_reports(key)
   return redis.call('STRLEN', key), tail
 end
 
--- Moves the source offsets: four arguments an origin from `first` on (partition, first offset, next offset, expected).
--- Returns the offsets as they stood, whether any payment may have been applied before, and an error if the store was
--- rolled back.
-local function advance(args, first)
+-- Where the source offsets stand: four arguments an origin from `first` on (partition, first offset, next offset,
+-- expected). Returns them, whether any payment may have been applied before, and an error if the store was rolled back.
+local function standing(args, first)
   local applied, again = {}, false
   for at = first, #args, 4 do
     local stands = tonumber(redis.call('HGET', OFFSETS, args[at]) or '0')
     if stands < tonumber(args[at + 3]) then
-      return nil, false, redis.error_reply('ROLLEDBACK ' .. args[at] .. ': applied up to ' .. stands .. ', expected ' .. args[at + 3])
+      local message = 'ROLLEDBACK %s: applied up to %d, expected %s'
+      return nil, false, redis.error_reply(string.format(message, args[at], stands, args[at + 3]))
     end
     applied[#applied + 1] = stands
     if stands > tonumber(args[at + 1]) then again = true end
   end
+  return applied, again
+end
+
+-- Moves the source offsets, after what they stand for.
+local function advance(args, first, applied)
   for at = first, #args, 4 do
     if tonumber(args[at + 2]) > applied[(at - first) / 4 + 1] then
       redis.call('HSET', OFFSETS, args[at], args[at + 2])
     end
   end
-  return applied, again
 end
 
 -- args: entries (131 bytes each: payer, payee, device identity; their three records; 1 if claimed before, origin, offset),
@@ -96,7 +110,7 @@ local function apply(_, args)
   local entries, reads, refresh = args[1], args[2], args[3]
   local reply, out = {}, 0
   local sub = string.sub
-  local applied, again, rolled_back = advance(args, 4)
+  local applied, again, rolled_back = standing(args, 4)
   if rolled_back then return rolled_back end
 
   local lengths = {}
@@ -105,17 +119,14 @@ local function apply(_, args)
     local device = sub(entries, at + 16, at + 23)
     local inbound = KEY.m .. sub(entries, at, at + 7)
     device = device ~= '\0\0\0\0\0\0\0\0' and KEY.d .. device or nil
-    local known = false
+    local id, there = sub(entries, at + 40, at + 47), false
     if again then
       local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + 121, at + 130))
       if high * 4294967296 + low < applied[origin + 1] then
-        -- This offset was applied. Claimed before: surely this payment. Claimed just now: only if its log has it
-        -- (the offset may be an older topic's).
-        known = string.byte(entries, at + 120) == 1 or locate(payer, sub(entries, at + 40, at + 47)) > 0
+        there = known(payer, id, string.byte(entries, at + 120) == 1)
       end
     end
-    if known then
-      local id = sub(entries, at + 40, at + 47)
+    if there then
       local found = locate(payer, id)
       reply[out + 1] = found
       reply[out + 2] = locate(payee, id)
@@ -140,6 +151,7 @@ local function apply(_, args)
     end
     out = out + 4
   end
+  advance(args, 4, applied)
 
   for at = 1, #reads, 13 do
     local kind = sub(reads, at, at)
@@ -175,7 +187,7 @@ end
 -- Set by content; replies the number of reports that were new.
 local function report(_, args)
   local reports, added, sub = args[1], 0, string.sub
-  local _, _, rolled_back = advance(args, 2)
+  local applied, _, rolled_back = standing(args, 2)
   if rolled_back then return rolled_back end
   for at = 1, #reports, 25 do
     local key = KEY[sub(reports, at, at)] .. sub(reports, at + 1, at + 8)
@@ -193,6 +205,7 @@ local function report(_, args)
       added = added + 1
     end
   end
+  advance(args, 2, applied)
   return added
 end
 

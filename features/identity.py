@@ -42,7 +42,8 @@ class Identities:
 
     def fingerprint(self) -> bytes:
         """Return 16 hex digits that tell this key from others and nothing else of it."""
-        return self.hash([b"upi-fraud-stream identity key"])[0].tobytes().hex().encode()
+        digest: bytes = self.hash([b"upi-fraud-stream identity key"]).tobytes()
+        return digest.hex().encode()
 
 
 def _arena(values: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

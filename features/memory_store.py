@@ -27,10 +27,11 @@ class MemoryEntityStore:
 
     def apply(self, request: ApplyRequest) -> Applied:
         """Append and read in one step; payments below their partition's next offset are only located."""
-        applied = self._advance(request.origins)
+        applied = self._standing(request.origins)
         lengths: list[int] = []
         for at in range(0, len(request.entries), ENTRY_BYTES):
             lengths += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
+        self._advance(request.origins)
         totals, logs = [], []
         for at in range(0, len(request.reads), READ_BYTES):
             total, log = self._read(request.reads[at : at + READ_BYTES])
@@ -38,22 +39,25 @@ class MemoryEntityStore:
             logs.append(log)
         return Applied(lengths, totals, logs)
 
-    def _advance(self, origins: Sequence[Origin]) -> list[int]:
+    def _standing(self, origins: Sequence[Origin]) -> list[int]:
         applied = [self.offsets.get(origin.partition, 0) for origin in origins]
         for origin, stands in zip(origins, applied, strict=True):
             if stands < origin.expected:
                 raise StoreRolledBackError(
                     f"{origin.partition.decode()}: applied up to {stands}, expected {origin.expected}."
                 )
-        for origin, stands in zip(origins, applied, strict=True):
-            self.offsets[origin.partition] = max(stands, origin.next_offset)
         return applied
+
+    def _advance(self, origins: Sequence[Origin]) -> None:
+        for origin in origins:
+            if origin.next_offset > self.offsets.get(origin.partition, 0):
+                self.offsets[origin.partition] = origin.next_offset
 
     def _apply_one(self, entry: bytes, applied: list[int]) -> list[int]:
         payer, payee, device = PAYER + entry[:8], PAYEE + entry[8:16], DEVICE + entry[16:24]
         claimed, origin, offset = struct.unpack("<BHQ", entry[120:131])
         payment_id = entry[24 + PAYMENT_ID : 24 + PAYMENT_ID + 8]
-        known = offset < applied[origin] and (claimed == 1 or self._locate(payer, payment_id) > 0)
+        known = offset < applied[origin] and self._known(payer, payment_id, claimed_before=claimed == 1)
         inbound = PAYEE + entry[:8]
         has_device = any(entry[16:24])
         if known:
@@ -84,6 +88,10 @@ class MemoryEntityStore:
         log = self.logs.get(name, bytearray())
         size, base = _header(log)
         return base + (len(log) - size) // RECORD_BYTES
+
+    def _known(self, payer: bytes, payment_id: bytes, *, claimed_before: bool) -> bool:
+        folded = len(self.logs.get(payer, b"")) % RECORD_BYTES == PREFIX
+        return self._locate(payer, payment_id) > 0 or (claimed_before and folded)
 
     def _locate(self, name: bytes, payment_id: bytes) -> int:
         log = self.logs.get(name, bytearray())
@@ -119,13 +127,14 @@ class MemoryEntityStore:
 
     def report(self, reports: Sequence[tuple[bytes, bytes]], origins: Sequence[Origin] = ()) -> int:
         """Set outcome reports by content and move the source offsets; return how many reports were new."""
-        self._advance(origins)
+        self._standing(origins)
         added = 0
         for name, report in reports:
             log = self.logs.setdefault(name, bytearray())
             if all(log[at : at + REPORT_BYTES] != report for at in range(0, len(log), REPORT_BYTES)):
                 log += report
                 added += 1
+        self._advance(origins)
         return added
 
     def next_offsets(self, partitions: Sequence[bytes]) -> list[int | None]:

@@ -22,9 +22,12 @@ from features.store import Applied, ApplyRequest, Origin
 from features.windows import EXPIRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 LOAD_BATCH = 1_000
+
+REFUSALS = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "READONLY", "TRYAGAIN")
+"""What a server says that will take writes again by itself, or when somebody has seen to it."""
 
 
 def library() -> str:
@@ -51,33 +54,47 @@ class RedisEntityStore:
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),  # a retry must be seen by the caller: it drops the replicas
+            redis_connect_func=self._connected,
             protocol=2,
         )
+        self._met = False
         self._loaded = False
+
+    def _connected(self, connection: Any) -> None:
+        """Let the caller see that the connection was lost, even while it was idle: the server may be another now."""
+        connection.on_connect()
+        if self._met:
+            raise redis.ConnectionError("the connection was lost")
+        self._met = True
 
     def close(self) -> None:
         """Let go of the connection."""
         self._redis.close()
 
     def _command(self, *args: Any) -> Any:
+        return self._answer(lambda: self._redis.execute_command(*args))  # type: ignore[no-untyped-call]
+
+    def _answer(self, ask: Callable[[], Any]) -> Any:
         try:
-            return self._redis.execute_command(*args)  # type: ignore[no-untyped-call]
+            return ask()
         except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, redis.ReadOnlyError) as error:
-            self._loaded = False
-            raise StoreUnavailableError(f"Redis does not answer: {error}. Retried until it does.") from error
+            self._met = self._loaded = False
+            raise StoreUnavailableError(
+                f"Redis does not answer: {error}. See that it runs, and UPIFRAUD_REDIS_URL."
+            ) from error
         except redis.OutOfMemoryError as error:
             raise StoreUnavailableError(
-                "Redis is at maxmemory, and evicts nothing so that no window is lost: give it more memory. Retried."
+                "Redis is at maxmemory, and evicts nothing so that no window is lost: give it more memory."
             ) from error
         except redis.ResponseError as error:
-            if "OOM" in str(error) or "LOADING" in str(error) or "MASTERDOWN" in str(error):
-                raise StoreUnavailableError(f"Redis refuses for now: {error}. Retried until it does not.") from error
+            if any(word in str(error) for word in REFUSALS):
+                raise StoreUnavailableError(f"Redis refuses for now: {error}.") from error
             if "unction not found" in str(error):
                 self._loaded = False
                 raise StoreUnavailableError("Redis lost its functions; they are loaded again.") from error
             if str(error).startswith("ROLLEDBACK"):
                 raise StoreRolledBackError(f"The online store lost what was applied to it: {error}.") from error
-            raise StoreCorruptError(f"Redis refused {args[1] if len(args) > 1 else args[0]!s}: {error}") from error
+            raise StoreCorruptError(f"Redis refused: {error}") from error
 
     def _call(self, function: str, *args: Any) -> Any:
         if not self._loaded:
@@ -119,13 +136,10 @@ class RedisEntityStore:
         """Put whole logs, then the offsets they stand for."""
         remaining = iter(logs)
         while some := list(islice(remaining, LOAD_BATCH)):
-            try:
-                with self._redis.pipeline(transaction=False) as pipeline:
-                    for name, log in some:
-                        pipeline.set(layout.key(name[:1], name[1:]), log, px=EXPIRY)
-                    pipeline.execute()
-            except redis.ConnectionError as error:
-                raise StoreUnavailableError(f"Redis does not answer: {error}. Run the rebuild again.") from error
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for name, log in some:
+                    pipeline.set(layout.key(name[:1], name[1:]), log, px=EXPIRY)
+                self._answer(pipeline.execute)
         if offsets:
             self._command("HSET", layout.OFFSETS, *chain.from_iterable(offsets.items()))
 

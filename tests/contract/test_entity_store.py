@@ -1,0 +1,370 @@
+"""What every online store keeps to: the same suite for the one in memory and the one in Redis."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from features.errors import IdentityKeyMismatchError, StoreRolledBackError
+from features.fold import PANE, Header
+from features.layout import DEVICE, DEVICE_REPORTS, PAYEE, PAYEE_REPORTS, PAYER
+from features.memory_store import MemoryEntityStore
+from features.redis_store import RedisEntityStore
+from features.risk import FRAUD, MAX_REPORTS, pack_report
+from features.store import ApplyRequest, EntityStore, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ALICE, BOB, SHOP, PHONE = (bytes([letter]) * 8 for letter in b"ABSP")
+NOBODY = bytes(8)
+PARTITION = b"transactions:0"
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.servers)])
+def store(request: pytest.FixtureRequest) -> Iterator[EntityStore]:
+    if request.param == "memory":
+        yield MemoryEntityStore()
+        return
+    redis_store = RedisEntityStore(request.getfixturevalue("redis_url"))
+    yield redis_store
+    redis_store.close()
+
+
+def record(payment_id: int, *, time: int = 1_000, amount: int = 100, other: bytes = BOB) -> bytes:
+    """32 bytes as the layout says; the last four are the kind of payment, which a payer's log keeps otherwise."""
+    return time.to_bytes(6, "little") + amount.to_bytes(5, "little") + other[:5] + struct.pack("<QII", payment_id, 7, 9)
+
+
+def entry(
+    payment_id: int, payer: bytes, payee: bytes, device: bytes = NOBODY, *, claimed: bool = False, offset: int = 0
+) -> bytes:
+    """131 bytes as the layout says, of the only origin."""
+    records = record(payment_id, other=payee) + 2 * record(payment_id, other=payer)
+    return payer + payee + device + records + struct.pack("<BHQ", claimed, 0, offset)
+
+
+def read(kind: bytes, identity: bytes, known: int = 0) -> bytes:
+    return kind + identity + struct.pack("<I", known)
+
+
+def apply(store: EntityStore, *entries: bytes, reads: bytes = b"", origin: Origin | None = None) -> tuple:
+    """Apply entries at offsets 0, 1, ... of the partition unless an origin says otherwise."""
+    origin = origin or Origin(PARTITION, 0, 0)
+    applied = store.apply(ApplyRequest(b"".join(entries), reads, b"", [origin]))
+    return list(applied.lengths), list(applied.totals), list(applied.logs)
+
+
+def header(base: int) -> bytes:
+    """A folded log's header, without panes that mean anything."""
+    return Header(base, 5_000, 4_000, 1_000, np.zeros(3, dtype=PANE)).pack()
+
+
+def fill(store: EntityStore, payer: bytes, count: int) -> None:
+    """Give a payer's log so many records, ids from 1."""
+    store.load([(PAYER + payer, b"".join(record(number + 1) for number in range(count)))], {})
+
+
+# Apply -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_payment_is_appended_to_its_three_logs(store: EntityStore) -> None:
+    reads = read(PAYER, ALICE) + read(PAYEE, BOB) + read(DEVICE, PHONE) + read(PAYEE, ALICE)
+    lengths, totals, logs = apply(store, entry(1, ALICE, BOB, PHONE), reads=reads)
+    assert lengths == [32, 32, 32, 0]
+    assert totals == [32, 32, 32, 0]
+    assert logs == [record(1, other=BOB)[:28] + bytes(4), record(1, other=ALICE), record(1, other=ALICE), b""]
+
+
+def test_without_a_device_there_is_no_device_log(store: EntityStore) -> None:
+    lengths, totals, _ = apply(store, entry(1, ALICE, BOB), reads=read(DEVICE, NOBODY))
+    assert lengths == [32, 32, 0, 0]
+    assert totals == [0]
+
+
+def test_lengths_are_those_just_after_each_payment(store: EntityStore) -> None:
+    lengths, totals, _ = apply(
+        store, entry(1, ALICE, SHOP), entry(2, BOB, SHOP), entry(3, ALICE, SHOP), reads=read(PAYEE, SHOP)
+    )
+    assert lengths == [32, 32, 0, 0, 32, 64, 0, 0, 64, 96, 0, 0]
+    assert totals == [96]
+
+
+def test_what_the_payer_had_received_is_kept_with_the_payment(store: EntityStore) -> None:
+    lengths, _, logs = apply(
+        store, entry(1, BOB, ALICE), entry(2, ALICE, SHOP), entry(3, BOB, ALICE), reads=read(PAYER, ALICE)
+    )
+    assert lengths[7] == 1
+    assert logs[0][28:] == struct.pack("<I", 1)
+
+
+def test_a_payment_to_oneself_counts_as_received(store: EntityStore) -> None:
+    lengths, _, _ = apply(store, entry(1, ALICE, ALICE))
+    assert lengths == [32, 32, 0, 1]
+
+
+def test_received_counts_folded_records_too(store: EntityStore) -> None:
+    store.load([(PAYEE + ALICE, header(2_048) + record(8) + record(9))], {})
+    lengths, _, _ = apply(store, entry(10, ALICE, SHOP))
+    assert lengths[3] == 2_050
+
+
+def test_nothing_to_apply_moves_the_offsets_still(store: EntityStore) -> None:
+    apply(store, origin=Origin(PARTITION, 3, 8))
+    assert store.next_offsets([PARTITION]) == [8]
+
+
+# Read --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_is_read_from_its_last_known_record_on(store: EntityStore) -> None:
+    fill(store, ALICE, 5)
+    _, totals, logs = apply(store, reads=read(PAYER, ALICE, 3))
+    assert totals == [160]
+    assert logs == [record(3) + record(4) + record(5)]
+
+
+def test_a_log_shorter_than_what_is_known_is_read_whole(store: EntityStore) -> None:
+    fill(store, ALICE, 2)
+    _, totals, logs = apply(store, reads=read(PAYER, ALICE, 3) + read(PAYER, BOB, 3))
+    assert totals == [64, 0]
+    assert logs == [record(1) + record(2), b""]
+
+
+def test_the_rest_of_a_folded_log_comes_behind_its_first_16_bytes(store: EntityStore) -> None:
+    head = header(256)
+    store.load([(PAYER + ALICE, head + record(257) + record(258) + record(259))], {})
+    reads = read(PAYER, ALICE, 258) + read(PAYER, ALICE, 256) + read(PAYER, ALICE)
+    _, totals, logs = apply(store, reads=reads)
+    assert totals == [len(head) + 96] * 3
+    assert logs[0] == head[:16] + record(258) + record(259)
+    assert logs[1] == logs[2] == head + record(257) + record(258) + record(259)
+
+
+def test_logs_are_fetched_whole(store: EntityStore) -> None:
+    fill(store, ALICE, 2)
+    assert store.fetch([PAYER + ALICE, PAYER + BOB]) == [record(1) + record(2), b""]
+    assert store.fetch([]) == []
+
+
+# Delivered again ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_what_was_applied_is_located_and_not_appended_again(store: EntityStore, claimed: bool) -> None:
+    first = [
+        entry(1, ALICE, SHOP, PHONE, offset=0),
+        entry(2, BOB, SHOP, PHONE, offset=1),
+        entry(3, BOB, ALICE, offset=2),
+    ]
+    before = apply(store, *first, origin=Origin(PARTITION, 0, 3))[0]
+    apply(store, entry(4, BOB, SHOP, offset=3), origin=Origin(PARTITION, 3, 4))
+    again = [part[:120] + bytes([claimed]) + part[121:] for part in first]
+    lengths, totals, _ = apply(store, *again, reads=read(PAYEE, SHOP), origin=Origin(PARTITION, 0, 3))
+    assert lengths == before
+    assert totals == [96]
+    assert store.next_offsets([PARTITION]) == [4]
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_what_is_in_a_whole_log_is_decided_by_the_log(store: EntityStore, claimed: bool) -> None:
+    """The offset may be an older topic's, or have moved without this payment: then it is not counted yet."""
+    apply(store, entry(1, ALICE, SHOP, offset=7), origin=Origin(PARTITION, 0, 8))
+    lengths, _, _ = apply(store, entry(2, ALICE, SHOP, claimed=claimed, offset=5), origin=Origin(PARTITION, 5, 6))
+    assert lengths == [64, 64, 0, 0]
+
+
+def test_what_was_claimed_before_may_have_been_folded_away(store: EntityStore) -> None:
+    store.load([(PAYER + ALICE, header(256) + record(257))], {PARTITION: 10})
+    lengths, totals, _ = apply(
+        store, entry(2, ALICE, SHOP, claimed=True, offset=5), reads=read(PAYEE, SHOP), origin=Origin(PARTITION, 5, 6)
+    )
+    assert lengths == [0, 0, 0, 0]
+    assert totals == [0]
+
+
+def test_what_was_claimed_just_now_is_not_in_a_folded_log(store: EntityStore) -> None:
+    store.load([(PAYER + ALICE, header(256) + record(257))], {PARTITION: 10})
+    lengths, _, _ = apply(store, entry(2, ALICE, SHOP, offset=5), origin=Origin(PARTITION, 5, 6))
+    assert lengths == [len(header(256)) + 64, 32, 0, 0]
+
+
+def test_a_claimed_payment_whose_offset_was_not_applied_is_appended(store: EntityStore) -> None:
+    lengths, _, _ = apply(store, entry(1, ALICE, SHOP, claimed=True, offset=5), origin=Origin(PARTITION, 5, 6))
+    assert lengths == [32, 32, 0, 0]
+
+
+def test_ids_are_found_at_record_boundaries_only(store: EntityStore) -> None:
+    """The bytes of an id may occur across two fields, or anywhere in a log of thousands of records."""
+    wanted = int.from_bytes(bytes([9, 0, 0, 0, 1, 2, 3, 4]), "little")
+    decoy = struct.pack("<Q", wanted)
+    noise = bytes(16) + bytes(4) + decoy + bytes(4)  # the id's bytes, four bytes behind where an id stands
+    log = noise * 300 + record(wanted)[:28] + bytes(4) + noise * 3_000
+    store.load([(PAYER + ALICE, log), (PAYEE + SHOP, log)], {PARTITION: 10})
+    lengths, _, _ = apply(store, entry(wanted, ALICE, SHOP, offset=1), origin=Origin(PARTITION, 1, 2))
+    assert lengths == [301 * 32, 301 * 32, 0, 0]
+
+
+# Source offsets ----------------------------------------------------------------------------------------------------
+
+
+def test_offsets_only_move_forward(store: EntityStore) -> None:
+    apply(store, origin=Origin(PARTITION, 0, 8))
+    apply(store, origin=Origin(PARTITION, 2, 5))
+    assert store.next_offsets([PARTITION, b"transactions:1"]) == [8, None]
+    assert store.next_offsets([]) == []
+
+
+def test_a_store_that_stands_before_what_is_expected_changes_nothing(store: EntityStore) -> None:
+    apply(store, origin=Origin(PARTITION, 0, 8))
+    origins = [Origin(b"transactions:1", 0, 4), Origin(PARTITION, 9, 10, expected=9)]
+    with pytest.raises(StoreRolledBackError, match=r"transactions:0.*8.*9"):
+        store.apply(ApplyRequest(entry(1, ALICE, SHOP), b"", b"", origins))
+    with pytest.raises(StoreRolledBackError):
+        store.report([(PAYEE_REPORTS + SHOP, pack_report(1, FRAUD, 1))], origins)
+    assert store.next_offsets([PARTITION, b"transactions:1"]) == [8, None]
+    assert store.fetch([PAYER + ALICE, PAYEE + SHOP, PAYEE_REPORTS + SHOP]) == [b"", b"", b""]
+
+
+def test_a_store_at_or_beyond_what_is_expected_is_fine(store: EntityStore) -> None:
+    apply(store, origin=Origin(PARTITION, 0, 8))
+    apply(store, origin=Origin(PARTITION, 8, 9, expected=8))
+    apply(store, origin=Origin(PARTITION, 8, 9, expected=8))
+    assert store.next_offsets([PARTITION]) == [9]
+
+
+# Fold --------------------------------------------------------------------------------------------------------------
+
+
+def test_folding_swaps_records_for_a_header(store: EntityStore) -> None:
+    fill(store, ALICE, 300)
+    assert store.fold(PAYER + ALICE, 0, header(256), 256)
+    assert store.fetch([PAYER + ALICE]) == [header(256) + b"".join(record(number) for number in range(257, 301))]
+    lengths, _, _ = apply(store, entry(301, ALICE, SHOP))
+    assert lengths[0] == len(header(256)) + 45 * 32
+
+
+def test_a_folded_log_is_folded_on(store: EntityStore) -> None:
+    fill(store, ALICE, 600)
+    assert store.fold(PAYER + ALICE, 0, header(256), 256)
+    longer = Header(512, 6_000, 5_000, 1_000, np.zeros(200, dtype=PANE)).pack()
+    assert store.fold(PAYER + ALICE, 256, longer, 512)
+    assert store.fetch([PAYER + ALICE]) == [longer + b"".join(record(number) for number in range(513, 601))]
+
+
+def test_who_folds_second_changes_nothing(store: EntityStore) -> None:
+    fill(store, ALICE, 600)
+    assert store.fold(PAYER + ALICE, 0, header(256), 256)
+    before = store.fetch([PAYER + ALICE])
+    assert not store.fold(PAYER + ALICE, 0, header(512), 512)
+    assert not store.fold(PAYER + ALICE, 128, header(512), 512)
+    assert store.fetch([PAYER + ALICE]) == before
+
+
+def test_a_log_that_lost_records_is_not_folded(store: EntityStore) -> None:
+    fill(store, ALICE, 200)
+    assert not store.fold(PAYER + ALICE, 0, header(256), 256)
+    assert not store.fold(PAYER + BOB, 0, header(256), 256)
+    assert store.fetch([PAYER + BOB]) == [b""]
+
+
+# Outcome reports ---------------------------------------------------------------------------------------------------
+
+
+def test_reports_are_set_by_content(store: EntityStore) -> None:
+    reports = [
+        (PAYEE_REPORTS + SHOP, pack_report(10, FRAUD, 1)),
+        (DEVICE_REPORTS + PHONE, pack_report(10, FRAUD, 1)),
+        (PAYEE_REPORTS + SHOP, pack_report(11, FRAUD, 1)),
+        (PAYEE_REPORTS + SHOP, pack_report(10, FRAUD, 1)),
+    ]
+    assert store.report(reports, [Origin(b"outcomes:0", 0, 4)]) == 3
+    assert store.report(reports) == 0
+    _, totals, logs = apply(store, reads=read(PAYEE_REPORTS, SHOP) + read(DEVICE_REPORTS, PHONE))
+    assert totals == [32, 16]
+    assert logs == [pack_report(10, FRAUD, 1) + pack_report(11, FRAUD, 1), pack_report(10, FRAUD, 1)]
+    assert store.next_offsets([b"outcomes:0"]) == [4]
+    assert store.report([]) == 0
+
+
+def test_a_report_across_two_others_is_no_repetition(store: EntityStore) -> None:
+    one, two = bytes(range(16)), bytes(range(100, 116))
+    between = one[8:] + two[:8]
+    reports = [(PAYEE_REPORTS + SHOP, report) for report in (one, two, between)]
+    assert store.report(reports) == 3
+
+
+def test_only_the_newest_reports_are_read(store: EntityStore) -> None:
+    reports = [pack_report(number, FRAUD, number) for number in range(MAX_REPORTS + 3)]
+    store.report([(PAYEE_REPORTS + SHOP, report) for report in reports])
+    _, totals, logs = apply(store, reads=read(PAYEE_REPORTS, SHOP))
+    assert totals == [16 * (MAX_REPORTS + 3)]
+    assert logs == [b"".join(reports[3:])]
+
+
+# Rebuild and identity ----------------------------------------------------------------------------------------------
+
+
+def test_a_rebuild_replaces_logs_and_sets_offsets(store: EntityStore) -> None:
+    fill(store, ALICE, 3)
+    store.load([(PAYER + ALICE, record(7)), (PAYEE + SHOP, record(7))], {PARTITION: 5, b"transactions:1": 6})
+    assert store.fetch([PAYER + ALICE, PAYEE + SHOP]) == [record(7), record(7)]
+    assert store.next_offsets([PARTITION, b"transactions:1"]) == [5, 6]
+
+
+def test_logs_of_another_identity_key_are_refused(store: EntityStore) -> None:
+    store.check_identity(b"one")
+    store.check_identity(b"one")
+    with pytest.raises(IdentityKeyMismatchError, match="UPIFRAUD_IDENTITY_KEY"):
+        store.check_identity(b"two")
+
+
+# Both at once ------------------------------------------------------------------------------------------------------
+
+PARTIES = (ALICE, BOB, SHOP)
+payments = st.tuples(
+    st.integers(0, 40), st.sampled_from(PARTIES), st.sampled_from(PARTIES), st.sampled_from((NOBODY, PHONE))
+)
+steps = st.one_of(
+    st.tuples(st.just("apply"), st.lists(st.tuples(payments, st.booleans()), max_size=8), st.integers(0, 30)),
+    st.tuples(st.just("fold"), st.sampled_from((PAYER + ALICE, PAYEE + SHOP)), st.integers(0, 2), st.integers(0, 4)),
+    st.tuples(st.just("report"), st.lists(st.tuples(st.sampled_from(PARTIES), st.integers(0, 5)), max_size=4)),
+)
+
+
+@pytest.mark.servers
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(script=st.lists(steps, max_size=25))
+def test_both_stores_give_the_same_replies(redis_url: str, script: list[tuple]) -> None:
+    import redis
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    memory, remote = MemoryEntityStore(), RedisEntityStore(redis_url)
+    names = [kind + party for kind in (PAYER, PAYEE, PAYEE_REPORTS) for party in PARTIES] + [DEVICE + PHONE]
+    for step in script:
+        replies = []
+        for store in (memory, remote):
+            match step:
+                case ("apply", entries, offset):
+                    packed = [
+                        entry(number, payer, payee, device, claimed=claimed, offset=offset + at)
+                        for at, ((number, payer, payee, device), claimed) in enumerate(entries)
+                    ]
+                    reads = [read(name[:1], name[1:], at % 4) for at, name in enumerate(names)]
+                    origin = Origin(PARTITION, offset, offset + len(packed))
+                    replies.append(apply(store, *packed, reads=b"".join(reads), origin=origin))
+                case ("fold", name, base, keep):
+                    replies.append(store.fold(name, base, header(keep), keep))
+                case ("report", reports):
+                    packed_reports = [(PAYEE_REPORTS + who, pack_report(at, FRAUD, at)) for who, at in reports]
+                    replies.append(store.report(packed_reports))
+        assert replies[0] == replies[1], step
+    assert memory.fetch(names) == remote.fetch(names)
+    assert memory.next_offsets([PARTITION]) == remote.next_offsets([PARTITION])
+    remote.close()

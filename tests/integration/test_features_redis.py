@@ -1,0 +1,244 @@
+"""The Redis store when the server misbehaves: what is retryable, what is fatal, and that nothing is half applied."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import redis
+
+from features.columns import FeatureState
+from features.errors import StoreCorruptError, StoreUnavailableError
+from features.layout import OFFSETS, PAYEE, PAYEE_REPORTS, PAYER, key
+from features.online import Claims, FeatureBatch, OnlineFeatures
+from features.redis_store import RedisEntityStore
+from features.schema import FEATURE_NAMES
+from features.store import ApplyRequest, Origin
+from features.windows import DAY, EXPIRY
+from local.ports import free_port
+from tests.oracle import Payment, columns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from local.valkey import ValkeyServer
+
+pytestmark = pytest.mark.servers
+START = 1_790_000_000_000
+ALICE, SHOP, PHONE = 11, 22, 33
+PAYER_KEY = key(PAYER, ALICE.to_bytes(8, "little"))
+RISK_KEY = key(PAYEE_REPORTS, SHOP.to_bytes(8, "little"))
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def store(redis_url: str) -> Iterator[RedisEntityStore]:
+    entity_store = RedisEntityStore(redis_url)
+    yield entity_store
+    entity_store.close()
+
+
+def process(features: OnlineFeatures, first: int, count: int = 1, *, step: int = 1_000) -> FeatureBatch:
+    """Payments of Alice to the shop, one a source offset from `first` on."""
+    payments = [
+        Payment(offset + 1, START + offset * step, 100 + offset, ALICE, SHOP, PHONE)
+        for offset in range(first, first + count)
+    ]
+    claims = Claims(np.zeros(count, dtype=bool), np.zeros(count, dtype=np.uint16), np.arange(first, first + count))
+    return features.process(columns_of(payments), claims, [Origin(b"transactions:0", first, first + count)])
+
+
+def patiently(call: Callable[[], FeatureBatch]) -> FeatureBatch:
+    """Call again until the store answers, as the worker does."""
+    for _ in range(100):
+        try:
+            return call()
+        except StoreUnavailableError:
+            time.sleep(0.1)
+    raise AssertionError("the store did not come back")
+
+
+# What may be retried ----------------------------------------------------------------------------------------------
+
+
+def test_a_refused_connection_is_retryable() -> None:
+    with pytest.raises(StoreUnavailableError, match="UPIFRAUD_REDIS_URL"):
+        RedisEntityStore(f"redis://127.0.0.1:{free_port()}/0").next_offsets([b"transactions:0"])
+
+
+def test_a_server_that_hangs_is_retryable(client: redis.Redis, redis_url: str) -> None:
+    store = RedisEntityStore(redis_url, timeout=0.2)
+    features = OnlineFeatures(store)
+    process(features, 0)
+    client.client_pause(600)
+    with pytest.raises(StoreUnavailableError):
+        process(features, 1)
+    assert patiently(lambda: process(features, 1)).provenance["payer_at"].tolist() == [1]
+    assert client.strlen(PAYER_KEY) == 64
+    store.close()
+
+
+def test_a_full_server_refuses_a_micro_batch_whole(client: redis.Redis, store: RedisEntityStore) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0, 3)
+    try:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(StoreUnavailableError, match="maxmemory"):
+            process(features, 3, 5)
+        with pytest.raises(StoreUnavailableError):
+            store.report([(PAYEE_REPORTS + bytes(8), bytes(16))])
+        with pytest.raises(StoreUnavailableError):
+            store.load([(PAYER + bytes(8), bytes(32))], {})
+        assert client.strlen(PAYER_KEY) == 96
+        assert client.hget(OFFSETS, b"transactions:0") == b"3"
+    finally:
+        client.config_set("maxmemory", 0)
+    assert process(features, 3, 5).provenance["payer_at"].tolist() == [3, 4, 5, 6, 7]
+
+
+def test_a_server_without_its_replicas_is_retryable(client: redis.Redis, store: RedisEntityStore) -> None:
+    try:
+        client.config_set("min-replicas-to-write", 1)
+        with pytest.raises(StoreUnavailableError, match="NOREPLICAS"):
+            process(OnlineFeatures(store), 0)
+    finally:
+        client.config_set("min-replicas-to-write", 0)
+
+
+def test_functions_that_were_lost_are_loaded_again(client: redis.Redis, store: RedisEntityStore) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0)
+    client.function_flush()
+    with pytest.raises(StoreUnavailableError, match="functions"):
+        process(features, 1)
+    assert process(features, 1).provenance["payer_at"].tolist() == [1]
+
+
+def test_a_restarted_server_keeps_logs_and_offsets(redis_server: ValkeyServer, store: RedisEntityStore) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0, 200)
+    redis_server.stop()
+    with pytest.raises(StoreUnavailableError):
+        process(features, 200)
+    redis_server.start()
+    assert process(features, 200).provenance["payer_at"].tolist() == [200]
+    assert store.next_offsets([b"transactions:0"]) == [201]
+
+
+def test_a_connection_lost_while_idle_is_seen_by_the_caller(client: redis.Redis, store: RedisEntityStore) -> None:
+    """Whoever answers on a new connection may be another server: the caller has to drop its replicas."""
+    features = OnlineFeatures(store)
+    process(features, 0, 300)
+    client.client_kill_filter(_type="normal", skipme=True)
+    with pytest.raises(StoreUnavailableError, match="lost"):
+        process(features, 300)
+    assert len(features._replicas) == 0
+    assert process(features, 300).provenance["payer_at"].tolist() == [300]
+
+
+# What may not -----------------------------------------------------------------------------------------------------
+
+
+def test_a_log_of_another_type_is_fatal_and_moves_no_offset(client: redis.Redis, store: RedisEntityStore) -> None:
+    client.lpush(PAYER_KEY, b"x")
+    with pytest.raises(StoreCorruptError):
+        process(OnlineFeatures(store), 0)
+    assert store.next_offsets([b"transactions:0"]) == [None]
+
+
+def test_an_outcome_log_that_cannot_be_read_degrades(client: redis.Redis, store: RedisEntityStore) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0)
+    client.lpush(RISK_KEY, b"x")
+    applied = store.apply(ApplyRequest(b"", PAYEE_REPORTS + SHOP.to_bytes(8, "little") + bytes(4), b"", []))
+    assert list(applied.totals) == [-1]
+    batch = process(features, 1)
+    assert batch.state.tolist() == [FeatureState.DEGRADED]
+    assert np.isnan(batch.vectors[0, FEATURE_NAMES.index("payee_fraud_rate_30d")])
+    assert np.isnan(batch.vectors[0, FEATURE_NAMES.index("device_fraud_rate_30d")])
+    client.delete(RISK_KEY)
+    assert process(features, 2).state.tolist() == [FeatureState.FULL]
+
+
+# Expiry -----------------------------------------------------------------------------------------------------------
+
+
+def test_logs_expire_a_day_after_the_longest_window(client: redis.Redis, store: RedisEntityStore) -> None:
+    process(OnlineFeatures(store), 0)
+    for name in client.scan_iter("[pmd]*"):
+        assert EXPIRY - DAY < client.pttl(name) <= EXPIRY
+
+
+def test_expiry_is_pushed_out_by_the_next_micro_batch_once_a_day(client: redis.Redis, store: RedisEntityStore) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0)
+    client.pexpire(PAYER_KEY, 1_000_000)
+    process(features, 1, step=1_000)  # the same day
+    process(features, 2, step=1_000)
+    assert client.pttl(PAYER_KEY) <= 1_000_000
+    process(features, 3, step=DAY)  # three days later
+    process(features, 4, step=DAY)
+    assert client.pttl(PAYER_KEY) > EXPIRY - DAY
+
+
+def test_folding_keeps_the_expiry(client: redis.Redis, store: RedisEntityStore) -> None:
+    name = PAYEE + bytes(8)
+    store.load([(name, bytes(32) * 300)], {})
+    client.pexpire(key(PAYEE, bytes(8)), 1_000_000)
+    assert store.fold(name, 0, bytes(48), 256)
+    assert 0 < client.pttl(key(PAYEE, bytes(8))) <= 1_000_000
+
+
+def test_two_workers_at_once_share_one_order(redis_url: str) -> None:
+    """Two threads, each a worker with partitions of its own, pay one shop: no position is given twice."""
+    batches: dict[int, list[FeatureBatch]] = {0: [], 1: []}
+
+    def work(worker: int) -> None:
+        store = RedisEntityStore(redis_url)
+        features = OnlineFeatures(store, 8 << 20)
+        for at in range(0, 600, 20):
+            payments = [
+                Payment(1 + 1_000 * worker + at + k, START + (at + k) * 5_000, 100, 1 + worker, SHOP, PHONE)
+                for k in range(20)
+            ]
+            claims = Claims(np.zeros(20, dtype=bool), np.zeros(20, dtype=np.uint16), np.arange(at, at + 20))
+            origin = Origin(b"transactions:%d" % worker, at, at + 20)
+            batches[worker].append(features.process(columns_of(payments), claims, [origin]))
+        store.close()
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in batches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(len(found) == 30 for found in batches.values())
+    provenance = np.concatenate([batch.provenance for found in batches.values() for batch in found])
+    vectors = np.concatenate([batch.vectors for found in batches.values() for batch in found])
+    assert sorted(provenance["payee_at"].tolist()) == list(range(1_200))
+    assert sorted(provenance["device_at"].tolist()) == list(range(1_200))
+
+    from features.history import history_vectors
+
+    order = np.argsort(provenance["payee_at"])
+    columns = columns_of(
+        [
+            Payment(
+                int.from_bytes(row["record"][16:24].tobytes(), "little"),
+                int.from_bytes(row["record"][:6].tobytes(), "little"),
+                100,
+                int(row["payer"]),
+                SHOP,
+                PHONE,
+            )
+            for row in provenance[order]
+        ]
+    )
+    assert vectors[order].tobytes() == history_vectors(columns)[0].tobytes()
