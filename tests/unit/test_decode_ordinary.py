@@ -98,7 +98,7 @@ def test_names_that_share_a_slot_are_refused() -> None:
 def test_a_place_next_to_the_edge_of_its_cell_is_packed_as_features_pack_it(
     name: str, limit: float, cells: int
 ) -> None:
-    """Seventeen digits are read a few units in the last place off here: such a decimal must be left to be read alone."""
+    """Seventeen digits are read a few units in the last place off here, so such a decimal is left to be read alone."""
     edges = (np.arange(0, cells, 31) + 0.5) * 2 * limit / cells - limit
     degrees = np.concatenate([edges, np.nextafter(edges, -1e3), np.nextafter(edges, 1e3), edges + 1e-4]).tolist()
     places = [{"latitude": 0.5, "longitude": 0.5, name: value} for value in degrees]
