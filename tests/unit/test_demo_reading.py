@@ -150,6 +150,14 @@ def test_rates_come_in_steps_with_the_newest_last() -> None:
     assert course(0, 0, 50, 100, 300).rates(10) == pytest.approx([100.0, 500.0])
 
 
+def test_a_part_is_not_measured_with_the_one_before() -> None:
+    found = course(0, 1000, 2000)
+    found.begin_part()
+    for step, count in enumerate((2010, 2020), start=3):
+        found.add(Reading(step * 0.25, consumed=count))
+    assert found.rate(10.0) == pytest.approx(40)
+
+
 def test_the_largest_lag_is_kept() -> None:
     assert course(400, 100, 900).most_behind == 900
 

@@ -77,6 +77,7 @@ LIVE = Picture(
     kafka="embedded Kafka-compatible broker",
     progress=Progress(0.6, "18 of 30 s"),
     simulated_ms=MOMENT,
+    sent=168_300,
     reading=Reading(
         50.0,
         consumed=168_123,
@@ -125,7 +126,7 @@ def test_80_by_24_shows_all_that_matters() -> None:
         "frauds raised to 1 %",
         "real: 7 in a million",
         "1,002/s",
-        "168,123 done",
+        "168,123 of 168,300 sent are done",
         "lag 1,204 records, 310 ms",
         "p50 12 ms  p99 48 ms",
         "claim 2.0",
@@ -209,6 +210,11 @@ def test_a_line_tells_the_same_in_ascii() -> None:
         assert shown in line, shown
 
 
+def test_a_line_before_the_first_verdict_tells_what_waits() -> None:
+    waiting = replace(LIVE, phase=Phase.WARMING_UP, progress=None, sent=10_000, reading=Reading(50.0))
+    assert line_of(waiting) == "  41.3 s  warming up   10,000 sent, no verdict yet"
+
+
 def test_an_alert_is_a_line_with_its_strongest_reason() -> None:
     line = alert_line(alert(0))
     assert line.isascii()
@@ -225,6 +231,12 @@ def test_there_is_a_line_a_second_and_every_note_once() -> None:
     assert [line for line in lines if "redis: ready" in line] == ["   1.2 s  redis: ready in 0.2 s"]
     assert len([line for line in lines if "  live " in line]) == 3
     assert len([line for line in lines if "asha.rao0" in line]) == 1
+
+
+def test_the_end_is_told_by_its_notes_alone() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    LineScreen(console).show(replace(LIVE, phase=Phase.STOPPING, notes=("servers: stop",)))
+    assert console.file.getvalue() == "  41.3 s  servers: stop\n"  # type: ignore[attr-defined]  # a StringIO
 
 
 # Drawings and words -----------------------------------------------------------------------------------------------

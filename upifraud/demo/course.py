@@ -20,6 +20,7 @@ class Course:
 
     def __init__(self) -> None:
         self._readings: deque[Reading] = deque(maxlen=_KEPT)
+        self._part = 0.0
         self.most_behind = 0
         """The largest lag that was read, in records."""
 
@@ -27,6 +28,11 @@ class Course:
         """Take the next reading."""
         self._readings.append(reading)
         self.most_behind = max(self.most_behind, reading.lag_records)
+
+    def begin_part(self) -> None:
+        """Let no figure reach back beyond the last reading: what comes now is not to be measured with what was."""
+        if self._readings:
+            self._part = self._readings[-1].at
 
     @property
     def last(self) -> Reading | None:
@@ -68,9 +74,9 @@ class Course:
         return last.stages[name] if before is None else last.stages[name].since(before)
 
     def _before(self, seconds: float) -> Reading:
-        """Return the newest reading that is at least so old, else the oldest there is."""
+        """Return the newest reading that is at least so old or ends the part before, else the oldest there is."""
         last = self._readings[-1]
         for reading in reversed(self._readings):
-            if last.at - reading.at >= seconds:
+            if last.at - reading.at >= seconds or reading.at <= self._part:
                 return reading
         return self._readings[0]

@@ -18,6 +18,9 @@ def line_of(picture: Picture) -> str:
     words = [f"{picture.elapsed:6.1f} s", f"{picture.phase:<11}"]
     if picture.progress is not None:
         words.append(picture.progress.words)
+    if not reading.judged:
+        words.append(f"{picture.sent:,} sent, no verdict yet")
+        return "  ".join(words)
     words.append(f"{picture.rate:,.0f}/s")
     words.append(f"lag {reading.lag_records:,} ({duration(reading.lag_seconds)})")
     words.append(f"p50 {duration(found.p50)} p99 {duration(found.p99)}")

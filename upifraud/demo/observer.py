@@ -42,6 +42,7 @@ def picture_of(performance: Performance, now: float, notes: tuple[str, ...] = ()
         kafka=begun.kafka,
         progress=_progress(performance, play, simulated_ms, now),
         simulated_ms=simulated_ms,
+        sent=play.records,
         reading=reading,
         rate=rate,
         rates=rates,

@@ -63,15 +63,15 @@ def throughput(picture: Picture, width: int, height: int) -> RenderableType:
     """Draw the rate, its course, and how far behind the worker is."""
     reading = picture.reading
     rate = f"{picture.rate:,.0f}/s "
-    rows = max(1, height - 3)
+    rows = max(1, height - 4)
     drawn = [Text(line, style="cyan") for line in chart(picture.rates, width - len(rate), rows)]
     lines = [Text(" " * len(rate)).append_text(line) for line in drawn[:-1]]
     lines.append(Text(rate, style="bold cyan").append_text(drawn[-1]))
-    lines.append(Text(f"{reading.consumed:,} done, {reading.outcomes:,} outcomes"))
+    lines.append(Text(f"{reading.consumed:,} of {picture.sent:,} sent are done"))
     behind = Text("lag ").append(f"{reading.lag_records:,}", style="bold" if reading.lag_records else "")
     lines.append(behind.append(f" records, {duration(reading.lag_seconds)}"))
     if height > len(lines):
-        lines.append(Text(f"{reading.duplicates:,} duplicates, changing nothing"))
+        lines.append(Text(f"{reading.outcomes:,} outcomes, {reading.duplicates:,} duplicates"))
     return _stack(lines)
 
 
@@ -84,7 +84,7 @@ def latency(picture: Picture, width: int, height: int) -> RenderableType:
         .append("  p99 ")
         .append(duration(found.p99), style="bold")
     ]
-    if height <= len(found.stages):
+    if height <= max(len(found.stages), 3):
         return _stack(lines + _in_words(found.stages, width, height - 1))
     longest = max((seconds for _, seconds in found.stages), default=0.0)
     for name, seconds in found.stages:

@@ -160,6 +160,9 @@ class Performance:
             self.warm_up_seconds = before.at - self.watcher.judged_at
         if self._stop.is_set():
             return
+        if self.watcher is not None:
+            with self.watcher.lock:
+                self.watcher.course.begin_part()
         self._enter(Phase.LIVE)
         self.played = play.live()
         self._enter(Phase.CATCHING_UP)
@@ -198,6 +201,7 @@ class Performance:
     def _stop_worker(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Drain the worker; raises WorkerEndedError if it had ended by itself, or does not end cleanly."""
         early = self.worker.exit_code is not None
+        self._note("worker: finishes what it has begun")
         self.exit_code = self.worker.stop(DRAIN_SECONDS)
         if error is None and (early or self.exit_code):
             raise self._worker_ended("ended by itself" if early else "did not end cleanly when it was told to stop")
@@ -213,6 +217,7 @@ class Performance:
         if self._keep:
             self._note(f"servers: left running; `upifraud down --wipe --state-dir {self._servers.directory}` ends them")
             return
+        self._note("servers: stop, and their data goes")
         self._servers.down()
 
     def _last(self) -> Reading:

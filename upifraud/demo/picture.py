@@ -56,6 +56,8 @@ class Picture:
     progress: Progress | None = None
     simulated_ms: int | None = None
     """Event time that the worker has come to, epoch milliseconds."""
+    sent: int = 0
+    """Records that the switch has sent to the transactions topic."""
     reading: Reading = field(default_factory=lambda: Reading(0.0))
     rate: float = 0.0
     rates: tuple[float, ...] = ()

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from upifraud.demo.lines import alert_line, line_of
+from upifraud.demo.picture import Phase
 from upifraud.demo.view import View
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _LINE_SECONDS: Final = 1.0
 _LINE_SLACK: Final = 0.1
+_NOTES_ONLY: Final = (Phase.STARTING, Phase.STOPPING)
 
 
 class Screen(Protocol):
@@ -54,7 +56,7 @@ class LineScreen:
         for note in picture.notes[self._notes :]:
             self._print(f"{picture.elapsed:6.1f} s  {note}")
         self._notes = len(picture.notes)
-        if picture.elapsed < self._next or not picture.reading.consumed:
+        if picture.phase in _NOTES_ONLY or picture.elapsed < self._next:
             return
         self._next = picture.elapsed + _LINE_SECONDS - _LINE_SLACK
         self._print(line_of(picture))

@@ -92,6 +92,7 @@ class Servers:
     def down(self) -> None:
         """Stop the servers and remove what they held."""
         self._stack.down(wipe=True)
+        (self.directory / "env").unlink(missing_ok=True)
         if self._foreign_topics is not None:
             address, names, conf = self._foreign_topics
             there = kafka_admin.partitions(address, conf=conf)

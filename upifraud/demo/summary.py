@@ -84,39 +84,36 @@ def _beside(account: Account) -> str:
     )
 
 
-def _by_verdict(marks: Marks) -> Table:
+def _by_verdict(marks: Marks) -> RenderableType:
     frauds = marks.recall[FLAGS[0]].of
-    table = Table(
-        title=f"against the switch's truth: {frauds:,} frauds among the live payments judged",
-        title_justify="left",
-        caption=_caption(marks),
-        caption_justify="left",
-    )
-    table.add_column("flagged")
-    for name in ("alerts", "precision", "recall"):
-        table.add_column(name, justify="right")
+    table = _table("flagged", "alerts", "precision", "recall")
     for flag in FLAGS:
         precision, recall = marks.precision[flag], marks.recall[flag]
         name = flag if flag == FLAGS[-1] else f"{flag} or stricter"
-        table.add_row(
-            Text(name, style=VERDICTS[flag]), f"{precision.of:,}", share(precision.share), share(recall.share)
-        )
-    return table
-
-
-def _caption(marks: Marks) -> str:
-    real = marks.precision_at("BLOCK", FRAUD_RATE, REAL_FRAUD_RATE)
-    return (
-        f"Frauds were raised to {share(FRAUD_RATE)} of the payments. With {REAL_FRAUD_RATE * 1e6:.0f} in a million, as "
-        f"reported for UPI, the same BLOCK verdicts would have a precision of {share(real, 2)}."
+        row = (f"{precision.of:,}", share(precision.share), share(recall.share))
+        table.add_row(Text(name, style=VERDICTS[flag]), *row)
+    about = (
+        f"Against the switch's truth: {frauds:,} frauds among the live payments, {share(FRAUD_RATE)} of them, so that "
     )
+    about += "something can be seen."
+    strictest = next((flag for flag in reversed(FLAGS) if marks.precision[flag].of), None)
+    if strictest is not None:
+        real = marks.precision_at(strictest, FRAUD_RATE, REAL_FRAUD_RATE)
+        about += f" With {REAL_FRAUD_RATE * 1e6:.0f} in a million, as reported for UPI, {strictest} would have a "
+        about += f"precision of {share(real, 2)}."
+    return Group(Text(about), Text(), table)
 
 
 def _by_typology(marks: Marks) -> Table:
-    table = Table(title="recall by typology (REVIEW or stricter)", title_justify="left")
-    table.add_column("typology")
-    for name in ("frauds", "flagged", "recall"):
-        table.add_column(name, justify="right")
+    table = _table("typology", "frauds", "flagged", "recall")
     for name, part in marks.typologies.items():
         table.add_row(name, f"{part.of:,}", f"{part.hits:,}", share(part.share))
+    return table
+
+
+def _table(name: str, *numbers: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
+    table.add_column(name, min_width=20)
+    for number in numbers:
+        table.add_column(number, justify="right")
     return table
