@@ -1,0 +1,122 @@
+"""Workers and servers die and leave at any moment: nothing is lost, nothing counts twice, no vector differs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from features.provenance import PROVENANCE
+from features.schema import FEATURE_NAMES
+from tests.fixtures.deployment import Deployment, until
+from tests.fixtures.log_order import AS_OF_THE_MOMENT, vectors_by_log_order
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+
+SECONDS, RATE = 14, 700
+
+
+def begin_traffic(deployment: Deployment):
+    return deployment.begin(
+        "simulate", "--seed", "5", "--seconds", str(SECONDS), "--rate", str(RATE), "--payers", "400", "--pace", "real",
+        "--fraud-rate", "0.05",
+    )  # fmt: skip
+
+
+def finish(deployment: Deployment, switch) -> None:
+    assert switch.wait(180) == 0, (deployment.directory / "simulate.log").read_text()
+    deployment.drain()
+
+
+def check_that_nothing_was_lost_or_counted_twice(deployment: Deployment) -> None:
+    records = deployment.records("transactions")
+    published = [json.loads(record.value)["transaction_id"] for record in records]
+    assert len(published) >= SECONDS * RATE
+    stored = deployment.query("SELECT transaction_id, vector, provenance FROM verdicts_by_day")
+    assert sorted(row[0] for row in stored) == sorted(published)
+
+    alerts = defaultdict(set)
+    for record in deployment.records("alerts"):
+        alerts[json.loads(record.value)["alert_id"]].add(record.value)
+    assert alerts
+    assert all(len(contents) == 1 for contents in alerts.values()), "one alert id, two contents"
+    flagged = deployment.query("SELECT count(*) FROM verdicts_by_day WHERE verdict > 0")[0][0]
+    assert len(alerts) == flagged
+
+    # Every log has each payment once, at a place of its own, and every vector is what the log's order gives.
+    places = np.frombuffer(b"".join(row[2] for row in stored), dtype=PROVENANCE)
+    for entity in ("payer", "payee", "device"):
+        known = places[places[entity] != 0]
+        taken = defaultdict(list)
+        for identity, position in zip(known[entity].tolist(), known[f"{entity}_at"].tolist(), strict=True):
+            taken[identity].append(position)
+        assert all(sorted(positions) == list(range(len(positions))) for positions in taken.values())
+    payments = {json.loads(record.value)["transaction_id"]: record for record in records}
+    expected = vectors_by_log_order([payments[row[0]].value for row in stored], places)
+    vectors = np.array([np.frombuffer(row[1], "<f4") for row in stored])
+    for column, name in enumerate(FEATURE_NAMES):
+        if name in AS_OF_THE_MOMENT:
+            continue
+        same = (vectors[:, column] == expected[:, column]) | (
+            np.isnan(vectors[:, column]) & np.isnan(expected[:, column])
+        )
+        assert same.all(), f"{name}: {(~same).sum()} of {len(same)} differ"
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_of_two_workers_one_goes_mid_run(deployment: Deployment, how: str):
+    first, second = deployment.start_worker(), deployment.start_worker()
+    switch = begin_traffic(deployment)
+    until(lambda: deployment.verdicts() > SECONDS * RATE // 4, "a quarter of the verdicts")
+
+    code = getattr(first, how)()
+
+    finish(deployment, switch)
+    assert how == "kill" or code == 0, first.said()
+    assert second.running()
+    check_that_nothing_was_lost_or_counted_twice(deployment)
+    if how == "terminate":
+        assert second.metric("replays_total") == 0, "a clean leave repeats nothing"
+
+
+def test_a_server_gone_is_waited_for_and_said(deployment: Deployment, redis_server, postgres_server, kafka):
+    worker = deployment.start_worker()
+    switch = begin_traffic(deployment)
+    until(lambda: deployment.verdicts() > SECONDS * RATE // 8, "the first verdicts")
+    for name, server in (("redis", redis_server), ("postgres", postgres_server), ("kafka", kafka)):
+        server.stop()
+        until(lambda name=name: name in worker.readiness().get("waiting_for", {}), f"readiness says {name} is gone")
+        time.sleep(2)
+        assert worker.live(), "waiting for a server is no reason to be restarted"
+        server.start()
+        until(worker.ready, f"ready again after {name}")
+
+    finish(deployment, switch)
+    assert worker.running()
+    check_that_nothing_was_lost_or_counted_twice(deployment)
+
+
+def test_a_wiped_redis_is_noticed_and_rebuilt(deployment: Deployment, redis_server):
+    import redis
+
+    worker = deployment.start_worker()
+    switch = begin_traffic(deployment)
+    until(lambda: deployment.verdicts() > SECONDS * RATE // 4, "a quarter of the verdicts")
+
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    until(lambda: not worker.running(), "the worker refuses to score on missing windows")
+    assert "lost what was applied" in worker.said()
+    scored = deployment.verdicts()
+    waiting = deployment.start_waiting_worker()
+    until(lambda: "rebuild-features" in waiting.said(), "the next worker says what to do")
+    assert not waiting.ready()
+    assert deployment.verdicts() == scored
+
+    deployment.upifraud("rebuild-features")
+    until(waiting.ready, "ready after the rebuild")
+    finish(deployment, switch)
+    check_that_nothing_was_lost_or_counted_twice(deployment)

@@ -1,0 +1,178 @@
+"""`upifraud demo` as its spectator sees it: exit codes, what is shown, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from fcntl import ioctl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.servers
+
+ROOT = Path(__file__).parents[2]
+UPIFRAUD = [sys.executable, "-c", "from upifraud.cli import main; main()"]
+SMALL = ("--payers", "300", "--warm-up", "3", "--rate", "300")
+SECONDS = 200
+KEPT = "UPIFRAUD_MODEL_DIR"
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """Ours, without any setting of the program but the artifact's place."""
+    ours = {name: value for name, value in os.environ.items() if name == KEPT or not name.startswith("UPIFRAUD_")}
+    return {**ours, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+
+
+@pytest.fixture
+def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a demo in a directory of the test's own, its output in a pipe."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def call(*arguments: str) -> subprocess.Popen[str]:
+        demo = subprocess.Popen(
+            [*UPIFRAUD, "demo", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        begun.append(demo)
+        return demo
+
+    yield call
+    for demo in begun:
+        if demo.poll() is None:
+            demo.send_signal(signal.SIGTERM)
+            demo.communicate(timeout=SECONDS)
+
+
+def left_in(directory: Path) -> list[str]:
+    """List the processes that were started in this directory and still run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdecimal() and (entry / "cwd").readlink().is_relative_to(directory):
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+def read_until(demo: subprocess.Popen[str], text: str) -> str:
+    """Return what the demo printed up to the line with this text."""
+    assert demo.stdout is not None
+    lines = []
+    for line in demo.stdout:
+        lines.append(line)
+        if text in line:
+            return "".join(lines)
+    raise AssertionError(f"{text!r} never came:\n{''.join(lines)}")
+
+
+def check_whole_demo(output: str) -> None:
+    assert re.search(r"  live .*/s  lag .*p50 .*ALLOW [\d,]+ REVIEW", output)
+    assert re.search(r"verdicts +[\d,]+: one for each payment", output)
+    assert re.search(r"first verdict +seen [\d.]+ s after the start", output)
+    assert "Against the switch's truth" in output
+    assert "worker         drained, exit code 0" in output
+
+
+def test_without_a_terminal_it_prints_lines_and_a_summary(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    demo = start(*SMALL, "--seconds", "4", "--kafka", "embedded")
+    output, _ = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 0, output
+    check_whole_demo(output)
+    assert "\x1b" not in output
+    assert left_in(tmp_path) == []
+    assert not (tmp_path / ".upifraud" / "demo" / "postgres").exists()
+
+
+@pytest.mark.apache
+def test_on_apache_kafka_it_is_the_same(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    demo = start(*SMALL, "--seconds", "4", "--kafka", "apache")
+    output, _ = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 0, output
+    check_whole_demo(output)
+    assert "servers        Apache Kafka" in output
+    assert left_in(tmp_path) == []
+
+
+def test_ctrl_c_in_a_terminal_ends_it_in_good_order(tmp_path: Path, environment: dict[str, str]) -> None:
+    """A real terminal of 80 x 24, and the key itself: the whole foreground group gets the signal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execve(UPIFRAUD[0], [*UPIFRAUD, "demo", *SMALL, "--seconds", "600"], environment)
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    shown = b""
+    pressed = False
+    deadline = time.monotonic() + SECONDS
+    with contextlib.suppress(OSError):  # a terminal whose program has ended
+        while time.monotonic() < deadline and (chunk := os.read(terminal, 65_536)):
+            shown += chunk
+            if not pressed and b" LIVE " in shown:
+                os.write(terminal, b"\x03")
+                pressed = True
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    after = shown.rpartition(b"\x1b[?1049l")[2].decode()
+    assert os.waitstatus_to_exitcode(status) == 0, after
+    assert pressed
+    assert b"\x1b[?1049h" in shown
+    assert "until it was ended early" in after
+    assert "drained, exit code 0" in after
+    assert left_in(tmp_path) == []
+
+
+def test_an_interrupt_at_the_start_leaves_nothing_behind(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    demo = start(*SMALL)
+    read_until(demo, "kafka: embedded")
+    demo.send_signal(signal.SIGINT)
+    output, _ = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 0, output
+    assert left_in(tmp_path) == []
+
+
+def test_a_worker_that_dies_is_told_with_its_log(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    demo = start(*SMALL, "--seconds", "600")
+    read_until(demo, " live ")
+    worker = json.loads((tmp_path / ".upifraud" / "demo" / "worker.pid").read_text())["pid"]
+    os.kill(worker, signal.SIGKILL)
+    output, _ = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 1, output
+    assert "The worker ended by itself, with exit code -9" in output
+    assert "worker.log, ends with:" in output
+    assert left_in(tmp_path) == []
+
+
+def test_a_second_demo_in_the_same_directory_is_refused(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    first = start(*SMALL, "--seconds", "600")
+    read_until(first, "kafka: embedded")
+    second = start(*SMALL)
+    output, _ = second.communicate(timeout=SECONDS)
+    assert second.returncode == 1
+    assert "Another demo runs in" in output
+    first.send_signal(signal.SIGINT)
+    output, _ = first.communicate(timeout=SECONDS)
+    assert first.returncode == 0, output
+    assert left_in(tmp_path) == []
