@@ -8,7 +8,7 @@ can take ours off again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
@@ -26,6 +26,8 @@ Header = tuple[str, bytes | None]
 
 _OURS: Final = DeadLetterHeaders.__struct_encode_fields__
 """Our headers in the order in which they are written; the last one, value-omitted, is rare."""
+
+_HEADERS_LOST: Final = "; the original's headers are only at its origin: a name among them is not UTF-8"
 
 _ROOMY = 64 * 1024
 """Bytes of key and headers that fit wherever records of half a kilobyte are sent."""
@@ -61,9 +63,10 @@ class DeadLetter:
 def of(record: Message, rejection: Rejection) -> DeadLetter:
     """Return the dead letter of a record."""
     topic = record.topic() or ""
+    original = headers_of(record)
     ours = DeadLetterHeaders(
         reason=rejection.reason,
-        detail=rejection.detail,
+        detail=rejection.detail if original is not None else rejection.detail + _HEADERS_LOST,
         source_topic=topic,
         source_partition=str(record.partition()),
         source_offset=str(record.offset()),
@@ -72,8 +75,16 @@ def of(record: Message, rejection: Rejection) -> DeadLetter:
         topic=dead_letter_topic(topic),
         key=record.key(),
         value=record.value(),
-        headers=[*(record.headers() or []), *write_headers(ours)],
+        headers=[*(original or []), *write_headers(ours)],
     )
+
+
+def headers_of(record: Message) -> list[Header] | None:
+    """Return the record's headers; None if a name is not UTF-8, for then the client can read none of them."""
+    try:
+        return list(cast("list[Header]", record.headers() or []))
+    except (SystemError, UnicodeDecodeError):  # confluent-kafka 2.16 raises the first, and says in it the second
+        return None
 
 
 def write_headers(ours: DeadLetterHeaders) -> list[Header]:

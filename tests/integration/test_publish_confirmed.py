@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
+from local import kafka_admin
+from stream import dead_letters
+from stream.decode import Rejection
 from stream.errors import RetryableError
 from stream.publish import Publisher, TooLargeError
+from stream.wire import RejectionReason, dead_letter_topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,3 +120,41 @@ def test_while_the_broker_is_gone_nothing_is_confirmed_and_afterwards_a_repeat_i
     values = [record.value() for record in everything(kafka, topic, 3)]
     assert values[0] == b"before"
     assert values[-2:] == [b"during", b"after"]
+
+
+NO_UTF_8 = """
+import asyncio, sys
+from aiokafka import AIOKafkaProducer
+
+class Name(str):
+    def encode(self, *_):
+        return bytes([255, 254])
+
+async def send():
+    async with AIOKafkaProducer(bootstrap_servers=sys.argv[1]) as producer:
+        await producer.send_and_wait(sys.argv[2], b"no payment", headers=[("fine", b"1"), (Name("odd"), b"2")])
+
+asyncio.run(send())
+"""
+
+
+def test_a_header_whose_name_is_not_utf_8_does_not_stop_a_partition(
+    kafka: Broker, topic_factory: TopicFactory, publisher: Publisher
+) -> None:
+    """The client cannot read such headers; a worker that fails on them would fail on them for ever."""
+    topic = topic_factory("transactions")
+    buried = dead_letter_topic(topic)
+    kafka_admin.make_topics(kafka.bootstrap_servers, {buried: 1})
+    # Only aiokafka's Python code can be talked into it, and only before its compiled code is imported.
+    environment = {**os.environ, "AIOKAFKA_NO_EXTENSIONS": "1"}
+    subprocess.run([sys.executable, "-c", NO_UTF_8, kafka.bootstrap_servers, topic], env=environment, check=True)
+    (record,) = everything(kafka, topic, 1)
+    letter = dead_letters.of(record, Rejection(0, RejectionReason.NOT_JSON, "expected JSON"))
+    publisher.produce(letter.topic, letter.key, letter.value, letter.headers)
+    publisher.confirm(30)
+    (found,) = everything(kafka, buried, 1)
+    assert found.value() == b"no payment"
+    original, ours = dead_letters.read_headers(dead_letters.headers_of(found) or [])
+    assert original == []
+    assert ours.reason == RejectionReason.NOT_JSON
+    assert "not UTF-8" in ours.detail

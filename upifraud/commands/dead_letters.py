@@ -7,7 +7,7 @@ import json
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -103,14 +103,14 @@ def _letters(settings: Settings, config: Mapping[str, Any]) -> Iterator[Iterator
 
 
 def _read(records: Iterator[Message], stop: threading.Event) -> Iterator[Letter]:
-    from stream.dead_letters import NotADeadLetterError, read_headers
+    from stream.dead_letters import NotADeadLetterError, headers_of, read_headers
     from stream.wire import dead_letter_topic
 
     for record in records:
         if stop.is_set():
             raise click.Abort
         try:
-            headers, ours = read_headers(cast("list[tuple[str, bytes | None]]", record.headers() or []))
+            headers, ours = read_headers(headers_of(record) or [])
         except NotADeadLetterError as error:
             click.echo(f"{_at(record)}: {error} Left out.", err=True)
             continue
