@@ -28,6 +28,8 @@ PREFIX: Final = struct.Struct("<4sIQ")
 """Magic, length of the whole header in bytes, records folded away."""
 
 MAGIC: Final = b"UFL1"
+MAX_RECORDS: Final = 1 << 32
+"""Reads name the records that are known in 32 bits."""
 BODY: Final = struct.Struct("<qqqI")
 """The clock at the last folded record and a block before it, event time of the first record ever, number of panes."""
 
@@ -70,13 +72,28 @@ class Header:
     @classmethod
     def unpack(cls, log: bytes) -> Header:
         """Read the header that a folded log begins with; StoreCorruptError if it is none."""
-        magic, _, base = PREFIX.unpack_from(log)
-        if magic != MAGIC:
-            raise StoreCorruptError(f"A folded log begins with {magic!r}, expected {MAGIC!r}. Rebuild the features.")
-        (size,) = struct.unpack_from("<I", log, PREFIX.size)
-        body = zlib.decompress(log[PREFIX.size + 4 : PREFIX.size + 4 + size])
-        base_clock, older_clock, born, count = BODY.unpack_from(body)
+        try:
+            magic, size, base = PREFIX.unpack_from(log)
+            _expect(magic == MAGIC, f"it begins with {magic!r}")
+            _expect(0 < base < MAX_RECORDS and base % BLOCK == 0, f"{base} records folded")
+            _expect(size <= len(log) and (len(log) - size) % RECORD_BYTES == 0, f"{size} bytes long")
+            (packed,) = struct.unpack_from("<I", log, PREFIX.size)
+            start = PREFIX.size + 4
+            _expect(start + packed <= size, f"a body of {packed} bytes")
+            body = zlib.decompress(log[start : start + packed])
+            base_clock, older_clock, born, count = BODY.unpack_from(body)
+            _expect(len(body) == BODY.size + count * PANE.itemsize, f"{count} panes in {len(body)} bytes")
+        except (ValueError, struct.error, zlib.error) as error:
+            raise StoreCorruptError(
+                f"A log of {len(log)} bytes should begin with a folded log's header: {error}. "
+                "Run `upifraud rebuild-features`."
+            ) from error
         return cls(base, base_clock, older_clock, born, np.frombuffer(body, dtype=PANE, count=count, offset=BODY.size))
+
+
+def _expect(right: bool, found: str) -> None:
+    if not right:
+        raise ValueError(found)
 
 
 def fold_position(logs: Logs, slot: int) -> int:

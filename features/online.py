@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from features.errors import StoreCorruptError
 from features.fold import fold, fold_position, whole_from
 from features.ingest import append_raw, open_short
 from features.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
@@ -128,6 +129,13 @@ class OnlineFeatures:
             for k, read in enumerate(read_of[:3])
         ]
         slot = [np.where(read == NONE, NONE, slots[read]) for read in read_of]
+        for read, place, end in zip(read_of[:3], slot[:3], ends, strict=True):
+            # Not found means folded away; what was never folded, and is not there, was lost.
+            if np.any((read != NONE) & ((place == NONE) | ((end == NONE) & (base[read] == 0)))):
+                raise StoreCorruptError(
+                    "A payment is in one of its logs and missing in another: the store lost some of them. "
+                    "Run `upifraud rebuild-features`."
+                )
         # The inbound log as of the payment is a place in it too: just behind its last record of that moment.
         ends.append(np.where(slot[3] == NONE, 0, lengths[:, 3]))
         positions, lost = self._positions(slot, ends)
