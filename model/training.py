@@ -162,6 +162,11 @@ def _thin(rows: NDArray[np.intp], fraud: NDArray[np.bool_], settings: TrainingSe
 def _fit(vectors: NDArray[np.float32], fraud: NDArray[np.bool_], settings: TrainingSettings) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    # scikit-learn 1.9 cannot bin a feature that is missing throughout, such as those of devices in a history without
+    # any. A constant is never split on, so it does not matter which.
+    lacking = np.isnan(vectors).all(axis=0)
+    if lacking.any():
+        vectors = np.where(lacking, np.float32(0), vectors)
     estimator = HistGradientBoostingClassifier(
         max_iter=settings.trees,
         max_leaf_nodes=settings.leaves,

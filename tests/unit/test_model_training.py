@@ -81,3 +81,13 @@ def test_frauds_all_at_one_time_are_refused() -> None:
 def test_columns_of_different_length_are_refused() -> None:
     with pytest.raises(TrainingError, match="labels and"):
         train(VECTORS, FRAUD[:-1], TIMES, SMALL)
+
+
+def test_a_feature_that_is_missing_throughout_is_not_used() -> None:
+    """A history without devices; scikit-learn itself would fail on it."""
+    vectors = VECTORS.copy()
+    vectors[:, 2] = np.nan
+    trained = train(vectors, FRAUD, TIMES, SMALL)
+    assert 2 not in trained.scorer.tables.slot_feature
+    with_values = trained.scorer.score(VECTORS)
+    assert with_values.margin.tobytes() == trained.scorer.score(vectors).margin.tobytes()
