@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.errors import KafkaRefusedError, RetryableError
 from stream.transport.kafka_errors import is_topic_away, passes
@@ -50,33 +50,30 @@ class TopicReader:
         self._consumer.close()
 
     def until_end(self) -> Iterator[Message]:
-        """Yield every record that was there when reading began, partition by partition in offset order.
+        """Yield every record up to the end of each partition, in offset order, partition by partition mixed.
 
         Raises RetryableError if Kafka does not answer, KafkaRefusedError if it refuses or there is no such topic.
         """
-        starts = []
-        ends: dict[tuple[str | None, int | None], int] = {}
-        for place in self._partitions():
-            first, end = self._watermarks(place)
-            if first < end:
-                starts.append(TopicPartition(place.topic, place.partition, first))
-                ends[place.topic, place.partition] = end
-        self._consumer.assign(starts)
-        while ends:
+        places = self._partitions()
+        # Where a partition ends is told by the fetch that gets there. A broker asked beforehand can be behind: the
+        # embedded one sometimes is, by one record.
+        open_ends = {(place.topic, place.partition) for place in places}
+        self._consumer.assign([TopicPartition(place.topic, place.partition, OFFSET_BEGINNING) for place in places])
+        while open_ends:
             for record in self._consume():
-                at = record.topic(), record.partition()
-                end = ends.get(at, 0)
-                offset = record.offset() or 0
-                if record.error() is None and offset < end:
+                at = record.topic() or "", -1 if record.partition() is None else record.partition()
+                if record.error() is not None:
+                    open_ends.discard(at)
+                elif at in open_ends:
                     yield record
-                if record.error() is not None or offset + 1 >= end:  # what is before the end need not be a record
-                    ends.pop(at, None)
 
     def follow(self, stopped: Callable[[], bool], *, from_beginning: bool = False) -> Iterator[Message]:
         """Yield records as they come, from the topics' end on unless told otherwise, until `stopped` says so."""
         self._consumer.assign(
             [
-                TopicPartition(place.topic, place.partition, self._watermarks(place)[0 if from_beginning else 1])
+                TopicPartition(
+                    place.topic, place.partition, OFFSET_BEGINNING if from_beginning else self._end_of(place)
+                )
                 for place in self._partitions()
             ]
         )
@@ -95,11 +92,13 @@ class TopicReader:
             found += [TopicPartition(topic, partition) for partition in metadata.partitions]
         return found
 
-    def _watermarks(self, place: TopicPartition) -> tuple[int, int]:
+    def _end_of(self, place: TopicPartition) -> int:
+        """Ask for the end now, so that what comes while the first fetch is on its way is not passed over."""
         try:
-            return self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
+            _first, end = self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
         except KafkaException as error:
             raise _sorted_out(error.args[0], place.topic) from error
+        return end
 
     def _consume(self) -> Iterator[Message]:
         for record in self._consumer.consume(_BATCH, _WAIT_SECONDS):

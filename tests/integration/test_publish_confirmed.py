@@ -86,6 +86,7 @@ def test_what_the_broker_refuses_as_too_large_is_said_and_holds_nothing_up(
     assert [record.value() for record in everything(kafka, topic, 1)] == [b"small"]
 
 
+@pytest.mark.apache  # the embedded broker makes any topic that is asked for
 def test_an_unknown_topic_is_worth_another_try(publisher: Publisher) -> None:
     """Whoever deploys makes the topics, perhaps a moment after the workers start."""
     publisher.produce("no-such-topic-was-ever-made", None, b"x")
@@ -93,6 +94,7 @@ def test_an_unknown_topic_is_worth_another_try(publisher: Publisher) -> None:
         publisher.confirm(1)
 
 
+@pytest.mark.apache  # the embedded broker forgets its topics when it stops
 def test_while_the_broker_is_gone_nothing_is_confirmed_and_afterwards_a_repeat_is(
     kafka: Broker, topic_factory: TopicFactory, publisher: Publisher
 ) -> None:
