@@ -6,7 +6,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
 from simulator.legs import Legs
-from simulator.story import HORIZON_DAYS
 from simulator.timeline import cell_of
 
 if TYPE_CHECKING:
@@ -18,8 +17,12 @@ if TYPE_CHECKING:
 class Teller(Protocol):
     """Tells the stories that begin on a day."""
 
+    @property
+    def days(self) -> int:
+        """How many days a story lasts at most, the one on which it begins included."""
+
     def day(self, day: int) -> list[Leg]:
-        """Return their payments, on this day or up to HORIZON_DAYS later."""
+        """Return the payments of the stories that begin on this day."""
 
 
 class Agenda:
@@ -31,16 +34,19 @@ class Agenda:
     def __init__(self, tellers: Sequence[Teller]) -> None:
         self._tellers = tellers
         self._hours: dict[int, list[Leg]] = defaultdict(list)
-        self._next_day: int | None = None
+        self._first_day: int | None = None
+        self._next_day = 0
 
     def hour(self, cell: int) -> Legs:
         """Return the legs of an hour, in the order in which they were told; hours before it are forgotten."""
         day = cell // 24
-        if self._next_day is None:
-            self._next_day = day - HORIZON_DAYS
+        if self._first_day is None:
+            self._first_day = day
+            self._next_day = day + 1 - max(teller.days for teller in self._tellers)
         for today in range(self._next_day, day + 1):
             for teller in self._tellers:
-                for leg in teller.day(today):
+                # Stories of earlier days are over before the first hour asked for.
+                for leg in teller.day(today) if today > self._first_day - teller.days else ():
                     at = cell_of(leg.event_time)
                     if at >= cell:
                         self._hours[at].append(leg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -59,6 +59,8 @@ class Summary:
     lateness_max_ms: float
     generator_wait_s: float
     """Time in which a record was due but not made yet."""
+    made_in_s: float
+    """Time in which all records were made before the first was sent; 0 if they were made as they were sent."""
     stopped: bool
 
     @property
@@ -107,7 +109,10 @@ class Publisher:
         `buffered`: make all records first, so that sending them costs little.
         """
         if buffered:
-            return self._publish(iter(list(takewhile(lambda _run: not self._stop.is_set(), runs))), schedule)
+            asked = time.perf_counter()
+            ready = list(takewhile(lambda _run: not self._stop.is_set(), runs))
+            summary = self._publish(iter(ready), schedule)
+            return replace(summary, made_in_s=time.perf_counter() - asked - summary.seconds)
         with Ahead(runs) as made:
             return self._publish(made, schedule)
 
@@ -169,5 +174,6 @@ class Publisher:
             lateness_p99_ms=p99,
             lateness_max_ms=float(late.max()),
             generator_wait_s=state.waited,
+            made_in_s=0.0,
             stopped=self._stop.is_set(),
         )

@@ -20,19 +20,21 @@ MINUTE_MS: Final = 60_000
 HONEST_ACCOUNTS: Final = 30_000
 """Of the accounts opened in stories on one day, those below this number belong to honest people."""
 
-HORIZON_DAYS: Final = 12
-"""No story goes on for longer than this."""
+FRAUD_DAYS: Final = 12
+HONEST_DAYS: Final = 4
+"""No story goes on for longer: whoever asks for an hour has stories told from so many days before."""
 
 
 class Cast:
-    """Finds the people for the stories that begin on one day."""
+    """Finds the people for the stories that begin on one day and last at most `days`."""
 
-    def __init__(self, population: Population, dice: Dice, day: int, opened: int = 0) -> None:
+    def __init__(self, population: Population, dice: Dice, day: int, days: int, opened: int = 0) -> None:
         self.population = population
         self.people = population.people
         self.merchants = population.merchants
         self.dice = dice
         self.day = day
+        self._end = day_start(day + days)
         self._opened = opened  # accounts of the day that somebody else has already given out
 
     def moment(self, first_hour: float, last_hour: float) -> int:
@@ -44,7 +46,7 @@ class Cast:
         since_midnight = (at - day_start(self.day)) % DAY_MS
         if since_midnight < 7 * HOUR_MS:
             at += 7 * HOUR_MS - since_midnight + int(self.dice.between(0, 3 * HOUR_MS))
-        return min(at, day_start(self.day + HORIZON_DAYS) - 1)
+        return min(at, self._end - 1)
 
     def active(self) -> int:
         """Return somebody, the likelier the more often they pay."""

@@ -16,7 +16,7 @@ from simulator.fraud import (
     test_then_large,
 )
 from simulator.randomness import Dice, generator
-from simulator.story import HONEST_ACCOUNTS, Cast, as_reported
+from simulator.story import FRAUD_DAYS, HONEST_ACCOUNTS, Cast, as_reported
 from simulator.timeline import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ TYPOLOGIES: Final = (
 class Fraudsters:
     """Tells the campaigns that begin on any day; the same key, population and rate give the same ones."""
 
+    days = FRAUD_DAYS
+
     def __init__(self, population: Population, key: int, fraudulent_a_day: float) -> None:
         self._population = population
         self._key = key
@@ -67,7 +69,7 @@ class Fraudsters:
         """Return all payments of the campaigns that begin on this day, with their labels and reports."""
         legs: list[Leg] = []
         number = 0
-        cast = Cast(self._population, Dice(generator(self._key, 51, day)), day, opened=HONEST_ACCOUNTS)
+        cast = Cast(self._population, Dice(generator(self._key, 51, day)), day, self.days, opened=HONEST_ACCOUNTS)
         for typology in TYPOLOGIES:
             for _ in range(cast.dice.arrivals(self._a_day * typology.share / typology.legs)):
                 number += 1

@@ -10,7 +10,7 @@ from simulator.honest.recurring import bills, rents
 from simulator.honest.strangers import large_first, test_first
 from simulator.honest.surges import emergency, flash_sale, new_phones
 from simulator.randomness import Dice, generator
-from simulator.story import Cast
+from simulator.story import HONEST_DAYS, Cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,13 +51,15 @@ CALENDAR: Final = (
 class HonestStories:
     """Tells the stories that begin on any day; the same population and rate give the same ones."""
 
+    days = HONEST_DAYS
+
     def __init__(self, population: Population, payments_a_day: float) -> None:
         self._population = population
         self._a_day = payments_a_day
 
     def day(self, day: int) -> list[Leg]:
         """Return all payments of the stories that begin on this day."""
-        cast = Cast(self._population, Dice(generator(self._population.key, 52, day)), day)
+        cast = Cast(self._population, Dice(generator(self._population.key, 52, day)), day, self.days)
         legs: list[Leg] = []
         for code, tell in CALENDAR:
             legs += _marked(tell(cast), code)

@@ -19,6 +19,7 @@ from simulator.fraud import (
     test_then_large,
 )
 from simulator.fraud.campaigns import TYPOLOGIES
+from simulator.honest.stories import HonestStories
 from simulator.legs import UNGIVEN, USUAL, Leg
 from simulator.parameters import Parameters
 from simulator.parties import FRESH_PERSON
@@ -26,7 +27,7 @@ from simulator.payments import Payments
 from simulator.population import settle
 from simulator.randomness import Dice, generator
 from simulator.span import HISTORY_END_MS
-from simulator.story import HONEST_ACCOUNTS, HORIZON_DAYS, Cast
+from simulator.story import FRAUD_DAYS, HONEST_ACCOUNTS, HONEST_DAYS, Cast
 from simulator.switch import Switch
 from simulator.timeline import DAY_MS, HOUR_MS, day_start
 
@@ -39,7 +40,7 @@ def campaigns(tell: object, count: int = 60) -> list[list[Leg]]:
     """Tell so many campaigns of one typology, each beginning on another day."""
     told = []
     for number in range(count):
-        cast = Cast(POPULATION, Dice(generator(99, number)), DAY + number, opened=HONEST_ACCOUNTS)
+        cast = Cast(POPULATION, Dice(generator(99, number)), DAY + number, FRAUD_DAYS, opened=HONEST_ACCOUNTS)
         told.append(tell(cast))  # type: ignore[operator]
     return told
 
@@ -65,8 +66,17 @@ def test_campaigns_begin_on_their_day_and_end_within_the_horizon(typology: objec
     for number, legs in enumerate(campaigns(typology.tell)):  # type: ignore[attr-defined]
         times = [leg.event_time for leg in legs]
         assert min(times) >= day_start(DAY + number)
-        assert max(times) < day_start(DAY + number + HORIZON_DAYS)
+        assert max(times) < day_start(DAY + number + FRAUD_DAYS)
         assert all(100 <= leg.amount_paise <= 20_000_000 for leg in legs)
+
+
+def test_honest_stories_end_within_theirs() -> None:
+    stories = HonestStories(POPULATION, 400_000.0)
+    for day in range(DAY, DAY + 6):
+        times = [leg.event_time for leg in stories.day(day)]
+        assert len(times) > 1_000
+        assert day_start(day) <= min(times)
+        assert max(times) < day_start(day + HONEST_DAYS)
 
 
 def test_impersonation_escalates_to_people_never_paid_before() -> None:

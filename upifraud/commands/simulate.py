@@ -177,6 +177,7 @@ def _write(parameters: Parameters, extent: Extent, directory: Path) -> None:
     from simulator.run import history
     from upifraud.progress import steps
 
+    begun = time.perf_counter()
     switch, span = history(parameters, extent)
     with steps() as step:
         done = 0
@@ -190,7 +191,8 @@ def _write(parameters: Parameters, extent: Extent, directory: Path) -> None:
         written = write_history(switch, span, directory, progress)
     click.echo(
         f"{written.payments} payments, {written.frauds} of them frauds, and {written.outcomes} outcomes in "
-        f"{directory}, from {_utc(written.first_event_time)} to {_utc(written.last_event_time)}"
+        f"{directory}, from {_utc(written.first_event_time)} to {_utc(written.last_event_time)}; "
+        f"{written.payments / (time.perf_counter() - begun):.0f} payments a second"
     )
 
 
@@ -245,6 +247,8 @@ def _report(summary: Summary, frauds: int, run: Run, rate: float | None) -> None
         f"{summary.seconds:.1f} s: {summary.rate:.0f} payments a second, {summary.failed} failed"
         f"{', stopped before the end' if summary.stopped else ''}"
     )
+    if summary.made_in_s:
+        click.echo(f"made in {summary.made_in_s:.1f} s: {summary.payments / summary.made_in_s:.0f} payments a second")
     if rate is not None:
         click.echo(
             f"late by {summary.lateness_p50_ms:.1f} ms (median), {summary.lateness_p99_ms:.1f} ms (p99), "
