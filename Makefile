@@ -56,7 +56,9 @@ lock: install ## Resolve the requirements anew, with hashes.
 		--constraint requirements/dev.txt --output-file requirements/runtime.txt pyproject.toml
 
 model: install ## Train the default artifact anew on the simulated history.
-	$(BIN)/upifraud make-model $(ARGS)
+	$(BIN)/upifraud simulate --seed 1 --payers 4000 --payments 300000 --fraud-rate 0.004 --out .cache/history
+	$(BIN)/upifraud train --payments .cache/history/payments.parquet --outcomes .cache/history/outcomes.parquet \
+		--trees 100 --block-precision 0.75 --out model/artifacts/default $(ARGS)
 
 bench-quick: install ## Measure rate, latency and cost in under two minutes.
 	$(BIN)/python -m bench quick $(ARGS)
