@@ -115,7 +115,8 @@ MALFORMED: dict[str, list[tuple[str, bytes | None]]] = {
         ("id of 65 characters that are not ASCII", record(transaction_id="é" * 65)),
         ("id with a tab", record(transaction_id="T\t1")),
         ("id with U+0000", record(transaction_id="T\x00")),
-        ("id with DEL", record(transaction_id="T\x7f")),
+        ("id with DEL", replaced("T1", b"T\x7f")),
+        ("id with DEL, escaped", replaced("T1", rb"T\u007f")),
         ("id with a no-break space", record(transaction_id="T\xa01")),
         ("id with a zero-width space", record(transaction_id="T\u200b1")),
         ("id with half a surrogate pair", replaced("T1", rb"T\ud83d")),
@@ -126,6 +127,8 @@ MALFORMED: dict[str, list[tuple[str, bytes | None]]] = {
         ("RFC 3339 in the year 0", record(event_time="0000-02-29T00:00:00Z")),
     ],
     "bad-vpa": [
+        ("payer_vpa with DEL", replaced("asha", b"as\x7fha")),
+        ("payee_vpa with a raw no-break space", replaced("shop", "sh\xa0op".encode())),
         *[
             (f"{name} {kind}", record(**{name: vpa}))
             for name in ("payer_vpa", "payee_vpa")

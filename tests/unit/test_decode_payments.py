@@ -121,6 +121,13 @@ def test_an_unusable_optional_field_is_unknown_and_counted_and_costs_no_verdict(
         assert getattr(decoded.payments, column).tolist() == getattr(bare.payments, column).tolist()
 
 
+def test_a_control_character_that_json_allows_makes_text_unusable() -> None:
+    """DEL may stand in a JSON string as it is."""
+    decoded = accepted(record(device_id="d#1").replace(b"#", b"\x7f"))
+    assert decoded.payments.device.tolist() == [0]
+    assert decoded.unusable_optional == {"device_id": 1}
+
+
 def test_unusable_fields_are_counted_over_the_micro_batch_but_not_for_rejected_records() -> None:
     values = [record(flow="X"), record(flow="Y", mcc="?"), record(flow="Z", amount_paise=0), record(flow="P2P")]
     assert decode_payments(values, NOW, IDENTITIES).unusable_optional == {"flow": 2, "mcc": 1}
