@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from model.reasons import Explainer
 
 from features.columns import FeatureState
+from model.reasons import Explainer
 from model.verdict import Verdict
 from stream import metrics
 from stream.wire import Alert, Reason, alert_id, encode_alert, utc_time

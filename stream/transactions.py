@@ -113,9 +113,9 @@ class TransactionFlow:
     def _admit(self, arrivals: Arrivals) -> Admitted:
         """Steps 1 and 2."""
         now = self._clock()
-        with metrics.STAGE_LATENCY.labels("decode").time():
+        with metrics.stage("decode"):
             decoded = decode_payments(arrivals.values, int(now * 1000), self._identities)
-        with metrics.STAGE_LATENCY.labels("claim").time():
+        with metrics.stage("claim"):
             claims = self._patience.call(
                 POSTGRES,
                 "claim",
@@ -141,7 +141,7 @@ class TransactionFlow:
 
     def _measure(self, admitted: Admitted, arrivals: Arrivals) -> FeatureBatch:
         """Step 3."""
-        with metrics.STAGE_LATENCY.labels("features").time():
+        with metrics.stage("features"):
             payments = admitted.decoded.payments.take(admitted.kept)
             rows = admitted.decoded.rows[admitted.kept]
             return self._features.measure(payments, rows, admitted.replayed, arrivals)
@@ -150,7 +150,7 @@ class TransactionFlow:
         """Steps 4 and 5."""
         decoded, kept = admitted.decoded, admitted.kept
         picked = kept.tolist()
-        with metrics.STAGE_LATENCY.labels("score").time():
+        with metrics.stage("score"):
             judged = self._judge.judge(measured.vectors)
         transaction_id = [decoded.transaction_id[row] for row in picked]
         payer_vpa = [decoded.payer_vpa[row] for row in picked]
@@ -158,11 +158,11 @@ class TransactionFlow:
         event_time = decoded.payments.event_time[kept]
         amount_paise = decoded.payments.amount_paise[kept]
         decided_at = np.full(len(kept), int(self._clock() * 1000), dtype=np.int64)
-        with metrics.STAGE_LATENCY.labels("explain").time():
+        with metrics.stage("explain"):
             alerts = self._judge.alerts(
                 judged, measured, transaction_id, payer_vpa, payee_vpa, event_time, amount_paise, decided_at
             )
-        with metrics.STAGE_LATENCY.labels("store").time():
+        with metrics.stage("store"):
             rows = VerdictRows(
                 transaction_id=transaction_id,
                 event_time=event_time,
@@ -187,7 +187,7 @@ class TransactionFlow:
 
     def _publish(self, admitted: Admitted, settled: Settled, arrivals: Arrivals) -> None:
         """Step 7."""
-        with metrics.STAGE_LATENCY.labels("publish").time():
+        with metrics.stage("publish"):
             for row, alert in enumerate(settled.rows.alerts):
                 stored = settled.before.get(row)
                 value = alert if stored is None else stored.alert
