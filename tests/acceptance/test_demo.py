@@ -5,15 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
-from fcntl import ioctl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +23,12 @@ ROOT = Path(__file__).parents[2]
 UPIFRAUD = [sys.executable, "-c", "from upifraud.cli import main; main()"]
 SMALL = ("--payers", "300", "--warm-up", "3", "--rate", "300")
 SECONDS = 200
+IN_A_TERMINAL = """
+import os, pty, sys
+sized = ["sh", "-c", 'stty rows 24 cols 80; exec "$@"', "sh", *sys.argv[1:]]
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sized)))
+"""
+"""Runs a program in a terminal of its own: what is typed comes from our pipe, what is shown goes to it."""
 KEPT = "UPIFRAUD_MODEL_DIR"
 
 
@@ -40,14 +41,16 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture
 def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a demo in a directory of the test's own, its output in a pipe."""
+    """Start a demo in a directory of the test's own, with pipes to it, or to a terminal that it runs in."""
     begun: list[subprocess.Popen[str]] = []
 
-    def call(*arguments: str) -> subprocess.Popen[str]:
+    def call(*arguments: str, terminal: bool = False) -> subprocess.Popen[str]:
+        command = [*UPIFRAUD, "demo", *arguments]
         demo = subprocess.Popen(
-            [*UPIFRAUD, "demo", *arguments],
+            [sys.executable, "-c", IN_A_TERMINAL, *command] if terminal else command,
             cwd=tmp_path,
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -58,8 +61,9 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...,
     yield call
     for demo in begun:
         if demo.poll() is None:
-            demo.send_signal(signal.SIGTERM)
-            demo.communicate(timeout=SECONDS)
+            demo.terminate()
+        with demo:  # closes the pipes and waits for the end
+            pass
 
 
 def left_in(directory: Path) -> list[str]:
@@ -113,28 +117,23 @@ def test_on_apache_kafka_it_is_the_same(start: Callable[..., subprocess.Popen[st
     assert left_in(tmp_path) == []
 
 
-def test_ctrl_c_in_a_terminal_ends_it_in_good_order(tmp_path: Path, environment: dict[str, str]) -> None:
-    """A real terminal of 80 x 24, and the key itself: the whole foreground group gets the signal."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(tmp_path)
-        os.execve(UPIFRAUD[0], [*UPIFRAUD, "demo", *SMALL, "--seconds", "600"], environment)
-    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    shown = b""
-    pressed = False
-    deadline = time.monotonic() + SECONDS
-    with contextlib.suppress(OSError):  # a terminal whose program has ended
-        while time.monotonic() < deadline and (chunk := os.read(terminal, 65_536)):
-            shown += chunk
-            if not pressed and b" LIVE " in shown:
-                os.write(terminal, b"\x03")
-                pressed = True
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    after = shown.rpartition(b"\x1b[?1049l")[2].decode()
-    assert os.waitstatus_to_exitcode(status) == 0, after
-    assert pressed
-    assert b"\x1b[?1049h" in shown
+def test_ctrl_c_in_a_terminal_ends_it_in_good_order(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """A terminal of 80 x 24, and the key itself: the whole foreground group gets the signal."""
+    demo = start(*SMALL, "--seconds", "600", terminal=True)
+    assert demo.stdin is not None
+    assert demo.stdout is not None
+    shown = ""
+    while " LIVE " not in shown:
+        shown += (chunk := demo.stdout.read(80))
+        assert chunk, shown
+    demo.stdin.write("\x03")
+    demo.stdin.flush()
+    shown += demo.stdout.read()
+    after = shown.rpartition("\x1b[?1049l")[2]
+    assert demo.wait(SECONDS) == 0, after
+    assert "\x1b[?1049h" in shown
     assert "until it was ended early" in after
     assert "drained, exit code 0" in after
     assert left_in(tmp_path) == []
