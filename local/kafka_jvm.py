@@ -25,7 +25,7 @@ _JVM = (
 class JvmKafkaServer(ProcessBroker):
     """An Apache Kafka broker whose topics, records and offsets survive a restart."""
 
-    start_seconds = 120  # two slow cores that others use too
+    start_seconds = 240  # on two slow cores that others use too it was seen to take 40
 
     def _prepare(self) -> None:
         self._jars = maven.jars()

@@ -79,7 +79,7 @@ class Server(ABC):
 class ProcessServer(Server):
     """A server that is one process of this machine, on one loopback port, in a session of its own."""
 
-    start_seconds: ClassVar[float] = 60
+    start_seconds: ClassVar[float] = 120
     stop_seconds: ClassVar[float] = 30
     stop_signal: ClassVar[int] = signal.SIGTERM
 
