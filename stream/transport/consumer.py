@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
-
-from faust.types import TP, ConsumerMessage
 
 from stream import metrics
 from stream.errors import KafkaRefusedError, RetryableError
 from stream.transport import kafka_errors, lag
 from stream.transport.config import consumer_config, is_cooperative
-from stream.transport.ledger import Ledger, Ticket
+from stream.transport.handover import Handover
+from stream.transport.ledger import Ledger
 from stream.transport.poll_thread import PollOptions, PollThread
 from stream.transport.tableless import TablelessConsumer
 
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
     from confluent_kafka import KafkaError
+    from faust.types import TP, ConsumerMessage
 
     from stream.transport.fetch import Fetch
     from stream.transport.owner import Start
@@ -41,7 +40,7 @@ _BACKOFF_SECONDS = (0.2, 5.0)
 
 
 class FetchConsumer(TablelessConsumer):
-    """Consumes all topics of the app in one consumer group, each topic as a member of its own.
+    """Consumes all topics of the app in one consumer group.
 
     What the app must have: `settings`, `hooks` and `health`.
     """
@@ -51,15 +50,13 @@ class FetchConsumer(TablelessConsumer):
         self._settings = self.app.settings
         self._hooks = self.app.hooks
         self._health = self.app.health
-        self._threads: dict[str, PollThread] = {}
+        self._threads: list[PollThread] = []
+        self._thread_of: dict[str, PollThread] = {}
         self._ledger = Ledger()
-        self._assigned: set[TP] = set()
+        self._handover = Handover(self._ledger)
+        self._assigned: dict[str, frozenset[TP]] = {}
         self._assigning = asyncio.Lock()
         self._rebalancing: set[str] = set()
-        self._arrived: deque[Ticket] = deque()
-        self._arrival = asyncio.Event()
-        self._tickets: dict[int, Ticket] = {}
-        self._messages: dict[int, ConsumerMessage] = {}
         self._finish = asyncio.Event()
         self._commits_sent_at: dict[str, float] = {}
         self._kafka_down: set[str] = set()
@@ -77,34 +74,36 @@ class FetchConsumer(TablelessConsumer):
             pause_after=settings.pause_after_seconds,
             answer_within=settings.drain_seconds + 30,
         )
-        self._rebalancing = set(topics)
-        for topic in sorted(topics):
-            self._threads[topic] = PollThread(consumer_config(settings), options, topic, loop=self.loop, owner=self)
-        for thread in self._threads.values():
+        for members_topics in _members(sorted(topics), cooperative=options.cooperative):
+            thread = PollThread(consumer_config(settings), options, members_topics, loop=self.loop, owner=self)
+            self._threads.append(thread)
+            self._thread_of.update(dict.fromkeys(members_topics, thread))
+        self._rebalancing = {thread.name for thread in self._threads}
+        for thread in self._threads:
             thread.start()
 
     def stop_flow(self) -> None:
         """Take no more records: Faust is stopping."""
         super().stop_flow()
         self._health.stopping()
-        for thread in self._threads.values():
+        for thread in self._threads:
             thread.quiesce()
 
     async def wait_empty(self) -> None:
         """Wait, with a bound, for what the agents have begun; what they have not begun is forgotten."""
-        self._ledger.forget(lambda ticket: not self._begun(ticket))
-        await self._drain(frozenset(self._assigned))
+        self._ledger.forget(lambda ticket: not self._handover.begun(ticket))
+        await self._drain(frozenset(self.assignment()))
 
     async def on_stop(self) -> None:
         """Commit what is done and leave the group."""
         self._health.stopping()
-        last = self._committable_by_topic()
-        farewells = (thread.close(last.get(topic, {}), _FAREWELL_SECONDS) for topic, thread in self._threads.items())
+        last = self._committable_by_thread()
+        farewells = (thread.close(last.get(thread, {}), _FAREWELL_SECONDS) for thread in self._threads)
         await asyncio.gather(*farewells)
 
     def assignment(self) -> set[TP]:
         """Return the partitions that the worker has."""
-        return set(self._assigned)
+        return set().union(*self._assigned.values())
 
     @property
     def abandons_work(self) -> bool:
@@ -117,54 +116,23 @@ class FetchConsumer(TablelessConsumer):
 
     # Fetches go to the agents and come back ---------------------------------------------------------------------------
 
-    def deliver(self, fetch: Fetch) -> None:
+    def deliver(self, fetches: list[Fetch]) -> None:
         """Take a micro-batch from a poll thread."""
         if not self.flow_active or self.should_stop:
             return
-        ticket = self._ledger.hand_over(fetch)
-        self._tickets[ticket.number] = ticket
-        self._arrived.append(ticket)
-        self._arrival.set()
+        self._handover.bring(fetches)
         metrics.MICRO_BATCHES_IN_FLIGHT.inc()
-        metrics.MICRO_BATCH_RECORDS.observe(len(fetch))
+        metrics.MICRO_BATCH_RECORDS.observe(sum(map(len, fetches)))
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """Yield what has arrived, waiting so long for a first fetch."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
-        if not self._arrived:
-            self._arrival.clear()
-            try:
-                await asyncio.wait_for(self._arrival.wait(), timeout)
-            except TimeoutError:
+        await self._handover.wait(timeout)
+        for tp, message in self._handover.messages(self.app.consumer_generation_id):
+            if not self.flow_active:
                 return
-        while self._arrived and self.flow_active:
-            ticket = self._arrived.popleft()
-            tp = TP(ticket.fetch.topic, ticket.fetch.slices[0].partition)
-            yield tp, self._message(tp, ticket)
-
-    def _message(self, tp: TP, record: Ticket) -> ConsumerMessage:
-        # The offset is the ticket's number: Faust drops messages whose offset goes back, as a replay's would.
-        message = ConsumerMessage(
-            tp.topic,
-            tp.partition,
-            record.number,
-            timestamp=time.time(),
-            timestamp_type=0,
-            headers={},
-            key=None,
-            value=record.fetch,
-            checksum=None,
-            tp=tp,
-            generation_id=self.app.consumer_generation_id,
-        )
-        self._messages[record.number] = message
-        return message
-
-    def _begun(self, ticket: Ticket) -> bool:
-        # A stream marks a message as tracked when it takes it; whatever was only queued, Faust clears when it stops.
-        message = self._messages.get(ticket.number)
-        return message is not None and message.tracked
+            yield tp, message
 
     def ack(self, message: ConsumerMessage) -> bool:
         """Note that all effects of a fetch are done."""
@@ -172,13 +140,11 @@ class FetchConsumer(TablelessConsumer):
             return False
         message.acked = True
         self._unacked_messages.discard(message)
-        number = message.offset
-        del self._messages[number]
-        ticket = self._tickets.pop(number)
-        self._ledger.done(ticket)
-        self._threads[ticket.fetch.topic].room.release()
-        metrics.MICRO_BATCHES_IN_FLIGHT.dec()
-        self._count(ticket.fetch)
+        fetch, whole = self._handover.finish(message)
+        if whole:
+            self._thread_of[fetch.topic].room.release()
+            metrics.MICRO_BATCHES_IN_FLIGHT.dec()
+        self._count(fetch)
         self._health.progress()
         self._finish.set()
         return True
@@ -212,23 +178,23 @@ class FetchConsumer(TablelessConsumer):
         now, sent = time.monotonic(), False
         if self.should_stop:
             return sent
-        for topic, offsets in self._committable_by_topic().items():
+        for thread, offsets in self._committable_by_thread().items():
             # An answer that never comes must not end all commits: the offsets are sent again after a while.
-            if now - self._commits_sent_at.get(topic, -_COMMIT_LOST_SECONDS) >= _COMMIT_LOST_SECONDS:
-                self._commits_sent_at[topic] = now
-                self._threads[topic].commit_soon(offsets)
+            if now - self._commits_sent_at.get(thread.name, -_COMMIT_LOST_SECONDS) >= _COMMIT_LOST_SECONDS:
+                self._commits_sent_at[thread.name] = now
+                thread.commit_soon(offsets)
                 sent = True
         return sent
 
-    def _committable_by_topic(self) -> dict[str, dict[TP, int]]:
-        offsets: dict[str, dict[TP, int]] = {}
+    def _committable_by_thread(self) -> dict[PollThread, dict[TP, int]]:
+        offsets: dict[PollThread, dict[TP, int]] = {}
         for tp, offset in self._ledger.committable().items():
-            offsets.setdefault(tp.topic, {})[tp] = offset
+            offsets.setdefault(self._thread_of[tp.topic], {})[tp] = offset
         return offsets
 
-    def commit_answered(self, topic: str, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
+    def commit_answered(self, member: str, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
         """Note what was accepted. What was refused for now is sent again at the next tick, with what came since."""
-        self._commits_sent_at.pop(topic, None)
+        self._commits_sent_at.pop(member, None)
         self._ledger.committed(accepted)
         if accepted:
             metrics.COMMITS.inc()
@@ -243,26 +209,26 @@ class FetchConsumer(TablelessConsumer):
             )
 
     def _end_offset(self, tp: TP) -> int | None:
-        return self._threads[tp.topic].end_offset(tp) if tp.topic in self._threads else None
+        return self._thread_of[tp.topic].end_offset(tp) if tp.topic in self._thread_of else None
 
     def highwater(self, tp: TP) -> int:
         """Return the end of a partition's log as far as it is known."""
         return self._end_offset(tp) or 0
 
     def _measure_lag(self) -> int:
-        metrics.CONSUMER_PAUSED.set(any(thread.paused for thread in self._threads.values()))
+        metrics.CONSUMER_PAUSED.set(any(thread.paused for thread in self._threads))
         return lag.measure(self._ledger, self._end_offset, now=time.time())
 
     # Partitions come and go -------------------------------------------------------------------------------------------
 
-    async def assigned(self, topic: str, partitions: frozenset[TP]) -> None:
+    async def assigned(self, member: str, partitions: frozenset[TP]) -> None:
         """Let Faust know the whole assignment; the first one starts its fetcher."""
         metrics.REBALANCES.inc()
-        self._rebalance_began(topic)
+        self._rebalance_began(member)
         async with self._assigning:
             first = not self.app.rebalancing_count
             self.app.on_rebalance_start()
-            self._assigned = {tp for tp in self._assigned if tp.topic != topic} | partitions
+            self._assigned[member] = partitions
             if first:
                 await self.on_partitions_assigned(self.assignment())
                 return
@@ -274,8 +240,8 @@ class FetchConsumer(TablelessConsumer):
             await self.app.on_partitions_assigned.send(self.assignment())
             self.app.on_rebalance_end()
 
-    def _rebalance_began(self, topic: str) -> None:
-        self._rebalancing.add(topic)
+    def _rebalance_began(self, member: str) -> None:
+        self._rebalancing.add(member)
         self._health.rebalance_began()
 
     async def start_offsets(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
@@ -293,48 +259,47 @@ class FetchConsumer(TablelessConsumer):
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, longest)
 
-    def started(self, topic: str, starts: Mapping[TP, Start]) -> None:
+    def started(self, member: str, starts: Mapping[TP, Start]) -> None:
         """Begin to keep the watermarks of new partitions."""
         self._own({tp: (start.offset, start.committed) for tp, start in starts.items()})
         for tp, start in starts.items():
             if start.offset != start.committed:
                 logger.warning("%s[%d] starts at %s, before its committed %s.", *tp, start.offset, start.committed)
-        self._rebalancing.discard(topic)
+        self._rebalancing.discard(member)
         if not self._rebalancing:
             self._health.rebalance_ended()
 
     def _own(self, starts: Mapping[TP, tuple[int | None, int | None]]) -> None:
         for tp, (start, committed) in starts.items():
             self._ledger.own(tp, start=start, committed=committed, now_ms=int(time.time() * 1000))
-        lag.count_partitions(self._ledger, self._threads)
+        lag.count_partitions(self._ledger, self._thread_of)
 
-    async def drained(self, topic: str, revoked: frozenset[TP]) -> Mapping[TP, int]:
+    async def drained(self, member: str, revoked: frozenset[TP]) -> Mapping[TP, int]:
         """Wait for work on partitions that are about to go; return what to commit of them."""
-        self._rebalance_began(topic)
+        self._rebalance_began(member)
         await self._drain(revoked)
         return self._ledger.committable(revoked)
 
-    async def released(self, gone: frozenset[TP], committed: Mapping[TP, int]) -> None:
+    async def released(self, member: str, gone: frozenset[TP], committed: Mapping[TP, int]) -> None:
         """Let go of partitions; work on them that is still in flight will count for nothing."""
-        for topic in {tp.topic for tp in gone}:
-            self._rebalance_began(topic)
+        self._rebalance_began(member)
         self._ledger.committed(committed)
         metrics.PARTITIONS_ABANDONED.inc(len(self._ledger.release(gone)))
-        self._assigned -= gone
+        self._assigned[member] = self._assigned.get(member, frozenset()) - gone
         self._set_active_tps(self.assignment())
         lag.forget(gone)
-        lag.count_partitions(self._ledger, self._threads)
+        lag.count_partitions(self._ledger, self._thread_of)
         await self._hooks.on_revoked(gone)
 
     # Trouble ----------------------------------------------------------------------------------------------------------
 
-    def kafka_answers(self, topic: str, *, up: bool) -> None:
+    def kafka_answers(self, member: str, *, up: bool) -> None:
         """Declare Kafka down, or back."""
-        if not up and topic not in self._kafka_down:
-            self._kafka_down.add(topic)
+        if not up and member not in self._kafka_down:
+            self._kafka_down.add(member)
             self._health.wait_began(KAFKA)
-        elif up and topic in self._kafka_down:
-            self._kafka_down.discard(topic)
+        elif up and member in self._kafka_down:
+            self._kafka_down.discard(member)
             self._health.wait_ended(KAFKA)
 
     def failed(self, error: Exception) -> None:
@@ -344,3 +309,14 @@ class FetchConsumer(TablelessConsumer):
     def _crash(self, reason: BaseException) -> None:
         super()._crash(reason)
         self._finish.set()  # nothing in flight will finish any more, so a drain must not wait for it
+
+
+def _members(topics: list[str], *, cooperative: bool) -> list[list[str]]:
+    """Return which topics share a member of the group.
+
+    The sticky assignor only counts partitions: of two workers with both topics it gives one all partitions of one topic
+    and none of the other. So each topic has a member of its own, and neither waits for the other's micro-batches. The
+    eager assignors deal out every topic evenly, and the embedded broker takes a minute to recover when two members of
+    a group leave at once.
+    """
+    return [[topic] for topic in topics] if cooperative else [topics]

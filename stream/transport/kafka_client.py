@@ -19,7 +19,7 @@ from stream.transport import kafka_errors
 from stream.transport.fetch import gather, offset_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from confluent_kafka import KafkaError, Message
 
@@ -51,10 +51,12 @@ class Listener(Protocol):
 
 
 class KafkaClient:
-    """One member of the consumer group, for one topic, from construction until `close`."""
+    """One member of the consumer group, from construction until `close`."""
 
-    def __init__(self, config: Mapping[str, Any], topic: str, *, cooperative: bool, listener: Listener) -> None:
-        self._topic = topic
+    def __init__(
+        self, config: Mapping[str, Any], topics: Sequence[str], *, cooperative: bool, listener: Listener
+    ) -> None:
+        self._topics = list(topics)
         self._cooperative = cooperative
         self._listener = listener
         callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": self._on_commit}
@@ -67,7 +69,7 @@ class KafkaClient:
     def subscribe(self) -> None:
         """Join the group."""
         self._consumer.subscribe(
-            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
     def close(self) -> None:
@@ -79,8 +81,8 @@ class KafkaClient:
 
     # Records ----------------------------------------------------------------------------------------------------------
 
-    def receive(self, limit: int, *, wait: float, linger: float) -> Fetch | None:
-        """Wait for a record, then a little for more; return them as one fetch, None if none came.
+    def receive(self, limit: int, *, wait: float, linger: float) -> list[Fetch]:
+        """Wait for a record, then a little for more; return them as one fetch a topic, nothing if none came.
 
         OffsetLostError and KafkaRefusedError: what the broker holds, or allows, is not what the worker must have.
         """
@@ -89,11 +91,21 @@ class KafkaClient:
         self._left_over = []
         if records and limit > len(records):
             records += self._consumer.consume(limit - len(records), linger)
-        fetch = gather(self._topic, [record for record in records if self._is_record(record)], self.positions)
-        if fetch is not None:
+        by_topic = self._by_topic([record for record in records if self._is_record(record)])
+        gathered = [gather(topic, lot, self.positions) for topic, lot in by_topic.items()]
+        fetches = [fetch for fetch in gathered if fetch is not None]
+        for fetch in fetches:
             for partition, run in fetch.slices:
-                self.positions[TP(self._topic, partition)] = offset_of(run[-1]) + 1
-        return fetch
+                self.positions[TP(fetch.topic, partition)] = offset_of(run[-1]) + 1
+        return fetches
+
+    def _by_topic(self, records: list[Message]) -> dict[str, list[Message]]:
+        if len(self._topics) == 1:
+            return {self._topics[0]: records} if records else {}
+        lots: dict[str, list[Message]] = {}
+        for record in records:
+            lots.setdefault(str(record.topic()), []).append(record)
+        return lots
 
     def poll(self, wait: float) -> None:
         """Answer callbacks while everything is paused; a record that slips through is kept for `receive`."""

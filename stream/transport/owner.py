@@ -23,30 +23,30 @@ class Start:
 
 
 class Owner(Protocol):
-    """Who works on what the threads bring; every method is called in the event loop."""
+    """Who works on what the threads bring; every method is called in the event loop. `member` is a thread's name."""
 
-    async def assigned(self, topic: str, partitions: frozenset[TP]) -> None:
-        """All partitions of the topic that the worker has now, those still waiting for their start included."""
+    async def assigned(self, member: str, partitions: frozenset[TP]) -> None:
+        """All partitions that the member has now, those still waiting for their start included."""
 
     async def start_offsets(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
         """Offsets to move the start of new partitions back to."""
 
-    def started(self, topic: str, starts: Mapping[TP, Start]) -> None:
-        """Records of these partitions follow, and none of the topic's waits any more."""
+    def started(self, member: str, starts: Mapping[TP, Start]) -> None:
+        """Records of these partitions follow, and none of the member's waits any more."""
 
-    async def drained(self, topic: str, revoked: frozenset[TP]) -> Mapping[TP, int]:
+    async def drained(self, member: str, revoked: frozenset[TP]) -> Mapping[TP, int]:
         """Wait, with a bound, for work on revoked partitions; return the offsets to commit."""
 
-    async def released(self, gone: frozenset[TP], committed: Mapping[TP, int]) -> None:
+    async def released(self, member: str, gone: frozenset[TP], committed: Mapping[TP, int]) -> None:
         """Partitions are given back or were lost; these offsets were accepted."""
 
-    def deliver(self, fetch: Fetch) -> None:
-        """A micro-batch has come; it holds one permit of `room` until it is finished."""
+    def deliver(self, fetches: list[Fetch]) -> None:
+        """A micro-batch has come; it holds one permit of `room` until all of it is finished."""
 
-    def commit_answered(self, topic: str, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
+    def commit_answered(self, member: str, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
         """The answer to commit_soon."""
 
-    def kafka_answers(self, topic: str, *, up: bool) -> None:
+    def kafka_answers(self, member: str, *, up: bool) -> None:
         """Whether at least one broker is connected."""
 
     def failed(self, error: Exception) -> None:

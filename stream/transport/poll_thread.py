@@ -1,8 +1,4 @@
-"""The thread that polls one topic of Kafka: it hands over what came, and answers rebalances.
-
-Each topic has a thread and a group member of its own. Were a member to have both topics, the sticky assignor would give
-a second worker all partitions of one topic and none of the other, since it only counts them; this way each topic is
-shared out evenly, and neither waits for the other's micro-batches.
+"""The thread that polls Kafka as one member of the group: it hands over what came, and answers rebalances.
 
 librdkafka fetches and heartbeats in C threads of its own, so membership survives a busy interpreter; all that is asked
 of this thread is to come back to `poll` before max.poll.interval.ms. A rebalance callback runs inside `poll` and waits
@@ -30,7 +26,7 @@ from stream.transport.owner import Start
 
 if TYPE_CHECKING:
     import concurrent.futures
-    from collections.abc import Callable, Collection, Coroutine, Mapping
+    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 
     from confluent_kafka import KafkaError
     from faust.types import TP
@@ -69,17 +65,16 @@ class PollThread(threading.Thread):
         self,
         config: Mapping[str, Any],
         options: PollOptions,
-        topic: str,
+        topics: Sequence[str],
         *,
         loop: asyncio.AbstractEventLoop,
         owner: Owner,
     ) -> None:
-        super().__init__(name=f"poll-{topic}", daemon=True)
+        super().__init__(name=f"poll-{'-'.join(topics)}", daemon=True)
         self._options = options
-        self._topic = topic
         self._loop = loop
         self._owner = owner
-        self._client = KafkaClient(config, topic, cooperative=options.cooperative, listener=self)
+        self._client = KafkaClient(config, topics, cooperative=options.cooperative, listener=self)
         self.room = threading.BoundedSemaphore(options.micro_batches_in_flight)
         self._waiting: set[TP] = set()
         self._committed: dict[TP, int | None] = {}
@@ -143,16 +138,16 @@ class PollThread(threading.Thread):
         if not self._has_room():
             self._keep_membership()
             return
-        fetch: Fetch | None = None
+        fetches: list[Fetch] = []
         try:
             self._resume()
             wait = _POLL_SECONDS if self._question is None else _ANSWER_POLL_SECONDS
-            fetch = self._client.receive(self._options.micro_batch_records, wait=wait, linger=self._options.linger)
+            fetches = self._client.receive(self._options.micro_batch_records, wait=wait, linger=self._options.linger)
         finally:
-            if fetch is None:
+            if not fetches:
                 self.room.release()
-        if fetch is not None:
-            self._tell(self._owner.deliver, fetch)
+        if fetches:
+            self._tell(self._owner.deliver, fetches)
 
     def _has_room(self) -> bool:
         """Take a permit; wait a while for a micro-batch to finish, but only look once that has been in vain."""
@@ -215,9 +210,9 @@ class PollThread(threading.Thread):
             return
         self._withdraw_question()
         self._waiting |= partitions
-        self._ask(self._owner.assigned(self._topic, frozenset(self._client.positions.keys() | self._waiting)))
+        self._ask(self._owner.assigned(self.name, frozenset(self._client.positions.keys() | self._waiting)))
         if not self._waiting:
-            self._tell(self._owner.started, self._topic, {})
+            self._tell(self._owner.started, self.name, {})
 
     def _settle(self) -> None:
         """Bring partitions that wait for their start one step further."""
@@ -254,7 +249,7 @@ class PollThread(threading.Thread):
             starts[tp] = Start(offset, committed)
         self._waiting -= starts.keys()
         # First the ledger, then the fetching: the first records must find their partitions.
-        self._tell(self._owner.started, self._topic, starts)
+        self._tell(self._owner.started, self.name, starts)
         self._client.fetch_from({tp: start.offset for tp, start in starts.items()})
         if self.paused:
             self._client.pause(starts)
@@ -265,19 +260,19 @@ class PollThread(threading.Thread):
         """Drain with a bound, commit, then let go."""
         self._withdraw_question()
         if not self._closing.is_set():
-            offsets = self._ask(self._owner.drained(self._topic, partitions))
-            self._ask(self._owner.released(partitions, self._client.commit_now(offsets)))
+            offsets = self._ask(self._owner.drained(self.name, partitions))
+            self._ask(self._owner.released(self.name, partitions, self._client.commit_now(offsets)))
         self._forget(partitions)
         if not self._waiting:
             # The classic protocol assigns right after it, KIP-848 only if there is something to assign.
-            self._tell(self._owner.started, self._topic, {})
+            self._tell(self._owner.started, self.name, {})
 
     def on_lost(self, partitions: frozenset[TP]) -> None:
         """Let go at once: a commit would be refused, and others work on these records already."""
         logger.warning("The group took %d partitions away: it had not heard of this worker in time.", len(partitions))
         self._withdraw_question()
         if not self._closing.is_set():
-            self._ask(self._owner.released(partitions, {}))
+            self._ask(self._owner.released(self.name, partitions, {}))
         self._forget(partitions)
 
     def _forget(self, partitions: frozenset[TP]) -> None:
@@ -289,11 +284,11 @@ class PollThread(threading.Thread):
 
     def on_commit(self, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
         """Pass the answer on."""
-        self._tell(self._owner.commit_answered, self._topic, accepted, refused)
+        self._tell(self._owner.commit_answered, self.name, accepted, refused)
 
     def on_kafka(self, *, up: bool) -> None:
         """Pass it on."""
-        self._tell(partial(self._owner.kafka_answers, self._topic, up=up))
+        self._tell(partial(self._owner.kafka_answers, self.name, up=up))
 
     def _tell(self, function: Callable[..., None], *args: object) -> None:
         try:

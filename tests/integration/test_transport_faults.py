@@ -112,11 +112,19 @@ def test_an_unfinished_head_is_never_committed_over_and_does_not_hold_the_stop(f
 # Workers join and leave -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("assignment", ["the broker's own", "roundrobin"])
-def test_a_worker_joins_and_leaves_and_nothing_is_lost_or_repeated(field: Field, assignment: str) -> None:
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        pytest.param({}, id="the broker's own"),
+        pytest.param({"UPIFRAUD_KAFKA_ASSIGNMENT": "roundrobin"}, id="eager", marks=pytest.mark.apache),
+        pytest.param(
+            {"UPIFRAUD_KAFKA_GROUP_PROTOCOL": "consumer"}, id="KIP-848", marks=[pytest.mark.apache, pytest.mark.slow]
+        ),
+    ],
+)
+def test_a_worker_joins_and_leaves_and_nothing_is_lost_or_repeated(field: Field, protocol: dict[str, str]) -> None:
     """H4, H10, H11: what is done but not committed when partitions move is committed then, not replayed."""
-    if assignment != "the broker's own":
-        field.settings["UPIFRAUD_KAFKA_ASSIGNMENT"] = assignment
+    field.settings.update(protocol)
     field.settings["UPIFRAUD_COMMIT_INTERVAL_SECONDS"] = "60"  # so only the moves themselves commit
     with traffic(field) as published:
         first = field.start("seconds=0.02")
@@ -194,12 +202,13 @@ def test_a_stuck_record_holds_a_rebalance_no_longer_than_the_bound(field: Field)
 
 
 def test_without_room_the_worker_pauses_says_so_and_keeps_its_partitions(field: Field, tmp_path: Path) -> None:
-    """H6, H12: a verdict store that is down for longer than the session costs no partition and no record."""
+    """H6, H12, H13: a server that is down for longer than the session costs no partition and no record.
+
+    What gathered meanwhile then comes as few micro-batches, not as one message a record.
+    """
     hold = tmp_path / "hold"
     hold.touch()
-    worker = field.start(
-        f"hold={hold}", stall_seconds="1", kafka_session_timeout_seconds="6", pause_after_seconds="0.2"
-    )
+    worker = field.start(f"hold={hold}", stall_seconds="1", micro_batches_in_flight="1", pause_after_seconds="0.2")
     rebalances = worker.metric("rebalances_total")
     values = numbered("held", 400)
     field.publish(values[:100])
@@ -215,6 +224,8 @@ def test_without_room_the_worker_pauses_says_so_and_keeps_its_partitions(field: 
     field.await_values(values, worker)
     assert Counter(field.values()) == Counter(values)
     assert worker.metric("rebalances_total") == rebalances
+    assert worker.metric("micro_batch_records_sum") == 400
+    assert worker.metric("micro_batch_records_count") <= 100
     until(worker.ready, "it is ready again", worker)
     assert worker.terminate() == 0
     assert sum(field.committed().values()) == 400
