@@ -13,6 +13,8 @@ from simulator.randomness import exp, generator
 from simulator.reference import BANK_WEIGHTS, CATEGORIES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 MEAN_PAISE: Final = 50_000
@@ -49,14 +51,14 @@ class Merchants:
     online_index: NDArray[np.int64]
     nearby: GroupLottery
     """Draws among those in a city."""
+    by_mcc: Mapping[int, NDArray[np.int64]]
 
     def __len__(self) -> int:
         return len(self.mcc)
 
     def of_mcc(self, mcc: int) -> NDArray[np.int64]:
         """Return the merchants of a category; all of them if it has none."""
-        found = np.flatnonzero(self.mcc == mcc)
-        return found if len(found) else np.arange(len(self), dtype=np.int64)
+        return self.by_mcc[mcc]
 
 
 def open_shops(key: int, count: int, city_weights: NDArray[np.float64]) -> Merchants:
@@ -105,4 +107,10 @@ def open_shops(key: int, count: int, city_weights: NDArray[np.float64]) -> Merch
         anywhere=Lottery(weight[online_index]),
         online_index=online_index,
         nearby=GroupLottery(city, weight, cities),
+        by_mcc={c.mcc: _of_category(category, number) for number, c in enumerate(CATEGORIES)},
     )
+
+
+def _of_category(category: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+    found = np.flatnonzero(category == number)
+    return found if len(found) else np.arange(len(category), dtype=np.int64)

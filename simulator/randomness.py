@@ -7,6 +7,7 @@ and multiplications, which IEEE 754 fixes.
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal, localcontext
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -33,6 +34,7 @@ def _powers_of_two() -> NDArray[np.float64]:
 
 
 _POWERS: Final = _powers_of_two()
+_POWER_LIST: Final[list[float]] = _POWERS.tolist()
 _LOG2_E: Final = 1.4426950408889634
 _LN_2: Final = 0.6931471805599453
 
@@ -46,6 +48,15 @@ def exp(x: NDArray[np.float64]) -> NDArray[np.float64]:
     steps = whole.astype(np.int64)
     result: NDArray[np.float64] = np.ldexp(_POWERS[steps & 255] * series, (steps >> 8).astype(np.int32))
     return result
+
+
+def exp_one(x: float) -> float:
+    """Return the same bits as `exp` for one number, at a tenth of the cost."""
+    scaled = x * (_LOG2_E * 256)
+    steps = math.floor(scaled)
+    rest = (scaled - steps) * (_LN_2 / 256)
+    series = 1.0 + rest * (1.0 + rest * (0.5 + rest * (1 / 6 + rest * (1 / 24))))
+    return math.ldexp(_POWER_LIST[steps & 255] * series, steps >> 8)
 
 
 def mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -124,7 +135,7 @@ class Dice:
     def around(self, median: float, spread: float) -> float:
         """Return a log-normal draw; `spread` is the standard deviation of its logarithm."""
         z = self._normal.inv_cdf(min(max(self.roll(), 1e-6), 1 - 1e-6))
-        return median * float(exp(np.array([spread * z]))[0])
+        return median * exp_one(spread * z)
 
     def arrivals(self, mean: float) -> int:
         """Return how many independent events happen where `mean` are expected."""

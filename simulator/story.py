@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from simulator import codes
 from simulator.parties import FRESH_PERSON, FRESH_SHOP, story_account
-from simulator.randomness import exp, mix_one
+from simulator.randomness import exp_one, mix_one
 from simulator.timeline import DAY_MS, HOUR_MS, day_start
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Cast:
 
     def means(self, person: int) -> float:
         """Return how large this person's payments are against the median person's."""
-        return float(exp(self.people.level[person : person + 1])[0])
+        return exp_one(float(self.people.level[person]))
 
     def strange_device(self) -> int:
         """Return a device that nobody has used before."""

@@ -9,7 +9,7 @@ import numpy as np
 from simulator import codes
 from simulator.amounts import RUPEE, rounded
 from simulator.legs import Leg
-from simulator.randomness import exp, hashed, key_for, mix_one
+from simulator.randomness import exp_one, hashed, key_for, mix_one
 from simulator.timeline import HOUR_MS, day_of_month, day_start, month_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def bills(cast: Cast) -> list[Leg]:
         for payer, bits in _due(cast, key, _SUBSCRIBERS, 28):
             shops = cast.merchants.of_mcc(_BILLERS[bits % len(_BILLERS)])
             shop = int(shops[(bits >> 20) % len(shops)])
-            typical = float(exp(cast.merchants.log_paise[shop : shop + 1])[0]) / RUPEE
+            typical = exp_one(float(cast.merchants.log_paise[shop])) / RUPEE
             legs.append(
                 Leg(
                     event_time=day_start(cast.day) + 6 * HOUR_MS + bits % (5 * HOUR_MS),
@@ -87,4 +87,4 @@ def _spread(bits: int, median: float, spread: float) -> float:
     """Return an amount around the median that the bits fix: a sum of three uniforms is close to normal."""
     parts = ((bits >> 8) & 0xFFFF, (bits >> 24) & 0xFFFF, (bits >> 40) & 0xFFFF)
     z = (sum(parts) / 0xFFFF - 1.5) * 2
-    return median * float(exp(np.array([spread * z]))[0])
+    return median * exp_one(spread * z)

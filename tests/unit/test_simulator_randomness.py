@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 
 from simulator.lotteries import GroupLottery, Lottery
-from simulator.randomness import Dice, chances, exp, generator, hashed, key_for, mix, mix_one
+from simulator.randomness import Dice, chances, exp, exp_one, generator, hashed, key_for, mix, mix_one
 
 
 def test_exp_agrees_with_libm_to_a_part_in_1e14() -> None:
     x = np.linspace(-40.0, 40.0, 20_011)
     expected = np.array([math.exp(value) for value in x])
     assert np.max(np.abs(exp(x) / expected - 1)) < 1e-14
+
+
+def test_exp_of_one_number_has_the_same_bits() -> None:
+    x = generator(5).normal(0, 5, 2_000)
+    assert [exp_one(value) for value in x.tolist()] == exp(x).tolist()
 
 
 def test_exp_of_zero_is_exactly_one() -> None:
