@@ -45,7 +45,7 @@ PROBE_PROBABILITIES = "probe_probabilities"
 PROBE_CONTRIBUTIONS = "probe_contributions"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Artifact:
     """Everything that scores, explains and judges a payment, identified by its content."""
 

@@ -28,7 +28,7 @@ MAX_BINS = 20
 MIN_FRAUDS_PER_BIN = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
     """A strictly rising piecewise linear curve from margin to probability."""
 

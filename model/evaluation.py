@@ -21,7 +21,7 @@ TOP = (100, 1000)
 CURVE_BINS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scores:
     """Scored payments and what became of them; columns of one length, any order."""
 

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from model.tables import Tables
 
 
-@dataclass(frozen=True, slots=True)
+CHUNK = 16_384
+"""Rows scored at once where only the probabilities are kept."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Scored:
     """Scores of n payments, row order as given."""
 
@@ -71,6 +75,13 @@ class Scorer:
         else:
             kernel.contribute(vectors, *self._many, self.base_value, contributions, margin)
         return Scored(margin=margin, probability=self.calibration.apply(margin), contributions=contributions.T)
+
+    def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the calibrated probabilities alone, shape [n], in memory that does not grow with n."""
+        probability = np.empty(len(vectors), dtype=np.float64)
+        for start in range(0, len(vectors), CHUNK):
+            probability[start : start + CHUNK] = self.score(vectors[start : start + CHUNK]).probability
+        return probability
 
 
 def _by_group(

@@ -18,7 +18,7 @@ TILE = 256
 """Groups looked up before their values are added: their cell indices stay in the nearest caches."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tables:
     """Compiled tables; all of them are read-only. docs/specs/artifact.md has the layout in words.
 

@@ -57,7 +57,7 @@ class TrainingSettings:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Slices:
     """Rows of each slice, ascending."""
 
@@ -66,7 +66,7 @@ class Slices:
     hold_out: NDArray[np.intp]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Trained:
     """A model before it is published."""
 
@@ -103,7 +103,7 @@ def train(
     calibration = fit_calibration(margin, fraud[later], (low, high), settings.base_rate)
     scorer = Scorer(tables, calibration)
     thresholds = choose_thresholds(
-        scorer.score(vectors[later]).probability,
+        scorer.probabilities(vectors[later]),
         fraud[later],
         settings.alert_budget,
         settings.hold_precision,
