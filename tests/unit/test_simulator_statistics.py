@@ -104,7 +104,7 @@ def test_some_payments_are_declined_and_tried_again() -> None:
 
 
 def test_the_fraud_rate_is_the_one_that_was_set() -> None:
-    for rate in (0.0, 0.003, 0.05):
+    for rate in (0.0, 0.02, 0.08):
         switch = Switch(Parameters(seed=4, payers=2_000, fraud_rate=rate))
         payments = Payments.joined(list(switch.payments(HISTORY_END_MS - 20 * DAY_MS, HISTORY_END_MS)))
         assert (payments.typology > 0).mean() == pytest.approx(rate, rel=0.2)
