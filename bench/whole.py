@@ -1,0 +1,225 @@
+"""The whole job measured on one machine: servers, switch and worker side by side, rate, latency and CPU a payment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.machine import cpu_seconds, rss_bytes
+from local import kafka_admin
+from local.kafka_jvm import JvmKafkaServer
+from local.postgres import PostgresServer
+from local.valkey import ValkeyServer
+from stream.settings import Settings
+from stream.verdict_store import migrate
+from upifraud.local_stack import topics_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UPIFRAUD = Path(sys.executable).with_name("upifraud")
+STAGES = ("decode", "claim", "features", "score", "explain", "store", "publish")
+
+
+@dataclass
+class Look:
+    """Everything that is counted, at one moment."""
+
+    at: float
+    consumed: float
+    stage_cpu: dict[str, float]
+    latency: list[tuple[float, float]]
+    """Upper bound and cumulative count of the end-to-end histogram."""
+    cpu: dict[str, float]
+
+
+@dataclass
+class Run:
+    """What happened between two looks."""
+
+    name: str
+    payments: int
+    seconds: float
+    us: dict[str, float]
+    """CPU microseconds a payment, by process."""
+    stage_us: dict[str, float]
+    latency_ms: dict[str, float] = field(default_factory=dict)
+    """Quantiles, interpolated within the histogram's buckets."""
+
+    @property
+    def rate(self) -> float:
+        """Payments a second."""
+        return self.payments / self.seconds
+
+
+class Bench:
+    """A fresh stack, one worker, and the switch."""
+
+    def __init__(self, directory: Path, *, payers: int, seed: int = 3) -> None:
+        self._payers, self._seed, self._log = payers, seed, directory / "worker.log"
+        self.kafka = JvmKafkaServer(directory / "kafka")
+        self.redis = ValkeyServer(directory / "redis")
+        self.postgres = PostgresServer(directory / "postgres")
+        self._servers = {"kafka": self.kafka, "redis": self.redis, "postgres": self.postgres}
+        self.worker: subprocess.Popen[bytes] | None = None
+        self._runs = 0
+
+    def __enter__(self) -> Self:
+        for server in self._servers.values():
+            server.start()
+        kafka_admin.make_topics(self.kafka.bootstrap_servers, topics_of(Settings()))
+        migrate(self.postgres.url)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.environment = {
+            **os.environ,
+            "UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "UPIFRAUD_REDIS_URL": self.redis.url,
+            "UPIFRAUD_POSTGRES_URL": self.postgres.url,
+            "UPIFRAUD_METRICS_PORT": str(self._port),
+            "UPIFRAUD_METRICS_HOST": "127.0.0.1",
+        }
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop_worker()
+        for server in self._servers.values():
+            server.kill()
+
+    def start_worker(self) -> None:
+        """Start the worker and wait until it is ready."""
+        with self._log.open("ab") as log:
+            self.worker = subprocess.Popen([UPIFRAUD, "worker"], env=self.environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=2).close()
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"The worker was not ready within 60 s: {self._log.read_text()[-2000:]}")
+
+    def stop_worker(self) -> None:
+        """Drain the worker and wait for its end."""
+        if self.worker is not None:
+            self.worker.terminate()
+            self.worker.wait(60)
+            self.worker = None
+
+    def switch(self, payments: int, rate: float) -> subprocess.Popen[bytes]:
+        """Start the switch beside. A fraud rate of its own gives each run ids of its own, of the same population."""
+        self._runs += 1
+        arguments = [
+            "simulate", "--seed", str(self._seed), "--payers", str(self._payers), "--payments", str(payments),
+            "--rate", str(rate), "--buffered", "--fraud-rate", str(0.003 + self._runs * 1e-6),
+        ]  # fmt: skip
+        return subprocess.Popen(
+            [UPIFRAUD, *arguments], env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def look(self, switch: subprocess.Popen[bytes] | None = None) -> Look:
+        """Count everything now."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+        samples = [sample for family in families for sample in family.samples]
+        assert self.worker is not None
+        pids = {name: server.process.pid for name, server in self._servers.items() if server.process}
+        pids["worker"] = self.worker.pid
+        if switch is not None:
+            pids["switch"] = switch.pid
+        return Look(
+            at=time.monotonic(),
+            consumed=sum(s.value for s in samples if s.name == "transactions_consumed_total"),
+            stage_cpu={s.labels["stage"]: s.value for s in samples if s.name == "stage_cpu_seconds_total"},
+            latency=[
+                (float(s.labels["le"]), s.value) for s in samples if s.name == "end_to_end_latency_seconds_bucket"
+            ],
+            cpu={name: cpu_seconds(pid) for name, pid in pids.items()},
+        )
+
+    def wait_for(self, consumed: float, seconds: float = 300) -> None:
+        """Wait until so many records are done."""
+        deadline = time.monotonic() + seconds
+        while self.look().consumed < consumed:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"The worker did not get to {consumed:.0f} records within {seconds:.0f} s.")
+            time.sleep(0.1)
+
+    def memory(self) -> dict[str, int]:
+        """Return the resident bytes of the worker and the servers."""
+        pids = {name: server.process.pid for name, server in self._servers.items() if server.process}
+        if self.worker is not None:
+            pids["worker"] = self.worker.pid
+        return {name: rss_bytes(pid) for name, pid in pids.items()}
+
+
+def between(name: str, first: Look, last: Look) -> Run:
+    """Return the difference of two looks."""
+    payments = max(1, int(last.consumed - first.consumed))
+    us = {one: (cpu - first.cpu.get(one, 0.0)) / payments * 1e6 for one, cpu in last.cpu.items()}
+    stages = {one: (last.stage_cpu[one] - first.stage_cpu.get(one, 0.0)) / payments * 1e6 for one in last.stage_cpu}
+    counts = [(bound, count - before) for (bound, count), (_, before) in zip(last.latency, first.latency, strict=True)]
+    latency = {
+        label: _quantile(counts, share) * 1e3 for label, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))
+    }
+    return Run(name, payments, last.at - first.at, us, stages, latency)
+
+
+def _quantile(counts: list[tuple[float, float]], share: float) -> float:
+    wanted = share * counts[-1][1]
+    below, start = 0.0, 0.0
+    for bound, count in counts:
+        if count >= wanted:
+            inside = count - below
+            return (
+                start
+                if bound == float("inf")
+                else start + (bound - start) * ((wanted - below) / inside if inside else 1)
+            )
+        below, start = count, bound
+    return start
+
+
+def drain(bench: Bench, payments: int) -> Run:
+    """Publish a backlog while the worker is away, then measure how fast it is worked off, after a third of it."""
+    bench.stop_worker()
+    bench.switch(payments, 200_000).wait(300)
+    bench.start_worker()
+    bench.wait_for(payments // 3)
+    first = bench.look()
+    bench.wait_for(payments)
+    return between("backlog", first, bench.look())
+
+
+def open_loop(bench: Bench, rate: float, seconds: float) -> Run:
+    """Publish on schedule, whatever the worker does, and measure from the scheduled time on; 3 s are warm-up."""
+    began = bench.look().consumed
+    switch = bench.switch(int(rate * (seconds + 3)), rate)
+    bench.wait_for(began + rate * 3)
+    first = bench.look(switch)
+    time.sleep(seconds - 1)
+    last = bench.look(switch)
+    switch.wait(120)
+    bench.wait_for(began + int(rate * (seconds + 3)))
+    return between(f"open loop {rate:.0f}/s", first, last)
+
+
+@contextlib.contextmanager
+def fresh(payers: int) -> Iterator[Bench]:
+    """Yield a bench in a directory that goes away with it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="upifraud-bench-") as directory,
+        Bench(Path(directory), payers=payers) as bench,
+    ):
+        yield bench
