@@ -59,11 +59,16 @@ class Outbox:
         self._publisher.confirm(CONFIRM_SECONDS)
 
     def _one_by_one(self) -> None:
-        """Find the record that the broker refuses for its size; only that one goes without its value."""
+        """Find the dead letter that the broker refuses for its size; only that one goes without its value.
+
+        An alert is never that large: where the broker refuses one, its limit is wrong, and the error goes through.
+        """
         for letter in self._pending:
             try:
                 self._patience.call(KAFKA, "publish", self._send, [letter])
             except TooLargeError:
+                if letter.topic == self._alerts:
+                    raise
                 log.warning("A dead letter of %d bytes exceeds the topic's limit; sent without its value.",
                             len(letter.value or b""))  # fmt: skip
                 self._patience.call(KAFKA, "publish", self._send, [letter.without_value()])

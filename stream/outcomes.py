@@ -48,6 +48,8 @@ class OutcomeFlow:
         await self._lanes.verdicts.run(self._patience.call, POSTGRES, "settle", self._store.settle, known)
         if decoded.rejections:
             await self._lanes.outbox.run(self._bury, decoded, arrivals)
+        for name, count in decoded.unusable_optional.items():
+            metrics.OPTIONAL_FIELDS_UNKNOWN.labels(name).inc(count)
         metrics.OUTCOMES_UNMATCHED.inc(len(decoded.rows) - len(known))
 
     def _put(self, decoded: DecodedOutcomes, arrivals: Arrivals) -> list[PaymentRef]:
