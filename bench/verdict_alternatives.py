@@ -1,6 +1,7 @@
-"""Microseconds a payment of the ways to claim and to store that were not chosen: `bench/verdict_alternatives.py`.
+"""Microseconds a payment of the ways to claim and to store, chosen and not: `python bench/verdict_alternatives.py`.
 
-The same payments, server and measurement as bench/verdicts.py, whose figures they stand beside.
+The same payments, server and measurement as bench/verdicts.py. All ways take turns, so that their ratios hold on a
+machine whose speed changes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import psycopg
 from verdicts import SIZES, TODAY, Cost, Payments, arguments_of, measured_store
 
-from stream.verdict_store import VerdictRows, binary, statements
+from stream.verdict_store import VerdictRows, VerdictStore, binary, statements
 from stream.verdict_store.claims import contest
 from stream.verdict_store.connector import Session, Statement
 from stream.verdict_store.copy_rows import copy_buffer
@@ -104,24 +105,29 @@ def as_arrays(rows: VerdictRows) -> memoryview:
     return copy_buffer(VerdictRows(**columns | {"vectors": np.ascontiguousarray(arrays).view("<f4")})).data
 
 
-def compare(url: str, payments: Payments, rounds: int) -> dict[tuple[str, int], Cost]:
+def compare(url: str, store: VerdictStore, payments: Payments, rounds: int) -> dict[tuple[str, int], Cost]:
     """Measure every way at every size of micro-batch."""
     session = Session(url, name="compare", settings={})
     session.call(Statement("stage", "CREATE TEMP TABLE stage (LIKE payment_ids) ON COMMIT DELETE ROWS"))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(TABLES)
-        claiming: dict[str, Callable[[Claimed], None]] = {
+        claiming: dict[str, Callable[[Claimed], object]] = {
+            "claim, as chosen": lambda claims: store.claim(*claims, TODAY),
             "claim by arrays, ON CONFLICT": lambda claims: unnest(session, claims),
             "claim by COPY, fails for a duplicate": lambda claims: session.copy_in(COPY_IDS, id_copy(claims)),
             "claim by COPY to staging, ON CONFLICT": lambda claims: staged(session, claims),
             "claim by VALUES, ON CONFLICT": lambda claims: multi_values(connection, claims),
         }
         storing = {
+            "insert, as chosen": ("verdicts_by_day", packed),
             "insert, vector as real[]": ("array_vectors", as_arrays),
             "insert, one table instead of days": ("one_table", packed),
             "insert, no key": ("no_key", packed),
         }
-        pids = {name: connection.info.backend_pid if "VALUES" in name else session.server_pid for name in claiming}
+        pids = dict.fromkeys(claiming, session.server_pid) | {
+            "claim, as chosen": store.server_pids[0],
+            "claim by VALUES, ON CONFLICT": connection.info.backend_pid,
+        }
         costs = {(name, size): Cost() for name in (*claiming, *storing) for size in SIZES}
         for size in SIZES * rounds:
             batches = SIZES[-1] // size
@@ -143,8 +149,8 @@ def compare(url: str, payments: Payments, rounds: int) -> dict[tuple[str, int], 
 def main() -> None:
     """Print the figures."""
     arguments = arguments_of(__doc__.splitlines()[0])
-    with measured_store(arguments) as (url, _, payments):
-        for (name, size), cost in compare(url, payments, arguments.rounds).items():
+    with measured_store(arguments) as (url, store, payments):
+        for (name, size), cost in compare(url, store, payments, arguments.rounds).items():
             print(cost.line(name, size))
 
 

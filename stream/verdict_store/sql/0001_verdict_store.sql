@@ -13,9 +13,9 @@ CREATE TABLE payment_ids (
 );
 
 -- Claims distinct ids in ascending order and returns those that were claimed before, by their place in the arrays.
--- Looking first and inserting plainly costs a third less than ON CONFLICT, which writes every row twice to the log. Of
--- two sessions that claim a free id at the same moment one gets unique_violation, has stored nothing, and calls again
--- as contended.
+-- Looking first and inserting plainly costs 1 us an id less than ON CONFLICT, which writes every row twice to the log.
+-- Of two sessions that claim a free id at the same moment one gets unique_violation, has stored nothing, and calls
+-- again as contended.
 CREATE FUNCTION claim_payments(
     ids uuid[], fingerprints bigint[], partitions integer[], offsets bigint[], today integer, contended boolean
 ) RETURNS TABLE (place bigint, fingerprint bigint, source_partition integer, source_offset bigint)
@@ -150,7 +150,7 @@ END
 $$;
 
 -- A packed vector as numbers, bit for bit: every float32 is a float8, in which this is computed exactly. 40 us a vector
--- of 72 for whoever asks for it, against 2 us more for every payment if it were stored as an array.
+-- of 72 for whoever asks for it, against 1 to 2.5 us more for every payment if it were stored as an array.
 CREATE FUNCTION unpack_float32(packed bytea) RETURNS real[]
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
