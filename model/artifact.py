@@ -43,6 +43,7 @@ PROBE_VECTORS = "probe_vectors"
 PROBE_MARGINS = "probe_margins"
 PROBE_PROBABILITIES = "probe_probabilities"
 PROBE_CONTRIBUTIONS = "probe_contributions"
+PROBES = (PROBE_VECTORS, PROBE_MARGINS, PROBE_PROBABILITIES, PROBE_CONTRIBUTIONS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +109,9 @@ def load(directory: Path | str, *, schema_hash: str | None = None) -> Artifact:
             f"{metadata.get('layout_version')}; train it anew with `upifraud train`."
         )
     _check_sums(directory, metadata)
-    if schema_hash is not None and metadata["schema_hash"] != schema_hash:
+    if schema_hash is not None and metadata.get("schema_hash") != schema_hash:
         raise SchemaMismatchError(
-            f"Expected an artifact for feature schema {schema_hash}, {directory} is for {metadata['schema_hash']}; "
+            f"Expected an artifact for feature schema {schema_hash}, {directory} is for {metadata.get('schema_hash')}; "
             "run the release that it was trained with, or train anew with `upifraud train`."
         )
     arrays = _arrays(directory / TABLES)
@@ -128,7 +129,7 @@ def load(directory: Path | str, *, schema_hash: str | None = None) -> Artifact:
             thresholds=Thresholds(**metadata["thresholds"]),
             distribution=Distribution.from_json(metadata["distribution"], names),
             metadata=metadata,
-            probes={name: array for name, array in arrays.items() if name.startswith("probe_")},
+            probes={name: arrays[name] for name in PROBES},
         )
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"Expected the fields of docs/specs/artifact.md in {directory}, got {error!r}.") from error
@@ -170,7 +171,10 @@ def _check_sums(directory: Path, metadata: dict[str, Any]) -> None:
             f"Expected {METADATA} in {directory} to hash to its model_id {metadata.get('model_id')}, got "
             f"{content_id(metadata)}; it was altered: copy or train the artifact anew."
         )
-    for name, expected in metadata.get("files", {}).items():
+    sums = metadata.get("files")
+    if not isinstance(sums, dict) or TABLES not in sums:
+        raise ArtifactError(f"Expected the checksum of {TABLES} in {directory / METADATA}; train the artifact anew.")
+    for name, expected in sums.items():
         path = directory / name
         if not path.is_file():
             if name == TABLES:

@@ -180,12 +180,15 @@ def test_another_layout_is_refused(copy: Path) -> None:
         {"calibration": {}},
         {"distribution": {}},
         {"thresholds": {}},
+        {"files": {}},
+        {"files": None},
+        {"schema_hash": None},
     ],
 )
 def test_metadata_that_contradicts_itself_is_refused(copy: Path, changes: dict[str, Any]) -> None:
     rewrite(copy, **changes)
     with pytest.raises(ArtifactError):
-        load(copy)
+        load(copy, schema_hash=SCHEMA)
 
 
 def test_arrays_that_would_be_read_out_of_bounds_are_refused(copy: Path, model: Trained) -> None:
