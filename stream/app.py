@@ -83,6 +83,11 @@ class StreamApp(faust.App):
     def _create_directories(self) -> None:
         """Make none: there are no tables, and the working directory may be read-only."""
 
+    def on_rebalance_end(self) -> None:
+        """Note it once, where the rebalances of two members of the group overlap."""
+        if self.rebalancing:
+            super().on_rebalance_end()
+
     @property
     def abandons_work(self) -> bool:
         """Whether something that was begun is not done."""

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
     from confluent_kafka import KafkaError
-    from faust.types import TP, ConsumerMessage
+    from faust.types import TP, ConsumerMessage, Message
 
+    from stream.health import Health
+    from stream.settings import Settings
     from stream.transport.fetch import Fetch
+    from stream.transport.hooks import Hooks
     from stream.transport.owner import Start
 
 logger = logging.getLogger(__name__)
@@ -45,11 +48,13 @@ class FetchConsumer(TablelessConsumer):
     What the app must have: `settings`, `hooks` and `health`.
     """
 
+    app: Any  # a stream.app.StreamApp; importing it would close a circle
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._settings = self.app.settings
-        self._hooks = self.app.hooks
-        self._health = self.app.health
+        self._settings: Settings = self.app.settings
+        self._hooks: Hooks = self.app.hooks
+        self._health: Health = self.app.health
         self._threads: list[PollThread] = []
         self._thread_of: dict[str, PollThread] = {}
         self._ledger = Ledger()
@@ -127,14 +132,14 @@ class FetchConsumer(TablelessConsumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """Yield what has arrived, waiting so long for a first fetch."""
         if not self.flow_active:
-            await self.wait(self.can_resume_flow)
+            await self.wait_for_stopped(self.can_resume_flow.wait())
         await self._handover.wait(timeout)
         for tp, message in self._handover.messages(self.app.consumer_generation_id):
             if not self.flow_active:
                 return
             yield tp, message
 
-    def ack(self, message: ConsumerMessage) -> bool:
+    def ack(self, message: Message) -> bool:
         """Note that all effects of a fetch are done."""
         if message.acked:
             return False
@@ -164,10 +169,9 @@ class FetchConsumer(TablelessConsumer):
                     await self._finish.wait()
         except TimeoutError:
             logger.warning(
-                "Work on %d partitions was not done within %.0f s (%s); it is abandoned and its records come again.",
+                "Work on %d partitions was not done within %.0f s (UPIFRAUD_DRAIN_SECONDS); its records come again.",
                 len(tps),
                 self._settings.drain_seconds,
-                "UPIFRAUD_DRAIN_SECONDS",
             )
 
     # Commits ----------------------------------------------------------------------------------------------------------
@@ -259,7 +263,7 @@ class FetchConsumer(TablelessConsumer):
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, longest)
 
-    def started(self, member: str, starts: Mapping[TP, Start]) -> None:
+    def settled(self, member: str, starts: Mapping[TP, Start]) -> None:
         """Begin to keep the watermarks of new partitions."""
         self._own({tp: (start.offset, start.committed) for tp, start in starts.items()})
         for tp, start in starts.items():

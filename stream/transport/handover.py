@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from faust.types import TP, ConsumerMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from faust.types import Message
 
     from stream.transport.fetch import Fetch
     from stream.transport.ledger import Ledger, Ticket
@@ -62,7 +64,7 @@ class Handover:
                 timestamp_type=0,
                 headers={},
                 key=None,
-                value=ticket.fetch,
+                value=cast("Any", ticket.fetch),  # Faust expects bytes here, and only hands it on
                 checksum=None,
                 tp=tp,
                 generation_id=generation_id,
@@ -77,7 +79,7 @@ class Handover:
         _, message = self._messages[ticket.number]
         return bool(message.tracked)  # a stream sets this when it takes a message
 
-    def finish(self, message: ConsumerMessage) -> tuple[Fetch, bool]:
+    def finish(self, message: Message) -> tuple[Fetch, bool]:
         """Note that all effects of a fetch are done; return it, and whether its whole micro-batch is finished."""
         ticket, _ = self._messages.pop(message.offset)
         self._ledger.done(ticket)

@@ -17,4 +17,4 @@ class FetchTransport(Transport):
     Consumer: ClassVar[type[FetchConsumer]] = FetchConsumer
     Producer: ClassVar[type[RefusingProducer]] = RefusingProducer
     default_port: ClassVar[int] = 9092
-    driver_version: ClassVar[str] = f"confluent-kafka={confluent_kafka.version()}"
+    driver_version: str = f"confluent-kafka={confluent_kafka.version()}"
