@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import njit
 
+from features.compiled import njit
 from features.errors import StoreCorruptError
 from features.hll import REGISTERS
 from features.ingest import absorb, include, reset
@@ -125,7 +125,7 @@ def fold(logs: Logs, slot: int, position: int) -> Header:
     return Header(position, int(clock), int(older_clock), int(logs.born[slot]), panes)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _collect(logs: Logs, slot: int, position: int, clock: int, windows: NDArray[np.int64], rows: Summaries) -> None:
     """Sum old panes and the records before `position` into panes; those no window can reach any more are left out."""
     for level in range(len(windows)):
@@ -148,7 +148,7 @@ def _collect(logs: Logs, slot: int, position: int, clock: int, windows: NDArray[
                 rows.first[shift + number], rows.last[shift + number] = number, length
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def _open(rows: Summaries, row: int) -> None:
     if rows.payments[row] == 0:
         reset(rows, row)

@@ -11,7 +11,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from features.compiled import njit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,7 @@ REGISTERS = 256
 ALPHA = 0.7213 / (1.0 + 1.079 / REGISTERS)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def observe(registers: NDArray[np.uint8], counterparty: np.int64) -> None:
     """Count one counterparty in."""
     index = counterparty & 0xFF
@@ -33,14 +34,14 @@ def observe(registers: NDArray[np.uint8], counterparty: np.int64) -> None:
         registers[index] = rank
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def merge(registers: NDArray[np.uint8], others: NDArray[np.uint8]) -> None:
     """Take the maximum of two register sets, into the first."""
     for index in range(REGISTERS):
         registers[index] = max(registers[index], others[index])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def estimate(registers: NDArray[np.uint8]) -> float:
     """Return the estimated number of distinct counterparties; a pure function of the registers, bit for bit."""
     by_rank = np.zeros(64, dtype=np.int64)

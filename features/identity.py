@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from features.compiled import njit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,12 +52,12 @@ def _arena(values: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64
     return np.frombuffer(b"".join(values), dtype=np.uint8), np.cumsum(lengths)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _rotate(x: np.uint64, bits: int) -> np.uint64:
     return (x << np.uint64(bits)) | (x >> np.uint64(64 - bits))
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64):  # type: ignore[no-untyped-def]
     v0 += v1
     v1 = _rotate(v1, 13) ^ v0
@@ -71,7 +72,7 @@ def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64):  # type:
     return v0, v1, v2, v3
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def siphash(arena: NDArray[np.uint8], start: int, end: int, k0: np.uint64, k1: np.uint64) -> np.uint64:
     """SipHash-2-4 of arena[start:end]."""
     v0 = k0 ^ np.uint64(0x736F6D6570736575)
@@ -103,7 +104,7 @@ def siphash(arena: NDArray[np.uint8], start: int, end: int, k0: np.uint64, k1: n
     return digest
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _hash_all(arena: NDArray[np.uint8], ends: NDArray[np.int64], k0: np.uint64, k1: np.uint64) -> NDArray[np.uint64]:
     hashes = np.zeros(len(ends), dtype=np.uint64)
     start = 0

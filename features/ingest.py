@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from features.compiled import njit
 from features.hll import merge, observe
 from features.logs import NEVER, NONE, Logs, Summaries
 from features.wide import add, multiply
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def little(raw: NDArray[np.uint8], at: int, size: int) -> int:
     """Read an unsigned little-endian number of up to 7 bytes."""
     value = np.int64(0)
@@ -25,7 +25,7 @@ def little(raw: NDArray[np.uint8], at: int, size: int) -> int:
     return value
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def settled_clock(logs: Logs, slot: int, position: int) -> int:
     """C: the clock at the end of the block before the last full one, as of the record at `position`.
 
@@ -41,7 +41,7 @@ def settled_clock(logs: Logs, slot: int, position: int) -> int:
     return logs.blocks.clock[logs.block_at[slot] + block - first]
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def append(logs: Logs, slot: int, event_time: int, amount: int, counterparty: int, place: int) -> None:
     """Append one record; the slot must have room for it (and for its block's summary)."""
     position = logs.length[slot]
@@ -63,7 +63,7 @@ def append(logs: Logs, slot: int, event_time: int, amount: int, counterparty: in
         _close_block(logs, slot, position // BLOCK)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _close_block(logs: Logs, slot: int, block: int) -> None:
     first_block = logs.base[slot] // BLOCK
     row = logs.block_at[slot] + block - first_block
@@ -88,7 +88,7 @@ def _close_block(logs: Logs, slot: int, block: int) -> None:
         logs.supers.clock[super_row] = logs.clock[slot]
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def reset(rows: Summaries, row: int) -> None:
     """Make a summary that of no records."""
     rows.first[row] = -NEVER
@@ -98,7 +98,7 @@ def reset(rows: Summaries, row: int) -> None:
     rows.registers[row, :] = 0
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def include(rows: Summaries, row: int, first: int, last: int, amount: int, counterparty: int) -> None:
     """Count one record into a summary."""
     rows.first[row] = min(rows.first[row], first)
@@ -111,7 +111,7 @@ def include(rows: Summaries, row: int, first: int, last: int, amount: int, count
     observe(rows.registers[row], counterparty)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def absorb(rows: Summaries, row: int, others: Summaries, other: int) -> None:
     """Count one summary into another."""
     rows.first[row] = min(rows.first[row], others.first[other])
@@ -125,7 +125,7 @@ def absorb(rows: Summaries, row: int, others: Summaries, other: int) -> None:
     merge(rows.registers[row], others.registers[other])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def append_raw(
     logs: Logs, slots: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], raw: NDArray[np.uint8]
 ) -> None:
@@ -142,7 +142,7 @@ def append_raw(
             )
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def open_short(logs: Logs, first: int, at: int, slots: NDArray[np.int64], sizes: NDArray[np.int64]) -> int:
     """Make slots from `first` on empty short logs, their records from `at` on; fill in `slots`, NONE where empty.
 
@@ -162,7 +162,7 @@ def open_short(logs: Logs, first: int, at: int, slots: NDArray[np.int64], sizes:
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def append_columns(
     logs: Logs,
     slots: NDArray[np.int64],

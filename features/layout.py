@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from features.hll import REGISTERS
 from features.record import LAYOUT_VERSION
 from features.windows import BLOCK, HORIZON, PANES, WINDOWS
 
 TAG: Final = hashlib.sha256(
-    repr((LAYOUT_VERSION, BLOCK, HORIZON, PANES, sorted(WINDOWS.values()))).encode()
+    repr((LAYOUT_VERSION, BLOCK, HORIZON, PANES, REGISTERS, sorted(WINDOWS.values()))).encode()
 ).hexdigest()[:4]
 """Four hex digits of the record layout, the window rules and the windows that headers hold panes of."""
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from features.compiled import njit
 from features.hll import REGISTERS, estimate, merge, observe
 from features.ingest import settled_clock
 from features.logs import NEVER, NONE, Logs, Summaries
@@ -53,14 +53,14 @@ class Measures(NamedTuple):
         )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def recent_start(logs: Logs, slot: int, position: int) -> int:
     """Return where the recent records start: at the last full block, or at the start of a young log."""
     full = (position + 1) // BLOCK
     return (full - 1) * BLOCK if full >= 2 else logs.base[slot]
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def measure(
     logs: Logs,
     slot: int,
@@ -92,7 +92,7 @@ def measure(
             _gather(logs, slot, upto, number * pane - 1, now, own, length, number, out, window)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _scan(
     logs: Logs, slot: int, start: int, upto: int, now: int, own: int, windows: NDArray[np.int64], out: Measures
 ) -> None:
@@ -139,7 +139,7 @@ def _scan(
         out.distinct[window] += out.distinct[before]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def _see(cells: NDArray[np.int64], size: int, counterparty: int, window: int) -> None:
     """Note that a counterparty was seen in a window; the smallest window stands."""
     cell = (counterparty ^ (counterparty >> 20)) & (size - 1)
@@ -152,7 +152,7 @@ def _see(cells: NDArray[np.int64], size: int, counterparty: int, window: int) ->
         cells[cell, 1] = window
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _gather(
     logs: Logs,
     slot: int,
@@ -204,7 +204,7 @@ def _gather(
     out.distinct[window] = estimate(out.registers)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def _whole(rows: Summaries, row: int, after: int, now: int, out: Measures, window: int) -> bool:
     """Settle a run at once if it lies wholly inside or wholly outside of (after, now]."""
     if rows.last[row] <= after or rows.first[row] > now:
@@ -215,7 +215,7 @@ def _whole(rows: Summaries, row: int, after: int, now: int, out: Measures, windo
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _take(rows: Summaries, row: int, out: Measures, window: int) -> None:
     out.payments[window] += rows.payments[row]
     out.total[window] += rows.total[row]

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from numba import njit
-
+from features.compiled import njit
 from features.ingest import little
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def pack_report(reported_at: int, outcome: int, payment_id: int) -> bytes:
     return reported_at.to_bytes(6, "little") + bytes((outcome, 0)) + payment_id.to_bytes(8, "little")
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def confirmed_frauds(raw: NDArray[np.uint8], start: int, end: int, now: int, window: int) -> int:
     """Count the payments whose standing report at `now` says fraud and was made within the window before it."""
     frauds = 0
@@ -51,7 +50,7 @@ def confirmed_frauds(raw: NDArray[np.uint8], start: int, end: int, now: int, win
     return frauds
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def _same_payment(raw: NDArray[np.uint8], at: int, other: int) -> bool:
     for byte in range(8, REPORT_BYTES):  # noqa: SIM110 - numba compiles no generator expressions
         if raw[at + byte] != raw[other + byte]:

@@ -1,4 +1,6 @@
 """From logs to feature vectors: one kernel call a micro-batch, no Python object a payment."""
+# Kernels of many columns are compiled by the types of their arguments; annotations would say nothing more.
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
@@ -6,9 +8,9 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from features.columns import UNKNOWN_TIME, FeatureState
+from features.compiled import njit
 from features.definitions import Aggregation, Entity, Plain
 from features.ingest import settled_clock
 from features.logs import NEVER, NONE, Logs
@@ -16,7 +18,7 @@ from features.measure import Measures, measure, recent_start
 from features.risk import confirmed_frauds
 from features.schema import PLAIN, program, window_lengths
 from features.wide import deviation, multiply
-from features.windows import HORIZON, HOUR, LONGEST, WINDOWS
+from features.windows import HORIZON, HOUR, MONTH, WINDOWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +41,7 @@ COUNT, SUM, MEAN, STD, MAX, DISTINCT = (int(aggregation) for aggregation in Aggr
 
 WINDOW_LENGTHS = window_lengths()
 HOUR_INDEX = list(WINDOWS.values()).index(HOUR)
+MONTH_INDEX = list(WINDOWS.values()).index(MONTH)
 LAST = len(WINDOWS) - 1
 PROGRAM = program()
 PLAIN_COUNT = len(Plain)
@@ -88,7 +91,7 @@ def vectors(
     return out, state
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _vectors(  # type: ignore[no-untyped-def]
     logs, places, reports, lost, event_time, amount_paise, payer, payee, kind, device_bound_at, sim_changed_at,
     same_bank, steps, windows, scratch, out, state,
@@ -149,12 +152,12 @@ def _vectors(  # type: ignore[no-untyped-def]
             state[row] = FULL
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def _now(logs: Logs, slot: int, at: int) -> int:
     return logs.event_time[logs.at[slot] + at - logs.base[slot]]
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _windowed(own: Measures, aggregation: int, window: int, amount: int) -> np.float32:
     """One aggregate with the payment itself counted in; integers are rounded once."""
     count = own.payments[window] + 1
@@ -175,7 +178,7 @@ def _windowed(own: Measures, aggregation: int, window: int, amount: int) -> np.f
     return np.float32(deviation(count, total, own.sq_high[window] + high + carry, sq_low))
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _payment(plain, event_time, amount, kind, device_bound_at, sim_changed_at, same_bank):  # type: ignore[no-untyped-def]
     """What the payment itself says."""
     plain[AMOUNT_PAISE] = amount
@@ -197,12 +200,12 @@ def _payment(plain, event_time, amount, kind, device_bound_at, sim_changed_at, s
         plain[SIM_AGE] = _seconds(event_time - sim_changed_at)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def _seconds(milliseconds: int) -> float:
     return max(milliseconds, 0) / 1000.0
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _history(plain, logs, slot, at, now, amount, payee_cp, own):  # type: ignore[no-untyped-def]
     """The payment against the payer's own earlier ones."""
     shift = logs.at[slot] - logs.base[slot]
@@ -218,7 +221,7 @@ def _history(plain, logs, slot, at, now, amount, payee_cp, own):  # type: ignore
         if logs.counterparty[row] == payee_cp:
             if last_same == NONE or time >= logs.event_time[last_same]:
                 last_same = row
-            if now - time < LONGEST:
+            if now - time < MONTH:
                 same += 1
     plain[PAYER_PAYEE_COUNT] = same
     plain[PAYER_FIRST] = _seconds(now - logs.born[slot])
@@ -230,17 +233,17 @@ def _history(plain, logs, slot, at, now, amount, payee_cp, own):  # type: ignore
     if located != NONE and here != 0:
         hours = max(now - logs.event_time[located], 1000) / HOUR_MS
         plain[SPEED] = _distance_km(logs.place[located], here) / hours
-    count, total = own.payments[LAST], own.total[LAST]
+    count, total = own.payments[MONTH_INDEX], own.total[MONTH_INDEX]
     if count > 0:
         mean = np.float64(total) / np.float64(count)
         plain[AMOUNT_RATIO_MEAN] = amount / mean
-        plain[AMOUNT_RATIO_MAX] = amount / np.float64(own.largest[LAST])
-        spread = deviation(count, total, own.sq_high[LAST], own.sq_low[LAST])
+        plain[AMOUNT_RATIO_MAX] = amount / np.float64(own.largest[MONTH_INDEX])
+        spread = deviation(count, total, own.sq_high[MONTH_INDEX], own.sq_low[MONTH_INDEX])
         if spread > 0.0:
             plain[AMOUNT_Z] = (amount - mean) / spread
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _distance_km(one: int, other: int) -> float:
     """Great-circle distance between two packed places (haversine)."""
     lat1 = ((one >> 16) - 1) / 65534.0 * math.pi - math.pi / 2
@@ -251,7 +254,7 @@ def _distance_km(one: int, other: int) -> float:
     return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _payee(plain, logs, slot, at, now):  # type: ignore[no-untyped-def]
     plain[PAYEE_FIRST] = _seconds(now - logs.born[slot])
     shift = logs.at[slot] - logs.base[slot]
@@ -263,7 +266,7 @@ def _payee(plain, logs, slot, at, now):  # type: ignore[no-untyped-def]
         plain[PAYEE_LAST] = _seconds(now - logs.event_time[last])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _device(plain, logs, slot, at, now, payer_cp):  # type: ignore[no-untyped-def]
     plain[DEVICE_FIRST] = _seconds(now - logs.born[slot])
     shift = logs.at[slot] - logs.base[slot]
@@ -274,7 +277,7 @@ def _device(plain, logs, slot, at, now, payer_cp):  # type: ignore[no-untyped-de
             return
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _received(plain, logs, slot, upto, now, amount, own_payer, windows, inbound):  # type: ignore[no-untyped-def]
     """What the payer received within the hour, and the share of it that goes on with this payment."""
     if slot == NONE or upto == 0:
@@ -292,14 +295,14 @@ def _received(plain, logs, slot, upto, now, amount, own_payer, windows, inbound)
         plain[PASS_THROUGH] = (own_payer.total[HOUR_INDEX] + amount) / np.float64(inbound.total[0])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _risk(plain, reports, row, event_time, own_payee, own_device, has_device):  # type: ignore[no-untyped-def]
-    """Confirmed fraud over payments in the longest window; return whether an outcome log could not be read."""
+    """Confirmed fraud over payments in 30 days; return whether an outcome log could not be read."""
     if reports.payee_end[row] == NONE or reports.device_end[row] == NONE:
         return True
-    frauds = confirmed_frauds(reports.raw, reports.payee_start[row], reports.payee_end[row], event_time, LONGEST)
-    plain[PAYEE_FRAUD_RATE] = frauds / np.float64(own_payee.payments[LAST] + 1)
+    frauds = confirmed_frauds(reports.raw, reports.payee_start[row], reports.payee_end[row], event_time, MONTH)
+    plain[PAYEE_FRAUD_RATE] = frauds / np.float64(own_payee.payments[MONTH_INDEX] + 1)
     if has_device:
-        frauds = confirmed_frauds(reports.raw, reports.device_start[row], reports.device_end[row], event_time, LONGEST)
-        plain[DEVICE_FRAUD_RATE] = frauds / np.float64(own_device.payments[LAST] + 1)
+        frauds = confirmed_frauds(reports.raw, reports.device_start[row], reports.device_end[row], event_time, MONTH)
+        plain[DEVICE_FRAUD_RATE] = frauds / np.float64(own_device.payments[MONTH_INDEX] + 1)
     return False

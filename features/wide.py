@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from features.compiled import njit
 
 MASK = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
 TWO_64 = 18446744073709551616.0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def multiply(a: np.uint64, b: np.uint64):  # type: ignore[no-untyped-def]  # a pair of uint64: high, low
     """Return the 128-bit product of two unsigned 64-bit numbers as (high, low)."""
     a_low, a_high = a & MASK, a >> HALF
@@ -23,7 +24,7 @@ def multiply(a: np.uint64, b: np.uint64):  # type: ignore[no-untyped-def]  # a p
     return a_high * b_high + (middle >> HALF) + (other >> HALF), (other << HALF) | (low & MASK)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(inline="always")
 def add(high: np.uint64, low: np.uint64, more_high: np.uint64, more_low: np.uint64):  # type: ignore[no-untyped-def]
     """Return the 128-bit sum as (high, low)."""
     total = low + more_low
@@ -31,7 +32,7 @@ def add(high: np.uint64, low: np.uint64, more_high: np.uint64, more_low: np.uint
     return high + more_high + carry, total
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def deviation(count: int, total: int, sq_high: np.uint64, sq_low: np.uint64) -> float:
     """Return the standard deviation with n in the denominator, rounded only in the last steps.
 

@@ -9,14 +9,23 @@ MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
-WINDOWS: Final[dict[str, int]] = {
-    "1m": MINUTE,
-    "5m": 5 * MINUTE,
-    "1h": HOUR,
-    "24h": DAY,
-    "7d": 7 * DAY,
-    "30d": 30 * DAY,
-}
+MONTH: Final = 30 * DAY
+
+
+def _ascending(windows: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(windows.items(), key=lambda window: window[1]))
+
+
+WINDOWS: Final = _ascending(
+    {
+        "1m": MINUTE,
+        "5m": 5 * MINUTE,
+        "1h": HOUR,
+        "24h": DAY,
+        "7d": 7 * DAY,
+        "30d": MONTH,
+    }
+)
 """Window name to length in milliseconds, ascending. A new window is one line here: every windowed feature, the
 store and the kernels follow."""
 

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import StoreCorruptError
@@ -35,6 +35,7 @@ def whole(header: bytes, records: int = 3) -> bytes:
     return header + bytes(records * RECORD_BYTES)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2**25 - 1), times, times, times, st.integers(0, 300))
 def test_a_header_is_read_as_it_was_written(blocks: int, clock: int, older: int, born: int, count: int) -> None:
     header = Header(blocks * BLOCK, clock, older, born, panes(count))
@@ -81,6 +82,7 @@ def test_what_is_no_header_is_corrupt(log: bytes) -> None:
         Header.unpack(log)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
 def test_a_damaged_header_is_corrupt_or_still_a_header(at: int, change: int) -> None:
     """Never another exception, whichever byte is damaged."""

@@ -1,0 +1,156 @@
+"""Arithmetic of the kernels against integers and fractions, far beyond what float64 can hold."""
+
+from __future__ import annotations
+
+import math
+import random
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features import hll, vector, wide
+from features.definitions import Aggregation
+from features.ingest import append
+from features.logs import Logs
+from features.measure import Measures
+from tests.oracle import hyperloglog, round_once
+
+BEYOND_FLOAT64 = [
+    2**24 + 1,
+    2**53 + 1,
+    2**54 + 2**30,  # halfway between two float32, ties to even
+    2**54 + 2**30 + 1,  # just above: by way of float64 it would be a tie
+    2**54 + 3 * 2**30 - 1,  # just below a tie that would round up
+    2**62 - 1,
+]
+integers = st.one_of(st.sampled_from(BEYOND_FLOAT64), st.integers(1, 2**62))
+
+
+def measured(count: int, total: int, largest: int, squares: int) -> Measures:
+    """One window's measures."""
+    own = Measures.make(1)
+    own.payments[0], own.total[0], own.largest[0], own.distinct[0] = count, total, largest, count
+    own.sq_high[0], own.sq_low[0] = squares >> 64, squares & (2**64 - 1)
+    return own
+
+
+def windowed(own: Measures, aggregation: Aggregation, amount: int) -> np.float32:
+    return np.float32(vector._windowed(own, int(aggregation), 0, amount))
+
+
+# Rounded once -----------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(integers, st.integers(0, 10**10))
+def test_integers_are_rounded_to_float32_once(total: int, amount: int) -> None:
+    own = measured(total, total, total, 0)
+    assert windowed(own, Aggregation.SUM, amount) == round_once(total + amount)
+    assert windowed(own, Aggregation.COUNT, amount) == round_once(total + 1)
+    assert windowed(own, Aggregation.MAX, amount) == round_once(max(total, amount))
+
+
+@settings(deadline=None)
+@given(integers)
+def test_what_a_payer_received_is_rounded_once(received: int) -> None:
+    logs = Logs.make(records=1, slots=1, blocks=0, supers=0, panes=0)
+    logs.clear(0, 0)
+    append(logs, 0, 1_000, received, 5, 0)
+    plain = np.full(vector.PLAIN_COUNT, np.nan, dtype=np.float32)
+    windows = vector.WINDOW_LENGTHS
+    vector._received(plain, logs, 0, 1, 2_000, 7, Measures.make(len(windows)), windows, Measures.make(len(windows)))
+    assert plain[vector.INBOUND_SUM] == round_once(received)
+    ratio = plain[vector.PASS_THROUGH]
+    assert math.isclose(ratio, 7 / received, rel_tol=1e-6)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 10**10), min_size=1, max_size=60))
+def test_a_mean_and_a_deviation_are_within_one_float32_step(amounts: list[int]) -> None:
+    *others, amount = amounts
+    own = measured(len(others), sum(others), max(others, default=0), sum(a * a for a in others))
+    mean = Fraction(sum(amounts), len(amounts))
+    near = round_once(mean)
+    assert abs(windowed(own, Aggregation.MEAN, amount) - near) <= np.spacing(near)
+    variance = sum((a - mean) ** 2 for a in amounts) / len(amounts)
+    near = np.float32(math.sqrt(variance))
+    assert abs(windowed(own, Aggregation.STD, amount) - near) <= np.spacing(near)
+
+
+@pytest.mark.parametrize("amount", [1, 3, 10**10, 10**10 - 1])
+@pytest.mark.parametrize("count", [2, 3, 7, 10**6, 10**7 + 1])
+def test_equal_amounts_deviate_by_exactly_nothing(amount: int, count: int) -> None:
+    own = measured(count - 1, amount * (count - 1), amount, amount * amount * (count - 1))
+    assert windowed(own, Aggregation.STD, amount) == 0.0
+
+
+@settings(deadline=None)
+@given(st.integers(1, 10**6), st.integers(0, 10**10), st.integers(0, 10**10))
+def test_a_deviation_of_two_amounts_many_times_over(times: int, low: int, high: int) -> None:
+    """Sums of squares of up to 2 * 10^26: what floating point would lose to cancellation is kept."""
+    count, total, squares = 2 * times, times * (low + high), times * (low * low + high * high)
+    got = wide.deviation(count, total, np.uint64(squares >> 64), np.uint64(squares & (2**64 - 1)))
+    assert math.isclose(got, abs(high - low) / 2, rel_tol=1e-15)
+
+
+# 128 bits ---------------------------------------------------------------------------------------------------------
+
+words = st.one_of(st.sampled_from((0, 1, 2**32 - 1, 2**32, 2**63, 2**64 - 1)), st.integers(0, 2**64 - 1))
+
+
+@settings(deadline=None)
+@given(words, words)
+def test_products_are_exact_to_128_bits(a: int, b: int) -> None:
+    high, low = wide.multiply(np.uint64(a), np.uint64(b))
+    assert int(high) << 64 | int(low) == a * b
+
+
+@settings(deadline=None)
+@given(words, words, words, words)
+def test_sums_are_exact_modulo_128_bits(a: int, b: int, c: int, d: int) -> None:
+    high, low = wide.add(np.uint64(a), np.uint64(b), np.uint64(c), np.uint64(d))
+    assert int(high) << 64 | int(low) == ((a << 64 | b) + (c << 64 | d)) % 2**128
+
+
+# Distinct counts --------------------------------------------------------------------------------------------------
+
+
+def registers_of(counterparties: list[int]) -> np.ndarray:
+    registers = np.zeros(hll.REGISTERS, dtype=np.uint8)
+    for counterparty in counterparties:
+        hll.observe(registers, np.int64(counterparty))
+    return registers
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.integers(0, 2**40 - 1), st.integers(0, 2**8 - 1), st.just(0)), max_size=60))
+def test_registers_are_those_of_the_rule(counterparties: list[int]) -> None:
+    assert math.isclose(hll.estimate(registers_of(counterparties)), hyperloglog(set(counterparties)), rel_tol=1e-12)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 2**40 - 1), max_size=40), st.lists(st.integers(0, 2**40 - 1), max_size=40))
+def test_merging_is_seeing_both_in_any_order(some: list[int], others: list[int]) -> None:
+    merged = registers_of(some)
+    hll.merge(merged, registers_of(others))
+    assert merged.tobytes() == registers_of(others + some).tobytes()
+
+
+@pytest.mark.parametrize("distinct", [10, 100, 300, 600, 1_000, 5_000])
+def test_the_error_is_what_256_registers_promise(distinct: int) -> None:
+    """Standard error 1.04 / sqrt(256) = 6.5 %: over 60 draws the mean is within 4 of its own standard errors."""
+    draw = random.Random(distinct)
+    errors = []
+    for _ in range(60):
+        estimate = hll.estimate(registers_of([draw.getrandbits(40) for _ in range(distinct)]))
+        errors.append(estimate / distinct - 1)
+    assert abs(sum(errors) / 60) < 4 * 0.065 / math.sqrt(60)
+    assert math.sqrt(sum(error**2 for error in errors) / 60) < 1.4 * 0.065
+
+
+def test_few_are_counted_almost_exactly() -> None:
+    assert hll.estimate(np.zeros(hll.REGISTERS, dtype=np.uint8)) == 0.0
+    assert round(hll.estimate(registers_of([7]))) == 1
