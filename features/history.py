@@ -9,7 +9,7 @@ import numpy as np
 
 from features.ingest import append_columns
 from features.logs import NONE, Logs
-from features.risk import REPORT_BYTES, pack_report
+from features.risk import MAX_REPORTS, REPORT_BYTES
 from features.vector import Places, Reports, vectors
 from features.windows import BLOCK, SUPER
 
@@ -126,46 +126,48 @@ def _received_before(payee_slots: NDArray[np.int64], inbound: NDArray[np.int64])
 
 
 def _reports(columns: PaymentColumns, outcomes: OutcomeReports | None) -> Reports:
-    """Lay out, for each payment, the reports on earlier payments of its payee and of its device."""
+    """Lay out, for each payment, the reports on its payee and on its device that had arrived when it was delivered.
+
+    A report arrives when the delivery has reached its time, and not before its own payment: no payment, and none
+    delivered before it, can know its outcome, whatever time the report claims.
+    """
     if outcomes is None or not len(outcomes.row):
         nothing = np.zeros(len(columns), dtype=np.int64)
         return Reports(np.zeros(0, dtype=np.uint8), nothing, nothing, nothing, nothing)
-    order = np.argsort(outcomes.reported_at, kind="stable")
-    raw = bytearray()
-    runs = []
+    clock = np.maximum.accumulate(columns.event_time)
+    arrived = np.maximum(outcomes.row + 1, np.searchsorted(clock, outcomes.reported_at, side="left"))
+    content = np.empty((len(outcomes.row), 2), dtype="<u8")
+    content[:, 0] = outcomes.reported_at.astype(np.uint64) | outcomes.fraud.astype(np.uint64) << np.uint64(48)
+    content[:, 1] = columns.payment_id[outcomes.row]
+    order = np.lexsort((outcomes.reported_at, arrived))
+    _, first = np.unique(content[order], axis=0, return_index=True)  # set by content, as the store does
+    order = order[np.sort(first)]
+    runs: list[NDArray[np.int64]] = []
+    parts: list[NDArray[np.uint8]] = []
     for identities in (columns.payee, columns.device):
-        start, end = _runs(columns, identities, outcomes, order, raw)
-        runs += [start, end]
-    return Reports(np.frombuffer(bytes(raw), dtype=np.uint8), *runs)
+        about = identities[outcomes.row[order]]
+        reports = order[about != 0]
+        start, end, by_entity = _runs(identities, about[about != 0], arrived[reports])
+        first_byte = sum(part.size for part in parts)
+        parts.append(np.ascontiguousarray(content[reports[by_entity]]).view(np.uint8).ravel())
+        runs += [first_byte + start * REPORT_BYTES, first_byte + end * REPORT_BYTES]
+    return Reports(np.concatenate(parts), *runs)
 
 
 def _runs(
-    columns: PaymentColumns,
-    identities: NDArray[np.uint64],
-    outcomes: OutcomeReports,
-    order: NDArray[np.intp],
-    raw: bytearray,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Append each reported entity's log to raw; return where each payment's runs start and end."""
-    by_entity: dict[int, list[int]] = {}
-    for index in order.tolist():
-        entity = int(identities[outcomes.row[index]])
-        if entity:
-            by_entity.setdefault(entity, []).append(index)
-    start = np.zeros(len(columns), dtype=np.int64)
-    end = np.zeros(len(columns), dtype=np.int64)
-    touched = np.flatnonzero(np.isin(identities, np.fromiter(by_entity, dtype=np.uint64, count=len(by_entity))))
-    spans: dict[int, tuple[int, int]] = {}
-    for entity, indices in by_entity.items():
-        at = len(raw)
-        for index in indices:
-            payment_id = int(columns.payment_id[outcomes.row[index]])
-            raw += pack_report(int(outcomes.reported_at[index]), int(outcomes.fraud[index]), payment_id)
-        spans[entity] = (at, len(indices))
-    times = {entity: outcomes.reported_at[indices] for entity, indices in by_entity.items()}
-    for row in touched.tolist():
-        entity = int(identities[row])
-        at, _ = spans[entity]
-        arrived = int(np.searchsorted(times[entity], columns.event_time[row], side="right"))
-        start[row], end[row] = at, at + arrived * REPORT_BYTES
-    return start, end
+    identities: NDArray[np.uint64], about: NDArray[np.uint64], arrived: NDArray[np.intp]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
+    """Sort reports by entity and arrival; return where each payment's run of the newest starts and ends, and the order.
+
+    about, arrived: the entity of each report, and the row before which it arrived, ascending.
+    """
+    entities = np.unique(about)
+    by_entity = np.argsort(about, kind="stable")
+    width = np.int64(len(identities) + 1)
+    keys = np.searchsorted(entities, about[by_entity]) * width + arrived[by_entity]
+    entity = np.searchsorted(entities, identities)
+    reported = np.isin(identities, entities)
+    start = np.searchsorted(keys, entity * width, side="left")
+    end = np.searchsorted(keys, entity * width + np.arange(len(identities)), side="right")
+    start = np.maximum(start, end - MAX_REPORTS)
+    return np.where(reported, start, 0), np.where(reported, end, 0), by_entity

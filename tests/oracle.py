@@ -315,7 +315,7 @@ class Oracle:
             return None
         identity, now = getattr(self.payments[row], entity), self.payments[row].event_time
         standing: dict[int, Report] = {}
-        for report in self.reports:  # in the order they were made
+        for report in dict.fromkeys(self.reports):  # in the order they were made; made again, one changes nothing
             about = getattr(self.payments[report.row], entity)
             if about == identity and report.row < row and report.reported_at <= now:
                 stands = standing.get(report.row)
