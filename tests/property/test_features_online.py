@@ -9,36 +9,22 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+import redis
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from features import fold as folding
 from features.errors import StoreUnavailableError
-from features.history import history_vectors
 from features.memory_store import MemoryEntityStore
+from features.online import FeatureBatch
+from features.redis_store import RedisEntityStore
 from features.windows import BLOCK
 from tests.fixtures.feature_deployment import Deployment
 from tests.fixtures.payment_streams import Script, dense_scripts, scripts
 
-NO_DEVICE = -1
+FIXTURE = HealthCheck.function_scoped_fixture
 seeds = st.integers(0, 2**32)
-
-
-def assert_like_history(deployment: Deployment) -> None:
-    """Vectors, states and positions are those of the order in which the store got the payments."""
-    order = np.array(deployment.order)
-    vectors, states = history_vectors(deployment.columns.take(order))
-    assert deployment.vectors[order].tobytes() == vectors.tobytes()
-    assert deployment.states[order].tolist() == states.tolist()
-    places = deployment.oracle.places
-    for row, (payer_at, payee_at, device_at, inbound) in zip(order.tolist(), places, strict=True):
-        found = deployment.provenance[row]
-        assert found["payer_at"] == payer_at
-        assert found["payee_at"] == payee_at
-        assert found["device_at"] == (NO_DEVICE if device_at is None else device_at)
-        assert found["inbound_upto"] == inbound
 
 
 def run(deployment: Deployment, most: int) -> None:
@@ -69,7 +55,7 @@ def run(deployment: Deployment, most: int) -> None:
 def test_online_is_history_in_the_order_the_store_decided(script: Script, seed: int, most: int) -> None:
     deployment = Deployment(MemoryEntityStore(), script.payments(), seed=seed)
     run(deployment, most)
-    assert_like_history(deployment)
+    deployment.assert_like_history()
 
 
 # Thousands of payments a case shrink too slowly to be worth waiting for: the seed says it all.
@@ -82,4 +68,45 @@ def test_folding_at_any_moment_cannot_be_seen(script: Script, seed: int, least: 
     deployment = Deployment(MemoryEntityStore(), script.payments(), seed=seed, budget=budget)
     with patch.object(folding, "FOLD_RECORDS", least):
         run(deployment, 60)
-    assert_like_history(deployment)
+    deployment.assert_like_history()
+
+
+@pytest.mark.servers
+@settings(max_examples=15, deadline=None, phases=WITHOUT_SHRINKING, suppress_health_check=[FIXTURE])
+@given(script=st.one_of(scripts(max_payments=60), dense_scripts()), seed=seeds, most=st.sampled_from((3, 80)))
+def test_redis_gives_the_vectors_of_the_history_too(redis_url: str, script: Script, seed: int, most: int) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    store = RedisEntityStore(redis_url)
+    deployment = Deployment(store, script.payments(), seed=seed)
+    with patch.object(folding, "FOLD_RECORDS", BLOCK):
+        run(deployment, most)
+    deployment.assert_like_history()
+    store.close()
+
+
+@settings(max_examples=15, deadline=None, phases=WITHOUT_SHRINKING)
+@given(dense_scripts(), seeds)
+def test_what_others_do_between_a_call_and_its_fetch_cannot_be_seen(script: Script, seed: int) -> None:
+    """The other worker appends and folds while this one, which has to read a log anew, still waits for it."""
+    deployment = Deployment(MemoryEntityStore(), script.payments(), seed=seed)
+    r = deployment.random
+    with patch.object(folding, "FOLD_RECORDS", BLOCK):
+        while not deployment.done:
+            worker, batch = r.randrange(2), deployment.next_batch(40)
+            other = deployment.next_batch(40) if not deployment.done else []
+            order: list[tuple[list[int], FeatureBatch]] = []
+
+            def meanwhile(other: list[int] = other, worker: int = worker, order: list = order) -> None:
+                if other:
+                    order.append((other, deployment.call(1 - worker, other, claimed=False)))
+
+            deployment.store.before_fetch = meanwhile
+            found = deployment.call(worker, batch, claimed=False)
+            deployment.store.before_fetch = lambda: None
+            deployment.keep(batch, found)
+            for rows, vectors in order:
+                deployment.keep(rows, vectors)
+            if other and not order:
+                deployment.first(1 - worker, other)
+    deployment.assert_like_history(may_be_late=True)

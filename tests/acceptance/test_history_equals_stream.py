@@ -1,0 +1,84 @@
+"""A history through `train`, then the stream: the verdicts are the ones that the files give, to the last bit."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from features.schema import FEATURE_NAMES, SCHEMA_HASH
+from local import kafka_admin
+from model.artifact import load
+
+if TYPE_CHECKING:
+    from tests.fixtures.deployment import Deployment
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+
+
+def test_the_stream_gives_what_the_files_give(deployment: Deployment, kafka):
+    here = deployment.directory
+    deployment.upifraud(
+        "simulate", "--seed", "21", "--payers", "250", "--payments", "5000", "--fraud-rate", "0.03", "--out", str(here)
+    )
+    payments, outcomes = str(here / "payments.parquet"), str(here / "outcomes.parquet")
+    times = pq.read_table(payments)["event_time"].to_numpy()
+    middle = str(int(times[len(times) * 2 // 3]))
+    deployment.upifraud(
+        "train", "--payments", payments, "--outcomes", outcomes, "--until", middle, "--trees", "30",
+        "--out", str(here / "model"),
+    )  # fmt: skip
+
+    # One partition: then the order of delivery is the file's, for payees and devices too.
+    names = {what: f"{what}-{uuid.uuid4().hex[:8]}" for what in ("transactions", "outcomes")}
+    letters = {f"{name}.dead-letter": 1 for name in names.values()}
+    kafka_admin.make_topics(kafka.bootstrap_servers, dict.fromkeys(names.values(), 1) | letters)
+    deployment.environment |= {
+        "UPIFRAUD_TOPIC_TRANSACTIONS": names["transactions"],
+        "UPIFRAUD_TOPIC_OUTCOMES": names["outcomes"],
+        # A merged replay waits for commits: once at every outcome.
+        "UPIFRAUD_COMMIT_INTERVAL_SECONDS": "0.05",
+        "UPIFRAUD_MODEL_DIR": str(here / "model"),
+    }
+    deployment.start_worker()
+    deployment.upifraud("replay", payments, "--outcomes", outcomes, "--max", seconds=600)
+    deployment.drain()
+    deployment.upifraud("export", "verdicts", "--out", str(here / "online.parquet"))
+
+    deployment.upifraud(
+        "features", "--payments", payments, "--outcomes", outcomes, "--out", str(here / "vectors.parquet")
+    )
+    vectors = pq.read_table(here / "vectors.parquet")
+    matrix = np.column_stack([vectors[name].to_numpy() for name in FEATURE_NAMES])
+    scored = load(here / "model", schema_hash=SCHEMA_HASH).scorer.score(matrix)
+
+    online = {row["transaction_id"]: row for row in pq.read_table(here / "online.parquet").to_pylist()}
+    ids = vectors["transaction_id"].to_pylist()
+    assert set(online) == set(ids)
+    stream = np.array([online[one]["vector"] for one in ids], dtype=np.float32)
+    for column, name in enumerate(FEATURE_NAMES):
+        assert np.array_equal(stream[:, column], matrix[:, column], equal_nan=True), name
+    assert np.array_equal([online[one]["margin"] for one in ids], scored.margin)
+
+    offline = pa.table(
+        {
+            "transaction_id": ids,
+            "event_time": pa.array([online[one]["event_time"] for one in ids]),
+            "score": scored.probability,
+            "verdict": [online[one]["verdict"] for one in ids],
+        }
+    )
+    pq.write_table(offline, here / "offline.parquet")
+    found = [
+        json.loads(
+            deployment.upifraud("evaluate", "--verdicts", str(here / file), "--outcomes", outcomes, "--since", middle)
+        )
+        for file in ("online.parquet", "offline.parquet")
+    ]
+    assert found[0] == found[1]
+    assert found[0]["frauds"] > 3

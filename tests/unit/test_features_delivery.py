@@ -1,0 +1,130 @@
+"""What may be delivered, again or for the first time, and what comes of it: one example a law."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from features import fold as folding
+from features.columns import FeatureState
+from features.errors import StoreRolledBackError
+from features.memory_store import MemoryEntityStore
+from features.online import MAX_PAYMENTS, Claims, FeatureBatch, OnlineFeatures
+from features.schema import FEATURE_NAMES
+from features.store import Origin
+from features.windows import BLOCK
+from tests.fixtures.feature_deployment import Deployment
+from tests.fixtures.payment_streams import START, Script, Stretch, identity
+from tests.oracle import SECOND, Payment, columns_of
+
+
+def test_a_payment_delivered_again_long_after_is_late() -> None:
+    """Its place was folded away: it takes the current one, says so, and is not counted again."""
+    payments = [Payment(n + 1, START + n * 2 * SECOND, 100 + n, identity(n % 7), identity(99)) for n in range(3_000)]
+    deployment = Deployment(MemoryEntityStore(), payments, seed=1, partitions=1)
+    batches = [list(range(at, at + 100)) for at in range(0, 3_000, 100)]
+    for batch in batches:
+        deployment.first(0, batch)
+    assert deployment.store.folds > 0
+    stored = {name: bytes(log) for name, log in deployment.store._store.logs.items()}
+    again = deployment.call(1, batches[0], claimed=True)
+    assert set(again.state.tolist()) == {FeatureState.LATE}
+    deployment.assert_repeats(batches[-1], deployment.call(1, batches[-1], claimed=True))
+    assert {name: bytes(log) for name, log in deployment.store._store.logs.items()} == stored
+    assert (
+        again.provenance["payer_at"].tolist()
+        == deployment.call(0, batches[0], claimed=True).provenance["payer_at"].tolist()
+    )
+    deployment.assert_like_history()
+
+
+def test_what_was_applied_is_appended_by_nobody_again() -> None:
+    """Every micro-batch again, by both workers, claimed before or just now: the store stays as it is."""
+    payments = Script(
+        3, (Stretch(150, "seconds", "jitter", 5, 5, 3), Stretch(150, "minutes", "some hours", 5, 5, 3))
+    ).payments()
+    store = MemoryEntityStore()
+    deployment = Deployment(store, payments, seed=5)
+    while not deployment.done:
+        deployment.first(deployment.random.randrange(2), deployment.next_batch(20))
+    before = {name: bytes(log) for name, log in store.logs.items()}, dict(store.offsets)
+    for batch in list(deployment.batches):
+        for worker, claimed in ((0, True), (1, False)):
+            deployment.assert_repeats(batch, deployment.call(worker, batch, claimed=claimed))
+    assert ({name: bytes(log) for name, log in store.logs.items()}, store.offsets) == before
+
+
+def test_a_micro_batch_may_mix_new_payments_with_old_ones() -> None:
+    """After a rebalance a worker gets the tail of what another had applied, and goes on behind it."""
+    payments = Script(4, (Stretch(400, "seconds", "jitter", 5, 3, 3),)).payments()
+    deployment = Deployment(MemoryEntityStore(), payments, seed=5, partitions=1)
+    deployment.first(0, list(range(300)))
+    mixed = list(range(250, 400))
+    found = deployment.call(1, mixed, claimed=[row < 280 for row in mixed])
+    deployment.assert_repeats(mixed[:50], FeatureBatch(found.vectors[:50], found.state[:50], found.provenance[:50]))
+    deployment.keep(mixed[50:], FeatureBatch(found.vectors[50:], found.state[50:], found.provenance[50:]))
+    deployment.assert_like_history()
+
+
+def test_more_than_one_super_block_of_records_that_cannot_be_folded() -> None:
+    """A burst of 20,000 payments within minutes: replicas grow through all their sizes, and nothing may go."""
+    payments = Script(6, (Stretch(20_000, "burst", "jitter", 40, 1, 1),)).payments()
+    deployment = Deployment(MemoryEntityStore(), payments, seed=7, budget=64 << 20)
+    while not deployment.done:
+        deployment.first(deployment.random.randrange(2), deployment.next_batch(900))
+    assert deployment.store.folds == 0
+    deployment.assert_like_history()
+
+
+def test_logs_that_do_not_fit_together_are_measured_one_after_the_other() -> None:
+    """Sixty folded logs in one micro-batch, and memory for a few of them."""
+    shops = 60
+    payments = [
+        Payment(n + 1, START + n * 100, 100 + n % 977, identity(1_000 + n % 5_003), identity(n % shops))
+        for n in range(shops * 600)
+    ]
+    deployment = Deployment(MemoryEntityStore(), payments, seed=7, partitions=1, budget=2 << 20)
+    with patch.object(folding, "FOLD_RECORDS", BLOCK):
+        while not deployment.done:
+            deployment.first(deployment.random.randrange(2), deployment.next_batch(4_000))
+    assert deployment.store.folds > 0
+    deployment.assert_like_history()
+
+
+@pytest.mark.parametrize("count", [0, 1, MAX_PAYMENTS])
+def test_a_micro_batch_of_any_size(count: int) -> None:
+    payments = Script(8, (Stretch(MAX_PAYMENTS, "seconds", "jitter", 40, 40, 30),)).payments()[:count]
+    deployment = Deployment(MemoryEntityStore(), payments, seed=7, partitions=1)
+    found = deployment.call(0, list(range(count)), claimed=False)
+    assert found.vectors.shape == (count, len(FEATURE_NAMES))
+    deployment.keep(list(range(count)), found)
+    deployment.assert_like_history()
+
+
+def test_a_micro_batch_without_payments_moves_the_offsets() -> None:
+    """All its records were rejected: they must not come again."""
+    store = MemoryEntityStore()
+    columns = columns_of([])
+    nothing = Claims(np.zeros(0, dtype=bool), np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=np.int64))
+    OnlineFeatures(store, 1 << 20).process(columns, nothing, [Origin(b"transactions:0", 5, 9)])
+    assert store.next_offsets([b"transactions:0"]) == [9]
+
+
+def test_more_payments_than_fit_are_refused() -> None:
+    payments = [Payment(n + 1, START, 1, 1, 2) for n in range(MAX_PAYMENTS + 1)]
+    deployment = Deployment(MemoryEntityStore(), payments, seed=1, partitions=1)
+    with pytest.raises(ValueError, match="4096"):
+        deployment.call(0, list(range(MAX_PAYMENTS + 1)), claimed=False)
+
+
+def test_a_store_that_was_rolled_back_changes_nothing() -> None:
+    store = MemoryEntityStore()
+    deployment = Deployment(store, [Payment(1, START, 1, 1, 2)], seed=1, partitions=1)
+    columns = deployment.columns
+    claims = Claims(np.zeros(1, dtype=bool), np.zeros(1, dtype=np.uint16), np.array([7]))
+    with pytest.raises(StoreRolledBackError):
+        deployment.workers[0].process(columns, claims, [Origin(b"transactions:0", 7, 8, expected=7)])
+    assert not store.logs
+    assert not store.offsets
