@@ -10,7 +10,7 @@ import numpy as np
 from features.ingest import append_columns
 from features.logs import NONE, Logs
 from features.risk import MAX_REPORTS, REPORT_BYTES
-from features.vector import Places, Reports, vectors
+from features.vector import PROGRAM, Places, Reports, vectors
 from features.windows import BLOCK, SUPER
 
 if TYPE_CHECKING:
@@ -80,11 +80,11 @@ def history_vectors(
         )  # fmt: skip
         part = columns.take(rows)
         risk = Reports(reports.raw, *(run[rows] for run in reports[1:]))
-        values, states[rows] = vectors(logs, part, places, risk, np.zeros(len(part), dtype=np.bool_))
+        values, states[rows] = vectors(logs, part, places, risk, np.zeros((len(part), 4), dtype=np.bool_))
         chunks.append(values)
         progress(min(start + CHUNK, len(columns)))
     if not chunks:
-        return np.empty((0, 0), dtype=np.float32), states
+        return np.empty((0, len(PROGRAM)), dtype=np.float32), states
     return np.concatenate(chunks), states
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from features.errors import StoreCorruptError
+from features.errors import ReplicaBudgetError, StoreCorruptError
+from features.exchange import Request, entries_of, provenance_of, reports_read
 from features.fold import fold, fold_position, whole_from
 from features.ingest import append_raw, open_short
-from features.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
 from features.logs import NONE
-from features.provenance import PROVENANCE
-from features.record import RECORD_BYTES, pack_records
+from features.record import RECORD_BYTES
 from features.replicas import Replica, Replicas, header_size
-from features.risk import REPORT_BYTES
 from features.store import ApplyRequest
 from features.vector import Places, Reports, vectors
 from features.windows import DAY, SHORT_LOG
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.columns import PaymentColumns
+    from features.exchange import Entities
     from features.store import Applied, EntityStore, Origin
 
 MAX_PAYMENTS: Final = 4_096
@@ -57,14 +56,23 @@ class FeatureBatch:
     """[n] of PROVENANCE: what the logs got from the payment, and its places in them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entities:
-    """The distinct identities of one kind in a micro-batch."""
+class _Reading(NamedTuple):
+    """What the store replied to one micro-batch."""
 
-    kind: bytes
-    identities: NDArray[np.uint64]
-    first: int
-    """Where its reads begin."""
+    request: Request
+    reads: NDArray[np.uint8]
+    known: NDArray[np.int64]
+    applied: Applied
+    lengths: NDArray[np.int64]
+    reports: Reports
+
+
+class _Measured(NamedTuple):
+    """Vectors of some payments, their states, and their places: in the three logs, and in the payer's inbound one."""
+
+    vectors: NDArray[np.float32]
+    state: NDArray[np.uint8]
+    places: NDArray[np.int64]
 
 
 class OnlineFeatures:
@@ -98,32 +106,42 @@ class OnlineFeatures:
             raise
 
     def _process(self, columns: PaymentColumns, claims: Claims, origins: Sequence[Origin]) -> FeatureBatch:
-        self._replicas.begin()
-        payers, payer_of = np.unique(columns.payer, return_inverse=True)
-        payees, payee_of = np.unique(np.concatenate((columns.payee, columns.payer)), return_inverse=True)
-        devices, device_of = np.unique(columns.device, return_inverse=True)
-        if len(devices) and devices[0] == 0:
-            devices, device_of = devices[1:], device_of - 1
-        paid, paid_of = np.unique(columns.payee, return_inverse=True)
-        kinds = []
-        first = 0
-        for kind, identities in (
-            (PAYER, payers), (PAYEE, payees), (DEVICE, devices), (PAYEE_REPORTS, paid), (DEVICE_REPORTS, devices),
-        ):  # fmt: skip
-            kinds.append(_Entities(kind, identities, first))
-            first += len(identities)
-        logs_read = kinds[3].first
-        reads = self._reads(kinds, first)
-        known = reads[:, 9:13].copy().view("<u4").ravel()[:logs_read].astype(np.int64)
-        request = ApplyRequest(_entries(columns, claims), reads.tobytes(), self._refresh, origins)
-        applied = self._store.apply(request)
-        self._refresh = b""
-        slots, header, base = self._ingest(applied, reads, known, logs_read)
-
         n = len(columns)
+        self._replicas.begin()
+        request = Request.of_columns(columns)
+        reads = request.reads(self._replicas.known if len(self._replicas) else None)
+        known = reads[: request.logs, 9:13].copy().view("<u4").ravel().astype(np.int64)
+        applied = self._store.apply(ApplyRequest(entries_of(columns, claims), reads.tobytes(), self._refresh, origins))
+        self._refresh = b""
+        reports, versions = reports_read(applied, request)
         lengths = np.array(applied.lengths, dtype=np.int64).reshape(n, 4)
-        device_read = np.where(device_of == NONE, NONE, device_of + kinds[2].first)
-        read_of = [payer_of + kinds[0].first, payee_of[:n] + kinds[1].first, device_read, payee_of[n:] + kinds[1].first]
+        measured = self._measure(columns, _Reading(request, reads, known, applied, lengths, reports), slice(0, n))
+        provenance = provenance_of(columns, measured.places, versions)
+        return FeatureBatch(measured.vectors, measured.state, provenance)
+
+    def _measure(self, columns: PaymentColumns, reading: _Reading, rows: slice) -> _Measured:
+        """Measure some payments of a micro-batch; in halves, where their long logs do not fit in memory together."""
+        try:
+            return self._measure_together(columns, reading, rows)
+        except ReplicaBudgetError:
+            if rows.stop - rows.start <= 1:
+                raise
+        parts = []
+        middle = (rows.start + rows.stop) // 2
+        for half in (slice(rows.start, middle), slice(middle, rows.stop)):
+            self.forget()
+            self._replicas.begin()
+            parts.append(self._measure(columns, reading, half))
+        return _Measured(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def _measure_together(self, columns: PaymentColumns, reading: _Reading, rows: slice) -> _Measured:
+        columns, read_of = columns.take(rows), [read[rows] for read in reading.request.of]
+        wanted = np.zeros(reading.request.logs + 1, dtype=np.bool_)
+        for read in read_of:
+            wanted[read] = True  # without a device the one behind the last
+        slots, header, base = self._ingest(reading, wanted[:-1])
+
+        lengths = reading.lengths[rows]
         ends = [
             np.where(lengths[:, k] == 0, NONE, base[read] + (lengths[:, k] - header[read]) // RECORD_BYTES)
             for k, read in enumerate(read_of[:3])
@@ -138,41 +156,28 @@ class OnlineFeatures:
                 )
         # The inbound log as of the payment is a place in it too: just behind its last record of that moment.
         ends.append(np.where(slot[3] == NONE, 0, lengths[:, 3]))
-        positions, lost = self._positions(slot, ends)
-        inbound_upto = positions.pop() + 1
-        places = Places(slot[0], positions[0], slot[1], positions[1], slot[2], positions[2], slot[3], inbound_upto)
-        reports, versions = _reports(applied, logs_read, kinds, paid_of, device_of)
+        at, lost = self._positions(slot, ends)
+        inbound_upto = at[3] + 1
+        places = Places(slot[0], at[0], slot[1], at[1], slot[2], at[2], slot[3], inbound_upto)
+        reports = Reports(reading.reports.raw, *(run[rows] for run in reading.reports[1:]))
         values, state = vectors(self._replicas.logs, columns, places, reports, lost)
-        self._fold(reads, slots)
-        self._note_refresh(columns, kinds, read_of, slot, positions)
-        return FeatureBatch(values, state, _provenance(columns, positions, inbound_upto, versions))
-
-    def _reads(self, kinds: list[_Entities], count: int) -> NDArray[np.uint8]:
-        """Lay out the logs to read, uint8[r, 13], with how much of each is known already."""
-        reads = np.zeros((count, READ_BYTES), dtype=np.uint8)
-        for entities in kinds:
-            rows = slice(entities.first, entities.first + len(entities.identities))
-            reads[rows, 0] = entities.kind[0]
-            reads[rows, 1:9] = entities.identities.astype("<u8").view(np.uint8).reshape(-1, 8)
-        if len(self._replicas):
-            names = reads[: kinds[3].first, :9].tobytes()
-            known = [self._replicas.known(names[at : at + 9]) for at in range(0, len(names), 9)]
-            reads[: kinds[3].first, 9:13] = np.array(known, dtype="<u4").view(np.uint8).reshape(-1, 4)
-        return reads
+        self._note_refresh(columns, reading.request.kinds[:3], read_of, slot, at)
+        self._fold(reading.reads, slots)
+        return _Measured(values, state, np.column_stack((*at[:3], inbound_upto)))
 
     def _ingest(
-        self, applied: Applied, reads: NDArray[np.uint8], known: NDArray[np.int64], count: int
+        self, reading: _Reading, wanted: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Bring the logs read into the arenas; return each one's slot, header length and base."""
-        logs = self._replicas.logs
+        """Bring the wanted logs into the arenas; return each one's slot, header length and base."""
+        logs, applied, known, count = self._replicas.logs, reading.applied, reading.known, len(wanted)
         totals = np.array(applied.totals[:count], dtype=np.int64)
         sizes = np.fromiter(map(len, applied.logs[:count]), dtype=np.int64, count=count)
         ends = np.cumsum(sizes)
         starts = ends - sizes
-        short = (known == 0) & (totals <= SHORT_BYTES) & (totals % RECORD_BYTES == 0)
+        short = wanted & (known == 0) & (totals <= SHORT_BYTES) & (totals % RECORD_BYTES == 0)
         header = np.zeros(count, dtype=np.int64)
         base = np.zeros(count, dtype=np.int64)
-        slots = np.zeros(count, dtype=np.int64)
+        slots = np.full(count, NONE, dtype=np.int64)
         scratch = slots[short]
         open_short(logs, self._replicas.slots, self._replicas.scratch_at, scratch, sizes[short])
         slots[short] = scratch
@@ -180,8 +185,8 @@ class OnlineFeatures:
         more: list[bytes] = []
         admitted: list[int] = []
         room = len(raw)
-        for index in np.flatnonzero(~short).tolist():
-            name = reads[index, :9].tobytes()
+        for index in np.flatnonzero(wanted & ~short).tolist():
+            name = reading.reads[index, :9].tobytes()
             log, start = applied.logs[index], int(starts[index])
             replica, skip, fresh = self._catch_up(name, log, int(totals[index]), int(known[index]))
             if fresh is not None:
@@ -201,12 +206,12 @@ class OnlineFeatures:
                 name, int(logs.length[replica.slot] - logs.base[replica.slot]) + (len(log) - skip) // RECORD_BYTES
             )
         arena = np.frombuffer(b"".join((raw, *more)) if more else raw, dtype=np.uint8)
-        wanted = slots != NONE
-        append_raw(logs, slots[wanted], starts[wanted], ends[wanted], arena)
+        there = slots != NONE
+        append_raw(logs, slots[there], starts[there], ends[there], arena)
         for slot in admitted:
             logs.whole_from[slot] = whole_from(logs, slot) if logs.base[slot] else 0
-        self.hits += int((known > 0).sum())
-        self.misses += int((known == 0).sum())
+        self.hits += int((known[wanted] > 0).sum())
+        self.misses += int((known[wanted] == 0).sum())
         return slots, header, base
 
     def _catch_up(self, name: bytes, log: bytes, total: int, known: int) -> tuple[Replica, int, bytes | None]:
@@ -229,18 +234,18 @@ class OnlineFeatures:
     def _positions(
         self, slots: list[NDArray[np.int64]], ends: list[NDArray[np.int64]]
     ) -> tuple[list[NDArray[np.int64]], NDArray[np.bool_]]:
-        """Turn log lengths into positions; a place that was folded away becomes the current one, and is lost."""
+        """Turn log lengths into positions, and say which are lost, bool[n, 4]: folded away, the current one instead."""
         logs = self._replicas.logs
-        lost = np.zeros(len(slots[0]), dtype=np.bool_)
+        lost = np.zeros((len(slots[0]), len(slots)), dtype=np.bool_)
         positions = []
-        for slot, end in zip(slots, ends, strict=True):
+        for entity, (slot, end) in enumerate(zip(slots, ends, strict=True)):
             known = slot != NONE
             position = np.where(known, end - 1, NONE)
             current = np.where(known, logs.length[slot] - 1, NONE)
             folded = (position >= 0) & (position < logs.whole_from[slot])
             gone = known & (folded | (end == NONE) | (position > current))
             positions.append(np.where(gone, current, position))
-            lost |= gone
+            lost[:, entity] = gone
         return positions, lost
 
     def _fold(self, reads: NDArray[np.uint8], slots: NDArray[np.int64]) -> None:
@@ -259,7 +264,7 @@ class OnlineFeatures:
     def _note_refresh(
         self,
         columns: PaymentColumns,
-        kinds: list[_Entities],
+        kinds: Sequence[Entities],
         read_of: list[NDArray[np.int64]],
         slots: list[NDArray[np.int64]],
         positions: list[NDArray[np.int64]],
@@ -267,60 +272,11 @@ class OnlineFeatures:
         """Remember whose expiry to push out with the next micro-batch: logs whose last payment was on another day."""
         logs = self._replicas.logs
         names: list[bytes] = []
-        for entities, read, slot, position in zip(kinds[:3], read_of, slots, positions, strict=False):
+        for entities, read, slot, position in zip(kinds, read_of, slots, positions, strict=False):
             before = position - 1
             rows = np.flatnonzero((slot != NONE) & (before >= logs.base[slot]))
             last = logs.event_time[logs.at[slot[rows]] + before[rows] - logs.base[slot[rows]]]
             rows = rows[last // DAY != columns.event_time[rows] // DAY]
             identities = np.unique(entities.identities[read[rows] - entities.first]).tolist()
             names.extend(entities.kind + identity.to_bytes(8, "little") for identity in identities)
-        self._refresh = b"".join(names)
-
-
-def _entries(columns: PaymentColumns, claims: Claims) -> bytes:
-    entries = np.empty((len(columns), ENTRY_BYTES), dtype=np.uint8)
-    for k, identities in enumerate((columns.payer, columns.payee, columns.device)):
-        entries[:, 8 * k : 8 * k + 8] = identities.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
-    entries[:, 24:56] = pack_records(columns, columns.payee)
-    entries[:, 56:88] = pack_records(columns, columns.payer)
-    entries[:, 88:120] = entries[:, 56:88]
-    entries[:, 120] = claims.claimed_before
-    entries[:, 121:123] = claims.origin.astype("<u2").view(np.uint8).reshape(-1, 2)
-    entries[:, 123:131] = claims.offset.astype("<u8").view(np.uint8).reshape(-1, 8)
-    return entries.tobytes()
-
-
-def _reports(
-    applied: Applied,
-    first: int,
-    kinds: list[_Entities],
-    paid_of: NDArray[np.intp],
-    device_of: NDArray[np.int64],
-) -> tuple[Reports, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Lay out the outcome logs; return them and their versions: the number of reports at that moment."""
-    raw = b"".join(applied.logs[first:])
-    totals = np.array([*applied.totals[first:], 0], dtype=np.int64)
-    sizes = np.fromiter((*map(len, applied.logs[first:]), 0), dtype=np.int64, count=len(totals))
-    ends = np.cumsum(sizes)
-    starts = ends - sizes
-    ends[totals < 0] = NONE
-    payee = paid_of
-    device = np.where(device_of == NONE, len(totals) - 1, device_of + kinds[4].first - first)
-    reports = Reports(np.frombuffer(raw, dtype=np.uint8), starts[payee], ends[payee], starts[device], ends[device])
-    versions = totals // REPORT_BYTES
-    return reports, (versions[payee], versions[device])
-
-
-def _provenance(
-    columns: PaymentColumns,
-    positions: list[NDArray[np.int64]],
-    inbound_upto: NDArray[np.int64],
-    versions: tuple[NDArray[np.int64], NDArray[np.int64]],
-) -> NDArray[np.void]:
-    rows = np.zeros(len(columns), dtype=PROVENANCE)
-    rows["payer"], rows["payee"], rows["device"] = columns.payer, columns.payee, columns.device
-    rows["record"] = pack_records(columns, columns.payee)
-    rows["payer_at"], rows["payee_at"], rows["device_at"] = positions
-    rows["inbound_upto"] = inbound_upto
-    rows["payee_reports"], rows["device_reports"] = versions
-    return rows
+        self._refresh += b"".join(names)

@@ -78,7 +78,8 @@ def vectors(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return float32[n, f] in the order of the schema, and the feature state of each payment, uint8[n].
 
-    lost: payments delivered again whose place in a log was folded away; they are measured now and marked LATE.
+    lost: bool[n, 4], places in the payer's, payee's, device's and inbound log that were folded away before the payment
+    was delivered again: there the log is measured as it is now, and has the payment already. It is marked LATE.
     """
     out = np.empty((len(columns), len(PROGRAM)), dtype=np.float32)
     state = np.zeros(len(columns), dtype=np.uint8)
@@ -104,47 +105,48 @@ def _vectors(  # type: ignore[no-untyped-def]
         payee_cp = np.int64(payee[row] & np.uint64(0xFFFFFFFFFF))
         payer_cp = np.int64(payer[row] & np.uint64(0xFFFFFFFFFF))
         amount = amount_paise[row]
-        measure(logs, slot, at, at, now, payee_cp, windows, own_payer)
+        # What the payment itself adds to its windows: nothing where its log has it already.
+        once, payee_once, device_once = 1 - lost[row, PAYER], 1 - lost[row, PAYEE], 1 - lost[row, DEVICE]
+        _own(logs, slot, at, once, now, payee_cp, windows, own_payer)
         payee_now = _now(logs, places.payee[row], places.payee_at[row])
-        measure(
-            logs, places.payee[row], places.payee_at[row], places.payee_at[row], payee_now, payer_cp, windows,
-            own_payee,
-        )  # fmt: skip
+        _own(logs, places.payee[row], places.payee_at[row], payee_once, payee_now, payer_cp, windows, own_payee)
         has_device = places.device[row] != NONE
         device_now = now
         if has_device:
             device_now = _now(logs, places.device[row], places.device_at[row])
-            measure(
-                logs, places.device[row], places.device_at[row], places.device_at[row], device_now, payer_cp, windows,
-                own_device,
-            )  # fmt: skip
+            _own(
+                logs, places.device[row], places.device_at[row], device_once, device_now, payer_cp, windows, own_device
+            )
 
         plain[:] = np.nan
         _payment(plain, event_time[row], amount, kind[row], device_bound_at[row], sim_changed_at[row], same_bank[row])
         _history(plain, logs, slot, at, now, amount, payee_cp, own_payer)
         _payee(plain, logs, places.payee[row], places.payee_at[row], payee_now)
-        _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, amount, own_payer, windows, inbound)
+        sent = own_payer.total[HOUR_INDEX] + once * amount
+        _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, sent, windows, inbound)
         if has_device:
             _device(plain, logs, places.device[row], places.device_at[row], device_now, payer_cp)
-        degraded = _risk(plain, reports, row, event_time[row], own_payee, own_device, has_device)
+        paid = own_payee.payments[MONTH_INDEX] + payee_once
+        used = own_device.payments[MONTH_INDEX] + device_once if has_device else 0
+        degraded = _risk(plain, reports, row, event_time[row], paid, used)
 
         for column in range(len(steps)):
             entity = steps[column, 0]
             if entity == PLAIN:
                 out[row, column] = plain[steps[column, 1]]
             elif entity == PAYER:
-                out[row, column] = _windowed(own_payer, steps[column, 1], steps[column, 2], amount)
+                out[row, column] = _windowed(own_payer, steps[column, 1], steps[column, 2], once, amount)
             elif entity == PAYEE:
-                out[row, column] = _windowed(own_payee, steps[column, 1], steps[column, 2], amount)
+                out[row, column] = _windowed(own_payee, steps[column, 1], steps[column, 2], payee_once, amount)
             elif has_device:
-                out[row, column] = _windowed(own_device, steps[column, 1], steps[column, 2], amount)
+                out[row, column] = _windowed(own_device, steps[column, 1], steps[column, 2], device_once, amount)
             else:
                 out[row, column] = np.nan
 
         moved = now != event_time[row] or payee_now != event_time[row] or device_now != event_time[row]
         if degraded:
             state[row] = DEGRADED
-        elif moved or lost[row]:
+        elif moved or lost[row].any():
             state[row] = LATE
         elif own_payer.payments[LAST] == 0:
             state[row] = COLD
@@ -158,9 +160,16 @@ def _now(logs: Logs, slot: int, at: int) -> int:
 
 
 @njit()
-def _windowed(own: Measures, aggregation: int, window: int, amount: int) -> np.float32:
-    """One aggregate with the payment itself counted in; integers are rounded once."""
-    count = own.payments[window] + 1
+def _own(logs, slot, at, once, now, own, windows, out):  # type: ignore[no-untyped-def]
+    """Measure what was before the payment, or all that there is where it cannot be told any more."""
+    measure(logs, slot, at, at if once else at + 1, now, own if once else NONE, windows, out)
+
+
+@njit()
+def _windowed(own: Measures, aggregation: int, window: int, once: int, amount: int) -> np.float32:
+    """One aggregate with the payment itself counted in once; integers are rounded once, too."""
+    amount *= once
+    count = own.payments[window] + once
     total = own.total[window] + amount
     if aggregation == COUNT:
         return np.float32(count)
@@ -278,7 +287,7 @@ def _device(plain, logs, slot, at, now, payer_cp):  # type: ignore[no-untyped-de
 
 
 @njit()
-def _received(plain, logs, slot, upto, now, amount, own_payer, windows, inbound):  # type: ignore[no-untyped-def]
+def _received(plain, logs, slot, upto, now, sent, windows, inbound):  # type: ignore[no-untyped-def]
     """What the payer received within the hour, and the share of it that goes on with this payment."""
     if slot == NONE or upto == 0:
         plain[INBOUND_SUM] = 0.0
@@ -292,17 +301,17 @@ def _received(plain, logs, slot, upto, now, amount, own_payer, windows, inbound)
     measure(logs, slot, position, upto, moved, NONE, windows[hour], inbound)
     plain[INBOUND_SUM] = inbound.total[0]
     if inbound.total[0] > 0:
-        plain[PASS_THROUGH] = (own_payer.total[HOUR_INDEX] + amount) / np.float64(inbound.total[0])
+        plain[PASS_THROUGH] = sent / np.float64(inbound.total[0])
 
 
 @njit()
-def _risk(plain, reports, row, event_time, own_payee, own_device, has_device):  # type: ignore[no-untyped-def]
-    """Confirmed fraud over payments in 30 days; return whether an outcome log could not be read."""
+def _risk(plain, reports, row, event_time, paid, used):  # type: ignore[no-untyped-def]
+    """Confirmed fraud over payments to the payee and of the device; return whether an outcome log could not be read."""
     if reports.payee_end[row] == NONE or reports.device_end[row] == NONE:
         return True
     frauds = confirmed_frauds(reports.raw, reports.payee_start[row], reports.payee_end[row], event_time, MONTH)
-    plain[PAYEE_FRAUD_RATE] = frauds / np.float64(own_payee.payments[MONTH_INDEX] + 1)
-    if has_device:
+    plain[PAYEE_FRAUD_RATE] = frauds / np.float64(paid)
+    if used > 0:
         frauds = confirmed_frauds(reports.raw, reports.device_start[row], reports.device_end[row], event_time, MONTH)
-        plain[DEVICE_FRAUD_RATE] = frauds / np.float64(own_device.payments[MONTH_INDEX] + 1)
+        plain[DEVICE_FRAUD_RATE] = frauds / np.float64(used)
     return False

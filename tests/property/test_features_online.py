@@ -7,6 +7,7 @@ partition 2   --g-----------h--i--          folds and restarts at any time      
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
@@ -17,11 +18,13 @@ from hypothesis import strategies as st
 from features import fold as folding
 from features.errors import StoreUnavailableError
 from features.memory_store import MemoryEntityStore
-from features.online import FeatureBatch
 from features.redis_store import RedisEntityStore
 from features.windows import BLOCK
 from tests.fixtures.feature_deployment import Deployment
 from tests.fixtures.payment_streams import Script, dense_scripts, scripts
+
+if TYPE_CHECKING:
+    from features.online import FeatureBatch
 
 FIXTURE = HealthCheck.function_scoped_fixture
 seeds = st.integers(0, 2**32)
@@ -72,7 +75,7 @@ def test_folding_at_any_moment_cannot_be_seen(script: Script, seed: int, least: 
 
 
 @pytest.mark.servers
-@settings(max_examples=15, deadline=None, phases=WITHOUT_SHRINKING, suppress_health_check=[FIXTURE])
+@settings(max_examples=10, deadline=None, phases=WITHOUT_SHRINKING, suppress_health_check=[FIXTURE])
 @given(script=st.one_of(scripts(max_payments=60), dense_scripts()), seed=seeds, most=st.sampled_from((3, 80)))
 def test_redis_gives_the_vectors_of_the_history_too(redis_url: str, script: Script, seed: int, most: int) -> None:
     with redis.Redis.from_url(redis_url) as client:

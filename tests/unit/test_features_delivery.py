@@ -33,10 +33,8 @@ def test_a_payment_delivered_again_long_after_is_late() -> None:
     assert set(again.state.tolist()) == {FeatureState.LATE}
     deployment.assert_repeats(batches[-1], deployment.call(1, batches[-1], claimed=True))
     assert {name: bytes(log) for name, log in deployment.store._store.logs.items()} == stored
-    assert (
-        again.provenance["payer_at"].tolist()
-        == deployment.call(0, batches[0], claimed=True).provenance["payer_at"].tolist()
-    )
+    assert again.provenance["payee_at"].tolist() == [len(payments) - 1] * 100
+    assert again.vectors[:, FEATURE_NAMES.index("payee_count_7d")].tolist() == [len(payments)] * 100
     deployment.assert_like_history()
 
 
@@ -69,8 +67,8 @@ def test_a_micro_batch_may_mix_new_payments_with_old_ones() -> None:
 
 
 def test_more_than_one_super_block_of_records_that_cannot_be_folded() -> None:
-    """A burst of 20,000 payments within minutes: replicas grow through all their sizes, and nothing may go."""
-    payments = Script(6, (Stretch(20_000, "burst", "jitter", 40, 1, 1),)).payments()
+    """A burst of 17,000 payments within minutes: replicas grow through all their sizes, and nothing may go."""
+    payments = Script(6, (Stretch(17_000, "burst", "jitter", 40, 1, 1),)).payments()
     deployment = Deployment(MemoryEntityStore(), payments, seed=7, budget=64 << 20)
     while not deployment.done:
         deployment.first(deployment.random.randrange(2), deployment.next_batch(900))
@@ -79,13 +77,13 @@ def test_more_than_one_super_block_of_records_that_cannot_be_folded() -> None:
 
 
 def test_logs_that_do_not_fit_together_are_measured_one_after_the_other() -> None:
-    """Sixty folded logs in one micro-batch, and memory for a few of them."""
-    shops = 60
+    """Forty folded logs in one micro-batch, and memory for a few of them."""
+    shops = 40
     payments = [
-        Payment(n + 1, START + n * 100, 100 + n % 977, identity(1_000 + n % 5_003), identity(n % shops))
-        for n in range(shops * 600)
+        Payment(n + 1, START + n * 200, 100 + n % 977, identity(1_000 + n % 5_003), identity(n % shops))
+        for n in range(shops * 400)
     ]
-    deployment = Deployment(MemoryEntityStore(), payments, seed=7, partitions=1, budget=2 << 20)
+    deployment = Deployment(MemoryEntityStore(), payments, seed=7, partitions=1, budget=1 << 20)
     with patch.object(folding, "FOLD_RECORDS", BLOCK):
         while not deployment.done:
             deployment.first(deployment.random.randrange(2), deployment.next_batch(4_000))

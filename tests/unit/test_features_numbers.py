@@ -38,7 +38,7 @@ def measured(count: int, total: int, largest: int, squares: int) -> Measures:
 
 
 def windowed(own: Measures, aggregation: Aggregation, amount: int) -> np.float32:
-    return np.float32(vector._windowed(own, int(aggregation), 0, amount))
+    return np.float32(vector._windowed(own, int(aggregation), 0, 1, amount))
 
 
 # Rounded once -----------------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def test_what_a_payer_received_is_rounded_once(received: int) -> None:
     append(logs, 0, 1_000, received, 5, 0)
     plain = np.full(vector.PLAIN_COUNT, np.nan, dtype=np.float32)
     windows = vector.WINDOW_LENGTHS
-    vector._received(plain, logs, 0, 1, 2_000, 7, Measures.make(len(windows)), windows, Measures.make(len(windows)))
+    vector._received(plain, logs, 0, 1, 2_000, 7, windows, Measures.make(len(windows)))
     assert plain[vector.INBOUND_SUM] == round_once(received)
     ratio = plain[vector.PASS_THROUGH]
     assert math.isclose(ratio, 7 / received, rel_tol=1e-6)
