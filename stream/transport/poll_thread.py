@@ -253,6 +253,9 @@ class PollThread(threading.Thread):
         self._client.fetch_from({tp: start.offset for tp, start in starts.items()})
         if self.paused:
             self._client.pause(starts)
+        else:
+            # librdkafka keeps a pause across losing a partition and getting it back; nothing would be fetched again.
+            self._client.resume(starts)
 
     # Partitions go ----------------------------------------------------------------------------------------------------
 
