@@ -1,4 +1,4 @@
-"""`python -m features.catalogue`: writes docs/features.md from the declarations; `--check` fails where it has drifted."""
+"""`python -m features.catalogue`: writes docs/features.md from the declarations; `--check` fails on drift."""
 
 from __future__ import annotations
 
