@@ -63,7 +63,7 @@ def throughput(picture: Picture, width: int, height: int) -> RenderableType:
     """Draw the rate, its course, and how far behind the worker is."""
     reading = picture.reading
     rate = f"{picture.rate:,.0f}/s "
-    rows = max(1, height - 4)
+    rows = max(1, height - 3)
     drawn = [Text(line, style="cyan") for line in chart(picture.rates, width - len(rate), rows)]
     lines = [Text(" " * len(rate)).append_text(line) for line in drawn[:-1]]
     lines.append(Text(rate, style="bold cyan").append_text(drawn[-1]))

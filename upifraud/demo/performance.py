@@ -11,6 +11,7 @@ from simulator.kafka import Outlet
 from stream.transport.config import client_config
 from upifraud.demo.alert_feed import AlertFeed, Alerts
 from upifraud.demo.errors import FatalError, StalledError, WorkerEndedError
+from upifraud.demo.kernels import KernelProcess
 from upifraud.demo.picture import Phase
 from upifraud.demo.play import Play
 from upifraud.demo.servers import Servers, broker_name, settings_of
@@ -126,6 +127,7 @@ class Performance:
         if self.worker.sweep():
             self._note("worker: a demo before was killed and had left one; it is stopped")
         ends.callback(self._down)
+        ends.callback(KernelProcess().close)
         record, environment = self._servers.up(self._wanted)
         self.kafka = broker_name(record.kafka.kind)
         if self._stop.is_set():
@@ -139,7 +141,7 @@ class Performance:
         ends.callback(feed.close)
         ends.push(self._stop_worker)  # before the two above: what it still finishes is to be seen
         self.worker.start(environment)
-        self._note("worker: started; the first one on a machine compiles its kernels, which takes a while")
+        self._note("worker: started; the first one of all compiles its kernels, which takes a while")
 
         topics = (settings.topic_transactions, settings.topic_outcomes)
         self.play = Play(self.plan, int(time.time() * 1_000), Outlet(conf), topics, lambda: watcher.last().consumed)

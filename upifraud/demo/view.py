@@ -49,7 +49,12 @@ def layout_of(picture: Picture, width: int, height: int) -> Layout:
         Layout(panels.header(picture, width), name="header", size=2),
         Layout(name="speed", size=upper),
         Layout(name="verdicts", size=lower),
-        Layout(_panel("newest alerts", alerts(picture, width - _SIDES, room)), name="alerts"),
+        Layout(
+            _panel(
+                "newest alerts" if picture.alerts else "until the first alert", alerts(picture, width - _SIDES, room)
+            ),
+            name="alerts",
+        ),
     )
     layout["speed"].split_row(
         Layout(_panel("throughput", panels.throughput(picture, left, upper - _BORDER))),
