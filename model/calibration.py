@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 KNOTS = 1025
 MAX_BINS = 20
 MIN_FRAUDS_PER_BIN = 10
+MOST_LOG_ODDS = 30.0
+"""Beyond, a probability is 1 in double precision, and its log-odds are infinite."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +124,8 @@ def _isotonic(
     whole = max(1, int(fraud.sum()) // per_bin)
     bins = np.maximum(whole - 1 - bins, 0)  # lowest first; what is left over joins it, for a few frauds tell nothing
     payments = np.bincount(bins).astype(np.float64)
-    expected = np.bincount(bins, weights=_sigmoid(log_odds[order])) / payments
+    likely = _sigmoid(np.clip(log_odds[order], -MOST_LOG_ODDS, MOST_LOG_ODDS))
+    expected = np.bincount(bins, weights=likely) / payments
     observed = (np.bincount(bins, weights=fraud[order]) + expected) / (payments + 1.0)  # neither 0 nor 1
     rising = isotonic_regression(observed, sample_weight=payments)
     blocks = np.concatenate(([0], np.cumsum(np.diff(rising) > 0)))

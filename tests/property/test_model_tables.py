@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from model.calibration import fit_calibration
 from model.compile import compile_tables
@@ -17,9 +18,18 @@ from model.reference import compare
 from model.scoring import Scorer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 BOUNDED = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads of OpenMP wait for each other by spinning, which is slow beside other work."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 def payments_like(rows: int, features: int, missing: float, seed: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from model.artifact import ESTIMATOR, METADATA, REPORT, TABLES, Artifact, canonical_json, content_id, load
 from model.errors import ArtifactError, ModelError, SchemaMismatchError, VectorError, VerificationError
@@ -17,6 +18,7 @@ from model.publishing import publish
 from model.training import Trained, TrainingSettings, train
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
 NAMES = ("amount_paise", "payer_count_5m", "payer_seconds_since_last", "is_night", "payee_fraud_rate_30d")
 SCHEMA = "0123456789abcdef"
 SETTINGS = TrainingSettings(trees=12, leaves=8, depth=4, min_payments_per_leaf=5)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads of OpenMP wait for each other by spinning, which is slow beside other work."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 def history(n: int = 2500, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:

@@ -92,6 +92,14 @@ def test_the_compiled_loop_rounds_as_numpy_does() -> None:
     assert calibration.apply(margin).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("scale", [1.0, 40.0])
+def test_a_slice_that_margins_part_wholly_is_calibrated_too(scale: float) -> None:
+    margin = np.linspace(-1, 1, 400) * scale
+    probability = fit_calibration(margin, margin > 0, (-scale, scale)).apply(margin)
+    assert np.isfinite(probability).all()
+    assert probability[:150].max() < 0.5 < probability[250:].min()
+
+
 @pytest.mark.parametrize("fraud", [np.zeros(50, bool), np.ones(50, bool)])
 def test_a_slice_of_one_class_is_refused(fraud: np.ndarray) -> None:
     with pytest.raises(TrainingError, match="fraud and genuine payments"):

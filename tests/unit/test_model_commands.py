@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from sklearn.metrics import average_precision_score, roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from features.schema import FEATURE_NAMES, SCHEMA_HASH
 from model.artifact import REPORT, load
@@ -21,6 +22,7 @@ from upifraud.commands.train import command as train_command
 from upifraud.history import measure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,6 +31,13 @@ N = 1500
 START = 1_764_000_000_000
 MINUTE, DAY = 60_000, 86_400_000
 UNTIL = START + 1_200 * MINUTE
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads of OpenMP wait for each other by spinning, which is slow beside other work."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from model.bins import floor32
 from model.compile import compile_tables
 from model.errors import UnsupportedModelError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 RANDOM = np.random.default_rng(0)
 VECTORS = RANDOM.standard_normal((3000, 4)).astype(np.float32)
 FRAUD = RANDOM.random(3000) < 1 / (1 + np.exp(-VECTORS.sum(axis=1)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads of OpenMP wait for each other by spinning, which is slow beside other work."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 def classifier(**limits: Any) -> HistGradientBoostingClassifier:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from model.errors import TrainingError
 from model.training import TrainingSettings, train
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SMALL = TrainingSettings(trees=5, leaves=6, depth=3, min_payments_per_leaf=5)
 N = 3000
@@ -16,6 +21,13 @@ RANDOM = np.random.default_rng(0)
 VECTORS = RANDOM.standard_normal((N, 4)).astype(np.float32)
 FRAUD = RANDOM.random(N) < 0.3 / (1 + np.exp(-4 * VECTORS[:, 0]))
 TIMES = RANDOM.permutation(N) * 1000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads of OpenMP wait for each other by spinning, which is slow beside other work."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 def test_each_slice_is_later_than_the_one_before() -> None:
