@@ -9,11 +9,14 @@ import numpy as np
 from features.compiled import njit
 from features.hll import merge, observe
 from features.logs import NEVER, NONE, Logs, Summaries
+from features.record import RECORD_BYTES
 from features.wide import add, multiply
 from features.windows import BLOCK, HORIZON, SUPER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+RECORD_WORDS = RECORD_BYTES // 8
 
 
 @njit(inline="always")
@@ -127,19 +130,66 @@ def absorb(rows: Summaries, row: int, others: Summaries, other: int) -> None:
 
 @njit()
 def append_raw(
-    logs: Logs, slots: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], raw: NDArray[np.uint8]
+    logs: Logs, slots: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], words: NDArray[np.uint64]
 ) -> None:
-    """Append to each slot its run of 32-byte records, raw[starts[k]:ends[k]]."""
+    """Append to each slot its run of records: bytes starts[k] to ends[k], of which `words` has eight each."""
     for k in range(len(slots)):
-        for at in range(starts[k], ends[k], 32):
-            append(
-                logs,
-                slots[k],
-                little(raw, at, 6),
-                little(raw, at + 6, 5),
-                little(raw, at + 11, 5),
-                np.uint32(little(raw, at + 24, 4)),
-            )
+        slot, at, end = slots[k], starts[k] // 8, ends[k] // 8
+        if at < end and logs.length[slot] == 0:
+            logs.born[slot] = _event_time(words, at)
+        while at < end:
+            # All records of a block but the last are settled by the same clock.
+            position = logs.length[slot]
+            stop = min(end, at + RECORD_WORDS * (BLOCK - 1 - position % BLOCK))
+            settled, clock = settled_clock(logs, slot, position), logs.clock[slot]
+            row = logs.at[slot] + position - logs.base[slot]
+            while at < stop:
+                event_time = _event_time(words, at)
+                moved = event_time
+                if settled != NEVER:
+                    moved = max(event_time, min(clock - HORIZON, settled + HORIZON))
+                logs.event_time[row] = moved
+                logs.amount[row] = _amount(words, at)
+                logs.counterparty[row] = _counterparty(words, at)
+                logs.place[row] = _place(words, at)
+                clock = max(clock, event_time)
+                row += 1
+                at += RECORD_WORDS
+            logs.length[slot] = row - logs.at[slot] + logs.base[slot]
+            logs.clock[slot] = clock
+            if at < end:
+                append(
+                    logs,
+                    slot,
+                    _event_time(words, at),
+                    _amount(words, at),
+                    _counterparty(words, at),
+                    _place(words, at),
+                )
+                at += RECORD_WORDS
+
+
+# The fields of a record in its four little-endian words (features/record.py).
+
+
+@njit(inline="always")
+def _event_time(words: NDArray[np.uint64], at: int) -> int:
+    return np.int64(words[at] & np.uint64(0xFFFFFFFFFFFF))
+
+
+@njit(inline="always")
+def _amount(words: NDArray[np.uint64], at: int) -> int:
+    return np.int64(words[at] >> np.uint64(48) | (words[at + 1] & np.uint64(0xFFFFFF)) << np.uint64(16))
+
+
+@njit(inline="always")
+def _counterparty(words: NDArray[np.uint64], at: int) -> int:
+    return np.int64(words[at + 1] >> np.uint64(24))
+
+
+@njit(inline="always")
+def _place(words: NDArray[np.uint64], at: int) -> int:
+    return np.uint32(words[at + 3] & np.uint64(0xFFFFFFFF))
 
 
 @njit()

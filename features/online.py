@@ -172,6 +172,8 @@ class OnlineFeatures:
         logs, applied, known, count = self._replicas.logs, reading.applied, reading.known, len(wanted)
         totals = np.array(applied.totals[:count], dtype=np.int64)
         sizes = np.fromiter(map(len, applied.logs[:count]), dtype=np.int64, count=count)
+        if np.any(sizes % 16):
+            raise StoreCorruptError(f"A log of {totals[sizes % 16 > 0][0]} bytes. Run `upifraud rebuild-features`.")
         ends = np.cumsum(sizes)
         starts = ends - sizes
         short = wanted & (known == 0) & (totals <= SHORT_BYTES) & (totals % RECORD_BYTES == 0)
@@ -205,7 +207,7 @@ class OnlineFeatures:
             self._replicas.make_room(
                 name, int(logs.length[replica.slot] - logs.base[replica.slot]) + (len(log) - skip) // RECORD_BYTES
             )
-        arena = np.frombuffer(b"".join((raw, *more)) if more else raw, dtype=np.uint8)
+        arena = np.frombuffer(b"".join((raw, *more)) if more else raw, dtype="<u8")
         there = slots != NONE
         append_raw(logs, slots[there], starts[there], ends[there], arena)
         for slot in admitted:

@@ -47,7 +47,7 @@ def test_what_is_packed_is_read(some: list[Payment]) -> None:
     raw = pack_records(columns, columns.payee).ravel()
     logs = Logs.make(records=len(some), slots=1, blocks=0, supers=0, panes=0)
     logs.clear(0, 0)
-    append_raw(logs, np.array([0]), np.array([0]), np.array([len(raw)]), raw)
+    append_raw(logs, np.array([0]), np.array([0]), np.array([len(raw)]), raw.view("<u8"))
     assert logs.event_time.tolist() == [p.event_time for p in some]
     assert logs.amount.tolist() == [p.amount for p in some]
     assert logs.counterparty.tolist() == [p.payee % 2**40 for p in some]
