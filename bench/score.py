@@ -2,8 +2,9 @@
 
 Three models of the sizes in docs/model.md, fitted to vectors of the shape of real ones (counts, paise, seconds,
 flags, missing values), or the model of `--artifact`. Rows are cycled: the same row again and again flatters, for its
-branches and table lines are known. CPU of the whole process, threads included; rounds of all contestants take turns
-and the least is printed, for what other work on the machine adds is never negative. shap.TreeExplainer is
+branches and table lines are known. CPU of the whole process, scikit-learn kept to one thread, for its threads spin
+while they wait; rounds of all contestants take turns and the least is printed, for what other work on the machine adds
+is never negative. shap.TreeExplainer is
 path-dependent and explains only; predict_proba only scores.
 """
 
@@ -18,6 +19,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from model.artifact import ESTIMATOR, load
 from model.calibration import fit_calibration
@@ -157,6 +159,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
 
+    threadpool_limits(limits=1)
     vectors, _ = history(8192, seed=1)
     results: dict[str, dict[str, float]] = {}
     if arguments.artifact:
