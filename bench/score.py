@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from model.artifact import ESTIMATOR, load
@@ -73,8 +74,6 @@ def history(n: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 
 def fitted(trees: int, leaves: int, depth: int) -> tuple[Any, Scorer]:
     """Fit one of the models and compile it."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
     vectors, fraud = history(20_000, seed=0)
     estimator = HistGradientBoostingClassifier(
         max_iter=trees, max_leaf_nodes=leaves, max_depth=depth, early_stopping=False, random_state=0
@@ -159,7 +158,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
 
-    threadpool_limits(limits=1)
+    threadpool_limits(limits=1)  # of the libraries loaded by now, so scikit-learn is imported above
     vectors, _ = history(8192, seed=1)
     results: dict[str, dict[str, float]] = {}
     if arguments.artifact:

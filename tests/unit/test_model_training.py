@@ -26,6 +26,8 @@ TIMES = RANDOM.permutation(N) * 1000
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     """Threads of OpenMP wait for each other by spinning, which is slow beside other work."""
+    import sklearn.ensemble  # noqa: F401 (only what is loaded can be limited)
+
     with threadpool_limits(limits=1):
         yield
 
