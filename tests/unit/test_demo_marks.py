@@ -133,8 +133,7 @@ def test_alerts_of_the_warm_up_are_left_out() -> None:
 
 ACCOUNT = Account(
     reading=Reading(9.0, verdicts={"ALLOW": 96, "BLOCK": 4}, duplicates=2, dead_letters={"not-json": 1}),
-    warmed=None,
-    warm_up_seconds=0.0,
+    warm_up_rate=None,
     played=None,
     payments=(60, 40),
     duplicates=2,

@@ -146,8 +146,8 @@ def test_the_rate_of_a_short_course_is_that_of_all_of_it() -> None:
 
 
 def test_rates_come_in_steps_with_the_newest_last() -> None:
-    assert course(0, 0, 50, 100, 300, 500).rates(2) == pytest.approx([200.0, 800.0])
-    assert course(0, 0, 50, 100, 300).rates(10) == pytest.approx([100.0, 500.0])
+    assert course(0, 0, 50, 100, 300, 500).rates(2, 0.5) == pytest.approx([200.0, 800.0])
+    assert course(0, 0, 50, 100, 300).rates(10, 0.5) == pytest.approx([100.0, 500.0])
 
 
 def test_a_part_is_not_measured_with_the_one_before() -> None:

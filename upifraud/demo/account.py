@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from upifraud.demo.observer import marks_of
 from upifraud.demo.reading import STAGES, Reading
@@ -11,10 +11,23 @@ from upifraud.demo.reading import STAGES, Reading
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simulator.publisher import Summary
     from upifraud.demo.buckets import Buckets
     from upifraud.demo.marks import Marks
     from upifraud.demo.performance import Performance
+
+
+_MEASURABLE_SECONDS: Final = 2.0
+"""A warm-up that was shorter says nothing of the rate: readings are a quarter of a second apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How the switch sent the live traffic."""
+
+    rate: float
+    """Records a second."""
+    late: float
+    """Seconds from when a record was due to when it was sent, the 99th percentile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +36,9 @@ class Account:
 
     reading: Reading
     """The worker's last."""
-    warmed: Summary | None
-    warm_up_seconds: float
-    """From the first verdict of the warm-up to its last."""
-    played: Summary | None
+    warm_up_rate: float | None
+    """Payments a second, from the first verdict of the warm-up to its last."""
+    played: Played | None
     payments: tuple[int, int]
     """Distinct payments sent in the warm-up and live."""
     duplicates: int
@@ -69,13 +81,12 @@ def account_of(performance: Performance) -> Account:
     """Return the account of a performance that has ended."""
     play, watcher = performance.play, performance.watcher
     reading = watcher.last() if watcher is not None else Reading(performance.began)
-    before = performance.before_live
+    before, played = performance.before_live, performance.played
     live = reading.end_to_end.since(before.end_to_end) if before is not None else None
     return Account(
         reading=reading,
-        warmed=performance.warmed,
-        warm_up_seconds=performance.warm_up_seconds,
-        played=performance.played,
+        warm_up_rate=_warm_up_rate(performance),
+        played=None if played is None else Played(played.rate, played.lateness_p99_ms / 1_000),
         payments=(play.warm_up_truth.payments, play.live_truth.payments) if play is not None else (0, 0),
         duplicates=play.sent.duplicates if play is not None else 0,
         rejected=dict(play.sent.rejected) if play is not None else {},
@@ -89,6 +100,11 @@ def account_of(performance: Performance) -> Account:
         first_verdict=performance.first_verdict,
         exit_code=performance.exit_code,
     )
+
+
+def _warm_up_rate(performance: Performance) -> float | None:
+    seconds, warmed = performance.warm_up_seconds, performance.warmed
+    return warmed.payments / seconds if warmed is not None and seconds > _MEASURABLE_SECONDS else None
 
 
 def _stages(reading: Reading, before: Reading) -> tuple[tuple[str, Buckets], ...]:

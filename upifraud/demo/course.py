@@ -46,7 +46,7 @@ class Course:
         first, last = self._before(seconds), self._readings[-1]
         return (last.consumed - first.consumed) / (last.at - first.at) if last.at > first.at else 0.0
 
-    def rates(self, steps: int, seconds: float = 0.5) -> list[float]:
+    def rates(self, steps: int, seconds: float = 1.0) -> list[float]:
         """Return the records done a second in each of the last steps of so many seconds, the oldest first."""
         if not self._readings:
             return []

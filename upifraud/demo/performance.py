@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from upifraud.demo.plan import Plan
     from upifraud.demo.reading import Reading
 
-STALLED_SECONDS: Final = 90.0
-"""A worker that finishes nothing for so long while payments wait has failed; compiling its kernels may take a while."""
+STALLED_SECONDS: Final = 180.0
+"""A worker that finishes nothing for so long while payments wait has failed; a first one compiles for a minute."""
 HURRIED_SECONDS: Final = 5.0
 """How long an interrupted demo lets the worker catch up before it is told to stop."""
-ALERT_SECONDS: Final = 5.0
+SETTLE_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 40.0
 _POLL_SECONDS: Final = 0.05
 
@@ -110,8 +110,8 @@ class Performance:
         self._thread.join()
 
     def look_after(self) -> None:
-        """Notice a worker that has ended, and send it nothing more."""
-        if self.phase is not Phase.STOPPING and self.worker.exit_code is not None and self.play is not None:
+        """Notice a worker that has ended, or does not get on, and send it nothing more."""
+        if self.play is not None and (self.worker.exit_code is not None or self._stalled(self.play)):
             self.play.stop()
 
     def _run(self) -> None:
@@ -172,33 +172,38 @@ class Performance:
 
     def _catch_up(self, play: Play) -> None:
         """Return when the worker has finished every record that was sent; raises where it does not get on."""
-        done, moved = -1, time.monotonic()
         stopped: float | None = None
         while (last := self._last()).consumed < play.records:
-            now = time.monotonic()
             if self.worker.exit_code is not None:
                 raise self._worker_ended("ended by itself")
-            if last.consumed > done:
-                done, moved = last.consumed, now
-            if now - moved > STALLED_SECONDS:
+            if self._stalled(play):
                 raise StalledError(
-                    f"Expected the worker to finish {play.records:,} records; it has been at {done:,} for "
+                    f"Expected the worker to finish {play.records:,} records; it has been at {last.consumed:,} for "
                     f"{STALLED_SECONDS:.0f} s. Its log, {self.worker.log}, ends with:\n{self.worker.log_tail()}"
                 )
             if self._stop.is_set():
-                stopped = stopped or now
-                if self._hurry.is_set() or now - stopped > HURRIED_SECONDS:
+                stopped = stopped or time.monotonic()
+                if self._hurry.is_set() or time.monotonic() - stopped > HURRIED_SECONDS:
                     return
             time.sleep(_POLL_SECONDS)
-        self._hear_alerts()
+        self._settle()
 
-    def _hear_alerts(self) -> None:
-        """Wait until the alerts of all that was judged have come; a topic's reader is a moment behind its writer."""
-        deadline = time.monotonic() + ALERT_SECONDS
-        if self.watcher is not None:
-            flagged = self.watcher.look().flagged  # a worker counts a record as finished before its verdict
-            while len(self.alerts) < flagged and time.monotonic() < deadline and not self._hurry.is_set():
-                time.sleep(_POLL_SECONDS)
+    def _stalled(self, play: Play) -> bool:
+        """Tell whether records wait and none was finished for too long."""
+        if self.watcher is None or self.watcher.last().consumed >= play.records:
+            return False
+        return time.monotonic() - self.watcher.moved_at > STALLED_SECONDS
+
+    def _settle(self) -> None:
+        """Wait until what was just finished is told everywhere: verdicts, lag, and alerts at the end of their topic."""
+        if self.watcher is None:
+            return
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline and not self._hurry.is_set():
+            reading = self.watcher.look()
+            if len(self.alerts) >= reading.flagged and not reading.lag_records:
+                return
+            time.sleep(_POLL_SECONDS)
 
     def _stop_worker(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Drain the worker; raises WorkerEndedError if it had ended by itself, or does not end cleanly."""

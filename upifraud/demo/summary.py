@@ -33,12 +33,17 @@ def summary(account: Account, plan: Plan, kafka: str) -> RenderableType:
         facts.add_row(name, Text(words))
     parts: list[RenderableType] = [Text(), facts]
     if account.marks is not None:
-        parts += [Text(), _by_verdict(account.marks), Text(), _by_typology(account.marks)]
+        parts += [
+            Text(),
+            _by_verdict(account.marks, sum(account.live_verdicts.values())),
+            Text(),
+            _by_typology(account.marks),
+        ]
     return Group(*parts)
 
 
 def _facts(account: Account, plan: Plan, kafka: str) -> Iterator[tuple[str, str]]:
-    reading, played = account.reading, account.played
+    reading = account.reading
     warm, live = account.payments
     yield "servers", kafka or "none came up"
     if account.completed:
@@ -50,12 +55,12 @@ def _facts(account: Account, plan: Plan, kafka: str) -> Iterator[tuple[str, str]
         yield "verdicts", f"{reading.judged:,} until it was ended early"
     if account.first_verdict is not None:
         yield "first verdict", f"seen {account.first_verdict:.1f} s after the start"
-    if account.warm_up_seconds and account.warmed is not None:
-        rate = account.warmed.payments / account.warm_up_seconds
-        yield "warm-up", f"{rate:,.0f} payments/s, as fast as it went, switch and all servers on this machine"
-    if played is not None and account.completed:
-        late = duration(played.lateness_p99_ms / 1_000)
-        yield "live", f"{played.rate:,.0f} records/s of {plan.rate:,.0f} asked for; the switch was late by {late} (p99)"
+    if account.warm_up_rate is not None:
+        rate = f"{account.warm_up_rate:,.0f} payments/s"
+        yield "warm-up", f"{rate}, as fast as it went, switch and all servers on this machine"
+    if account.played is not None and account.completed:
+        rate, late = f"{account.played.rate:,.0f} records/s", duration(account.played.late)
+        yield "live", f"{rate} of {plan.rate:,.0f} asked for; the switch was late by {late} (p99)"
     if account.end_to_end is not None:
         p50, p99 = (duration(account.end_to_end.quantile(part)) for part in (0.5, 0.99))
         yield (
@@ -84,7 +89,7 @@ def _beside(account: Account) -> str:
     )
 
 
-def _by_verdict(marks: Marks) -> RenderableType:
+def _by_verdict(marks: Marks, judged: int) -> RenderableType:
     frauds = marks.recall[FLAGS[0]].of
     table = _table("flagged", "alerts", "precision", "recall")
     for flag in FLAGS:
@@ -93,14 +98,15 @@ def _by_verdict(marks: Marks) -> RenderableType:
         row = (f"{precision.of:,}", share(precision.share), share(recall.share))
         table.add_row(Text(name, style=VERDICTS[flag]), *row)
     about = (
-        f"Against the switch's truth: {frauds:,} frauds among the live payments, {share(FRAUD_RATE)} of them, so that "
+        f"Against the switch's truth: {frauds:,} frauds among {judged:,} live payments. Their rate was set to "
+        f"{share(FRAUD_RATE)}, so that something can be seen."
     )
-    about += "something can be seen."
-    strictest = next((flag for flag in reversed(FLAGS) if marks.precision[flag].of), None)
-    if strictest is not None:
-        real = marks.precision_at(strictest, FRAUD_RATE, REAL_FRAUD_RATE)
-        about += f" With {REAL_FRAUD_RATE * 1e6:.0f} in a million, as reported for UPI, {strictest} would have a "
-        about += f"precision of {share(real, 2)}."
+    real = marks.precision_at(FLAGS[0], FRAUD_RATE, REAL_FRAUD_RATE)
+    if real is not None and 0 < real < 1:  # without a hit and a false alert nothing can be said
+        about += (
+            f" With {REAL_FRAUD_RATE * 1e6:.0f} in a million, as reported for UPI, {FLAGS[0]} or stricter would have a "
+            f"precision of {share(real, 2)}."
+        )
     return Group(Text(about), Text(), table)
 
 

@@ -24,6 +24,8 @@ class Watcher:
         self.course = Course()
         self.judged_at: float | None = None
         """When the first verdict was seen (monotonic seconds)."""
+        self.moved_at = time.monotonic()
+        """When records were last seen to have been finished; the beginning, before any."""
         self._page = page
         self._topic = topic
         self._closing = threading.Event()
@@ -41,7 +43,10 @@ class Watcher:
         if page is not None:
             reading = read(page, time.monotonic(), self._topic)
             with self.lock:
-                if self.course.last is None or reading.at > self.course.last.at:
+                last = self.course.last
+                if last is None or reading.at > last.at:
+                    if last is None or reading.consumed > last.consumed:
+                        self.moved_at = reading.at
                     self.course.add(reading)
                 if self.judged_at is None and reading.judged:
                     self.judged_at = reading.at
