@@ -23,7 +23,8 @@ Written by `python -m features.catalogue` from `features/definitions.py`. Schema
 
 A window holds the payments of the entity with event time in (t - w, t], the payment itself included, each payment once;
 integers are exact and rounded once to float32; missing is NaN, never 0. "Earlier" leaves the payment itself out.
-[The rules for dense entities](specs/online_store.md).
+Features that look at single earlier payments (the last one, those to the same payee, a known device, the last place)
+see an entity's latest 127 or more. [The rules for dense entities](specs/online_store.md).
 
 | place | feature | meaning |
 |---|---|---|
