@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check lint types drift fmt lock model bench bench-quick up down clean
+.PHONY: help install demo test test-fast check lint types drift fmt lock model bench-quick up down clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,9 +62,6 @@ model: install ## Train the default artifact anew on the simulated history.
 
 bench-quick: install ## Measure rate, latency and cost in under two minutes.
 	$(BIN)/python -m bench quick $(ARGS)
-
-bench: install ## Measure everything, with peers and ablations, in under fifteen minutes.
-	$(BIN)/python -m bench full $(ARGS)
 
 up: install ## Start the local servers in the background.
 	$(BIN)/upifraud up $(ARGS)
