@@ -288,7 +288,8 @@ def test_rupees_are_written_in_lakhs_and_crores(paise: int, text: str) -> None:
     ("seconds", "text"),
     [
         (None, "-"),
-        (0.0, "0 us"),
+        (0.0, "0 s"),
+        (2e-6, "2 us"),
         (0.00025, "250 us"),
         (0.0041, "4.1 ms"),
         (0.25, "250 ms"),

@@ -76,7 +76,7 @@ def _progress(performance: Performance, play: Play, simulated_ms: int | None, no
         case Phase.WARMING_UP:
             days = ((simulated_ms or play.start_ms) - play.start_ms) / DAY_MS
             share = min(1.0, days / plan.warm_up_days) if plan.warm_up_days else 1.0
-            return Progress(share, f"{days:.0f} of {plan.warm_up_days} simulated days")
+            return Progress(share, f"{days:.0f} of {plan.warm_up_days} days")
         case Phase.LIVE:
             passed = min(now - performance.phase_began, plan.seconds)
             return Progress(passed / plan.seconds, f"{passed:.0f} of {plan.seconds:.0f} s")

@@ -55,7 +55,7 @@ def traffic(picture: Picture) -> str:
     """Say what is sent, how fast, and how its frauds were raised."""
     raised = f"frauds raised to {share(FRAUD_RATE)} (real: {REAL_FRAUD_RATE * 1e6:.0f} in a million)"
     if picture.phase is Phase.WARMING_UP:
-        return f"as fast as it goes, until windows are full · {raised} · Ctrl-C ends"
+        return f"as fast as it goes · {raised} · Ctrl-C ends"
     return f"{picture.plan.rate:,.0f}/s, open loop · {raised} · Ctrl-C ends"
 
 

@@ -24,6 +24,8 @@ def duration(seconds: float | None) -> str:
     """Write a duration in two or three digits with its unit; a dash where there is none."""
     if seconds is None:
         return "-"
+    if not seconds:
+        return "0 s"
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f} us"
     if seconds < 0.010:
