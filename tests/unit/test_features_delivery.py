@@ -12,6 +12,7 @@ from features.columns import FeatureState
 from features.errors import StoreRolledBackError
 from features.memory_store import MemoryEntityStore
 from features.online import MAX_PAYMENTS, Claims, FeatureBatch, OnlineFeatures
+from features.rebuild import RebuildInput
 from features.schema import FEATURE_NAMES
 from features.store import Origin
 from features.windows import BLOCK
@@ -126,3 +127,30 @@ def test_a_store_that_was_rolled_back_changes_nothing() -> None:
         deployment.workers[0].process(columns, claims, [Origin(b"transactions:0", 7, 8, expected=7)])
     assert not store.logs
     assert not store.offsets
+
+
+def test_a_rebuilt_store_goes_on_as_the_lost_one_would_have() -> None:
+    """What the verdicts keep, in any order, is enough: the next vectors are those of the whole history."""
+    stretches = Stretch(900, "seconds", "some minutes", 40, 1, 3), Stretch(300, "minutes", "some hours", 5, 5, 3)
+    deployment = Deployment(MemoryEntityStore(), Script(9, stretches).payments(), seed=5)
+    with patch.object(folding, "FOLD_RECORDS", BLOCK):
+        while deployment.taken[0] < 300:
+            deployment.first(deployment.random.randrange(2), deployment.next_batch(30))
+    assert deployment.store.folds > 0
+    kept = RebuildInput()
+    rows = list(deployment.provenance.values())
+    deployment.random.shuffle(rows)
+    kept.add([row.tobytes() for row in rows[:100]])
+    kept.add([row.tobytes() for row in rows[100:]])
+    rebuilt = MemoryEntityStore()
+    logs = [log for batch in kept.batches(7) for log in batch]
+    rebuilt.load(logs, deployment.store._store.offsets)
+    assert len(kept) == len(rows)
+    assert kept.count_logs() == len(logs) == len(rebuilt.logs)
+    deployment.store._store = rebuilt
+    for worker in range(2):
+        deployment.restart(worker)
+    deployment.assert_repeats(deployment.batches[-1], deployment.call(0, deployment.batches[-1], claimed=True))
+    while not deployment.done:
+        deployment.first(deployment.random.randrange(2), deployment.next_batch(30))
+    deployment.assert_like_history()
