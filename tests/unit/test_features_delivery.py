@@ -15,7 +15,7 @@ from features.online import MAX_PAYMENTS, Claims, FeatureBatch, OnlineFeatures
 from features.rebuild import RebuildInput
 from features.schema import FEATURE_NAMES
 from features.store import Origin
-from features.windows import BLOCK
+from features.windows import BLOCK, SUPER
 from tests.fixtures.feature_deployment import Deployment
 from tests.fixtures.payment_streams import START, Script, Stretch, identity
 from tests.oracle import SECOND, Payment, columns_of
@@ -67,13 +67,21 @@ def test_a_micro_batch_may_mix_new_payments_with_old_ones() -> None:
     deployment.assert_like_history()
 
 
-def test_more_than_one_super_block_of_records_that_cannot_be_folded() -> None:
-    """A burst of 17,000 payments within minutes: replicas grow through all their sizes, and nothing may go."""
-    payments = Script(6, (Stretch(17_000, "burst", "jitter", 40, 1, 1),)).payments()
-    deployment = Deployment(MemoryEntityStore(), payments, seed=7, budget=64 << 20)
+def test_more_than_two_super_blocks_of_records_behind_a_fold() -> None:
+    """A slow start that is folded, then a burst of 17,000 payments within minutes, of which nothing may go.
+
+    Replicas grow through all their sizes; super-blocks do not begin where the kept records do.
+    """
+    slow = [START + n * 2 * SECOND for n in range(3_000)]
+    times = slow + [slow[-1] + n * 40 - n % 7 * 30 for n in range(17_000)]
+    payments = [Payment(n + 1, at, 100 + n % 977, identity(n % 5_003), identity(9_999)) for n, at in enumerate(times)]
+    deployment = Deployment(MemoryEntityStore(), payments, seed=7, partitions=1, budget=64 << 20)
     while not deployment.done:
         deployment.first(deployment.random.randrange(2), deployment.next_batch(900))
-    assert deployment.store.folds == 0
+    replicas = deployment.workers[0]._replicas
+    slot = replicas._replicas[b"m" + identity(9_999).to_bytes(8, "little")].slot
+    assert replicas.logs.base[slot] % (BLOCK * SUPER) > 0
+    assert replicas.logs.length[slot] - replicas.logs.base[slot] > 2 * BLOCK * SUPER
     deployment.assert_like_history()
 
 
