@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -84,6 +84,7 @@ class OnlineFeatures:
             replica_bytes, scratch_records=4 * MAX_PAYMENTS * SHORT_LOG, scratch_slots=4 * MAX_PAYMENTS
         )
         self._refresh = b""
+        self._sure = True
         self.hits = 0
         self.misses = 0
 
@@ -99,11 +100,17 @@ class OnlineFeatures:
         """
         if len(columns) > MAX_PAYMENTS:
             raise ValueError(f"A micro-batch of {len(columns)} payments; at most {MAX_PAYMENTS} fit.")
+        if not self._sure:
+            # Called again after a failure: all of it may have been applied, whatever was known when it was claimed.
+            claims = replace(claims, claimed_before=np.ones(len(columns), dtype=np.bool_))
+        self._sure = False
         try:
-            return self._process(columns, claims, origins)
+            batch = self._process(columns, claims, origins)
         except Exception:
             self.forget()  # a call that failed half-way leaves replicas that know less or more than they say
             raise
+        self._sure = True
+        return batch
 
     def _process(self, columns: PaymentColumns, claims: Claims, origins: Sequence[Origin]) -> FeatureBatch:
         n = len(columns)

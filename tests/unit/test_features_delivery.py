@@ -9,7 +9,7 @@ import pytest
 
 from features import fold as folding
 from features.columns import FeatureState
-from features.errors import StoreRolledBackError
+from features.errors import StoreRolledBackError, StoreUnavailableError
 from features.memory_store import MemoryEntityStore
 from features.online import MAX_PAYMENTS, Claims, FeatureBatch, OnlineFeatures
 from features.rebuild import RebuildInput
@@ -39,6 +39,25 @@ def test_a_payment_delivered_again_long_after_is_late() -> None:
     deployment.assert_like_history()
 
 
+def test_a_retry_long_after_a_lost_reply_appends_nothing() -> None:
+    """While one worker waits to try again, the other goes on, and what the first had applied is folded away."""
+    payments = [Payment(n + 1, START + n * 2 * SECOND, 100 + n, identity(1), identity(n % 40)) for n in range(5_000)]
+    deployment = Deployment(MemoryEntityStore(), payments, seed=1, partitions=2)
+    waiting, others = deployment.rows[0][:20], deployment.rows[1]
+    deployment.store.lose_reply = True
+    with pytest.raises(StoreUnavailableError):
+        deployment.call(0, waiting, claimed=False)
+    deployment.placed(waiting)
+    for at in range(0, len(others), 100):
+        deployment.first(1, others[at : at + 100])
+    assert deployment.store.folds > 0
+    found = deployment.call(0, waiting, claimed=False)
+    assert set(found.state.tolist()) == {FeatureState.LATE}
+    deployment.keep(waiting, found)
+    deployment.first(0, deployment.rows[0][20:1000])
+    deployment.assert_like_history()
+
+
 def test_what_was_applied_is_appended_by_nobody_again() -> None:
     """Every micro-batch again, by both workers, claimed before or just now: the store stays as it is."""
     payments = Script(
@@ -63,6 +82,7 @@ def test_a_micro_batch_may_mix_new_payments_with_old_ones() -> None:
     mixed = list(range(250, 400))
     found = deployment.call(1, mixed, claimed=[row < 280 for row in mixed])
     deployment.assert_repeats(mixed[:50], FeatureBatch(found.vectors[:50], found.state[:50], found.provenance[:50]))
+    deployment.placed(mixed[50:])
     deployment.keep(mixed[50:], FeatureBatch(found.vectors[50:], found.state[50:], found.provenance[50:]))
     deployment.assert_like_history()
 
@@ -106,6 +126,7 @@ def test_a_micro_batch_of_any_size(count: int) -> None:
     deployment = Deployment(MemoryEntityStore(), payments, seed=7, partitions=1)
     found = deployment.call(0, list(range(count)), claimed=False)
     assert found.vectors.shape == (count, len(FEATURE_NAMES))
+    deployment.placed(list(range(count)))
     deployment.keep(list(range(count)), found)
     deployment.assert_like_history()
 
