@@ -8,6 +8,7 @@ can take ours off again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
@@ -28,6 +29,10 @@ _OURS: Final = DeadLetterHeaders.__struct_encode_fields__
 """Our headers in the order in which they are written; the last one, value-omitted, is rare."""
 
 _HEADERS_LOST: Final = "; the original's headers are only at its origin: a name among them is not UTF-8"
+
+_read_headers_checked = methodcaller("headers")
+"""`record.headers()` by the way that looks for an error beside a result. The client returns both where a name is not
+UTF-8, and CPython 3.11's specialised call, which a busy call site becomes, leaves such an error for the next call."""
 
 _ROOMY = 64 * 1024
 """Bytes of key and headers that fit wherever records of half a kilobyte are sent."""
@@ -82,7 +87,7 @@ def of(record: Message, rejection: Rejection) -> DeadLetter:
 def headers_of(record: Message) -> list[Header] | None:
     """Return the record's headers; None if a name is not UTF-8, for then the client can read none of them."""
     try:
-        return list(cast("list[Header]", record.headers() or []))
+        return list(cast("list[Header]", _read_headers_checked(record) or []))
     except (SystemError, UnicodeDecodeError):  # confluent-kafka 2.16 raises the first, and says in it the second
         return None
 

@@ -151,10 +151,15 @@ def test_a_header_whose_name_is_not_utf_8_does_not_stop_a_partition(
     environment = {**os.environ, "AIOKAFKA_NO_EXTENSIONS": "1"}
     subprocess.run([sys.executable, "-c", NO_UTF_8, kafka.bootstrap_servers, topic], env=environment, check=True)
     (record,) = everything(kafka, topic, 1)
+    publisher.produce(buried, None, b"ordinary")
+    publisher.confirm(30)
+    (ordinary,) = everything(kafka, buried, 1)
+    for _ in range(100):  # the interpreter calls a method in another way where it has called it often
+        assert dead_letters.headers_of(ordinary) == []
     letter = dead_letters.of(record, Rejection(0, RejectionReason.NOT_JSON, "expected JSON"))
     publisher.produce(letter.topic, letter.key, letter.value, letter.headers)
     publisher.confirm(30)
-    (found,) = everything(kafka, buried, 1)
+    _, found = everything(kafka, buried, 2)
     assert found.value() == b"no payment"
     original, ours = dead_letters.read_headers(dead_letters.headers_of(found) or [])
     assert original == []
