@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Gets the programs that render, validate and watch what is deployed: deploy/tools.sh [NAME...], all of them by default.
+# Each is there at once where it was got before. Debian packages need root; Go tools go to .cache/tools/bin.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export GOBIN="$PWD/.cache/tools/bin"
+mkdir -p "$GOBIN"
+
+debian() { # PROGRAM PACKAGE...: the Debian packages, where the program is not there yet
+    local program=$1
+    shift
+    command -v "$program" >/dev/null && return
+    [ "$(id -u)" = 0 ] || { echo "$program is missing: install the Debian package(s) $* as root." >&2; exit 1; }
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+}
+
+golang() { # PROGRAM MODULE@VERSION
+    test -x "$GOBIN/$1" || go install "$2"
+}
+
+# One function a tool, named tool_NAME; ALL lists them.
+tool_promtool() { debian promtool prometheus; }
+
+ALL=(promtool)
+for name in "${@:-${ALL[@]}}"; do
+    "tool_$name"
+done
