@@ -22,7 +22,7 @@ A backup that is not complete has a name that begins with ".partial".
 
 Environment:
   UPIFRAUD_POSTGRES_URL, or UPIFRAUD_POSTGRES_URL_FILE with the path of a file that holds it; the role needs to read
-  all tables. pg_dump and psql must be on the PATH, of the server's major version or a newer one (15 at least).
+  all tables. pg_dump and psql must be on the PATH, of the server's major version or a newer one.
 
 Example, nightly, a fortnight kept:
   17 21 * * *  UPIFRAUD_POSTGRES_URL_FILE=/run/secrets/postgres-url backup.sh --to /backups --keep 14
@@ -113,8 +113,9 @@ SELECT 'bytes', pg_database_size(current_database());
 SELECT 'transactions', source_partition, max(source_offset) + 1 FROM verdicts_by_day GROUP BY 2 ORDER BY 2;
 SELECT 'outcomes', source_partition, max(source_offset) + 1 FROM outcomes GROUP BY 2 ORDER BY 2;
 \o
-\! exec pg_dump --dbname="$URL" --snapshot="$SNAPSHOT" --format=directory --jobs="$JOBS" ${COMPRESS:+--compress="$COMPRESS"} --file=dump
-\if :SHELL_ERROR
+\set dumped `pg_dump --dbname="$URL" --snapshot="$SNAPSHOT" --format=directory --jobs="$JOBS" ${COMPRESS:+--compress="$COMPRESS"} --file=dump >&2 && echo 1 || echo 0`
+\if :dumped
+\else
   DO $$ BEGIN RAISE EXCEPTION 'pg_dump failed; what it said is above'; END $$;
 \endif
 \o tables.tsv
