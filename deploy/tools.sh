@@ -21,8 +21,10 @@ golang() { # PROGRAM MODULE@VERSION
 
 # One function a tool, named tool_NAME; ALL lists them.
 tool_promtool() { debian promtool prometheus; }
+tool_kustomize() { golang kustomize sigs.k8s.io/kustomize/kustomize/v5@v5.8.1; }
+tool_kubeconform() { golang kubeconform github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0; }
 
-ALL=(promtool)
+ALL=(promtool kustomize kubeconform)
 for name in "${@:-${ALL[@]}}"; do
     "tool_$name"
 done
