@@ -1,0 +1,1 @@
+"""A small model of KEDA, the HorizontalPodAutoscaler and a consumer group, to choose the scaling settings with."""
