@@ -278,7 +278,7 @@ def error_for(sqlstate: str, message: str) -> StreamError:
     if sqlstate in _CONTENDED:
         return ContendedError(text)
     if sqlstate in _NOT_MIGRATED:
-        return NotMigratedError(f"{text}; run `upifraud up`, which makes the tables")
+        return NotMigratedError(f"{text}; run `upifraud migrate`, which makes the tables")
     if sqlstate[:2] in _REFUSED_ROWS:
         return RefusedRowsError(text)
     return PostgresRefusedError(text)

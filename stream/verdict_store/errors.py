@@ -34,7 +34,7 @@ class RefusedRowsError(PoisonError):
 
 
 class NotMigratedError(FatalError):
-    """The database lacks tables or functions of the verdict store: run `upifraud up`, or migrate(url)."""
+    """The database lacks tables or functions of the verdict store: run `upifraud migrate`."""
 
 
 class MigrationError(FatalError):

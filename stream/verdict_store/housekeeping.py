@@ -23,6 +23,12 @@ DELETE FROM verdicts_early
 WHERE ctid >= %s::tid AND ctid < %s::tid
   AND event_time < (date '1970-01-01' + %s::integer)::timestamp AT TIME ZONE 'UTC'
 """
+_FORGET_OUTCOMES: Final = """
+DELETE FROM outcomes
+WHERE ctid >= %s::tid AND ctid < %s::tid
+  AND reported_at < (date '1970-01-01' + %s::integer)::timestamp AT TIME ZONE 'UTC'
+  AND NOT EXISTS (SELECT FROM verdicts_by_day AS v WHERE v.transaction_id = outcomes.transaction_id)
+"""
 _MAKE_DAYS: Final = """
 SELECT make_verdict_day(date '1970-01-01' + day) FROM generate_series(%s::integer, %s::integer) AS day
 """
@@ -66,6 +72,16 @@ def drop_days(url: str, before: int) -> list[str]:
             dropped.append(partition)
         _sweep(connection, "verdicts_early", _FORGET_EARLY, before)
     return dropped
+
+
+def forget_outcomes(url: str, before: int) -> int:
+    """Forget the outcomes reported before a day (from 1970-01-01 UTC) whose payment has no verdict; return how many.
+
+    Either its verdict was removed, or the payment never came: such outcomes wait, and looking for them costs every
+    micro-batch something.
+    """
+    with plain_connection(url, name="housekeeping") as connection, _alone(connection, "forget_outcomes") as is_ours:
+        return _sweep(connection, "outcomes", _FORGET_OUTCOMES, before) if is_ours else 0
 
 
 def _sweep(connection: PlainConnection, table: str, delete: str, before: int) -> int:

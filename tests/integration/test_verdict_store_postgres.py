@@ -138,7 +138,7 @@ def test_the_next_days_have_their_partitions(url: str) -> None:
 
 
 def test_a_store_without_tables_says_what_to_do(postgres_url: str) -> None:
-    with open_store(postgres_url) as store, pytest.raises(NotMigratedError, match="upifraud up"):
+    with open_store(postgres_url) as store, pytest.raises(NotMigratedError, match="upifraud migrate"):
         claim(store, np.arange(3))
 
 

@@ -1,0 +1,59 @@
+"""`upifraud housekeeping`: partitions ahead of time, and nothing kept for longer than it should be."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import click
+
+CLAIM_DAYS = 3
+"""An id's reuse is found for so long: docs/specs/messages.md."""
+LEAST_KEPT_DAYS = 31
+"""The longest window and a day: lost entity logs are rebuilt from verdicts."""
+
+EPILOG = """
+\b
+Examples:
+  upifraud housekeeping                    daily; verdicts are kept for ever
+  upifraud housekeeping --keep-days 400    daily; older verdicts and their outcomes are removed for good
+
+\b
+Workers go on meanwhile. Twice at the same time is harmless: one does the work. While a backup runs no day is removed;
+the next run does it.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--keep-days",
+    type=click.IntRange(min=LEAST_KEPT_DAYS),
+    help="Remove verdicts whose event time is more than so many days ago, at least 31.  [default: remove none]",
+)
+@click.option(
+    "--ahead",
+    type=click.IntRange(1, 366),
+    default=7,
+    show_default=True,
+    help="Days from today on whose partitions must be there.",
+)
+def command(keep_days: int | None, ahead: int) -> None:
+    """Make the partitions of the next days, forget claims older than 3 days, remove what is past its retention."""
+    from stream.errors import StreamError
+    from stream.settings import read_settings
+    from stream.verdict_store import housekeeping
+
+    today = int(time.time()) // 86_400
+    try:
+        url = read_settings(os.environ).postgres_url
+        # First: a day that is missing costs a worker a lock in its hot path, everything else can wait.
+        made = housekeeping.make_days(url, today - 1, today + ahead)
+        click.echo(f"partitions: {made} made, there are all until {ahead} days ahead")
+        click.echo(f"claims: {housekeeping.forget_ids(url, today - CLAIM_DAYS)} forgotten")
+        if keep_days is not None:
+            dropped = housekeeping.drop_days(url, today - keep_days)
+            click.echo(f"verdicts: {', '.join(dropped) or 'no partition'} removed")
+            outcomes = housekeeping.forget_outcomes(url, today - keep_days)
+            click.echo(f"outcomes: {outcomes} of payments without a verdict removed")
+    except StreamError as error:
+        raise click.ClickException(str(error)) from error
