@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.deployment"]
+pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.deployment", "tests.fixtures.prometheus"]
