@@ -88,6 +88,11 @@ class OnlineFeatures:
         self.hits = 0
         self.misses = 0
 
+    @property
+    def replica_bytes(self) -> int:
+        """Bytes that the replicas take."""
+        return self._replicas.used_bytes
+
     def forget(self) -> None:
         """Drop all replicas: after a failed call the server may be another, or restarted."""
         self._replicas.clear()

@@ -34,6 +34,8 @@ class Buddies:
         self.order = units.bit_length() - 1
         self._free: list[set[int]] = [set() for _ in range(self.order + 1)]
         self._free[self.order].add(0)
+        self.taken = 0
+        """Units in use."""
 
     def take(self, order: int) -> int | None:
         """Return the start of a free run of 2^order units; None if there is none."""
@@ -44,10 +46,12 @@ class Buddies:
         while have > order:
             have -= 1
             self._free[have].add(start + (1 << have))
+        self.taken += 1 << order
         return start
 
     def give(self, start: int, order: int) -> None:
         """Take a run back and join it with its buddy as long as that one is free."""
+        self.taken -= 1 << order
         while order < self.order and start ^ (1 << order) in self._free[order]:
             self._free[order].remove(start ^ (1 << order))
             start &= ~(1 << order)
@@ -93,6 +97,11 @@ class Replicas:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._replicas)
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the arenas that replicas take."""
+        return self._room.taken * BLOCK_BYTES + self._pane_room.taken * PANE.itemsize
 
     def begin(self) -> None:
         """Start a micro-batch: what it touches from now on cannot be evicted before the next one starts."""

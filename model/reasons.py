@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -79,14 +80,28 @@ class Explainer:
         shares = contributions.tolist()
         return tuple(self._reason(at, values, shares[at]) for at in order if limit is None or shares[at] > 0)
 
+    def strongest_codes(self, vectors: NDArray[np.float32], contributions: NDArray[np.float64]) -> dict[str, int]:
+        """Return how many of n payments have each code as that of their first reason, if anything speaks for fraud.
+
+        vectors: float32 [n, features]; contributions: [n, features].
+        """
+        strongest = contributions.argmax(axis=1)
+        speaks = np.take_along_axis(contributions, strongest[:, None], axis=1)[:, 0] > 0
+        found = zip(strongest[speaks].tolist(), vectors[speaks].tolist(), strict=True)
+        return Counter(
+            _side(self._features[at].wording, values[at], self._usual(at, values)[0]).code for at, values in found
+        )
+
+    def _usual(self, at: int, values: Sequence[float]) -> tuple[float, str]:
+        """Return what the feature's value is compared with, and whose it is; nobody's where it is the median."""
+        feature = self._features[at]
+        own = math.nan if feature.own is None else feature.own(values)
+        return (feature.median, "") if math.isnan(own) else (own, feature.whose)
+
     def _reason(self, at: int, values: Sequence[float], contribution: float) -> Reason:
         feature = self._features[at]
         value = values[at]
-        usual, whose = feature.median, ""
-        if feature.own is not None:
-            own = feature.own(values)
-            if not math.isnan(own):
-                usual, whose = own, feature.whose
+        usual, whose = self._usual(at, values)
         side = _side(feature.wording, value, usual)
         return Reason(
             feature=feature.name,

@@ -51,6 +51,7 @@ class FeatureStage:
         self._moved(arrivals)
         metrics.FEATURE_STORE_CACHE_HITS.set(self._features.hits)
         metrics.FEATURE_STORE_CACHE_MISSES.set(self._features.misses)
+        metrics.FEATURE_STORE_CACHE_BYTES.set(self._features.replica_bytes)
         return batch
 
     def report(self, reports: Sequence[tuple[bytes, bytes]], arrivals: Arrivals | None = None) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from prometheus_client import Counter
 
     from features.online import FeatureBatch
     from model.artifact import Artifact
@@ -90,12 +91,15 @@ class Judge:
             )
         return alerts
 
-    def count(self, verdicts: NDArray[np.integer]) -> None:
-        """Put new verdicts on the meter."""
-        counts = np.bincount(verdicts, minlength=len(VERDICT_NAMES)).tolist()
-        for name, count in zip(VERDICT_NAMES, counts, strict=True):
-            if count:
-                metrics.FRAUD_PREDICTIONS.labels(name).inc(count)
+    def count(self, judged: Judged, vectors: NDArray[np.float32], fresh: NDArray[np.bool_]) -> None:
+        """Put the verdicts of fresh rows, their scores, and the strongest reason of each alert on the meters."""
+        count_verdicts(metrics.FRAUD_PREDICTIONS, judged.verdict[fresh])
+        metrics.FRAUD_SCORE.observe_all(judged.scored.probability[fresh])
+        flagged = np.flatnonzero(fresh & (judged.verdict != Verdict.ALLOW))
+        if len(flagged):
+            codes = self._explainer.strongest_codes(vectors[flagged], judged.scored.contributions[flagged])
+            for code, count in codes.items():
+                metrics.ALERT_REASONS.labels(code).inc(count)
 
     def _reasons(self, vector: NDArray[np.float32], contributions: NDArray[np.float64]) -> tuple[Reason, ...]:
         return tuple(
@@ -109,3 +113,11 @@ class Judge:
             )
             for reason in self._explainer.reasons(vector, contributions, REASONS)
         )
+
+
+def count_verdicts(counter: Counter, verdicts: NDArray[np.integer]) -> None:
+    """Add verdict codes, [n], to a counter by verdict."""
+    counts = np.bincount(verdicts, minlength=len(VERDICT_NAMES)).tolist()
+    for name, count in zip(VERDICT_NAMES, counts, strict=True):
+        if count:
+            counter.labels(name).inc(count)

@@ -39,6 +39,11 @@ _END_TO_END_SECONDS = (
     0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.12, 0.15, 0.2, 0.3,
     0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
 )  # fmt: skip
+# Calibrated probabilities lie close to 0 for nearly all payments, and thresholds anywhere above.
+_PROBABILITIES = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6,
+    0.7, 0.8, 0.9, 1.0,
+)  # fmt: skip
 _RECORDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
 
@@ -60,6 +65,14 @@ TRANSACTIONS_CONSUMED = _counter(
     "transactions_consumed", "Records of the transactions topic whose effects are all done, malformed ones included."
 )
 FRAUD_PREDICTIONS = _counter("fraud_predictions", "Verdicts given, one a distinct payment.", "verdict")
+FRAUD_SCORE = BatchHistogram(
+    "fraud_score", "Calibrated probability of fraud, one a distinct payment.", _PROBABILITIES, registry=REGISTRY
+)
+ALERT_REASONS = _counter(
+    "alert_reasons",
+    "Verdicts stricter than ALLOW by the code of their strongest reason, one a distinct payment.",
+    "code",
+)
 DEAD_LETTERS = _counter("dead_letters", "Records sent to a dead-letter topic.", "reason")
 DUPLICATES = _counter("duplicates", "Payments that came again by another record and changed nothing.")
 REPLAYS = _counter("replays", "Records delivered again after they had been worked on; their stored verdict stands.")
@@ -68,6 +81,10 @@ OPTIONAL_FIELDS_UNKNOWN = _counter(
 )
 ALERTS_PUBLISHED = _counter("alerts_published", "Alerts whose delivery the broker confirmed.", "verdict")
 MODEL_INFO = _gauge("model_info", "Always 1; its labels name the artifact in use.", "model_id", "schema_hash")
+MODEL_THRESHOLD = _gauge("model_threshold", "Least score of a verdict; none for one that is never given.", "verdict")
+ALERT_BUDGET = _gauge(
+    "alert_budget_ratio", "Share of payments that may get REVIEW or stricter, as the artifact's thresholds were chosen."
+)
 MODEL_DRIFT_SCORE = _gauge(
     "model_drift_score", "Distance of a feature's recent values from those the model was trained on.", "feature"
 )
@@ -77,7 +94,15 @@ MODEL_DRIFT_SCORE = _gauge(
 OUTCOMES_CONSUMED = _counter(
     "outcomes_consumed", "Records of the outcomes topic whose effects are all done, malformed ones included."
 )
-OUTCOMES_STORED = _counter("outcomes_stored", "Outcomes that stand as the newest of their payment.", "outcome")
+OUTCOMES_STORED = _counter(
+    "outcomes_stored", "Outcomes that stand as the newest of a payment with a verdict.", "outcome", "verdict"
+)
+FRAUDS_REPORTED = _counter(
+    "frauds_reported",
+    "Those of the outcomes stored that are FRAUD, by a typology of ours or `other`.",
+    "typology",
+    "verdict",
+)
 OUTCOMES_SUPERSEDED = _counter("outcomes_superseded", "Outcomes older than, or equal to, the one already stored.")
 OUTCOMES_UNMATCHED = _counter("outcomes_unmatched", "Outcomes that came before the verdict of their payment.")
 

@@ -13,6 +13,7 @@ from stream import metrics
 from stream.arrivals import Arrivals
 from stream.decode import decode_outcomes
 from stream.entity_risk import reports_of
+from stream.outcome_counts import count_reported
 from stream.verdict_store import OutcomeRow
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ class OutcomeFlow:
             await self._lanes.outbox.run(self._bury, decoded, arrivals)
         for name, count in decoded.unusable_optional.items():
             metrics.OPTIONAL_FIELDS_UNKNOWN.labels(name).inc(count)
-        metrics.OUTCOMES_UNMATCHED.inc(len(decoded.rows) - len(known))
 
     def _put(self, decoded: DecodedOutcomes, arrivals: Arrivals) -> list[PaymentRef]:
         rows = [
@@ -66,8 +66,7 @@ class OutcomeFlow:
             for row in decoded.rows
         ]
         known = self._patience.call(POSTGRES, "outcomes", self._store.put_outcomes, rows)
-        for outcome in known:
-            metrics.OUTCOMES_STORED.labels("FRAUD" if outcome.outcome.is_fraud else "GENUINE").inc()
+        count_reported(rows, known)
         return known
 
     def _bury(self, decoded: DecodedOutcomes, arrivals: Arrivals) -> None:

@@ -24,6 +24,8 @@ from stream.arrivals import Arrivals
 from stream.decode import decode_payments
 from stream.decode.rejection import Rejection
 from stream.entity_risk import reports_of
+from stream.judge import count_verdicts
+from stream.outcome_counts import count_judged
 from stream.verdict_store import Claim, VerdictRows
 from stream.wire import RejectionReason
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from features.online import FeatureBatch
     from stream.decode import Decoded
     from stream.feature_stage import FeatureStage
-    from stream.judge import Judge
+    from stream.judge import Judge, Judged
     from stream.lanes import Lanes
     from stream.outbox import Outbox
     from stream.retry import Patience
@@ -68,6 +70,7 @@ class Settled:
     """What was stored for the kept payments."""
 
     rows: VerdictRows
+    judged: Judged
     before: dict[int, StoredVerdict]
     """By row, the verdicts that had been there."""
     waiting: list[PaymentRef]
@@ -107,6 +110,7 @@ class TransactionFlow:
         if settled.waiting:
             await self._lanes.features.run(self._features.report, reports_of(settled.waiting))
             await self._lanes.verdicts.run(self._patience.call, POSTGRES, "settle", self._store.settle, settled.waiting)
+            count_judged(settled.waiting)
         await self._lanes.outbox.run(self._publish, admitted, settled, arrivals)
         self._count(admitted, settled, arrivals)
 
@@ -183,19 +187,22 @@ class TransactionFlow:
             )
             before = self._patience.call(POSTGRES, "insert", self._store.insert, rows, replays=admitted.replayed)
             waiting = self._patience.call(POSTGRES, "waiting", self._store.waiting_outcomes, rows)
-        return Settled(rows, before, waiting)
+        return Settled(rows, judged, before, waiting)
 
     def _publish(self, admitted: Admitted, settled: Settled, arrivals: Arrivals) -> None:
         """Step 7."""
         with metrics.stage("publish"):
+            alerted = []
             for row, alert in enumerate(settled.rows.alerts):
                 stored = settled.before.get(row)
                 value = alert if stored is None else stored.alert
                 if value is not None:
                     self._outbox.alert(settled.rows.payer_vpa[row], value)
+                    alerted.append(int(settled.rows.verdict[row]) if stored is None else stored.verdict)
             for rejection in admitted.rejections:
                 self._outbox.dead_letter(arrivals.records[rejection.index], rejection)
             self._outbox.confirm()
+            count_verdicts(metrics.ALERTS_PUBLISHED, np.array(alerted, dtype=np.int64))
 
     def _count(self, admitted: Admitted, settled: Settled, arrivals: Arrivals) -> None:
         """Put the finished micro-batch on the meters."""
@@ -207,5 +214,5 @@ class TransactionFlow:
             metrics.DEAD_LETTERS.labels(str(rejection.reason)).inc()
         fresh = np.ones(len(settled.rows), dtype=np.bool_)
         fresh[list(settled.before)] = False
-        self._judge.count(settled.rows.verdict[fresh])
+        self._judge.count(settled.judged, settled.rows.vectors, fresh)
         metrics.END_TO_END_LATENCY.observe_all(arrivals.ages())

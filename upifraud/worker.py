@@ -14,6 +14,7 @@ from features.online import OnlineFeatures
 from features.redis_store import RedisEntityStore
 from features.schema import SCHEMA_HASH
 from model.artifact import DEFAULT_DIR, load
+from model.verdict import NEVER
 from stream import metrics
 from stream.app import make_app, make_health, run_worker
 from stream.assignment import StoreHooks
@@ -42,7 +43,7 @@ def run(settings: Settings) -> int:
     for warning in settings.warnings:
         log.warning("%s", warning)
     artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
-    metrics.MODEL_INFO.labels(artifact.model_id, artifact.schema_hash).set(1)
+    show_model(artifact)
     stop = threading.Event()
     health = make_health(settings)
     with ExitStack() as open_parts:
@@ -77,6 +78,17 @@ def run(settings: Settings) -> int:
         outcomes = OutcomeFlow(lanes=lanes, features=features, store=verdict_store, outbox=outbox, patience=patience)
         app = make_app(settings, transactions.process, outcomes.process, StoreHooks(lanes, features), health=health)
         return run_worker(app)
+
+
+def show_model(artifact: Artifact) -> None:
+    """Put the artifact, its thresholds and the alert budget they were chosen for on the meters."""
+    metrics.MODEL_INFO.labels(artifact.model_id, artifact.schema_hash).set(1)
+    for name, least in asdict(artifact.thresholds).items():
+        if least < NEVER:
+            metrics.MODEL_THRESHOLD.labels(name.upper()).set(least)
+    budget = artifact.metadata.get("training", {}).get("settings", {}).get("alert_budget")
+    if budget is not None:  # an artifact is not refused for want of what no verdict depends on
+        metrics.ALERT_BUDGET.set(budget)
 
 
 def described(artifact: Artifact) -> Model:

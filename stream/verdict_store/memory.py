@@ -192,7 +192,7 @@ class MemoryVerdictStore:
     def _with_verdict(self, ids: Sequence[bytes]) -> list[PaymentRef]:
         latest = ((id_, self._latest(id_)) for id_ in ids)
         return [
-            PaymentRef(self._outcomes[id_], record.event_time, record.provenance)
+            PaymentRef(self._outcomes[id_], record.event_time, record.provenance, record.verdict)
             for id_, record in latest
             if record is not None
         ]

@@ -265,8 +265,8 @@ class VerdictStore:
         found = self._verdicts.call(statements.OUTCOMES, binary.text_array([row[0] for row in payments]))
         outcomes = {outcome.transaction_id: outcome for outcome in map(_outcome_row, found)}
         return [
-            PaymentRef(outcomes[transaction_id], binary.to_epoch_ms(event_time), provenance)
-            for transaction_id, event_time, provenance in cast("list[tuple[bytes, bytes, bytes]]", payments)
+            PaymentRef(outcomes[transaction_id], binary.to_epoch_ms(event_time), provenance, binary.to_int(verdict))
+            for transaction_id, event_time, provenance, verdict in cast("list[tuple[bytes, ...]]", payments)
         ]
 
     # Reading, each on a connection of its own ---------------------------------------------------------------------

@@ -97,6 +97,7 @@ class PaymentRef:
     """Epoch milliseconds."""
     provenance: bytes
     """What the entity logs got from the payment, as it was stored with the verdict."""
+    verdict: int
 
     @property
     def transaction_id(self) -> bytes:

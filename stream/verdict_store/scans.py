@@ -30,9 +30,9 @@ _COUNT: Final = "SELECT count(*) FROM verdicts_by_day"
 _MODELS: Final = "SELECT model_key, model_id, schema_hash, base_value, features, thresholds FROM models"
 _OUTCOMES: Final = """
 SELECT o.transaction_id, o.outcome, o.reported_at, o.typology, o.source, o.source_partition, o.source_offset,
-       v.event_time, v.provenance
+       v.event_time, v.provenance, v.verdict
 FROM outcomes AS o, LATERAL (
-    SELECT event_time, provenance FROM verdicts_by_day
+    SELECT event_time, provenance, verdict FROM verdicts_by_day
     WHERE transaction_id = o.transaction_id ORDER BY event_time DESC LIMIT 1
 ) AS v
 ORDER BY o.transaction_id
@@ -106,8 +106,8 @@ def _record(row: tuple[Any, ...], models: dict[int, Model]) -> VerdictRecord:
 
 
 def _payment_ref(row: tuple[Any, ...]) -> PaymentRef:
-    transaction_id, outcome, reported_at, typology, source, partition, offset, event_time, packed = row
+    transaction_id, outcome, reported_at, typology, source, partition, offset, event_time, packed, verdict = row
     outcome_row = OutcomeRow(
         transaction_id.encode(), outcome == "FRAUD", reported_at, typology, source, partition, offset
     )
-    return PaymentRef(outcome_row, event_time, packed)
+    return PaymentRef(outcome_row, event_time, packed, verdict)

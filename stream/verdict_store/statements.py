@@ -57,7 +57,7 @@ PUT_OUTCOMES: Final = Statement(
 LATEST_PAYMENTS: Final = Statement(
     "latest_payments",
     """
-    SELECT DISTINCT ON (transaction_id) transaction_id, event_time, provenance
+    SELECT DISTINCT ON (transaction_id) transaction_id, event_time, provenance, verdict
     FROM verdicts_by_day WHERE transaction_id = ANY ($1::text[])
     ORDER BY transaction_id, event_time DESC
     """,

@@ -1,0 +1,62 @@
+"""What the judge puts on the meters: fresh verdicts once, their scores, and the reason that their alerts name first."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from model.artifact import DEFAULT_DIR, Artifact, load
+from model.reasons import Explainer
+from model.verdict import Verdict
+from stream import metrics
+from stream.judge import Judge
+
+
+@pytest.fixture(scope="module")
+def artifact() -> Artifact:
+    return load(DEFAULT_DIR)
+
+
+def samples(name: str) -> dict[tuple[str, ...], float]:
+    return {
+        tuple(sample.labels.values()): sample.value
+        for family in metrics.REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def grown(name: str, before: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
+    return {
+        labels: value - before.get(labels, 0) for labels, value in samples(name).items() if value != before.get(labels)
+    }
+
+
+def test_the_strongest_code_is_that_of_the_first_reason(artifact: Artifact):
+    vectors = artifact.probes["probe_vectors"]
+    vectors = vectors.clip(-1e9, 1e9)  # the probes' infinities no payment has, and no sentence says
+    contributions = artifact.scorer.score(vectors).contributions
+    contributions[3] = -1.0  # speaks for nothing
+    explainer = Explainer(artifact)
+    first = [explainer.reasons(*row, 1) for row in zip(vectors, contributions, strict=True)]
+    assert explainer.strongest_codes(vectors, contributions) == Counter(found[0].code for found in first if found)
+    assert explainer.strongest_codes(vectors[:0], contributions[:0]) == {}
+
+
+def test_only_fresh_rows_count_and_only_alerts_have_reasons(artifact: Artifact):
+    judge = Judge(artifact, model_key=1, include_allow=False)
+    vectors = artifact.probes["probe_vectors"]
+    judged = judge.judge(vectors)
+    fresh = np.arange(len(vectors)) % 2 == 0
+    flagged = fresh & (judged.verdict > 0)
+    assert flagged.any()
+    names = ("fraud_predictions_total", "alert_reasons_total", "fraud_score_count", "fraud_score_sum")
+    before = {name: samples(name) for name in names}
+    judge.count(judged, vectors, fresh)
+    verdicts = Counter(Verdict(code).name for code in judged.verdict[fresh].tolist())
+    assert grown(names[0], before[names[0]]) == {(name,): count for name, count in verdicts.items()}
+    assert sum(grown(names[1], before[names[1]]).values()) == flagged.sum()
+    assert grown(names[2], before[names[2]]) == {(): fresh.sum()}
+    assert grown(names[3], before[names[3]])[()] == pytest.approx(judged.scored.probability[fresh].sum())
