@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BENCH_INSTALLED := $(VENV)/.installed-bench
+QUIX := .cache/quix
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check lint types drift fmt lock model bench-quick up down clean
+.PHONY: help install install-bench demo test test-fast check lint types drift fmt lock model bench-quick up down clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +21,19 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 	@touch $@
 
 install: $(INSTALLED) ## Make the virtual environment and install everything into it.
+
+$(BENCH_INSTALLED): requirements/bench.txt $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bench.txt
+	@touch $@
+
+# Beside the packages of the virtual environment, which it finds behind its own.
+$(QUIX)/.installed: requirements/quix.txt $(INSTALLED)
+	test -x $(QUIX)/bin/python || $(BIN)/python -m venv $(QUIX)
+	$(QUIX)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/quix.txt
+	$(QUIX)/bin/python -m bench.peers.environment $(BIN)/python
+	@touch $@
+
+install-bench: $(BENCH_INSTALLED) $(QUIX)/.installed ## Install what the benchmarks need besides.
 
 demo: install ## Run the main job on local servers and show it live (ARGS="--seconds 20").
 	$(BIN)/upifraud demo $(ARGS)
@@ -54,6 +69,10 @@ lock: install ## Resolve the requirements anew, with hashes.
 		--extra local --extra dev --output-file requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--constraint requirements/dev.txt --output-file requirements/runtime.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra bench \
+		--constraint requirements/dev.txt --output-file requirements/bench.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--group quix --output-file requirements/quix.txt
 
 model: install ## Train the default artifact anew on the simulated history.
 	$(BIN)/upifraud simulate --seed 1 --payers 4000 --payments 300000 --fraud-rate 0.004 --out .cache/history
