@@ -23,8 +23,10 @@ golang() { # PROGRAM MODULE@VERSION
 tool_promtool() { debian promtool prometheus; }
 tool_kustomize() { golang kustomize sigs.k8s.io/kustomize/kustomize/v5@v5.8.1; }
 tool_kubeconform() { golang kubeconform github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0; }
+tool_shellcheck() { debian shellcheck shellcheck; }
+tool_node() { debian node nodejs; }
 
-ALL=(promtool kustomize kubeconform)
+ALL=(promtool kustomize kubeconform shellcheck node)
 for name in "${@:-${ALL[@]}}"; do
     "tool_$name"
 done
