@@ -18,6 +18,7 @@ KNOWN: Final = frozenset(
 )
 OTHER: Final = "other"
 UNKNOWN: Final = "unknown"
+ALL: Final = KNOWN | {OTHER, UNKNOWN}
 
 
 def metric_label(typology: str | None) -> str:

@@ -30,6 +30,7 @@ from stream.retry import Patience
 from stream.transactions import TransactionFlow
 from stream.transport.config import client_config
 from stream.verdict_store import Model, VerdictStore
+from stream.zero_series import start_at_zero
 
 if TYPE_CHECKING:
     from model.artifact import Artifact
@@ -43,6 +44,7 @@ def run(settings: Settings) -> int:
     for warning in settings.warnings:
         log.warning("%s", warning)
     artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
+    start_at_zero()
     show_model(artifact)
     stop = threading.Event()
     health = make_health(settings)
