@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from importlib import resources
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from local import maven
@@ -13,7 +14,10 @@ from local.machine import java_program
 from local.ports import HOST, free_port, is_free
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 # As Kafka's own start script has them.
 _JVM = (
@@ -26,6 +30,19 @@ class JvmKafkaServer(ProcessBroker):
     """An Apache Kafka broker whose topics, records and offsets survive a restart."""
 
     start_seconds = 240  # on two slow cores that others use too it was seen to take 40
+
+    def __init__(
+        self, directory: Path, *, port: int | None = None, host: str = HOST, settings: Mapping[str, str] = NO_SETTINGS
+    ) -> None:
+        """`host`: where it listens, for clients that do not reach loopback; `settings`: of Kafka, besides ours."""
+        super().__init__(directory, port=port)
+        self._host = host
+        self._settings = settings
+
+    @property
+    def address(self) -> str:
+        """The broker's host:port."""
+        return f"{self._host}:{self.port}"
 
     def _prepare(self) -> None:
         self._jars = maven.jars()
@@ -54,8 +71,9 @@ class JvmKafkaServer(ProcessBroker):
         controller = self._controller_port(port)
         settings = {
             **APACHE_SETTINGS,
-            "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+            **self._settings,
+            "listeners": f"PLAINTEXT://{self._host}:{port},CONTROLLER://{HOST}:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self._host}:{port}",
             # Voters by address, not kept in the log: so both ports may change between two runs.
             "controller.quorum.voters": f"1@{HOST}:{controller}",
             "log.dirs": str(self.data),
