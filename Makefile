@@ -57,12 +57,14 @@ types: install ## Check types.
 drift: install ## Check that generated files are what their sources say.
 	$(BIN)/python -m stream.schemas --check
 	$(BIN)/python -m features.catalogue --check
+	$(BIN)/python -m deploy.grafana --check
 
 fmt: install ## Format, and fix what can be fixed.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -m stream.schemas
 	$(BIN)/python -m features.catalogue
+	$(BIN)/python -m deploy.grafana
 
 lock: install ## Resolve the requirements anew, with hashes.
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \

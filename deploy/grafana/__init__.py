@@ -1,0 +1,1 @@
+"""Grafana dashboards as code: one module a dashboard, written to `dashboards/*.json` by `python -m deploy.grafana`."""

@@ -1,0 +1,114 @@
+"""What the dashboards have in common: choices above the panels, links among them, firing alerts over every panel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from grafana_foundation_sdk.builders.dashboard import (
+    AnnotationQuery,
+    Dashboard,
+    DashboardLink,
+    DatasourceVariable,
+    QueryVariable,
+    Row,
+    TextBoxVariable,
+)
+from grafana_foundation_sdk.models import dashboard
+
+from deploy.grafana.panels import SOURCE, Panel
+from deploy.grafana.runbooks import VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TAG: Final = "upi-fraud-stream"
+WATCHED: Final = "process_start_time_seconds"
+"""Every worker has it from its first scrape on."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A row of panels under a heading."""
+
+    title: str
+    panels: Sequence[Panel]
+
+
+def board(uid: str, title: str, about: str, sections: Sequence[Section]) -> dashboard.Dashboard:
+    """Return a dashboard; links of its tag lead to the others."""
+    made = (
+        Dashboard(f"UPI fraud stream / {title}")
+        .uid(f"upifraud-{uid}")
+        .description(about)
+        .tags([TAG])
+        .readonly()
+        .timezone("browser")
+        .time("now-1h", "now")
+        .refresh("30s")
+        .tooltip(dashboard.DashboardCursorSync.CROSSHAIR)
+        .variables([_sources(), _choice("job", f"label_values({WATCHED}, job)", TAG), _workers(), _runbooks()])
+        .annotation(_firing())
+        .link(_others())
+    )
+    for section in sections:
+        made.with_row(Row(section.title))
+        for panel in section.panels:
+            made.with_panel(panel)
+    built = made.build()
+    for number, placed in enumerate(built.panels or [], 1):
+        placed.id_val = number  # or Grafana would give them, and links to a panel would not last
+    return built
+
+
+def _sources() -> DatasourceVariable:
+    return DatasourceVariable("datasource").label("Prometheus").type("prometheus")
+
+
+def _choice(name: str, query: str, current: str) -> QueryVariable:
+    return (
+        QueryVariable(name)
+        .label(name)
+        .query(query)
+        .datasource(SOURCE)
+        .refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(dashboard.VariableSort.ALPHABETICAL_ASC)
+        .current(dashboard.VariableOption(selected=True, text=current, value=current))
+    )
+
+
+def _workers() -> QueryVariable:
+    query = f'label_values({WATCHED}{{job=~"$job"}}, instance)'
+    every = dashboard.VariableOption(selected=True, text=["All"], value=["$__all"])
+    worker = _choice("instance", query, "").label("worker").multi(True).include_all(True).all_value(".*")
+    return worker.current(every)
+
+
+def _runbooks() -> TextBoxVariable:
+    return (
+        TextBoxVariable(VARIABLE)
+        .label("runbooks at")
+        .default_value("docs/runbooks")
+        .hide(dashboard.VariableHide.HIDE_VARIABLE)
+    )
+
+
+def _firing() -> AnnotationQuery:
+    return (
+        AnnotationQuery()
+        .name("Firing alerts")
+        .datasource(SOURCE)
+        .expr('ALERTS{alertstate="firing", job=~"$job|"}')
+        .enable(True)
+        .icon_color("red")
+    )
+
+
+def _others() -> DashboardLink:
+    return (
+        DashboardLink("UPI fraud stream")
+        .type(dashboard.DashboardLinkType.DASHBOARDS)
+        .tags([TAG])
+        .keep_time(True)
+        .include_vars(True)
+    )
