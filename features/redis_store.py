@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
 from redis.backoff import NoBackoff
@@ -43,6 +43,16 @@ def library() -> str:
     for name, value in values.items():
         source = source.replace(f"@{name}@", value)
     return source
+
+
+class Memory(NamedTuple):
+    """How full a server is."""
+
+    used_bytes: int
+    max_bytes: int
+    """Beyond it writes are refused; 0: no limit."""
+    evicted_keys: int
+    """Since its start; a server that is set up as it must be evicts none."""
 
 
 class RedisEntityStore:
@@ -148,3 +158,8 @@ class RedisEntityStore:
         self._command("SET", layout.IDENTITY_CHECK, fingerprint, "NX")
         if self._command("GET", layout.IDENTITY_CHECK) != fingerprint:
             raise IdentityKeyMismatchError(IdentityKeyMismatchError.__doc__)
+
+    def memory(self) -> Memory:
+        """Ask the server how full it is."""
+        told = self._answer(lambda: {**self._redis.info("memory"), **self._redis.info("stats")})
+        return Memory(int(told["used_memory"]), int(told["maxmemory"]), int(told["evicted_keys"]))

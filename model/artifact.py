@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.calibration import Calibration
-from model.distribution import Distribution
+from model.distribution import Distribution, FeatureDistribution
 from model.errors import ArtifactError, SchemaMismatchError
 from model.scoring import Scorer
 from model.tables import Tables
@@ -58,6 +58,8 @@ class Artifact:
     calibration: Calibration
     thresholds: Thresholds
     distribution: Distribution
+    score_distribution: FeatureDistribution | None
+    """None in artifacts written before it was kept."""
     metadata: Mapping[str, Any]
     """`artifact.json` as it stands: training span, counts, versions and more."""
     probes: Mapping[str, NDArray[Any]] = field(repr=False)
@@ -128,6 +130,11 @@ def load(directory: Path | str, *, schema_hash: str | None = None) -> Artifact:
             ),
             thresholds=Thresholds(**metadata["thresholds"]),
             distribution=Distribution.from_json(metadata["distribution"], names),
+            score_distribution=(
+                FeatureDistribution.from_json(metadata["score_distribution"])
+                if "score_distribution" in metadata
+                else None
+            ),
             metadata=metadata,
             probes={name: arrays[name] for name in PROBES},
         )

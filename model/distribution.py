@@ -39,6 +39,15 @@ class FeatureDistribution:
         if len(self.shares) != len(self.edges) + 2 or list(self.edges) != sorted(set(self.edges)):
             raise ArtifactError("Expected rising edges and a share for each bin; build the artifact anew.")
 
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON value."""
+        return {"edges": list(self.edges), "shares": list(self.shares), "usual": self.usual}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> FeatureDistribution:
+        """Read what `to_json` wrote; raises KeyError, TypeError or ArtifactError where it is something else."""
+        return cls(tuple(value["edges"]), tuple(value["shares"]), value["usual"])
+
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
@@ -58,10 +67,10 @@ class Distribution:
             counts[index, : len(feature.shares)] = _bin_counts(vectors[:, index], feature.edges)
         return counts
 
-    def drift(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    def drift(self, counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the population stability index of each feature against training; NaN where nothing was counted.
 
-        Above 0.1 is a shift worth a look, above 0.25 a large one, by the usual rule of thumb.
+        Counts may be weighted. Above 0.1 is a shift worth a look, above 0.25 a large one, by the usual rule of thumb.
         """
         index = np.full(len(self.features), np.nan)
         for row, feature in enumerate(self.features):
@@ -74,39 +83,37 @@ class Distribution:
 
     def to_json(self, names: Sequence[str]) -> dict[str, Any]:
         """Return a JSON value, one entry a feature name."""
-        return {
-            name: {"edges": list(feature.edges), "shares": list(feature.shares), "usual": feature.usual}
-            for name, feature in zip(names, self.features, strict=True)
-        }
+        return {name: feature.to_json() for name, feature in zip(names, self.features, strict=True)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any], names: Sequence[str]) -> Distribution:
         """Read what `to_json` wrote; raises KeyError, TypeError or ArtifactError where it is something else."""
-        entries = [value[name] for name in names]
-        return cls(
-            tuple(
-                FeatureDistribution(tuple(entry["edges"]), tuple(entry["shares"]), entry["usual"]) for entry in entries
-            )
-        )
+        return cls(tuple(FeatureDistribution.from_json(value[name]) for name in names))
 
 
 def describe(vectors: NDArray[np.float32], fraud: NDArray[np.bool_]) -> Distribution:
     """Return the distribution of training vectors float32 [n, features]; `usual` is of the genuine ones."""
-    step = -(-len(vectors) // SAMPLE) or 1
-    sample, genuine = vectors[::step], ~fraud[::step]
-    features = []
-    for index in range(vectors.shape[1]):
-        column = sample[:, index]
-        present = column[~np.isnan(column)]
-        edges: tuple[float, ...] = ()
-        if len(present):
-            deciles = np.unique(np.quantile(present, np.arange(1, 10) / 10, method="inverted_cdf"))
-            edges = tuple(deciles[deciles < present.max()].tolist())  # beyond the greatest nothing was seen
-        shares = _bin_counts(column, edges) / max(1, len(column))
-        usual = column[genuine & ~np.isnan(column)]
-        median = float(np.quantile(usual, 0.5, method="inverted_cdf")) if len(usual) else None
-        features.append(FeatureDistribution(edges, tuple(shares.tolist()), median))
-    return Distribution(tuple(features))
+    rows = sample_rows(len(vectors))
+    sample, genuine = vectors[rows], ~fraud[rows]
+    return Distribution(tuple(describe_column(sample[:, index], genuine) for index in range(vectors.shape[1])))
+
+
+def sample_rows(n: int) -> slice:
+    """Return which of n rows, in order of time, quantiles are taken of."""
+    return slice(None, None, -(-n // SAMPLE) or 1)
+
+
+def describe_column(column: NDArray[np.float32], genuine: NDArray[np.bool_]) -> FeatureDistribution:
+    """Return the distribution of one feature, or of the score, float32 [n]."""
+    present = column[~np.isnan(column)]
+    edges: tuple[float, ...] = ()
+    if len(present):
+        deciles = np.unique(np.quantile(present, np.arange(1, 10) / 10, method="inverted_cdf"))
+        edges = tuple(deciles[deciles < present.max()].tolist())  # beyond the greatest nothing was seen
+    shares = _bin_counts(column, edges) / max(1, len(column))
+    usual = column[genuine & ~np.isnan(column)]
+    median = float(np.quantile(usual, 0.5, method="inverted_cdf")) if len(usual) else None
+    return FeatureDistribution(edges, tuple(shares.tolist()), median)
 
 
 def _bin_counts(column: NDArray[np.float32], edges: Sequence[float]) -> NDArray[np.int64]:

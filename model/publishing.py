@@ -95,6 +95,7 @@ def publish(
             "probability": scorer.calibration.probability.tolist(),
         },
         "distribution": trained.distribution.to_json(feature_names),
+        "score_distribution": trained.score_distribution.to_json(),
         "training": trained.facts,
         "verification": {"rows": differences.rows, "greatest_difference_below": 1e-9},
         "versions": _versions(),

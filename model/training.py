@@ -14,7 +14,7 @@ import numpy as np
 
 from model.calibration import fit_calibration
 from model.compile import compile_tables
-from model.distribution import Distribution, describe
+from model.distribution import Distribution, FeatureDistribution, describe, describe_column, sample_rows
 from model.errors import TrainingError
 from model.scoring import Scorer
 from model.verdict import Thresholds, choose_thresholds
@@ -75,6 +75,8 @@ class Trained:
     scorer: Scorer
     thresholds: Thresholds
     distribution: Distribution
+    score_distribution: FeatureDistribution
+    """Of the calibrated probability over the same rows."""
     slices: Slices
     facts: dict[str, Any]
     """What it was trained on and how: JSON values."""
@@ -118,7 +120,9 @@ def train(
         "fitted_payments": len(fitted),
         "base_rate": settings.base_rate if settings.base_rate is not None else float(fraud[later].mean()),
     }
-    return Trained(estimator, scorer, thresholds, describe(vectors, fraud), slices, facts)
+    rows = sample_rows(len(vectors))
+    scores = describe_column(scorer.probabilities(vectors[rows]).astype(np.float32), ~fraud[rows])
+    return Trained(estimator, scorer, thresholds, describe(vectors, fraud), scores, slices, facts)
 
 
 def _check(vectors: NDArray[np.float32], fraud: NDArray[np.bool_], event_time: NDArray[np.int64]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from features.online import FeatureBatch
     from model.artifact import Artifact
     from model.scoring import Scored
+    from stream.drift import Drift
 
 REASONS = 5
 """Reasons an alert carries; `upifraud explain` shows all."""
@@ -42,16 +43,19 @@ class Judged:
 class Judge:
     """Judges vectors with one artifact; a payment's result depends on its own vector alone."""
 
-    def __init__(self, artifact: Artifact, *, model_key: int, include_allow: bool) -> None:
+    def __init__(self, artifact: Artifact, *, model_key: int, include_allow: bool, drift: Drift | None = None) -> None:
         self._artifact = artifact
         self._explainer = Explainer(artifact)
         self._include_allow = include_allow
+        self._drift = drift
         self.model_key = model_key
         """What stands for the artifact in verdict rows."""
 
     def judge(self, vectors: NDArray[np.float32]) -> Judged:
         """Return the scores and verdicts of vectors, float32[n, f]."""
         scored = self._artifact.scorer.score(vectors)
+        if self._drift is not None:
+            self._drift.offer(vectors, scored.probability)
         return Judged(scored, self._artifact.thresholds.verdicts(scored.probability))
 
     def alerts(

@@ -5,6 +5,7 @@ Nothing here carries a payer, a payee or an id as a label: the number of series 
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -55,6 +56,13 @@ def _gauge(name: str, about: str, *labels: str) -> Gauge:
     return Gauge(name, about, labels, registry=REGISTRY)
 
 
+def _unknown_gauge(name: str, about: str) -> Gauge:
+    """Return a gauge that is NaN until somebody has looked: 0 would be an answer, and maybe an alarm."""
+    gauge = _gauge(name, about)
+    gauge.set(math.nan)
+    return gauge
+
+
 def _histogram(name: str, about: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
     return Histogram(name, about, labels, buckets=buckets, registry=REGISTRY)
 
@@ -86,8 +94,12 @@ ALERT_BUDGET = _gauge(
     "alert_budget_ratio", "Share of payments that may get REVIEW or stricter, as the artifact's thresholds were chosen."
 )
 MODEL_DRIFT_SCORE = _gauge(
-    "model_drift_score", "Distance of a feature's recent values from those the model was trained on.", "feature"
+    "model_drift_score",
+    "Population stability index of a feature, or of the score, over the drift sample against training.",
+    "feature",
 )
+MODEL_DRIFT_SAMPLE = _gauge("model_drift_sample_payments", "Payments in the sample that drift is measured on.")
+MODEL_DRIFT_SPAN = _gauge("model_drift_sample_span_seconds", "Age of the oldest part of the drift sample.")
 
 # Outcomes ---------------------------------------------------------------------------------------------------------
 
@@ -124,6 +136,10 @@ MICRO_BATCHES_IN_FLIGHT = _gauge("micro_batches_in_flight", "Micro-batches hande
 CONSUMER_LAG_RECORDS = _gauge(
     "consumer_lag_records", "Records between the end of a partition and the first one not done.", "topic", "partition"
 )
+CONSUMER_NEXT_OFFSET = _gauge(
+    "consumer_next_offset", "First offset of a partition that is not done; it stands still where work does.",
+    "topic", "partition",
+)  # fmt: skip
 CONSUMER_LAG_SECONDS = _gauge(
     "consumer_lag_seconds",
     "Age of the newest record done in the partition that is furthest behind; 0 at the end.",
@@ -153,6 +169,14 @@ REDIS_LATENCY = _histogram("redis_latency_seconds", "Time of one call to Redis."
 POSTGRES_LATENCY = _histogram("postgres_latency_seconds", "Time of one transaction.", _CALL_SECONDS, "operation")
 KAFKA_DELIVERY = _histogram(
     "kafka_delivery_seconds", "Time until the broker confirmed what a micro-batch sent.", _CALL_SECONDS, "topic"
+)
+REDIS_MEMORY_USED = _unknown_gauge("redis_memory_used_bytes", "Memory that Redis uses, as it says itself.")
+REDIS_MEMORY_MAX = _unknown_gauge("redis_memory_max_bytes", "Its maxmemory, beyond which it refuses writes; 0: none.")
+REDIS_EVICTED_KEYS = _unknown_gauge(
+    "redis_evicted_keys", "Keys that Redis has thrown away for want of memory since its start; each is lost windows."
+)
+VERDICT_DAYS_AHEAD = _unknown_gauge(
+    "verdict_days_ahead", "Days after today that have their partition in Postgres, without a gap; -1: not even today."
 )
 RETRIES = _counter("retries", "Calls made again because a server did not answer.", "server")
 SERVER_UP = _gauge("server_up", "0 while the worker waits for this server, else 1.", "server")

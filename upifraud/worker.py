@@ -18,6 +18,7 @@ from model.verdict import NEVER
 from stream import metrics
 from stream.app import make_app, make_health, run_worker
 from stream.assignment import StoreHooks
+from stream.drift import SHOW_SECONDS, Drift
 from stream.errors import FatalError
 from stream.feature_stage import FeatureStage, translated
 from stream.judge import Judge
@@ -27,6 +28,9 @@ from stream.outcomes import OutcomeFlow
 from stream.probes import ProbeServer
 from stream.publish import Publisher
 from stream.retry import Patience
+from stream.rounds import Round, Rounds
+from stream.series import begin_series
+from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
 from stream.transport.config import client_config
 from stream.verdict_store import Model, VerdictStore
@@ -46,6 +50,7 @@ def run(settings: Settings) -> int:
     artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
     start_at_zero()
     show_model(artifact)
+    begin_series()
     stop = threading.Event()
     health = make_health(settings)
     with ExitStack() as open_parts:
@@ -62,10 +67,23 @@ def run(settings: Settings) -> int:
 
         identities = Identities(settings.identity_key)
         patience.call("redis", "identity", translated, entity_store.check_identity, identities.fingerprint())
+        drift = Drift(artifact)
         judge = Judge(
             artifact,
             model_key=patience.call("postgres", "model", verdict_store.model_key, described(artifact)),
             include_allow=settings.alerts_include_allow,
+            drift=drift,
+        )
+        watched = RedisEntityStore(settings.redis_url)  # a connection of its own: a store is for one thread
+        open_parts.callback(watched.close)
+        open_parts.enter_context(
+            Rounds(
+                [
+                    Round("drift", SHOW_SECONDS, drift.show),
+                    redis_round(watched),
+                    postgres_round(settings.postgres_url),
+                ]
+            )
         )
         features = FeatureStage(entity_store, OnlineFeatures(entity_store, settings.replica_cache_bytes), patience)
         transactions = TransactionFlow(

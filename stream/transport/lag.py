@@ -25,9 +25,11 @@ def measure(ledger: Ledger, end_of: Callable[[TP], int | None], *, now: float) -
     total = 0
     ages: dict[str, float] = defaultdict(float)
     for tp in ledger.partitions():
-        behind = max(0, (end_of(tp) or 0) - (ledger.next_offset(tp) or 0))
+        following = ledger.next_offset(tp) or 0
+        behind = max(0, (end_of(tp) or 0) - following)
         total += behind
         metrics.CONSUMER_LAG_RECORDS.labels(tp.topic, tp.partition).set(behind)
+        metrics.CONSUMER_NEXT_OFFSET.labels(tp.topic, tp.partition).set(following)
         age = now - ledger.newest_ms(tp) / 1000 if behind else 0.0
         ages[tp.topic] = max(ages[tp.topic], age)
     for topic, age in ages.items():
@@ -46,3 +48,4 @@ def forget(tps: Iterable[TP]) -> None:
     """Take the lag of partitions away that the worker no longer has: another worker shows it."""
     for tp in tps:
         metrics.CONSUMER_LAG_RECORDS.remove(tp.topic, tp.partition)
+        metrics.CONSUMER_NEXT_OFFSET.remove(tp.topic, tp.partition)

@@ -32,6 +32,10 @@ WHERE ctid >= %s::tid AND ctid < %s::tid
 _MAKE_DAYS: Final = """
 SELECT make_verdict_day(date '1970-01-01' + day) FROM generate_series(%s::integer, %s::integer) AS day
 """
+_FIRST_MISSING: Final = """
+SELECT min(ahead) FROM generate_series(0, 400) AS ahead
+WHERE (now() AT TIME ZONE 'UTC')::date + ahead NOT IN (SELECT day FROM verdict_days WHERE NOT is_leaving)
+"""
 _LEAVING: Final = """
 SELECT partition::text, is_leaving FROM verdict_days WHERE day < date '1970-01-01' + %s::integer
 """
@@ -52,6 +56,13 @@ def make_days(url: str, first: int, last: int) -> int:
     with plain_connection(url, name="housekeeping") as connection:
         made = connection.execute(_MAKE_DAYS, (first, last))
     return sum(row[0] for row in made)
+
+
+def days_ahead(url: str) -> int:
+    """Return how many days after today have their partition, without a gap; -1 where not even today has one."""
+    with plain_connection(url, name="housekeeping") as connection:
+        missing = connection.execute(_FIRST_MISSING)[0][0]
+    return int(missing) - 1
 
 
 def drop_days(url: str, before: int) -> list[str]:

@@ -1,0 +1,34 @@
+"""Series that are there from the start, at zero.
+
+A counter that first appears with the value 5 has not increased, as Prometheus sees it: the first dead letter, the first
+failed commit and the first verdict of a kind would never be seen.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from model.verdict import Verdict
+from stream import metrics
+from stream.wire import RejectionReason
+
+SERVERS: Final = ("kafka", "redis", "postgres")
+COMMIT_ERRORS: Final = (
+    "ILLEGAL_GENERATION", "REBALANCE_IN_PROGRESS", "UNKNOWN_MEMBER_ID", "NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE",
+    "COORDINATOR_LOAD_IN_PROGRESS", "REQUEST_TIMED_OUT", "_TIMED_OUT", "_TRANSPORT", "_WAIT_COORD",
+)  # fmt: skip
+"""Kafka's names of what commits fail with most often; others appear when they occur."""
+
+
+def begin_series() -> None:
+    """Make every series whose labels are known beforehand."""
+    for reason in RejectionReason:
+        metrics.DEAD_LETTERS.labels(str(reason))
+    for verdict in Verdict:
+        metrics.FRAUD_PREDICTIONS.labels(verdict.name)
+        metrics.ALERTS_PUBLISHED.labels(verdict.name)
+    for error in COMMIT_ERRORS:
+        metrics.COMMIT_FAILURES.labels(error)
+    for server in SERVERS:
+        metrics.SERVER_UP.labels(server).set(1)
+        metrics.RETRIES.labels(server)

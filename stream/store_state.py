@@ -1,0 +1,46 @@
+"""What only the stores know of themselves: how full Redis is, and how far ahead Postgres has partitions.
+
+Asked at a low rate on connections of their own. What is not known is NaN, so that no rule compares it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from stream import metrics
+from stream.feature_stage import translated
+from stream.rounds import Round
+from stream.verdict_store.housekeeping import days_ahead
+
+if TYPE_CHECKING:
+    from features.redis_store import RedisEntityStore
+
+REDIS_SECONDS = 15.0
+POSTGRES_SECONDS = 60.0
+
+
+def redis_round(store: RedisEntityStore) -> Round:
+    """Return the round that asks Redis how full it is; the store is for it alone."""
+
+    def ask() -> None:
+        state = translated(store.memory)
+        metrics.REDIS_MEMORY_USED.set(state.used_bytes)
+        metrics.REDIS_MEMORY_MAX.set(state.max_bytes)
+        metrics.REDIS_EVICTED_KEYS.set(state.evicted_keys)
+
+    def lost() -> None:
+        for gauge in (metrics.REDIS_MEMORY_USED, metrics.REDIS_MEMORY_MAX, metrics.REDIS_EVICTED_KEYS):
+            gauge.set(math.nan)
+
+    return Round("the memory of Redis", REDIS_SECONDS, ask, lost)
+
+
+def postgres_round(url: str) -> Round:
+    """Return the round that asks Postgres for how many days ahead there are partitions."""
+    return Round(
+        "the partitions in Postgres",
+        POSTGRES_SECONDS,
+        lambda: metrics.VERDICT_DAYS_AHEAD.set(days_ahead(url)),
+        lambda: metrics.VERDICT_DAYS_AHEAD.set(math.nan),
+    )
