@@ -8,7 +8,7 @@ QUIX := .cache/quix
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-bench demo test test-fast check lint types drift fmt lock model bench-quick up down clean
+.PHONY: help install install-bench demo test test-fast check lint types drift manifests fmt lock model bench-quick up down clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ drift: install ## Check that generated files are what their sources say.
 	$(BIN)/python -m stream.schemas --check
 	$(BIN)/python -m features.catalogue --check
 	$(BIN)/python -m deploy.grafana --check
+	$(BIN)/python -m deploy.k8s.scaled_object --check
+
+manifests: install ## Render every overlay and combination of components, and validate them strictly.
+	deploy/tools.sh kustomize kubeconform
+	$(BIN)/python -m deploy.k8s.manifests $(ARGS)
 
 fmt: install ## Format, and fix what can be fixed.
 	$(BIN)/ruff check --fix .
@@ -65,6 +70,7 @@ fmt: install ## Format, and fix what can be fixed.
 	$(BIN)/python -m stream.schemas
 	$(BIN)/python -m features.catalogue
 	$(BIN)/python -m deploy.grafana
+	$(BIN)/python -m deploy.k8s.scaled_object
 
 lock: install ## Resolve the requirements anew, with hashes.
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \

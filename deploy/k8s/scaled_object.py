@@ -1,7 +1,7 @@
 """Writes components/keda/scaled-object.yaml from the figures beside it, with the derivation as its comment.
 
-    python deploy/k8s/scaled_object.py            write it anew
-    python deploy/k8s/scaled_object.py --check    exit with 1 if it is not what the figures say
+python -m deploy.k8s.scaled_object            write it anew
+python -m deploy.k8s.scaled_object --check    exit with 1 if it is not what the figures say
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ TEMPLATE = """\
 #
 # A pod was measured at {rate:,} payments/s with 2 cores.
 #
-# lag             Offsets are committed every {commit:g} s, so a pod at its full rate shows up to {seen:,} records of lag with
-#                 nothing waiting. What waits beyond that should be worked off within {drain:g} s by the pods asked for:
-#                 {rate:,} x ({commit:g} + {drain:g}) = {lag:,} records a pod. It is the offsets in Kafka that count, so it works
-#                 when no worker runs at all.
+# lag             Offsets are committed every {commit:g} s, so a pod at its full rate shows up to {seen:,} records of lag
+#                 with nothing waiting. What waits beyond that should be worked off within {drain:g} s by the pods asked
+#                 for: {rate:,} x ({commit:g} + {drain:g}) = {lag:,} records a pod. It is the offsets in Kafka that count,
+#                 so it works when no worker runs at all.
 # seconds-behind  Few records can be old ones: a hot partition, or a slow one. A pod for every
-#                 {all_pods:g} s / {max} pods = {behind:g} s that the partition furthest behind is behind; {first:g} s ask for more than {min}.
+#                 {all_pods:g} s / {max} pods = {behind:g} s that the partition furthest behind is behind;
+#                 more than {min} pods from {first:g} s on.
 # flow            Lag is gone as soon as there are pods enough, and with it the reason to keep them. So they stay for
 #                 what arrives, at {share:.0%} of their rate: {rate:,} x {busy:g} = {flow:,} payments/s a pod.
 #
-# Never to zero: minReplicaCount. Without an answer from Kafka or Prometheus ({failures} x {polling} s) there are as many pods as
-# there are, at least {fallback}. More pods than partitions would idle: KEDA caps `lag` at their number.
+# Never to zero: minReplicaCount. Without an answer from Kafka or Prometheus ({failures} x {polling} s) there are as many
+# pods as there are, at least {fallback}. More pods than partitions would idle: KEDA caps `lag` at their number.
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
@@ -182,7 +183,7 @@ def main() -> None:
     if not check:
         MANIFEST.write_text(text)
     elif MANIFEST.read_text() != text:
-        sys.exit(f"{MANIFEST} is not what {FIGURES.name} says: run python deploy/k8s/scaled_object.py")
+        sys.exit(f"{MANIFEST} is not what {FIGURES.name} says: run python -m deploy.k8s.scaled_object")
 
 
 if __name__ == "__main__":

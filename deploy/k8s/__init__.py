@@ -1,0 +1,1 @@
+"""What is deployed to Kubernetes, and the scripts that write, render and validate it."""
