@@ -23,9 +23,9 @@ TEMPLATE = """\
 #
 # A pod was measured at {rate:,} payments/s with 2 cores.
 #
-# lag             Offsets are committed every {commit:g} s, so a pod at its full rate shows up to {seen:,} records of lag
-#                 with nothing waiting. What waits beyond that should be worked off within {drain:g} s by the pods asked
-#                 for: {rate:,} x ({commit:g} + {drain:g}) = {lag:,} records a pod. It is the offsets in Kafka that count,
+# lag             Offsets are committed every {commit:g} s, so a pod at its full rate shows {seen:,} records of lag with
+#                 nothing waiting. What waits besides should be worked off within {drain:g} s by the pods asked for:
+#                 {rate:,} x ({commit:g} + {drain:g}) = {lag:,} records a pod. It is the offsets in Kafka that count,
 #                 so it works when no worker runs at all.
 # seconds-behind  Few records can be old ones: a hot partition, or a slow one. A pod for every
 #                 {all_pods:g} s / {max} pods = {behind:g} s that the partition furthest behind is behind;
@@ -33,8 +33,8 @@ TEMPLATE = """\
 # flow            Lag is gone as soon as there are pods enough, and with it the reason to keep them. So they stay for
 #                 what arrives, at {share:.0%} of their rate: {rate:,} x {busy:g} = {flow:,} payments/s a pod.
 #
-# Never to zero: minReplicaCount. Without an answer from Kafka or Prometheus ({failures} x {polling} s) there are as many
-# pods as there are, at least {fallback}. More pods than partitions would idle: KEDA caps `lag` at their number.
+# Never to zero: minReplicaCount. Without an answer from Kafka or Prometheus ({failures} x {polling} s) there are as
+# many pods as there are, at least {fallback}. More pods than partitions would idle: KEDA caps `lag` at their number.
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:

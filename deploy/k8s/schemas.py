@@ -31,7 +31,7 @@ CRDS = {
 """Modules, and where in them the custom resource definitions are."""
 
 
-class _Loader(yaml.CSafeLoader):  # type: ignore[misc] - PyYAML has no types
+class _Loader(yaml.CSafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Reads `=` as the text it is in a list of operators; PyYAML fails on it."""
 
 
