@@ -6,13 +6,10 @@ import json
 import time
 from collections import defaultdict
 
-import numpy as np
 import pytest
 
-from features.provenance import PROVENANCE
-from features.schema import FEATURE_NAMES
 from tests.fixtures.deployment import Deployment, until
-from tests.fixtures.log_order import AS_OF_THE_MOMENT, vectors_by_log_order
+from tests.fixtures.log_order import check_logs
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
@@ -46,24 +43,7 @@ def check_that_nothing_was_lost_or_counted_twice(deployment: Deployment) -> None
     flagged = deployment.query("SELECT count(*) FROM verdicts_by_day WHERE verdict > 0")[0][0]
     assert len(alerts) == flagged
 
-    # Every log has each payment once, at a place of its own, and every vector is what the log's order gives.
-    places = np.frombuffer(b"".join(row[2] for row in stored), dtype=PROVENANCE)
-    for entity in ("payer", "payee", "device"):
-        known = places[places[entity] != 0]
-        taken = defaultdict(list)
-        for identity, position in zip(known[entity].tolist(), known[f"{entity}_at"].tolist(), strict=True):
-            taken[identity].append(position)
-        assert all(sorted(positions) == list(range(len(positions))) for positions in taken.values())
-    payments = {json.loads(record.value)["transaction_id"]: record for record in records}
-    expected = vectors_by_log_order([payments[row[0]].value for row in stored], places)
-    vectors = np.array([np.frombuffer(row[1], "<f4") for row in stored])
-    for column, name in enumerate(FEATURE_NAMES):
-        if name in AS_OF_THE_MOMENT:
-            continue
-        same = (vectors[:, column] == expected[:, column]) | (
-            np.isnan(vectors[:, column]) & np.isnan(expected[:, column])
-        )
-        assert same.all(), f"{name}: {(~same).sum()} of {len(same)} differ"
+    check_logs(records, stored)
 
 
 @pytest.mark.parametrize("how", ["kill", "terminate"])

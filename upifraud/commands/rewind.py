@@ -1,0 +1,80 @@
+"""`upifraud rewind`: the consumer group goes back in time, after a restore of Postgres."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from upifraud.commands.simulate import MOMENT
+
+EPILOG = """
+\b
+Examples:
+  upifraud rewind --backup /backups/upifraud-20261125T211700Z     where the backup ends, and 10 minutes before
+  upifraud rewind --to 2026-11-25T21:00:00+05:30 --dry-run        what would be read again
+
+\b
+All workers must be stopped. Going back too far does no harm: what has a verdict keeps it, and its alert is published
+again, byte for byte. Offsets never go forward.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--backup", type=click.Path(exists=True, file_okay=False, path_type=Path), help="To where this backup ends."
+)
+@click.option("--to", type=MOMENT, help="To the records of this time (Kafka's timestamps).")
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="So much further: Kafka's timestamps are those of the producers' clocks.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be read again.")
+def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -> None:
+    """Set the committed offsets of both topics back, so that workers read again what was lost with Postgres."""
+    from stream.errors import StreamError
+    from stream.settings import read_settings
+    from upifraud import group
+    from upifraud.saved import OUTCOMES, TRANSACTIONS, Backup
+
+    if (backup is None) == (to is None):
+        raise click.UsageError("Expected either --backup or --to.")
+    try:
+        settings = read_settings(os.environ)
+        topics = {TRANSACTIONS: settings.topic_transactions, OUTCOMES: settings.topic_outcomes}
+        saved = Backup(int(to or 0), {}) if backup is None else Backup.read(backup, topics)
+        if not dry_run and (working := group.members(settings)):
+            raise click.ClickException(
+                f"{working} workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever "
+                "scales them), wait for the session timeout, and try again."
+            )
+        committed = {
+            place: offset for place, offset in group.committed_offsets(settings).items() if place[0] in topics.values()
+        }
+        held = group.held_since(settings, list(committed), saved.taken_at - round(margin * 1000))
+        back = {}
+        for place, offset in committed.items():
+            at_time, first = held[place]
+            wanted = min(offset, at_time, saved.following.get(place, offset))
+            if wanted < first:
+                click.echo(
+                    f"Warning: {place[0]}:{place[1]}: offsets {wanted} to {first - 1} are not in Kafka any more; what "
+                    "was in them has no verdict and counts in no window.",
+                    err=True,
+                )
+            back[place] = max(wanted, first)
+        if not dry_run and back:
+            group.set_back(settings, back)
+    except StreamError as error:
+        raise click.ClickException(str(error)) from error
+    for topic in topics.values():
+        again = {place: committed[place] - back[place] for place in back if place[0] == topic}
+        click.echo(
+            f"{topic}: {sum(again.values())} records {'would be' if dry_run else 'will be'} read again, in "
+            f"{sum(count > 0 for count in again.values())} of {len(again)} partitions"
+        )
