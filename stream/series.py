@@ -6,10 +6,11 @@ failed commit and the first verdict of a kind would never be seen.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Final
 
 from model.verdict import Verdict
-from stream import metrics
+from stream import metrics, typologies
 from stream.wire import RejectionReason
 
 SERVERS: Final = ("kafka", "redis", "postgres")
@@ -24,9 +25,14 @@ def begin_series() -> None:
     """Make every series whose labels are known beforehand."""
     for reason in RejectionReason:
         metrics.DEAD_LETTERS.labels(str(reason))
-    for verdict in Verdict:
-        metrics.FRAUD_PREDICTIONS.labels(verdict.name)
-        metrics.ALERTS_PUBLISHED.labels(verdict.name)
+    verdicts = [verdict.name for verdict in Verdict]
+    for verdict in verdicts:
+        metrics.FRAUD_PREDICTIONS.labels(verdict)
+        metrics.ALERTS_PUBLISHED.labels(verdict)
+    for outcome, verdict in product(("FRAUD", "GENUINE"), verdicts):
+        metrics.OUTCOMES_STORED.labels(outcome, verdict)
+    for typology, verdict in product(sorted(typologies.ALL), verdicts):
+        metrics.FRAUDS_REPORTED.labels(typology, verdict)
     for error in COMMIT_ERRORS:
         metrics.COMMIT_FAILURES.labels(error)
     for server in SERVERS:

@@ -34,7 +34,6 @@ from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
 from stream.transport.config import client_config
 from stream.verdict_store import Model, VerdictStore
-from stream.zero_series import start_at_zero
 
 if TYPE_CHECKING:
     from model.artifact import Artifact
@@ -48,7 +47,6 @@ def run(settings: Settings) -> int:
     for warning in settings.warnings:
         log.warning("%s", warning)
     artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
-    start_at_zero()
     show_model(artifact)
     begin_series()
     stop = threading.Event()

@@ -8,8 +8,8 @@ import sys
 PROGRAM = """
 from prometheus_client import generate_latest
 from stream import metrics
-from stream.zero_series import start_at_zero
-start_at_zero()
+from stream.series import begin_series
+begin_series()
 print(generate_latest(metrics.REGISTRY).decode())
 """
 
