@@ -59,6 +59,7 @@ drift: install ## Check that generated files are what their sources say.
 	$(BIN)/python -m features.catalogue --check
 	$(BIN)/python -m deploy.grafana --check
 	$(BIN)/python -m deploy.k8s.scaled_object --check
+	$(BIN)/python -m deploy.k8s.prometheus_rule --check
 
 manifests: install ## Render every overlay and combination of components, and validate them strictly.
 	deploy/tools.sh kustomize kubeconform
@@ -71,6 +72,7 @@ fmt: install ## Format, and fix what can be fixed.
 	$(BIN)/python -m features.catalogue
 	$(BIN)/python -m deploy.grafana
 	$(BIN)/python -m deploy.k8s.scaled_object
+	$(BIN)/python -m deploy.k8s.prometheus_rule
 
 lock: install ## Resolve the requirements anew, with hashes.
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
