@@ -8,7 +8,7 @@ QUIX := .cache/quix
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-bench demo test test-fast check lint types drift manifests fmt lock model bench-quick up down clean
+.PHONY: help install install-bench demo test test-fast test-cluster check lint types drift manifests fmt lock model bench-quick up down clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ test: install ## Run all tests (ARGS="-k windows" is passed on).
 
 test-fast: install ## Run the tests that need no servers.
 	$(BIN)/pytest -m "not servers and not apache" $(ARGS)
+
+test-cluster: install ## Run the tests that need Kubernetes with KEDA, on whatever KUBECONFIG points at.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/cluster.txt
+	deploy/tools.sh promtool kustomize
+	UPIFRAUD_TEST_CLUSTER=1 $(BIN)/pytest tests/cluster $(ARGS)
 
 check: lint types drift test ## What CI runs: lint, types, drift, tests.
 
@@ -79,6 +84,8 @@ lock: install ## Resolve the requirements anew, with hashes.
 		--extra local --extra dev --output-file requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--constraint requirements/dev.txt --output-file requirements/runtime.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--constraint requirements/dev.txt --extra cluster --output-file requirements/cluster.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra bench \
 		--constraint requirements/dev.txt --output-file requirements/bench.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
