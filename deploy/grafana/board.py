@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from grafana_foundation_sdk.builders.dashboard import (
-    AnnotationQuery,
     Dashboard,
     DashboardLink,
     DatasourceVariable,
@@ -48,7 +47,6 @@ def board(uid: str, title: str, about: str, sections: Sequence[Section]) -> dash
         .refresh("30s")
         .tooltip(dashboard.DashboardCursorSync.CROSSHAIR)
         .variables([_sources(), _choice("job", f"label_values({WATCHED}, job)", TAG), _workers(), _runbooks()])
-        .annotation(_firing())
         .link(_others())
     )
     for section in sections:
@@ -56,6 +54,7 @@ def board(uid: str, title: str, about: str, sections: Sequence[Section]) -> dash
         for panel in section.panels:
             made.with_panel(panel)
     built = made.build()
+    built.annotations = dashboard.AnnotationContainer(list_val=[_firing()])
     for number, placed in enumerate(built.panels or [], 1):
         placed.id_val = number  # or Grafana would give them, and links to a panel would not last
     return built
@@ -93,15 +92,21 @@ def _runbooks() -> TextBoxVariable:
     )
 
 
-def _firing() -> AnnotationQuery:
-    return (
-        AnnotationQuery()
-        .name("Firing alerts")
-        .datasource(SOURCE)
-        .expr('ALERTS{alertstate="firing", job=~"$job|"}')
-        .enable(True)
-        .icon_color("red")
-    )
+class _Alerts(dashboard.AnnotationQuery):
+    """An annotation from Prometheus, with what its data source reads beside the fields that the SDK knows."""
+
+    def to_json(self) -> dict[str, object]:
+        return super().to_json() | {
+            "titleFormat": "{{alertname}}",
+            "textFormat": "{{severity}} {{topic}} {{partition}} {{server}}",
+            "tagKeys": "severity",
+            "step": "30s",
+        }
+
+
+def _firing() -> dashboard.AnnotationQuery:
+    expression = 'ALERTS{alertstate="firing", alertname=~"UpiFraud.+"}'
+    return _Alerts(name="Firing alerts", datasource=SOURCE, enable=True, icon_color="red", expr=expression)
 
 
 def _others() -> DashboardLink:

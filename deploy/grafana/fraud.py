@@ -5,20 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deploy.grafana.board import Section, board
+from deploy.grafana.fraud_outcomes import drift, outcomes, refused
 from deploy.grafana.panels import BAD, GOOD, WARN, bars, heat, lines, number
-from deploy.grafana.queries import RANGE, Query, increase, of, quantile, rate
+from deploy.grafana.queries import FLAGGED, RANGE, Query, increase, of, quantile, rate, share
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.models import dashboard
 
-FLAGGED = 'verdict!="ALLOW"'
 FRAUD = 'outcome="FRAUD"'
 VERDICTS = "fraud_predictions_total"
-
-
-def _share(metric: str, part: str, whole: str = "", by: str = "") -> str:
-    """Return the share of what grew in the range that is shown; nothing where nothing grew."""
-    return f"{increase(metric, by, part, RANGE)} / ({increase(metric, by, whole, RANGE)} > 0)"
 
 
 def _flagged() -> str:
@@ -32,7 +27,7 @@ def fraud() -> dashboard.Dashboard:
         "Fraud",
         "Which verdicts are given and why, how much of the alert budget they spend, and which of the frauds that were "
         "reported had been flagged.",
-        [_now(), _verdicts(), _scores(), _outcomes(), _drift(), _refused()],
+        [_now(), _verdicts(), _scores(), outcomes(), drift(), refused()],
     )
 
 
@@ -53,14 +48,14 @@ def _now() -> Section:
                 "percentunit",
                 Query(_flagged(), "flagged"),
                 steps=((None, GOOD), (0.02, WARN), (0.1, BAD)),
-                alerts=("FraudRateHigh",),
+                alerts=("UpiFraudRateHigh",),
             ),
             number(
                 "Alert budget spent",
                 "Alerts in the range that is shown, against the share that the thresholds were chosen for. Over 100 % "
                 "case workers get more than was planned.",
                 "percentunit",
-                Query(f"{_share(VERDICTS, FLAGGED)} / max({of('alert_budget_ratio')})", "spent", instant=True),
+                Query(f"{share(VERDICTS, FLAGGED)} / max({of('alert_budget_ratio')})", "spent", instant=True),
                 steps=((None, GOOD), (1, WARN), (2, BAD)),
             ),
             number(
@@ -68,14 +63,14 @@ def _now() -> Section:
                 "Of the frauds reported in the range that is shown, the share with REVIEW or stricter. Reports come "
                 "days later: look at a week or more.",
                 "percentunit",
-                Query(_share("frauds_reported_total", FLAGGED), "flagged", instant=True),
+                Query(share("frauds_reported_total", FLAGGED), "flagged", instant=True),
             ),
             number(
                 "Alerts that were fraud",
                 "Of the outcomes of flagged payments in the range that is shown, the share FRAUD. It is the precision "
                 "only if reviewed payments that are genuine are reported, too.",
                 "percentunit",
-                Query(_share("outcomes_stored_total", f"{FLAGGED}, {FRAUD}", FLAGGED), "fraud", instant=True),
+                Query(share("outcomes_stored_total", f"{FLAGGED}, {FRAUD}", FLAGGED), "fraud", instant=True),
             ),
             number(
                 "Dead letters",
@@ -83,7 +78,7 @@ def _now() -> Section:
                 "percentunit",
                 Query(f"{rate('dead_letters_total')} / {rate('transactions_consumed_total')}", "dead letters"),
                 steps=((None, GOOD), (0.001, WARN), (0.01, BAD)),
-                alerts=("DeadLettersHigh",),
+                alerts=("UpiFraudDeadLetters", "UpiFraudDeadLetterBudgetBurn"),
             ),
         ],
     )
@@ -116,7 +111,7 @@ def _verdicts() -> Section:
                 Query(_flagged(), "flagged"),
                 Query(f"max({of('alert_budget_ratio')})", "budget"),
                 limit=0.1,
-                alerts=("FraudRateHigh",),
+                alerts=("UpiFraudRateHigh",),
             ),
             bars(
                 "Strongest reasons of alerts",
@@ -155,104 +150,6 @@ def _scores() -> Section:
                 *(Query(quantile(q, "fraud_score"), f"p{q * 100:g}") for q in (0.5, 0.99, 0.999)),
                 Query(f"max by (verdict) ({of('model_threshold')})", "{{verdict}}"),
                 log=True,
-            ),
-        ],
-    )
-
-
-def _outcomes() -> Section:
-    frauds = "frauds_reported_total"
-    return Section(
-        "Outcomes",
-        [
-            lines(
-                "Frauds reported, by typology",
-                "Reports of fraud on payments that have a verdict. Typologies that the program does not know count as "
-                "other, none given as unknown.",
-                "short",
-                Query(increase(frauds, "typology"), "{{typology}}"),
-                stacked=True,
-            ),
-            bars(
-                "Frauds that had been flagged, by typology",
-                "Share of the frauds reported in the range that is shown whose verdict was REVIEW or stricter. A "
-                "typology far below the others is what to train on next.",
-                "percentunit",
-                Query(_share(frauds, FLAGGED, by="typology"), "{{typology}}", instant=True),
-                most=1,
-            ),
-            lines(
-                "Outcomes, by the verdict of their payment",
-                "FRAUD on ALLOW was missed; GENUINE on HOLD or BLOCK cost a customer a payment.",
-                "short",
-                Query(increase("outcomes_stored_total", "outcome, verdict"), "{{outcome}} on {{verdict}}"),
-                stacked=True,
-            ),
-            lines(
-                "Outcomes read",
-                "Waiting ones came before the verdict of their payment and are applied with it; superseded ones are "
-                "older than the one that stands.",
-                "cps",
-                Query(rate("outcomes_consumed_total"), "read"),
-                Query(rate("outcomes_unmatched_total"), "waiting"),
-                Query(rate("outcomes_superseded_total"), "superseded"),
-            ),
-        ],
-    )
-
-
-def _drift() -> Section:
-    return Section(
-        "Model and drift",
-        [
-            lines(
-                "Drift, the ten features that moved most",
-                "Population stability index of recent payments against those the model was trained on: under 0.1 "
-                "nothing happened, over 0.3 the model judges payments that it was not trained for.",
-                "none",
-                Query(f"topk(10, max by (feature) ({of('model_drift_score')}))", "{{feature}}"),
-                limit=0.3,
-                alerts=("DriftHigh",),
-            ),
-            lines(
-                "Models in use",
-                "Workers by the artifact they judge with. Two of them for longer than a rollout: some pods have the "
-                "old one.",
-                "none",
-                Query(f"count by (model_id, schema_hash) ({of('model_info')})", "{{model_id}} ({{schema_hash}})"),
-                stacked=True,
-            ),
-        ],
-    )
-
-
-def _refused() -> Section:
-    return Section(
-        "Records that are no new payments",
-        [
-            lines(
-                "Dead letters, by reason",
-                "Records that went to a dead-letter topic with their bytes and the reason. `upifraud dead-letters "
-                "list` shows them, `replay` sends them again.",
-                "cps",
-                Query(rate("dead_letters_total", "reason"), "{{reason}}"),
-                stacked=True,
-                alerts=("DeadLettersHigh",),
-            ),
-            lines(
-                "Duplicates",
-                "Payments that came again by another record, as switches do when they are not sure. They change "
-                "nothing.",
-                "cps",
-                Query(rate("duplicates_total"), "duplicates"),
-            ),
-            lines(
-                "Optional fields unknown",
-                "Optional fields of a wrong type or with an unknown value. The payment is judged without them; many of "
-                "one field are a change at the switch.",
-                "cps",
-                Query(rate("optional_fields_unknown_total", "field"), "{{field}}"),
-                width=24,
             ),
         ],
     )

@@ -8,6 +8,7 @@ from typing import Final
 WORKERS: Final = 'job=~"$job", instance=~"$instance"'
 RATE: Final = "$__rate_interval"
 RANGE: Final = "$__range"
+FLAGGED: Final = 'verdict!="ALLOW"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ def quantile(q: float, histogram: str, by: str = "") -> str:
 def mean(histogram: str, by: str = "") -> str:
     """Return the mean of what a histogram observed."""
     return f"{rate(f'{histogram}_sum', by)} / {rate(f'{histogram}_count', by)}"
+
+
+def share(metric: str, part: str, whole: str = "", by: str = "") -> str:
+    """Return the share of what grew in the range that is shown; nothing where nothing grew."""
+    return f"{increase(metric, by, part, RANGE)} / ({increase(metric, by, whole, RANGE)} > 0)"
 
 
 def _by(labels: str) -> str:

@@ -74,23 +74,23 @@ def _now() -> Section:
 def _calls(server: str, metric: str, by: str, about: str) -> list[Panel]:
     name = f"{{{{{by}}}}}"
     return [
-        lines(f"{server}, p50", about, "s", Query(quantile(0.5, metric, by), name), log=True),
+        lines(f"{server} calls, p50", about, "s", Query(quantile(0.5, metric, by), name), log=True),
         lines(
-            f"{server}, p99",
+            f"{server} calls, p99",
             f"The same where it is slow. {about}",
             "s",
             Query(quantile(0.99, metric, by), name),
             log=True,
         ),
         heat(
-            f"{server}, all calls",
+            f"{server} calls, all",
             "A second band above the first is a server that stalls now and then: a checkpoint, an AOF rewrite, a slow "
             "disk.",
             "s",
             Query(increase(f"{metric}_bucket", "le"), "{{le}}"),
         ),
         lines(
-            f"{server}, calls",
+            f"{server} calls a second",
             "Calls a second that were answered, or failed.",
             "cps",
             Query(rate(f"{metric}_count", by), name),
@@ -120,13 +120,39 @@ def _redis() -> Section:
                 "bytes",
                 Query(f"sum by (instance) ({of('feature_store_cache_bytes')})", "{{instance}}"),
             ),
+            lines(
+                "Memory of Redis",
+                "What Redis uses, and its maxmemory, 0 where it has none. At the limit it refuses writes, and the "
+                "workers wait: nothing is lost, but nothing is judged.",
+                "bytes",
+                Query(f"max({of('redis_memory_used_bytes')})", "used"),
+                Query(f"max({of('redis_memory_max_bytes')})", "maxmemory"),
+                alerts=("UpiFraudRedisMemory",),
+            ),
+            lines(
+                "Keys that Redis threw away",
+                "Must be 0: each is an entity whose windows are lost. The policy has to be noeviction; then run "
+                "`upifraud rebuild-features`.",
+                "short",
+                Query(f"max({of('redis_evicted_keys')})", "evicted"),
+                alerts=("UpiFraudRedisEvicts",),
+            ),
         ],
     )
 
 
 def _postgres() -> Section:
     about = "`claim` and `insert` come with every micro-batch and wait for the disk; the others with outcomes."
-    return Section("Postgres", _calls("Postgres", "postgres_latency_seconds", "operation", about))
+    days = lines(
+        "Days with partitions ahead",
+        "Days after today that have their partition. The housekeeping job makes them; without it workers make each as "
+        "its first payment comes, which takes a moment.",
+        "none",
+        Query(f"min({of('verdict_days_ahead')})", "days"),
+        alerts=("UpiFraudVerdictDaysMissing",),
+        width=24,
+    )
+    return Section("Postgres", [*_calls("Postgres", "postgres_latency_seconds", "operation", about), days])
 
 
 def _kafka() -> Section:
@@ -149,6 +175,7 @@ def _memory() -> Section:
                 "Whether any worker waits for the server.",
                 Query(f"min by (server) ({of('server_up')})", "{{server}}"),
                 {1: ("up", GOOD), 0: ("waited for", BAD)},
+                alerts=("UpiFraudServerUnreachable",),
             ),
             lines(
                 "Memory of the workers",
