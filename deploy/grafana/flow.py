@@ -32,8 +32,8 @@ def _now() -> Section:
         [
             number(
                 "Records behind",
-                "Records between the ends of all partitions and what is done. A worker commits every second, so as "
-                "many as arrive in a second are normal.",
+                "Records between the ends of all partitions and what is done. What is in "
+                "flight is still behind: a micro-batch or two is normal.",
                 "short",
                 Query(f"sum({of('consumer_lag_records')})", "behind"),
                 alerts=("UpiFraudLag",),

@@ -127,3 +127,23 @@ def test_links_lead_to_the_runbooks_of_this_tree_unless_told_otherwise():
     for board in dashboards().values():
         [where] = [one for one in board["templating"]["list"] if one["name"] == "runbooks"]
         assert where["query"] == "docs/runbooks"
+
+
+def test_compose_gives_grafana_every_dashboard_and_the_source_it_asks_for():
+    grafana = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["grafana"]
+    mounted = dict(volume.split(":")[:2] for volume in grafana["volumes"])
+    inside = {place: source for source, place in mounted.items()}
+    provider = yaml.safe_load((ROOT / "deploy/compose/grafana/dashboards.yml").read_text())["providers"][0]
+    assert inside["/etc/grafana/provisioning/dashboards/upifraud.yml"] == "./deploy/compose/grafana/dashboards.yml"
+    for name in NAMES:
+        assert inside[f"{provider['options']['path']}/{name}.json"] == f"./deploy/grafana/dashboards/{name}.json"
+    assert grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] in inside
+    [source] = yaml.safe_load((ROOT / "deploy/compose/grafana/datasources.yml").read_text())["datasources"]
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+
+
+def test_each_dashboard_is_a_config_map_that_a_sidecar_finds():
+    component = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+    assert component["generatorOptions"]["labels"]["grafana_dashboard"] == "1"
+    files = [file for made in component["configMapGenerator"] for file in made["files"]]
+    assert sorted(files) == [f"{name}.json" for name in sorted(NAMES)]
