@@ -53,6 +53,15 @@ def combinations() -> Iterator[Combination]:
             yield chosen
 
 
+def representative() -> Iterator[Combination]:
+    """Yield every combination of the components that change others, in turn with those that only add and without."""
+    additions = ("monitoring", "backup")
+    cores = sorted({tuple(name for name in chosen if name not in additions) for chosen in combinations()})
+    turns = itertools.cycle([(), additions, additions[:1], additions, additions[1:]])
+    for core, added in zip(cores, turns, strict=False):
+        yield (*core, *added)
+
+
 def name_of(chosen: Combination) -> str:
     """Name a combination as a directory and a namespace can be named."""
     return "-".join(chosen)

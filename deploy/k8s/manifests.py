@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.k8s import schemas
-from deploy.k8s.combinations import combinations, kustomization, name_of
+from deploy.k8s.combinations import Combination, combinations, kustomization, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,11 +35,11 @@ def render(directory: Path) -> str:
     return _run([_tool("kustomize"), "build", str(directory)])
 
 
-def render_combinations(target: Path) -> None:
-    """Write every combination of components to a file in `target`, named after it."""
+def render_combinations(target: Path, wanted: Iterable[Combination]) -> None:
+    """Write every combination that is wanted to a file in `target`, named after it."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         written = []
-        for chosen in combinations():
+        for chosen in wanted:
             directory = target / "sources" / name_of(chosen)
             directory.mkdir(parents=True, exist_ok=True)
             (directory / "kustomization.yaml").write_text(kustomization(chosen, directory, K8S))
@@ -63,13 +63,13 @@ def validate(paths: Iterable[Path]) -> str:
     )
 
 
-def render_all(target: Path) -> list[Path]:
-    """Render everything anew into `target`; return the files, with those of the Secret templates."""
+def render_all(target: Path, wanted: Iterable[Combination]) -> list[Path]:
+    """Render overlays and combinations anew into `target`; return the files, with those of the Secret templates."""
     shutil.rmtree(target, ignore_errors=True)
     (target / "overlays").mkdir(parents=True)
     for name in OVERLAYS:
         _write(K8S / "overlays" / name, target / "overlays" / f"{name}.yaml")
-    render_combinations(target / "combinations")
+    render_combinations(target / "combinations", wanted)
     return [*target.glob("overlays/*.yaml"), *target.glob("combinations/*.yaml"), *SECRETS]
 
 
@@ -100,8 +100,9 @@ def main() -> None:
     if overlay:
         sys.stdout.write(render(K8S / "overlays" / overlay))
         return
-    paths = render_all(RENDERED)
-    sys.stdout.write(f"overlays: {', '.join(OVERLAYS)}; combinations of components: {len(list(combinations()))}\n")
+    wanted = list(combinations())
+    paths = render_all(RENDERED, wanted)
+    sys.stdout.write(f"overlays: {', '.join(OVERLAYS)}; combinations of components: {len(wanted)}\n")
     sys.stdout.write(validate(paths))
 
 
