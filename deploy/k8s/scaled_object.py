@@ -32,6 +32,7 @@ TEMPLATE = """\
 #                 more than {min} pods from {first:g} s on.
 # flow            Lag is gone as soon as there are pods enough, and with it the reason to keep them. So they stay for
 #                 what arrives, at {share:.0%} of their rate: {rate:,} x {busy:g} = {flow:,} payments/s a pod.
+#                 Over a minute, which is four scrapes: over two, a surge came late (docs/autoscaling.md).
 #
 # Never to zero: minReplicaCount. Without an answer from Kafka or Prometheus ({failures} x {polling} s) there are as
 # many pods as there are, at least {fallback}. More pods than partitions would idle: KEDA caps `lag` at their number.
@@ -104,7 +105,7 @@ spec:
       metricType: AverageValue
       metadata:
         serverAddress: http://prometheus-operated.monitoring.svc:9090
-        query: sum(rate(transactions_consumed_total{{namespace="upi-fraud-stream"}}[2m]))
+        query: sum(rate(transactions_consumed_total{{namespace="upi-fraud-stream"}}[1m]))
         threshold: "{flow}"
         ignoreNullValues: "false"
 """
