@@ -41,19 +41,22 @@ class Group:
     served: NDArray[np.float64] = field(init=False)
     """Payments of each partition done in the last step, a second."""
     resumes_at: NDArray[np.float64] = field(init=False)
+    _row: NDArray[np.int64] = field(init=False)
+    """The pod of each partition, counted from 0 without gaps."""
+    _rows: int = 0
 
     def __post_init__(self) -> None:
         self.owner = np.full(self.partitions, -1)
         self.waiting = np.zeros(self.partitions)
         self.served = np.zeros(self.partitions)
         self.resumes_at = np.zeros(self.partitions)
+        self._row = np.zeros(self.partitions, dtype=np.int64)
 
     def share(self, members: list[int], now: float) -> None:
         """Share the partitions out: as few as can be move, and no pod has two more than another."""
         before = self.owner.copy()
         if not members:
-            self.owner[:] = -1
-            return
+            raise ValueError("members: expected one pod or more, got none: the model scales to no less than one.")
         self.owner[~np.isin(self.owner, members)] = -1
         few, more = divmod(self.partitions, len(members))
         has = Counter(dict.fromkeys(members, 0) | Counter(self.owner[self.owner >= 0].tolist()))
@@ -68,22 +71,24 @@ class Group:
         for partition in np.flatnonzero(self.owner < 0).tolist():
             self.owner[partition] = next(free)
         self.resumes_at[self.owner != before] = now + self.pace.move_seconds
+        pods, self._row = np.unique(self.owner, return_inverse=True)
+        self._rows = len(pods)
 
     def serve(self, now: float, seconds: float, *, working: bool = True) -> None:
         """Do the payments of one step: a pod's rate in equal parts to its partitions, what is over to others."""
         open_ = (self.owner >= 0) & (self.resumes_at <= now) & working
         left = self.waiting.copy()
-        pods, of = np.unique(self.owner, return_inverse=True)
-        budget = np.full(len(pods), float(self.pace.rate * seconds))
+        row, rows = self._row, self._rows
+        budget = np.full(rows, float(self.pace.rate * seconds))
         for _ in range(4):  # water-filling: what one partition leaves goes to the others of its pod
             wanting = open_ & (left > 1e-9)
             if not wanting.any():
                 break
-            number = np.bincount(of[wanting], minlength=len(pods))
-            part = np.divide(budget, number, out=np.zeros(len(pods)), where=number > 0)
-            taken = np.where(wanting, np.minimum(left, part[of]), 0.0)
+            number = np.bincount(row[wanting], minlength=rows)
+            part = budget / np.maximum(number, 1)
+            taken = np.where(wanting, np.minimum(left, part[row]), 0.0)
             left -= taken
-            budget -= np.bincount(of, taken, minlength=len(pods))
+            budget -= np.bincount(row, taken, minlength=rows)
         self.served = (self.waiting - left) / seconds
         self.waiting = left
 

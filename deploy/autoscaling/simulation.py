@@ -84,10 +84,12 @@ def simulate(
     step: float = 1.0,
     outage: tuple[float, float] | None = None,
     replicas: int | None = None,
+    waiting: float = 0.0,
 ) -> Course:
     """Return the course of a load under a ScaledObject.
 
-    `outage`: from when until when pods do nothing, as when Postgres is gone. Starts with the least replicas, at work.
+    `outage`: from when until when pods do nothing, as when Postgres is gone. Starts with `replicas`, or else the least,
+    at work, and with so much `waiting`.
     """
     steps = round(seconds / step)
     at = np.arange(steps, dtype=np.float64) * step
@@ -97,6 +99,7 @@ def simulate(
     scaler = hpa.Autoscaler(scaled.bounds)
     current = scaled.bounds.least if replicas is None else replicas
     pods.scale(current, 0.0, started=True)
+    group.waiting += waiting / cluster.partitions
     lag, behind, wanted, working, done = (np.zeros(steps) for _ in range(5))
     watch = _Watch(cluster)
     for index, now in enumerate(at):
@@ -162,5 +165,8 @@ def _age(total: NDArray[np.float64], waiting: float, step: float) -> float:
     """Return for how long the first of so many waiting payments has waited, by when the total was short of them."""
     if waiting < 1e-6:
         return 0.0
-    done = total[-1] - waiting
-    return float((len(total) - 1 - np.interp(done, total, np.arange(len(total)))) * step)
+    done, last = total[-1] - waiting, len(total) - 1
+    if done <= total[0]:
+        return last * step
+    after = int(np.searchsorted(total, done))
+    return float(last - after + (total[after] - done) / (total[after] - total[after - 1])) * step
