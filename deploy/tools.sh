@@ -25,6 +25,7 @@ tool_kustomize() { golang kustomize sigs.k8s.io/kustomize/kustomize/v5@v5.8.1; }
 tool_kubeconform() { golang kubeconform github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0; }
 tool_shellcheck() { debian shellcheck shellcheck; }
 tool_node() { debian node nodejs; }
+tool_k6() { golang k6 go.k6.io/k6@v1.8.1; } # on request only: it takes minutes to build
 
 ALL=(promtool kustomize kubeconform shellcheck node)
 for name in "${@:-${ALL[@]}}"; do
