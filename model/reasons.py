@@ -86,7 +86,7 @@ class Explainer:
         vectors: float32 [n, features]; contributions: [n, features].
         """
         strongest = contributions.argmax(axis=1)
-        speaks = np.take_along_axis(contributions, strongest[:, None], axis=1)[:, 0] > 0
+        speaks = contributions[np.arange(len(contributions)), strongest] > 0
         found = zip(strongest[speaks].tolist(), vectors[speaks].tolist(), strict=True)
         return Counter(
             _side(self._features[at].wording, values[at], self._usual(at, values)[0]).code for at, values in found

@@ -99,7 +99,7 @@ class Judge:
         """Put the verdicts of fresh rows, their scores, and the strongest reason of each alert on the meters."""
         count_verdicts(metrics.FRAUD_PREDICTIONS, judged.verdict[fresh])
         metrics.FRAUD_SCORE.observe_all(judged.scored.probability[fresh])
-        flagged = np.flatnonzero(fresh & (judged.verdict != Verdict.ALLOW))
+        flagged = np.flatnonzero(fresh & (judged.verdict > Verdict.ALLOW.value))
         if len(flagged):
             codes = self._explainer.strongest_codes(vectors[flagged], judged.scored.contributions[flagged])
             for code, count in codes.items():
