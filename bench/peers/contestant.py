@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 WORKER = "worker"
 PEERS = ("textbook", "quix", "quix-compiled", "plain", "plain-single")
+SCRAPED = (WORKER, "plain", "plain-single")
+"""Who counts on the worker's metrics port; asking there costs a contestant milliseconds, and these alike."""
+
 UPIFRAUD = Path(sys.executable).with_name("upifraud")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """For one row scikit-learn's threads only wait for each other, spinning: whoever calls it per payment is better off."""
@@ -83,7 +86,7 @@ class Contestant:
         """Return the records whose effects are all done; raises ContestantError if it has ended."""
         if self._process is None or self._process.poll() is not None:
             raise ContestantError(f"{self.name} has ended. Its last words:\n{self.tail()}")
-        if self.name != WORKER:
+        if self.name not in SCRAPED:
             return progress.read(self._progress)
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:

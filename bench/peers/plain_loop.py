@@ -20,6 +20,7 @@ from unittest.mock import patch
 
 from confluent_kafka import Consumer, TopicPartition
 
+from stream import metrics
 from stream.transport.config import consumer_config
 from stream.transport.fetch import Fetch, Slice
 from upifraud import worker
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from bench.peers.parts import Parts
-    from bench.peers.progress import Progress
     from stream.settings import Settings
 
 POLL_SECONDS = 0.1
@@ -41,7 +41,7 @@ def run(parts: Parts, *, single: bool) -> None:
 
     def loop(settings: Settings, transactions: Any, outcomes: Any, *_hooks: object, **_health: object) -> Loop:
         flows = {settings.topic_transactions: transactions, settings.topic_outcomes: outcomes}
-        return Loop(settings, flows, parts.progress, single=single)
+        return Loop(settings, flows, single=single)
 
     # By its names in the composition root, so that all that is not Faust stays the worker's, whatever it becomes.
     with patch.object(worker, "make_app", loop), patch.object(worker, "run_worker", Loop.run):
@@ -77,11 +77,10 @@ class Loop:
         self,
         settings: Settings,
         flows: dict[str, Callable[[Fetch], Awaitable[None]]],
-        progress: Progress,
         *,
         single: bool,
     ) -> None:
-        self._flows, self._progress, self._single = flows, progress, single
+        self._flows, self._single = flows, single
         self._limit, self._linger = settings.micro_batch_records, settings.linger_seconds
         self._in_flight = 1 if single else settings.micro_batches_in_flight
         self._commit_seconds = settings.commit_interval_seconds
@@ -151,8 +150,8 @@ class Loop:
     def _finished(self, fetch: Fetch) -> None:
         for partition, records in fetch.slices:
             self._done[fetch.topic, partition] = records[-1].offset() + 1
-        count = self._progress.payments if fetch.topic == self._transactions else self._progress.outcomes
-        count(len(fetch))
+        is_payments = fetch.topic == self._transactions
+        (metrics.TRANSACTIONS_CONSUMED if is_payments else metrics.OUTCOMES_CONSUMED).inc(len(fetch))
 
     def _commit(self, *, asynchronous: bool) -> None:
         offsets = [TopicPartition(*place, offset) for place, offset in list(self._done.items())]

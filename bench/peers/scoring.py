@@ -1,4 +1,4 @@
-"""Score, verdict and exact contributions of one payment by the artifact: as scikit-learn and shap do it, or compiled."""
+"""Score, verdict and exact contributions of one payment: as scikit-learn and shap do it, or by the compiled tables."""
 
 from __future__ import annotations
 

@@ -57,9 +57,7 @@ class Verdicts:
         self._artifact, self._model_key = artifact, model_key
         self._explainer = Explainer(artifact)
 
-    def row(
-        self, p: Payment, vector: NDArray[np.float32], judged: Judged, partition: int, offset: int
-    ) -> VerdictRow:
+    def row(self, p: Payment, vector: NDArray[np.float32], judged: Judged, partition: int, offset: int) -> VerdictRow:
         """Return the row of a payment, its alert in it if there is one."""
         state = FeatureState.COLD if vector[PAYER_COUNT] == 1 else FeatureState.FULL
         now = datetime.now(UTC)

@@ -11,8 +11,7 @@ import os
 import time
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psycopg
@@ -34,6 +33,7 @@ from stream.wire import decode_alert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from local.kafka import Broker
     from local.postgres import PostgresServer
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.apache, pytest.mark.servers]
 
-PAYMENTS = 2_000
-PAYERS = 900
+PAYMENTS = 1_200
+PAYERS = 600
 PATIENCE = 240.0
 DENSE = 256
 

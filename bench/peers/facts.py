@@ -1,0 +1,38 @@
+"""What must be known of a run to compare it with another: the machine, its speed, versions and the commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+
+from bench import machine
+from bench.peers.environment import QUIX_PYTHON, ROOT
+
+PACKAGES = ("faust-streaming", "aiokafka", "confluent-kafka", "redis", "psycopg", "scikit-learn", "shap", "numba")
+
+
+def facts() -> dict[str, object]:
+    """Return them."""
+    return {
+        "index": machine.index(),
+        "load": os.getloadavg()[0],
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES} | _of_quix(),
+        "commit": _output(["git", "rev-parse", "HEAD"]),
+    }
+
+
+def _of_quix() -> dict[str, str]:
+    if not QUIX_PYTHON.exists():
+        return {}
+    ask = "from importlib.metadata import version as v; print(v('quixstreams'), v('confluent-kafka'))"
+    found = _output([str(QUIX_PYTHON), "-c", ask]).split()
+    return dict(zip(("quixstreams", "confluent-kafka of quixstreams"), found, strict=True)) if found else {}
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
