@@ -333,7 +333,13 @@ verify() {
 }
 
 case $command in
-    diff) kube diff --server-side --field-manager=deploy -f "$manifests" ;;
+    diff)
+        if ! kube get namespace "$namespace" -o name >/dev/null 2>&1; then
+            say "Namespace $namespace is not there yet: all of it would be new"
+            exit 1
+        fi
+        kube diff --server-side --field-manager=deploy -f "$manifests"
+        ;;
     check) check ;;
     secrets) secrets ;;
     apply) apply ;;

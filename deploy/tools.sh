@@ -23,11 +23,12 @@ golang() { # PROGRAM MODULE@VERSION
 tool_promtool() { debian promtool prometheus; }
 tool_kustomize() { golang kustomize sigs.k8s.io/kustomize/kustomize/v5@v5.8.1; }
 tool_kubeconform() { golang kubeconform github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0; }
+tool_actionlint() { golang actionlint github.com/rhysd/actionlint/cmd/actionlint@v1.7.7; }
 tool_shellcheck() { debian shellcheck shellcheck; }
 tool_node() { debian node nodejs; }
 tool_k6() { golang k6 go.k6.io/k6@v1.8.1; } # on request only: it takes minutes to build
 
-ALL=(promtool kustomize kubeconform shellcheck node)
+ALL=(promtool kustomize kubeconform actionlint shellcheck node)
 for name in "${@:-${ALL[@]}}"; do
     "tool_$name"
 done
