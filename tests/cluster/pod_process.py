@@ -1,15 +1,18 @@
 """One pod as one process of this machine: what its container would see, from the pod's own specification.
 
-The command is the container's, run from this checkout; the environment is the pod's own, with values from ConfigMaps,
-Secrets and the downward API as the API server has them; mounted Secrets, ConfigMaps and empty directories are folders,
-and every mount path in a value or an argument is replaced by the folder's. Not played: the image, the user, the
-read-only root, limits of CPU and memory, the network. All pods share this machine's; each has an address of its own.
+Init containers run first, one after the other, then the first container. Commands are run from this checkout; the
+environment is the pod's own, with values from ConfigMaps, Secrets and the downward API as the API server has them;
+mounted volumes are folders, and every mount path in a value or an argument is replaced by the folder's. Not played: the
+image, the user, the read-only root, limits of CPU and memory, the network. All pods share this machine's, each with an
+address of its own.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import re
+import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -85,7 +88,7 @@ class Probe:
 
 @dataclass
 class PodProcess:
-    """The process of a pod's first container."""
+    """The process of the container of a pod that runs now; the last one is the pod's own."""
 
     pod: Any
     ip: str
@@ -101,6 +104,8 @@ class PodProcess:
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.container = self.pod.spec.containers[0]
+        self._left = [*(self.pod.spec.init_containers or ()), self.container]
+        self._volumes = {volume.name: volume for volume in self.pod.spec.volumes or ()}
         ports = {port.name: port.container_port for port in self.container.ports or ()}
         self.ports = list(ports.values())
         self.startup = Probe.of(self.container.startup_probe, ports)
@@ -114,12 +119,16 @@ class PodProcess:
 
     def start(self) -> None:
         """Start the process, or start it again."""
-        folders = self._mount()
-        words = [_replaced(word, folders) for word in [*(self.container.command or ()), *(self.container.args or ())]]
-        program = BIN / words[0]
+        container = self._left[0]
+        folders = self._mount(container)
+        words = [_replaced(word, folders) for word in [*(container.command or ()), *(container.args or ())]]
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        environment |= {name: _replaced(text, folders) for name, text in self._environment().items()}
-        self.process = spawn([str(program), *words[1:]], log=self.log, environment={**environment, **self.extra})
+        environment |= {name: _replaced(text, folders) for name, text in self._environment(container).items()}
+        environment |= {**self.extra, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        program = shutil.which(words[0], path=environment["PATH"])
+        if program is None:
+            raise LookupError(f"{words[0]}: expected a program of this checkout or of this machine, found none")
+        self.process = spawn([program, *words[1:]], log=self.log, environment=environment)
         self.exit_code = None
 
     def poll(self) -> int | None:
@@ -128,6 +137,9 @@ class PodProcess:
             pid, status = os.waitpid(self.process.pid, os.WNOHANG)
             if pid:
                 self.exit_code = os.waitstatus_to_exitcode(status)
+        if self.exit_code == 0 and len(self._left) > 1 and self.asked_to_stop_at is None:
+            del self._left[0]
+            self.start()
         return self.exit_code
 
     def send(self, number: int) -> None:
@@ -149,15 +161,15 @@ class PodProcess:
         started = self.startup is None or self.startup.ok
         return not started or self.liveness is None or self.liveness.ask(loopback(self.ip), now)
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, container: Any) -> dict[str, str]:
         values: dict[str, str] = {}
-        for source in self.container.env_from or ():
+        for source in container.env_from or ():
             kind, reference = (
                 ("ConfigMap", source.config_map_ref) if source.config_map_ref else ("Secret", source.secret_ref)
             )
             for name, content in self._object(kind, reference.name, optional=reference.optional).items():
                 values[(source.prefix or "") + name] = content.decode()
-        for variable in self.container.env or ():
+        for variable in container.env or ():
             values[variable.name] = (
                 variable.value or "" if variable.value_from is None else self._value(variable.value_from)
             )
@@ -173,14 +185,13 @@ class PodProcess:
         )
         return self._object(kind, reference.name)[reference.key].decode()
 
-    def _mount(self) -> dict[str, str]:
-        volumes = {volume.name: volume for volume in self.pod.spec.volumes or ()}
+    def _mount(self, container: Any) -> dict[str, str]:
         folders = {}
-        for mount in self.container.volume_mounts or ():
-            volume, folder = volumes[mount.name], self.directory / "volumes" / mount.name
+        for mount in container.volume_mounts or ():
+            volume, folder = self._volumes[mount.name], self.directory / "volumes" / mount.name
             folder.mkdir(parents=True, exist_ok=True)
-            for kind, name in _contents(volume):
-                for key, content in self._object(kind, name).items():
+            for kind, name, optional in _contents(volume):
+                for key, content in self._object(kind, name, optional=optional).items():
                     (folder / key).touch(mode=0o600)
                     (folder / key).write_bytes(content)
             folders[mount.mount_path] = str(folder)
@@ -205,19 +216,22 @@ def contents_of(maps: Any, secrets: Any) -> dict[tuple[str, str], dict[str, byte
     return found
 
 
-def _contents(volume: Any) -> list[tuple[str, str]]:
-    if volume.secret is not None:
-        return [("Secret", volume.secret.secret_name)]
-    if volume.config_map is not None:
-        return [("ConfigMap", volume.config_map.name)]
-    if volume.projected is not None:
-        sources = volume.projected.sources
-        secrets = [("Secret", one.secret.name) for one in sources if one.secret is not None]
-        return secrets + [("ConfigMap", one.config_map.name) for one in sources if one.config_map is not None]
-    return []
+def _contents(volume: Any) -> list[tuple[str, str, bool]]:
+    """Return what a volume is filled with: kind, name, and whether it may be missing."""
+    sources = [volume] if volume.projected is None else volume.projected.sources
+    found = []
+    for source in sources:
+        if source.config_map is not None:
+            found.append(("ConfigMap", source.config_map.name, bool(source.config_map.optional)))
+        if source.secret is not None:
+            name = source.secret.secret_name if volume.projected is None else source.secret.name
+            found.append(("Secret", name, bool(source.secret.optional)))
+    return found
 
 
 def _replaced(text: str, folders: Mapping[str, str]) -> str:
-    for path in sorted(folders, key=len, reverse=True):
-        text = text.replace(path, folders[path])
-    return text
+    """Put folders in the place of mount paths, all at once: a folder may have another mount path in its own."""
+    if not folders:
+        return text
+    paths = "|".join(re.escape(path) for path in sorted(folders, key=len, reverse=True))
+    return re.sub(rf"({paths})(?![\w.-])", lambda found: folders[found[1]], text)
