@@ -14,7 +14,7 @@ import numpy as np
 
 from model.calibration import fit_calibration
 from model.compile import compile_tables
-from model.distribution import Distribution, FeatureDistribution, describe, describe_column, sample_rows
+from model.distribution import Distribution, FeatureDistribution, bins_of, describe, sample_rows, usual_of
 from model.errors import TrainingError
 from model.scoring import Scorer
 from model.verdict import Thresholds, choose_thresholds
@@ -76,7 +76,7 @@ class Trained:
     thresholds: Thresholds
     distribution: Distribution
     score_distribution: FeatureDistribution
-    """Of the calibrated probability over the same rows."""
+    """Of the calibrated probability."""
     slices: Slices
     facts: dict[str, Any]
     """What it was trained on and how: JSON values."""
@@ -120,9 +120,23 @@ def train(
         "fitted_payments": len(fitted),
         "base_rate": settings.base_rate if settings.base_rate is not None else float(fraud[later].mean()),
     }
+    recent = np.sort(np.concatenate([slices.calibrate, slices.hold_out]))
+    return Trained(
+        estimator,
+        scorer,
+        thresholds,
+        describe(vectors, fraud, recent),
+        _describe_scores(scorer, vectors[recent], fraud[recent]),
+        slices,
+        facts,
+    )
+
+
+def _describe_scores(scorer: Scorer, vectors: NDArray[np.float32], fraud: NDArray[np.bool_]) -> FeatureDistribution:
+    """Describe scores of payments that fitted no tree: those that did are scored better than any that will come."""
     rows = sample_rows(len(vectors))
-    scores = describe_column(scorer.probabilities(vectors[rows]).astype(np.float32), ~fraud[rows])
-    return Trained(estimator, scorer, thresholds, describe(vectors, fraud), scores, slices, facts)
+    scores = scorer.probabilities(vectors[rows]).astype(np.float32)
+    return FeatureDistribution(*bins_of(scores), usual_of(scores[~fraud[rows]]))
 
 
 def _check(vectors: NDArray[np.float32], fraud: NDArray[np.bool_], event_time: NDArray[np.int64]) -> None:
