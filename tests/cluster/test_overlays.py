@@ -72,9 +72,7 @@ def test_an_overlay_is_taken_and_its_pods_are_admitted(api: client.ApiClient, ov
     for cron_job in (one["metadata"]["name"] for one in overlay if one["kind"] == "CronJob"):
         kubectl("create", "job", "--namespace", namespace, "--from", f"cronjob/{cron_job}", f"{cron_job}-now")
     expected = _workloads(overlay)
-    until(
-        lambda: expected <= _with_pods(api, namespace), f"pods of {sorted(expected)}: {_refusals(api, namespace)}", 60
-    )
+    until(lambda: expected <= _with_pods(api, namespace) or bool(_refusals(api, namespace)), f"pods of {expected}", 60)
     assert _refusals(api, namespace) == []
 
     # What the server fills in is not fought over: applying again would change nothing.
