@@ -26,6 +26,8 @@ tool_kubeconform() { golang kubeconform github.com/yannh/kubeconform/cmd/kubecon
 tool_actionlint() { golang actionlint github.com/rhysd/actionlint/cmd/actionlint@v1.7.7; }
 tool_shellcheck() { debian shellcheck shellcheck; }
 tool_node() { debian node nodejs; }
+# Builds and runs the image where no Docker engine is; mmdebstrap makes the base (deploy/image/base.sh).
+tool_podman() { debian podman podman runc ca-certificates; debian mmdebstrap mmdebstrap; }
 tool_k6() { golang k6 go.k6.io/k6@v1.8.1; } # on request only: it takes minutes to build
 
 ALL=(promtool kustomize kubeconform actionlint shellcheck node)
