@@ -8,7 +8,7 @@ QUIX := .cache/quix
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-bench demo test test-fast test-cluster check lint types drift manifests fmt lock model bench-quick up down clean
+.PHONY: help install install-bench demo test test-fast test-cluster check lint types drift manifests rules-test fmt lock model bench-quick up down clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,12 @@ model: install ## Train the default artifact anew on the simulated history.
 	$(BIN)/upifraud simulate --seed 1 --payers 4000 --payments 300000 --fraud-rate 0.004 --out .cache/history
 	$(BIN)/upifraud train --payments .cache/history/payments.parquet --outcomes .cache/history/outcomes.parquet \
 		--trees 100 --block-precision 0.75 --out model/artifacts/default $(ARGS)
+
+rules-test: install ## Check the Prometheus rules and run their unit tests.
+	deploy/tools.sh promtool
+	promtool check rules deploy/prometheus/rules/*.yaml
+	promtool test rules deploy/prometheus/tests/*.yaml
+	$(BIN)/pytest tests/deploy/test_rules.py -k "not unit_tests_say and not promtool_accepts" $(ARGS)
 
 bench-quick: install ## Measure rate, latency and cost in under two minutes.
 	$(BIN)/python -m bench quick $(ARGS)
