@@ -26,11 +26,17 @@ tool_kubeconform() { golang kubeconform github.com/yannh/kubeconform/cmd/kubecon
 tool_actionlint() { golang actionlint github.com/rhysd/actionlint/cmd/actionlint@v1.7.7; }
 tool_shellcheck() { debian shellcheck shellcheck; }
 tool_node() { debian node nodejs; }
+# Reads docker-compose.yml as `docker compose` does, without an engine; its package's name is `cmd`.
+tool_compose-config() {
+    test -x "$GOBIN/compose-config" && return
+    GOBIN="$PWD/.cache/tools/compose" go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2
+    mv .cache/tools/compose/cmd "$GOBIN/compose-config"
+}
 # Builds and runs the image where no Docker engine is; mmdebstrap makes the base (deploy/image/base.sh).
 tool_podman() { debian podman podman runc ca-certificates; debian mmdebstrap mmdebstrap; }
 tool_k6() { golang k6 go.k6.io/k6@v1.8.1; } # on request only: it takes minutes to build
 
-ALL=(promtool kustomize kubeconform actionlint shellcheck node)
+ALL=(promtool kustomize kubeconform actionlint shellcheck node compose-config podman)
 for name in "${@:-${ALL[@]}}"; do
     "tool_$name"
 done
