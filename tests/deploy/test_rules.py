@@ -153,3 +153,10 @@ def test_annotations_expand_without_an_error(tmp_path: Path) -> None:
     assert set(re.findall(r'alertname="(\w+)"', said)) == set(NAMES)
     assert "error expanding" not in said
     assert "no value" not in said
+
+
+def test_the_table_of_alerts_is_complete() -> None:
+    text = (ROOT / "docs" / "slo.md").read_text()
+    rows = dict(re.findall(r"^\| \[(\w+)\]\(runbooks/\1\.md\) \| (\w+) \|", text, re.MULTILINE))
+    severities = {name: {rule["labels"]["severity"] for rule in ALERTS if rule["alert"] == name} for name in NAMES}
+    assert rows == {name: "both" if len(of) == 2 else of.pop() for name, of in severities.items()}
