@@ -112,8 +112,8 @@ def _lag() -> Section:
             ),
             states(
                 "Paused",
-                "Partitions are paused while two micro-batches are in flight and neither gets done, mostly because a "
-                "server is waited for. The worker stays in its group meanwhile.",
+                "Partitions are paused while two micro-batches are in flight and neither gets done: a server is waited "
+                "for, or kernels are compiled after a start. The worker stays in its group meanwhile.",
                 Query(f"max by (instance) ({of('consumer_paused')})", "{{instance}}"),
                 {0: ("reading", GOOD), 1: ("paused", WARN)},
             ),

@@ -38,7 +38,7 @@ def group() -> Section:
                 "redelivered after a restart.",
                 "cps",
                 Query(rate("commits_total"), "accepted"),
-                Query(rate("commit_failures_total", "error"), "refused {{error}}"),
+                Query(rate("commit_failures_total"), "refused"),
                 alerts=("UpiFraudCommitFailures",),
             ),
             lines(

@@ -1,0 +1,1 @@
+"""Pictures of the dashboards for whoever has no Grafana, from any Prometheus."""
