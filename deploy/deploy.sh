@@ -105,17 +105,19 @@ render() {
     "$kustomize" build "$top" >"$manifests"
 }
 
-only() { # KIND: the objects of one kind
-    awk -v RS='\n---\n' -v ORS='\n---\n' -v kind="$1" '("\n" $0 "\n") ~ ("\nkind: " kind "\n")' "$manifests"
+list() { # KIND/NAME of every object
+    awk '/^---$/ {kind = ""; part = ""} /^[a-zA-Z]+:/ {part = $1} /^kind: / {kind = $2}
+         part == "metadata:" && /^  name: / {print kind "/" $2}' "$manifests"
 }
 
 has() { # KIND [NAME]: whether there is such an object
-    only "$1" | grep -q "^  name: ${2:-.*}$"
+    grep -q "^$1/${2:-.*}$" "$work/objects"
 }
 
 render
 [ "$command" != render ] || { cat "$manifests"; exit 0; }
-namespace=$(only Namespace | sed -n 's/^  name: //p')
+list >"$work/objects"
+namespace=$(sed -n 's#^Namespace/##p' "$work/objects")
 [ -n "$namespace" ] || fail "The overlay has no Namespace; the base brings one: is it among the resources?"
 
 command -v kubectl >/dev/null || fail "kubectl is missing: install the one of your cluster's version."
@@ -207,7 +209,8 @@ secrets() {
         fail "Stores outside the cluster have their own passwords: fill in copies of deploy/k8s/secrets/*.yaml and apply them."
     confirm "Make missing Secrets"
     umask 077
-    only Namespace | kube apply --server-side --field-manager=deploy -f - >/dev/null
+    awk -v RS='\n---\n' '("\n" $0) ~ /\nkind: Namespace\n/' "$manifests" |
+        kube apply --server-side --field-manager=deploy -f - >/dev/null
     local part there=0
     for part in "$app" redis postgres; do
         ! kube get secret "$part" -o name >/dev/null 2>&1 || there=$((there + 1))
