@@ -8,7 +8,7 @@ QUIX := .cache/quix
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-bench demo test test-fast test-cluster check lint types drift manifests rules-test fmt lock model bench-quick up down clean
+.PHONY: help install install-bench demo test test-fast test-cluster check lint types drift manifests image rules-test fmt lock model bench-quick up down clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ drift: install ## Check that generated files are what their sources say.
 manifests: install ## Render every overlay and combination of components, and validate them strictly.
 	deploy/tools.sh kustomize kubeconform
 	$(BIN)/python -m deploy.k8s.manifests $(ARGS)
+
+image: install ## Build the image, with Docker or else podman, and run it on real servers.
+	docker version >/dev/null 2>&1 || deploy/tools.sh podman
+	image=$$(deploy/image/build.sh) && UPIFRAUD_TEST_IMAGE=$$image $(BIN)/pytest tests/deploy/test_image.py $(ARGS)
 
 fmt: install ## Format, and fix what can be fixed.
 	$(BIN)/ruff check --fix .

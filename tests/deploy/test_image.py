@@ -1,4 +1,7 @@
-"""The image, built and run: as locked up as in production, on real servers, with all kernels already compiled."""
+"""The image, built and run: as locked up as in production, on real servers, with all kernels already compiled.
+
+UPIFRAUD_TEST_IMAGE names one that is built already.
+"""
 
 from __future__ import annotations
 
@@ -56,19 +59,22 @@ class Engine:
 
     def __init__(self) -> None:
         self._program = "docker" if docker_answers() else tool("podman")
+        self.image = os.environ.get("UPIFRAUD_TEST_IMAGE") or self._build()
+
+    def _build(self) -> str:
         base = {}
-        if docker_answers() and "BASE" not in os.environ:
+        if not docker_answers():
+            tool("mmdebstrap", get="podman")
+        elif "BASE" not in os.environ:
             tag = "python:3.11-slim-bookworm"
             digest = self._say("buildx", "imagetools", "inspect", tag, "--format", "{{.Manifest.Digest}}")
             base = {"BASE": f"{tag}@{digest.strip()}"}
-        if not docker_answers():
-            tool("mmdebstrap", get="podman")
         done = subprocess.run(
             [ROOT / "deploy/image/build.sh", "localhost/upi-fraud-stream:tested"],
             env={**os.environ, **base}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-5000:]
-        self.image = done.stdout.strip()
+        return done.stdout.strip()
 
     def _say(self, *arguments: str) -> str:
         done = subprocess.run([self._program, *arguments], capture_output=True, text=True, check=False)
