@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -18,94 +19,126 @@ from features.store import Origin
 from features.windows import WINDOWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from features.columns import PaymentColumns
 
 BATCH = 512
-PART = 1_000
-"""Payments of a call that puts history there."""
 WARM = 24
-"""Micro-batches of the history that are applied, not loaded."""
+"""Micro-batches of the history that are applied to the logs, not loaded."""
 
-LOGS = "entity logs, windows by the kernel (80 features)"
-SETS = "sorted sets, windows summed in a server function"
-COUNTERS = "bucket hashes: counts and sums only, approximate"
-SKETCHES = "bucket hashes and HyperLogLogs, approximate"
+
+class Logs:
+    """Entity logs, measured by the kernel."""
+
+    def __init__(self, url: str, columns: PaymentColumns) -> None:
+        self._store, self._columns = RedisEntityStore(url, timeout=60), columns
+        self._features = OnlineFeatures(self._store)
+
+    def fill(self, history: int) -> None:
+        """Load most of the history as a rebuild would, apply the rest, so that replicas are as in a worker at work."""
+        loaded = history - min(WARM * BATCH, history)
+        past = self._columns.take(slice(0, loaded))
+        self._store.load(rebuilt_logs(bench.provenance(past)), {bench.PARTITION: loaded})
+        for at in range(loaded, history, BATCH):
+            self.apply(at, min(at + BATCH, history))
+
+    def apply(self, start: int, end: int) -> None:
+        """Add payments and measure them."""
+        n = end - start
+        claims = Claims(np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.uint16), np.arange(start, end))
+        origin = Origin(bench.PARTITION, start, end, start)
+        self._features.process(self._columns.take(slice(start, end)), claims, [origin])
+
+
+class Sets:
+    """Sorted sets, one call a micro-batch."""
+
+    def __init__(self, url: str, columns: PaymentColumns) -> None:
+        self._client, self._columns = redis.Redis.from_url(url, socket_timeout=None), columns
+        self._windows = f"[{','.join(map(str, WINDOWS.values()))}]"
+
+    def fill(self, history: int) -> None:
+        """Put the history there."""
+        bench.textbook(self._client, self._columns.take(slice(0, history)), BATCH)
+
+    def apply(self, start: int, end: int) -> None:
+        """Add payments and read their windows."""
+        payments = bench.textbook_arguments(self._columns.take(slice(start, end)))
+        self._client.execute_command("FCALL", "textbook_apply", 0, self._windows, *payments)
+
+
+class Buckets:
+    """Bucket hashes, one call a micro-batch."""
+
+    distinct = "0"
+
+    def __init__(self, url: str, columns: PaymentColumns) -> None:
+        self._client, self._columns = redis.Redis.from_url(url, socket_timeout=None), columns
+        self._client.function_load(buckets.LIBRARY, replace=True)
+
+    def fill(self, history: int) -> None:
+        """Put the history there, without reading."""
+        for at in range(0, history, BATCH):
+            self._call("0", at, min(at + BATCH, history))
+
+    def apply(self, start: int, end: int) -> None:
+        """Add payments and read their windows."""
+        self._call("1", start, end)
+
+    def _call(self, reading: str, start: int, end: int) -> None:
+        payments = bench.textbook_arguments(self._columns.take(slice(start, end)))
+        self._client.execute_command("FCALL", "buckets_apply", 0, self.distinct, reading, *payments)
+
+
+class Sketches(Buckets):
+    """Bucket hashes with a HyperLogLog a bucket."""
+
+    distinct = "1"
+
+
+WAYS: dict[str, type[Logs | Sets | Buckets]] = {
+    "entity logs, windows by the kernel (80 features)": Logs,
+    "sorted sets, windows summed in a server function": Sets,
+    "bucket hashes: counts and sums only, approximate": Buckets,
+    "bucket hashes and HyperLogLogs, approximate": Sketches,
+}
 
 
 def measure(*, rounds: int, history: int) -> Ablation:
     """Add payments to the same history and read their windows back; CPU of client and server, taking turns.
 
-    Bytes are what the history takes, a payment.
+    Each way has a server of its own. Bytes are what the history takes, a payment.
     """
     columns = bench.payments(history, (1 + rounds) * BATCH, 2_000, 1)
-    past = columns.take(slice(0, history))
-    with bench.server(None) as url, redis.Redis.from_url(url, socket_timeout=None) as client:
-
-        def used() -> int:
-            return int(client.info("memory")["used_memory"])
-
-        store = RedisEntityStore(url, timeout=60)
-        features = OnlineFeatures(store)
-        client.function_load(buckets.LIBRARY, replace=True)
-        windows = f"[{','.join(map(str, WINDOWS.values()))}]"
-        fill: dict[str, Callable[[], object]] = {
-            LOGS: lambda: _fill_logs(store, features, columns, history),
-            SETS: lambda: bench.textbook(client, past, PART),
-            COUNTERS: lambda: _fill_buckets(client, past, "0"),
-            SKETCHES: lambda: _fill_buckets(client, past, "1"),
-        }
-        ways: dict[str, Callable[[int], object]] = {
-            LOGS: lambda at: _to_logs(features, columns, at),
-            SETS: _called(client, columns, "textbook_apply", windows),
-            COUNTERS: _called(client, columns, "buckets_apply", "0", "1"),
-            SKETCHES: _called(client, columns, "buckets_apply", "1", "1"),
-        }
-        bytes_a_payment = {}
-        for name, put in fill.items():
-            before = used()
-            put()
-            bytes_a_payment[name] = (used() - before) / history
-        pid = client.info("server")["process_id"]
-        kernel = bench.Kernel()
-        costs: dict[str, list[tuple[float, ...]]] = {name: [] for name in ways}
+    kernel, found = bench.Kernel(), []
+    with contextlib.ExitStack() as servers:
+        at_work = {name: _Measured(servers, way, columns, history) for name, way in WAYS.items()}
         for number in range(1 + rounds):  # the first is for whatever is not warm yet
-            for name, call in ways.items():
-                at = history + number * BATCH
-                costs[name].append(bench.measured(lambda c=call, a=at: c(a), BATCH, pid, kernel))
-    found = []
-    for name, measured in costs.items():
-        client_us, _, server_us, wall = (median(column) for column in zip(*measured[1:], strict=True))
-        more = {"client": client_us, "server": server_us, "wall": wall, "bytes": bytes_a_payment[name]}
-        note = f"{client_us:.1f} client + {server_us:.1f} server; {bytes_a_payment[name]:,.0f} bytes"
-        found.append(Way(name, client_us + server_us, note, more))
+            start = history + number * BATCH
+            for one in at_work.values():
+                one.measure(start, start + BATCH, kernel)
+    for name, one in at_work.items():
+        client, _, server, wall = (median(column) for column in zip(*one.costs[1:], strict=True))
+        more = {"client": client, "server": server, "wall": wall, "bytes": one.bytes}
+        found.append(
+            Way(name, client + server, f"{client:.1f} client + {server:.1f} server; {one.bytes:,.0f} bytes", more)
+        )
     return Ablation(f"windows in Redis, micro-batches of {BATCH}", found)
 
 
-def _fill_logs(store: RedisEntityStore, features: OnlineFeatures, columns: PaymentColumns, history: int) -> None:
-    """Load most of the history as a rebuild would, and apply the rest, so that replicas are as in a worker at work."""
-    loaded = history - WARM * BATCH
-    past = columns.take(slice(0, loaded))
-    store.load(rebuilt_logs(bench.provenance(past)), {bench.PARTITION: loaded})
-    for at in range(loaded, history, BATCH):
-        _to_logs(features, columns, at)
+class _Measured:
+    """A way on a server of its own, with the history in it."""
 
+    def __init__(self, servers: contextlib.ExitStack, way: type[Any], columns: PaymentColumns, history: int) -> None:
+        url = servers.enter_context(bench.server(None))
+        client = servers.enter_context(redis.Redis.from_url(url, socket_timeout=None))
+        client.config_set("auto-aof-rewrite-percentage", 0)  # its fork would cost whoever's turn it is
+        self._pid = client.info("server")["process_id"]
+        self._way = way(url, columns)
+        before = client.info("memory")["used_memory"]
+        self._way.fill(history)
+        self.bytes = (client.info("memory")["used_memory"] - before) / history
+        self.costs: list[tuple[float, ...]] = []
 
-def _to_logs(features: OnlineFeatures, columns: PaymentColumns, at: int) -> None:
-    claims = Claims(np.zeros(BATCH, dtype=np.bool_), np.zeros(BATCH, dtype=np.uint16), np.arange(at, at + BATCH))
-    features.process(columns.take(slice(at, at + BATCH)), claims, [Origin(bench.PARTITION, at, at + BATCH, at)])
-
-
-def _called(client: Any, columns: PaymentColumns, function: str, *options: str) -> Callable[[int], object]:
-    def call(at: int) -> object:
-        payments = bench.textbook_arguments(columns.take(slice(at, at + BATCH)))
-        return client.execute_command("FCALL", function, 0, *options, *payments)
-
-    return call
-
-
-def _fill_buckets(client: Any, past: PaymentColumns, distinct: str) -> None:
-    for start in range(0, len(past), PART):
-        payments = bench.textbook_arguments(past.take(slice(start, start + PART)))
-        client.execute_command("FCALL", "buckets_apply", 0, distinct, "0", *payments)
+    def measure(self, start: int, end: int, kernel: bench.Kernel) -> None:
+        """Apply some payments and note what it cost."""
+        self.costs.append(bench.measured(lambda: self._way.apply(start, end), end - start, self._pid, kernel))
