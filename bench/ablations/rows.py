@@ -62,7 +62,7 @@ def measure(*, rounds: int) -> Ablation:
             for _ in range(rounds):
                 for name, (call, count, server) in ways.items():
                     rows = payments.rows(count)
-                    given = rows if call == store.insert else _tuples(rows)
+                    given = rows if call == store.insert else tuples(rows)
                     costs[name].measure(lambda c=call, g=given: c(g), count, server)
         store.close()
     found = []
@@ -75,7 +75,7 @@ def measure(*, rounds: int) -> Ablation:
     return Ablation("verdict rows", found)
 
 
-def _tuples(rows: VerdictRows) -> list[tuple[Any, ...]]:
+def tuples(rows: VerdictRows) -> list[tuple[Any, ...]]:
     """Return the rows as a program that works row by row has them at hand."""
 
     def moments(column: Any) -> list[datetime]:
