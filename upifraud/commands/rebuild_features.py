@@ -1,63 +1,72 @@
-"""`upifraud rebuild-features`: the online store from what the verdicts keep."""
+"""`upifraud rebuild-features`: the online store again, from the verdicts or from the records."""
 
 from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime
 
 import click
 
 EPILOG = """
 \b
 When Redis was wiped, workers wait and say so. Then:
-  upifraud rebuild-features        windows are what they were; workers go on by themselves
+  upifraud rebuild-features                 windows are what they were; workers go on by themselves
+  upifraud rebuild-features --from kafka    where Postgres was lost too, or keeps less than 31 days; back to where
+                                            Kafka's retention reaches
 Stop the workers first if Redis still holds something; they must not write meanwhile.
 """
 
 
 @click.command(epilog=EPILOG)
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["postgres", "kafka"]),
+    default="postgres",
+    show_default=True,
+    help="postgres: exactly what was there. kafka: logs of payees and devices in the order of Kafka's timestamps.",
+)
 @click.option("--force", is_flag=True, help="Rebuild although the store is not empty; its logs are replaced.")
-def command(force: bool) -> None:
-    """Refill the entity logs in Redis from the verdicts of the last 31 days in Postgres."""
-    from features.rebuild import RebuildInput
+def command(source: str, force: bool) -> None:
+    """Refill the entity logs in Redis with the payments of the last 31 days, up to the committed offsets."""
+    from features.errors import FeatureError
     from features.redis_store import RedisEntityStore
     from features.windows import EXPIRY
     from stream.arrivals import partition_name
-    from stream.entity_risk import reports_of
+    from stream.errors import StreamError
     from stream.settings import read_settings
-    from stream.verdict_store import VerdictStore, scans
     from upifraud.group import committed_offsets
     from upifraud.progress import steps
+    from upifraud.rebuild import from_kafka, from_postgres
 
-    settings = read_settings(os.environ)
-    entity_store = RedisEntityStore(settings.redis_url)
-    verdicts = VerdictStore(settings.postgres_url)
-    committed = committed_offsets(settings)
-    names = {partition_name(topic, partition): offset for (topic, partition), offset in committed.items()}
-    held = [name for name, stands in zip(names, entity_store.next_offsets(list(names)), strict=True) if stands]
-    if held and not force:
-        raise click.ClickException(
-            f"Redis holds what was applied of {len(held)} partitions, so nothing was lost. "
-            "Stop all workers and add --force to replace it."
-        )
+    if force and source == "kafka":
+        raise click.UsageError("--force: from Kafka only an empty store can be filled; empty it with FLUSHDB first")
     since = int(time.time() * 1000) - EXPIRY
-    collected = RebuildInput()
-    with steps() as step:
-        read = step("verdicts", scans.count(settings.postgres_url, since, None))
-        for rows in verdicts.provenance(since):
-            collected.add([row.provenance for row in rows])
-            for row in rows:
-                name = partition_name(settings.topic_transactions, row.source_partition)
-                names[name] = max(names.get(name, 0), row.source_offset + 1)
-            read(len(collected))
-        written = step("logs", collected.count_logs())
-        logs = 0
-        for batch in collected.batches():
-            entity_store.load(batch, {})
-            logs += len(batch)
-            written(logs)
-    reports = 0
-    for refs in verdicts.outcomes():
-        reports += entity_store.report(reports_of(refs))
-    entity_store.load([], names)
-    click.echo(f"{len(collected)} payments in {logs} logs, {reports} outcome reports, {len(names)} source partitions")
+    try:
+        settings = read_settings(os.environ)
+        store = RedisEntityStore(settings.redis_url)
+        committed = committed_offsets(settings)
+        names = {partition_name(*place): offset for place, offset in committed.items()}
+        held = [name for name, stands in zip(names, store.next_offsets(list(names)), strict=True) if stands]
+        if held and not force:
+            raise click.ClickException(
+                f"Redis holds what was applied of {len(held)} partitions, so nothing was lost. "
+                "Stop all workers and add --force to replace it."
+            )
+        with steps() as step:
+            if source == "kafka":
+                rebuilt = from_kafka.rebuild(settings, store, committed, since, step)
+            else:
+                rebuilt = from_postgres.rebuild(settings, store, names, since, step)
+    except (StreamError, FeatureError) as error:
+        raise click.ClickException(str(error)) from error
+    back = "nothing was found" if rebuilt.since is None else f"windows reach back to {_utc(rebuilt.since)}"
+    click.echo(
+        f"{rebuilt.payments} payments, {rebuilt.reports} outcome reports, {len(rebuilt.offsets)} source partitions; "
+        f"{back}"
+    )
+
+
+def _utc(epoch_ms: int) -> str:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,147 @@
+"""Entity logs from the records themselves: for when Postgres is lost too, or keeps less than the windows reach.
+
+Payments are decoded, freed of duplicates and applied as a worker does it, without verdicts and alerts. Each payer's
+log comes out as it was. Logs that get records of several partitions (payees, devices) are ordered by Kafka's timestamps
+where the workers had the order of arrival, which windows over payments in order of time do not see.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.identity import Identities
+from features.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
+from features.online import Claims, OnlineFeatures
+from features.risk import FRAUD, GENUINE, pack_report
+from features.store import Origin
+from stream.arrivals import partition_name
+from stream.decode import decode_outcomes, decode_payments
+from stream.transport.config import client_config
+from upifraud.rebuild.in_order import in_order
+from upifraud.rebuild.progress import Rebuilt, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from confluent_kafka import Message
+    from numpy.typing import NDArray
+
+    from features.store import EntityStore
+    from stream.decode import Decoded
+    from stream.settings import Settings
+    from upifraud.group import Place
+
+BATCH = 2_048
+CLAIM_DAYS = 3
+"""An id's reuse is found for so long, as in a worker."""
+DAY_MS = 86_400_000
+
+
+def rebuild(settings: Settings, store: EntityStore, committed: Mapping[Place, int], since: int, step: Step) -> Rebuilt:
+    """Apply the payments below the committed offsets, with event time >= `since` (epoch ms), to an empty store.
+
+    What Kafka has not any more is in no window.
+    """
+    identities = Identities(settings.identity_key)
+    store.check_identity(identities.fingerprint())
+    ends = _ends(committed, settings.topic_transactions)
+    outcomes = _Outcomes(_records(settings, _ends(committed, settings.topic_outcomes)))
+    features = OnlineFeatures(store, settings.replica_cache_bytes)
+    fresh = _Fresh()
+    read = step("payments", sum(ends.values()))
+    records = payments = 0
+    first: int | None = None
+    for batch in _batches(_records(settings, ends)):
+        # What was ahead of the clock then was rejected then; the newest timestamp is the nearest to that clock.
+        clock = max(record.timestamp()[1] for record in batch)
+        decoded = decode_payments([record.value() for record in batch], clock, identities)
+        kept = np.flatnonzero(fresh.of(decoded, clock) & (decoded.payments.event_time >= since))
+        _apply(features, decoded, kept)
+        outcomes.meet(decoded, kept)
+        if len(kept):
+            earliest = int(decoded.payments.event_time[kept].min())
+            first = earliest if first is None else min(first, earliest)
+        payments += len(kept)
+        records += len(batch)
+        read(records)
+    reports = store.report(outcomes.reports) if outcomes.reports else 0
+    offsets = {partition_name(*place): offset for place, offset in committed.items()}
+    store.load([], offsets)
+    return Rebuilt(payments, reports, offsets, first)
+
+
+def _ends(committed: Mapping[Place, int], topic: str) -> dict[Place, int]:
+    return {place: offset for place, offset in committed.items() if place[0] == topic}
+
+
+def _records(settings: Settings, ends: Mapping[Place, int]) -> Iterator[Message]:
+    return in_order(client_config(settings), ends)
+
+
+def _batches(records: Iterable[Message]) -> Iterator[list[Message]]:
+    remaining = iter(records)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
+
+
+def _apply(features: OnlineFeatures, decoded: Decoded, kept: NDArray[np.intp]) -> None:
+    """Apply payments as a worker would that got them in this order, but let no source offset move.
+
+    A worker that waits for the rebuild takes offsets for the sign that it is done.
+    """
+    nowhere = Claims(
+        np.zeros(len(kept), dtype=np.bool_), np.zeros(len(kept), dtype=np.uint16), np.zeros(len(kept), dtype=np.int64)
+    )
+    features.process(decoded.payments.take(kept), nowhere, [Origin(b"rebuild", 0, 0)])
+
+
+class _Fresh:
+    """Tells the first delivery of an id from those that follow, as far back as workers do."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, set[bytes]] = {}
+
+    def of(self, decoded: Decoded, clock: int) -> NDArray[np.bool_]:
+        """Return whether each payment is the first of its id, bool[n]."""
+        day = clock // DAY_MS
+        for old in [one for one in self._seen if one < day - CLAIM_DAYS]:
+            del self._seen[old]
+        today = self._seen.setdefault(day, set())
+        fresh = np.zeros(len(decoded.rows), dtype=np.bool_)
+        for row, claimed in enumerate(decoded.ids128):
+            name = claimed.tobytes()
+            if not any(name in ids for ids in self._seen.values()):
+                today.add(name)
+                fresh[row] = True
+        return fresh
+
+
+class _Outcomes:
+    """The outcome that stands for each payment of the topic, and the reports they make once their payments are met."""
+
+    def __init__(self, records: Iterable[Message]) -> None:
+        self.reports: list[tuple[bytes, bytes]] = []
+        self._of: dict[bytes, tuple[tuple[int, int, int], bool]] = {}
+        for batch in _batches(records):
+            for row in decode_outcomes([record.value() for record in batch]).rows:
+                record = batch[row.index]
+                # As in Postgres: the newest reported_at stands, ties by offset.
+                rank = row.reported_at, record.offset() or 0, record.partition() or 0
+                if row.transaction_id not in self._of or rank > self._of[row.transaction_id][0]:
+                    self._of[row.transaction_id] = rank, row.is_fraud
+
+    def meet(self, decoded: Decoded, kept: NDArray[np.intp]) -> None:
+        """Make the reports on these payments."""
+        payments = decoded.payments
+        for row in kept.tolist():
+            found = self._of.get(decoded.transaction_id[row])
+            if found is None:
+                continue
+            (reported_at, _, _), is_fraud = found
+            report = pack_report(reported_at, FRAUD if is_fraud else GENUINE, int(payments.payment_id[row]))
+            for kind, identity in ((PAYEE_REPORTS, payments.payee[row]), (DEVICE_REPORTS, payments.device[row])):
+                if identity:
+                    self.reports.append((kind + int(identity).to_bytes(IDENTITY_BYTES, "little"), report))
