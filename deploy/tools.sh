@@ -24,6 +24,14 @@ tool_promtool() { debian promtool prometheus; }
 tool_kustomize() { golang kustomize sigs.k8s.io/kustomize/kustomize/v5@v5.8.1; }
 tool_kubeconform() { golang kubeconform github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0; }
 tool_actionlint() { golang actionlint github.com/rhysd/actionlint/cmd/actionlint@v1.7.7; }
+tool_tls-stores() { # servers with TLS, which the packages from PyPI lack; without clusters or daemons of their own
+    debian redis-check-rdb redis-tools # the server by another name
+    if ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then
+        debian pg_createcluster postgresql-common
+        sed -ri 's/#?(create_main_cluster) .*$/\1 = false/' /etc/postgresql-common/createcluster.conf
+        debian postgres postgresql
+    fi
+}
 tool_shellcheck() { debian shellcheck shellcheck; }
 tool_node() { debian node nodejs; }
 # Reads docker-compose.yml as `docker compose` does, without an engine; its package's name is `cmd`.
@@ -36,7 +44,7 @@ tool_compose-config() {
 tool_podman() { debian podman podman runc ca-certificates; debian mmdebstrap mmdebstrap; }
 tool_k6() { golang k6 go.k6.io/k6@v1.8.1; } # on request only: it takes minutes to build
 
-ALL=(promtool kustomize kubeconform actionlint shellcheck node compose-config podman)
+ALL=(promtool kustomize kubeconform actionlint tls-stores shellcheck node compose-config podman)
 for name in "${@:-${ALL[@]}}"; do
     "tool_$name"
 done
