@@ -46,7 +46,7 @@ def board(uid: str, title: str, about: str, sections: Sequence[Section]) -> dash
         .time("now-1h", "now")
         .refresh("30s")
         .tooltip(dashboard.DashboardCursorSync.CROSSHAIR)
-        .variables([_sources(), _choice("job", f"label_values({WATCHED}, job)", TAG), _workers(), _runbooks()])
+        .variables([_sources(), _job(), _environments(), _workers(), _runbooks()])
         .link(_others())
     )
     for section in sections:
@@ -64,23 +64,34 @@ def _sources() -> DatasourceVariable:
     return DatasourceVariable("datasource").label("Prometheus").type("prometheus")
 
 
-def _choice(name: str, query: str, current: str) -> QueryVariable:
+def _choice(name: str, label: str, query: str) -> QueryVariable:
     return (
         QueryVariable(name)
-        .label(name)
+        .label(label)
         .query(query)
         .datasource(SOURCE)
         .refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(dashboard.VariableSort.ALPHABETICAL_ASC)
-        .current(dashboard.VariableOption(selected=True, text=current, value=current))
     )
 
 
-def _workers() -> QueryVariable:
-    query = f'label_values({WATCHED}{{job=~"$job"}}, instance)'
+def _some_or_all(name: str, label: str, query: str) -> QueryVariable:
     every = dashboard.VariableOption(selected=True, text=["All"], value=["$__all"])
-    worker = _choice("instance", query, "").label("worker").multi(True).include_all(True).all_value(".*")
-    return worker.current(every)
+    return _choice(name, label, query).multi(True).include_all(True).all_value(".*").current(every)
+
+
+def _job() -> QueryVariable:
+    ours = dashboard.VariableOption(selected=True, text=TAG, value=TAG)
+    return _choice("job", "job", f"label_values({WATCHED}, job)").current(ours)
+
+
+def _environments() -> QueryVariable:
+    return _some_or_all("namespace", "environment", f'label_values({WATCHED}{{job=~"$job"}}, namespace)')
+
+
+def _workers() -> QueryVariable:
+    chosen = f'{WATCHED}{{job=~"$job", namespace=~"$namespace"}}'
+    return _some_or_all("instance", "worker", f"label_values({chosen}, instance)")
 
 
 def _runbooks() -> TextBoxVariable:
@@ -105,7 +116,7 @@ class _Alerts(dashboard.AnnotationQuery):
 
 
 def _firing() -> dashboard.AnnotationQuery:
-    expression = 'ALERTS{alertstate="firing", alertname=~"UpiFraud.+"}'
+    expression = 'ALERTS{alertstate="firing", alertname=~"UpiFraud.+", namespace=~"$namespace|"}'
     return _Alerts(name="Firing alerts", datasource=SOURCE, enable=True, icon_color="red", expr=expression)
 
 

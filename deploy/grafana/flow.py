@@ -65,7 +65,7 @@ def _now() -> Section:
                 "Workers scraped",
                 "Workers that Prometheus reaches. Fewer than replicas: a pod is not scraped, or is gone.",
                 "none",
-                Query('sum(up{job=~"$job"})', "workers"),
+                Query(f"sum({of('up')})", "workers"),
                 steps=((None, BAD), (1, GOOD)),
                 alerts=("UpiFraudDown", "UpiFraudWorkerDown"),
             ),

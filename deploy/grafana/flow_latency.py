@@ -6,7 +6,7 @@ from typing import Final
 
 from deploy.grafana.board import Section
 from deploy.grafana.panels import heat, lines
-from deploy.grafana.queries import Query, increase, quantile, rate
+from deploy.grafana.queries import ENVIRONMENT, Query, increase, quantile, rate
 
 CPU: Final = rate("stage_cpu_seconds_total", "stage")
 WINDOWS: Final = ("5m", "1h", "6h", "3d")
@@ -39,7 +39,10 @@ def latency() -> Section:
                 "that this Prometheus watches, the worst of them. 1 % may be; docs/slo.md says why, and how fast the "
                 "budget burns above.",
                 "percentunit",
-                *(Query(f"max(namespace:payments_late:ratio_rate{window})", window) for window in WINDOWS),
+                *(
+                    Query(f"max(namespace:payments_late:ratio_rate{window}{{{ENVIRONMENT}}})", window)
+                    for window in WINDOWS
+                ),
                 limit=0.01,
                 alerts=("UpiFraudLatencyBudgetBurn",),
                 width=24,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from deploy.grafana.board import Section
 from deploy.grafana.panels import BAD, GOOD, lines, states
-from deploy.grafana.queries import Query, increase, of, rate
+from deploy.grafana.queries import ENVIRONMENT, RATE, Query, increase, of, rate
 
-DEPLOYMENT = 'deployment="upi-fraud-stream"'
-SCALED = 'horizontalpodautoscaler=~"(keda-hpa-)?upi-fraud-stream"'
+DEPLOYMENT = f'deployment="upi-fraud-stream", {ENVIRONMENT}'
+SCALED = f'horizontalpodautoscaler=~"(keda-hpa-)?upi-fraud-stream", {ENVIRONMENT}'
+RESTARTS = f'kube_pod_container_status_restarts_total{{container="worker", {ENVIRONMENT}}}'
 
 
 def group() -> Section:
@@ -76,7 +77,7 @@ def replicas() -> Section:
                 "What the autoscaler wants, what is ready, and what Prometheus reaches; the highest line is the most "
                 "it may ask for. Wanted at the most while lag grows: raise it, up to the number of partitions.",
                 "none",
-                Query('sum(up{job=~"$job"})', "scraped"),
+                Query(f"sum({of('up')})", "scraped"),
                 Query(f"max(kube_horizontalpodautoscaler_status_desired_replicas{{{SCALED}}})", "wanted"),
                 Query(f"max(kube_deployment_status_replicas_ready{{{DEPLOYMENT}}})", "ready"),
                 Query(f"max(kube_horizontalpodautoscaler_spec_max_replicas{{{SCALED}}})", "at most"),
@@ -85,7 +86,7 @@ def replicas() -> Section:
                 "CPU of the workers",
                 "Cores in use, of the two that a pod may have.",
                 "percentunit",
-                Query(f"rate({of('process_cpu_seconds_total')}[$__rate_interval])", "{{instance}}"),
+                Query(f"rate({of('process_cpu_seconds_total')}[{RATE}])", "{{instance}}"),
             ),
             lines(
                 "Since the start",
@@ -99,11 +100,7 @@ def replicas() -> Section:
                 "A worker restarts when it is not live: lag, nothing it waits for, and nothing finished; or when the "
                 "kernel killed it for its memory.",
                 "short",
-                Query(
-                    'sum by (pod) (increase(kube_pod_container_status_restarts_total{container="worker"}'
-                    "[$__rate_interval]))",
-                    "{{pod}}",
-                ),
+                Query(f"sum by (pod) (increase({RESTARTS}[{RATE}]))", "{{pod}}"),
                 alerts=("UpiFraudWorkerDown",),
             ),
         ],

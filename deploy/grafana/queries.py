@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-WORKERS: Final = 'job=~"$job", instance=~"$instance"'
+ENVIRONMENT: Final = 'namespace=~"$namespace"'
+"""An environment is a namespace; without Kubernetes nothing has that label, and all workers are one environment."""
+WORKERS: Final = f'job=~"$job", {ENVIRONMENT}, instance=~"$instance"'
 RATE: Final = "$__rate_interval"
 RANGE: Final = "$__range"
 FLAGGED: Final = 'verdict!="ALLOW"'

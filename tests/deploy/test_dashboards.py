@@ -105,7 +105,7 @@ def test_variables_are_defined_and_lead_to_the_same_workers_everywhere(name: str
     used = set(re.findall(r"\$\{?([a-z]\w*)\}?", json.dumps(board["panels"])))
     assert used <= set(variables)
     assert variables["job"]["query"] == "label_values(process_start_time_seconds, job)"
-    assert variables["instance"]["allValue"] == ".*"
+    assert variables["namespace"]["allValue"] == variables["instance"]["allValue"] == ".*"
     assert (board["uid"], board["tags"], board["editable"]) == (f"upifraud-{name}", ["upi-fraud-stream"], False)
 
 

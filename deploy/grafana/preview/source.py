@@ -29,6 +29,7 @@ class Source:
             "__rate_interval": f"{max(15, math.ceil((until - since) / 40))}s",
             "__range": f"{math.ceil(until - since)}s",
             "job": ".*",
+            "namespace": ".*",
             "instance": ".*",
         }
 
