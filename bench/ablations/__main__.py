@@ -6,43 +6,33 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bench.ablations import rows, scoring, state, transport
+from bench.ablations import suite
 from bench.peers.facts import facts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bench.ablations.ablation import Ablation
-
-KINDS = ("transport", "state", "scoring", "rows")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.ablations", description=__doc__)
-    parser.add_argument("kinds", nargs="*", choices=[[], *KINDS], help="default: all")
+    parser.add_argument("kinds", nargs="*", choices=[[], *suite.KINDS], help="default: all")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--records", type=int, default=400_000, help="records that our transport drains (%(default)s)")
     parser.add_argument("--stock-records", type=int, default=30_000, help="that stock Faust drains (%(default)s)")
     parser.add_argument("--history", type=int, default=100_000, help="payments in Redis before (%(default)s)")
     parser.add_argument("--json", type=Path, help="write the raw results there")
     options = parser.parse_args()
-    measuring: dict[str, Callable[[], Ablation]] = {
-        "transport": lambda: transport.measure(
-            rounds=min(options.rounds, 3), records=options.records, stock_records=options.stock_records
-        ),
-        "state": lambda: state.measure(rounds=options.rounds, history=options.history),
-        "scoring": lambda: scoring.measure(rounds=options.rounds),
-        "rows": lambda: rows.measure(rounds=options.rounds),
-    }
+
     known = facts()
     print(f"machine-speed index {known['index']:.2f} s, load average {known['load']:.1f}, {known['cores']} cores")
-    print(f"{'':60} {'CPU us':>10} {'ratio':>10}")
+    print(suite.HEAD)
     found = []
-    for kind in options.kinds or KINDS:
-        ablation = measuring[kind]()
+    for ablation in suite.run(
+        options.kinds or suite.KINDS,
+        rounds=options.rounds,
+        records=options.records,
+        stock_records=options.stock_records,
+        history=options.history,
+    ):
         found.append(ablation)
         print("\n".join(ablation.lines()), flush=True)
     if options.json:
