@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 
 import psycopg
 import pytest
@@ -137,3 +138,31 @@ def test_without_tables_it_says_what_to_do(url: str) -> None:
     result = run("housekeeping")
     assert result.exit_code == 1
     assert "upifraud migrate" in result.stderr
+
+
+# Two roles that take turns -----------------------------------------------------------------------------------------
+
+
+def test_passwords_are_rotated_between_two_roles_that_own_everything_together(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/operations.md has it: both act as the owner, so what one makes is the other's too."""
+    name, unique = url.rpartition("/")[2], uuid.uuid4().hex[:8]
+    owner, one, two = (f"{role}_{unique}" for role in ("upifraud", "upifraud_a", "upifraud_b"))
+    query(url, f"CREATE ROLE {owner} NOLOGIN")
+    query(url, f"ALTER DATABASE {name} OWNER TO {owner}")
+    for role in (one, two):
+        query(url, f"CREATE ROLE {role} LOGIN PASSWORD 'secret' IN ROLE {owner}")
+        query(url, f"ALTER ROLE {role} SET role = '{owner}'")
+    address = url.rpartition("@")[2]
+    try:
+        for role, command in ((one, "migrate"), (two, "migrate"), (two, "housekeeping"), (one, "housekeeping")):
+            monkeypatch.setenv("UPIFRAUD_POSTGRES_URL", f"postgresql://{role}:secret@{address}")
+            result = run(command, *(["--keep-days", "31"] if command == "housekeeping" else []))
+            assert result.exit_code == 0, result.output
+        owners = query(url, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+        assert owners == [(owner,)]
+    finally:
+        query(url, f"ALTER DATABASE {name} OWNER TO CURRENT_USER")
+        query(url, f"REASSIGN OWNED BY {owner} TO CURRENT_USER")
+        query(url, f"DROP ROLE {one}, {two}, {owner}")
