@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def compare(options: argparse.Namespace) -> None:
             seconds=options.seconds,
             warm_up=options.warm_up,
             rounds=options.rounds,
+            say=lambda line: print(line, file=sys.stderr, flush=True),
         )
     print(comparison.table(results))
     if options.json:

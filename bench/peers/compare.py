@@ -35,7 +35,7 @@ from stream.verdict_store import migrate
 from upifraud.local_stack import topics_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from local.server import ProcessServer
 
@@ -113,8 +113,13 @@ def run(
     seconds: float = 20.0,
     warm_up: float = 3.0,
     rounds: int = 3,
+    say: Callable[[str], None] = lambda _line: None,
 ) -> list[PeerResult]:
-    """Publish a backlog in topics of its own and measure every contestant on it; the worker should be among them."""
+    """Publish a backlog in topics of its own and measure every contestant on it; the worker should be among them.
+
+    seconds: measured of each, behind the warm_up; `say` is told of every turn. Raises ContestantError where one ends or
+    the backlog is too short for it.
+    """
     results = {name: PeerResult(name) for name in names}
     with tempfile.TemporaryDirectory(prefix="upifraud-bench-") as directory:
         topics = publish(servers, backlog)
@@ -123,7 +128,10 @@ def run(
             for name in names if number % 2 == 0 else reversed(names):
                 with _fresh_state(servers, topics) as environment:
                     contestant = Contestant(name, environment, Path(directory))
-                    results[name].rounds.append(_measure(servers, contestant, environment, backlog, seconds, warm_up))
+                    turn = _measure(servers, contestant, environment, backlog, seconds, warm_up)
+                results[name].rounds.append(turn)
+                us = sum(turn.us.values())
+                say(f"round {number + 1} of {rounds}: {name}, {turn.rate:,.0f} payments/s, {us:,.0f} us each in all")
     return list(results.values())
 
 
