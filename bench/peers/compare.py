@@ -193,7 +193,7 @@ def _fresh_state(servers: Servers, topics: dict[str, str]) -> Iterator[dict[str,
     migrate(servers.postgres.database_url(database))
     with psycopg.connect(maintenance, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
-    yield {
+    environment = {
         **topics,
         "UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS": servers.kafka.bootstrap_servers,
         "UPIFRAUD_REDIS_URL": servers.redis.url,
@@ -201,7 +201,10 @@ def _fresh_state(servers: Servers, topics: dict[str, str]) -> Iterator[dict[str,
         "UPIFRAUD_CONSUMER_GROUP": f"bench-{uuid.uuid4().hex}",
         "UPIFRAUD_LOG_LEVEL": "WARNING",
     }
-    drop_database(maintenance, database)
+    try:
+        yield environment
+    finally:
+        drop_database(maintenance, database)
 
 
 def _measure(
