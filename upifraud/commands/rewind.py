@@ -17,7 +17,7 @@ Examples:
 
 \b
 All workers must be stopped. Going back too far does no harm: what has a verdict keeps it, and its alert is published
-again, byte for byte. Offsets never go forward.
+again, byte for byte. Offsets go forward only over what Kafka has no more, and that is said.
 """
 
 
