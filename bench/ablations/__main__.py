@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the raw results there")
     options = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are stopped, as by SIGINT
     known = facts()
     print(f"machine-speed index {known['index']:.2f} s, load average {known['load']:.1f}, {known['cores']} cores")
     print(suite.HEAD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -39,6 +40,7 @@ def compare(options: argparse.Namespace) -> None:
     from bench.peers import compare as comparison
     from bench.peers.facts import facts
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are stopped, as by SIGINT
     known = facts()
     print(f"machine-speed index {known['index']:.2f} s, load average {known['load']:.1f}, {known['cores']} cores")
     with comparison.own_servers() as servers:
