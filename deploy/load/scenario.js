@@ -73,8 +73,8 @@ export function watch(data) {
   sleep(1);
 }
 
-// The workers get PATIENCE seconds to finish. Lag is told every 5 seconds, so it counts only once nothing has moved for
-// longer than that.
+// The workers get PATIENCE seconds to finish. What they tell of their lag is seconds old, so it counts only once nothing
+// has moved for longer than that.
 export function teardown(data) {
   let last = look(data);
   let quiet = 0;
