@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from local.postgres import PostgresServer
     from local.valkey import ValkeyServer
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+# The embedded broker neither finds offsets by time nor always knows a topic's end: there the group goes back too far.
+pytestmark = [pytest.mark.servers, pytest.mark.apache, pytest.mark.timeout(900)]
 
 SCRIPTS = Path(__file__).parents[2] / "deploy" / "backup"
-SECONDS, RATE = 12, 500
+SECONDS, RATE = 8, 400
 TABLES = """
 SELECT c.oid::regclass::text FROM pg_class AS c
 WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace ORDER BY 1

@@ -32,9 +32,8 @@ def test_what_kafka_has_lost_is_named_and_passed_over(deployment: Deployment) ->
     until(lambda: not refused.running(), "the worker does not skip records by itself")
     assert deployment.verdicts() <= scored + 300
 
-    dry = deployment.run("rewind", "--to", "now", "--margin", "0", "--dry-run")
     done = deployment.run("rewind", "--to", "now", "--margin", "0")
-    assert dry.returncode == done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr
     assert f"to {last - 1} are not in Kafka any more" in done.stderr
     assert "transactions:0" in done.stderr
     deployment.upifraud("rebuild-features", "--force")
