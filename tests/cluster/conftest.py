@@ -32,6 +32,7 @@ def api() -> client.ApiClient:
     except (config.ConfigException, HTTPError) as error:
         pytest.fail(
             "The tests of the cluster need one with KEDA: set KUBECONFIG to it. A kind cluster will do, see "
-            f".github/workflows/cluster.yml. ({error})"
+            f".github/workflows/cluster.yml. ({error})",
+            pytrace=False,
         )
     return connected

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+T = TypeVar("T")
 
-def values(bootstrap_servers: str, topic: str) -> Iterator[dict[str, Any]]:
+
+class Payment(msgspec.Struct):
+    """Of a payment, what is looked at."""
+
+    transaction_id: str
+
+
+class Alert(msgspec.Struct):
+    """Of an alert, what is looked at."""
+
+    alert_id: str
+    transaction_id: str
+
+
+def values(bootstrap_servers: str, topic: str, kind: type[T]) -> Iterator[T]:
     """Yield every record's value of a topic, from its beginning to where it ends now."""
+    decoder = msgspec.json.Decoder(kind)
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "evidence", "enable.auto.commit": False})
     try:
         places = [
@@ -29,7 +45,7 @@ def values(bootstrap_servers: str, topic: str) -> Iterator[dict[str, Any]]:
             for message in consumer.consume(10_000, 1.0):
                 assert message.error() is None, message.error()
                 missing -= 1
-                yield json.loads(message.value() or b"{}")
+                yield decoder.decode(message.value() or b"{}")
     finally:
         consumer.close()
 

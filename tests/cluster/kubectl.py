@@ -29,7 +29,17 @@ def kubectl(*arguments: str, given: str | None = None, seconds: float = 120) -> 
 
 def render(directory: Path) -> list[dict[str, Any]]:
     """Return the objects of a kustomization."""
-    return [one for one in yaml.safe_load_all(manifests.render(directory)) if one]
+    try:
+        return [one for one in yaml.safe_load_all(manifests.render(directory)) if one]
+    except SystemExit as error:
+        raise AssertionError(error) from error
+
+
+def copied(directory: Path) -> Path:
+    """Copy all that is deployed and return where deploy/k8s is then: an overlay may not lie outside of its tree."""
+    target = directory / "deploy"
+    shutil.copytree(ROOT / "deploy", target, ignore=shutil.ignore_patterns("__pycache__"))
+    return target / "k8s"
 
 
 def apply(objects: list[dict[str, Any]]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import subprocess
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,7 +22,7 @@ from local.kafka_jvm import JvmKafkaServer
 from local.ports import HOST
 from local.postgres import PostgresServer
 from local.valkey import ValkeyServer
-from tests.cluster.kubectl import ROOT, SCRATCH, render
+from tests.cluster.kubectl import SCRATCH, copied, render
 from tests.cluster.kubelet import NAME
 from tests.cluster.prometheus import PrometheusServer
 
@@ -36,6 +35,7 @@ NAMESPACE = f"{SCRATCH}scaling"
 PARTITIONS = 12
 RECORD_BYTES = 460
 """Of a simulated payment as the broker sends it."""
+UNLIMITED = 10**12
 REACHED_AT = os.environ.get("UPIFRAUD_CLUSTER_HOST", HOST)
 """This machine's address as KEDA sees it: loopback, unless KEDA runs in a container."""
 
@@ -71,7 +71,7 @@ class Servers:
             for server in servers:
                 opened.callback(server.stop)
                 server.start()
-            self._limit(figures().pod_rate * RECORD_BYTES)
+            self.limit(figures().pod_rate * RECORD_BYTES)
             self._open = opened.pop_all()
         return self
 
@@ -87,7 +87,8 @@ class Servers:
             "UPIFRAUD_POSTGRES_URL": self.postgres.address,
         }
 
-    def _limit(self, bytes_a_second: int) -> None:
+    def limit(self, bytes_a_second: int) -> None:
+        """Let every client id read so much and no more."""
         program = Path(__file__).with_name("Quota.java")
         command = [*self.kafka._java(), str(program), self.kafka.address, str(bytes_a_second)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
@@ -96,8 +97,7 @@ class Servers:
 
 def manifests(directory: Path, servers: Servers) -> list[dict[str, Any]]:
     """Return the shipped base with the shipped KEDA component, pointed at these servers by an overlay of its own."""
-    shipped = directory / "k8s"
-    shutil.copytree(ROOT / "deploy/k8s", shipped)  # an overlay may not be outside of what it lies over
+    shipped = copied(directory)
     overlay = shipped / "overlays/scaling"
     overlay.mkdir()
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(_overlay(servers), sort_keys=False))

@@ -5,7 +5,7 @@ Each goes into a scratch namespace of its own, which is deleted afterwards: the 
 
 from __future__ import annotations
 
-import shutil
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +15,7 @@ from kubernetes import client
 from deploy.k8s import schemas
 from deploy.k8s.combinations import kustomization
 from deploy.k8s.manifests import OVERLAYS
-from tests.cluster.kubectl import ROOT, SCRATCH, apply, delete_namespace, kubectl, render
+from tests.cluster.kubectl import SCRATCH, apply, copied, delete_namespace, kubectl, render
 from tests.fixtures.deployment import until
 
 if TYPE_CHECKING:
@@ -31,22 +31,23 @@ LABEL = "app.kubernetes.io/part-of=upi-fraud-stream"
 @pytest.fixture(scope="module", autouse=True)
 def _definitions(api: client.ApiClient) -> Iterator[None]:
     """The definitions of all kinds that overlays have; those that the cluster lacks are taken away again."""
-    missing = [one for one in _custom_kinds() if not _is_known(api, one["metadata"]["name"])]
-    for one in missing:
-        apply([one])
-    for one in missing:
-        kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{one['metadata']['name']}")
+    listed = client.ApiextensionsV1Api(api).list_custom_resource_definition().items
+    known = {one.metadata.name for one in listed}
+    missing = {name: path for name, path in _custom_kinds().items() if name not in known}
+    for path in missing.values():
+        kubectl("apply", "--server-side", "--filename", str(path))
+    for name in missing:
+        kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{name}")
     yield
-    for one in missing:
-        kubectl("delete", "crd", one["metadata"]["name"], "--timeout=120s")
+    for name in missing:
+        kubectl("delete", "crd", name, "--timeout=120s")
 
 
 @pytest.fixture(params=[*OVERLAYS, "without-keda"])
 def overlay(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
     """The objects of an overlay, moved to a scratch namespace."""
     namespace = f"{SCRATCH}{request.param}"
-    shipped = tmp_path / "k8s"
-    shutil.copytree(ROOT / "deploy/k8s", shipped)
+    shipped = copied(tmp_path)
     moved = shipped / "overlays/scratch"
     moved.mkdir()
     if request.param not in OVERLAYS:
@@ -115,11 +116,8 @@ def _refusals(api: client.ApiClient, namespace: str) -> list[str]:
     return sorted({event.message for event in events if event.reason == "FailedCreate"})
 
 
-def _custom_kinds() -> list[dict[str, Any]]:
-    """Return the definitions that the schemas of the manifests come from: KEDA's, Prometheus's, cert-manager's."""
-    paths = [path for module, pattern in schemas.CRDS.items() for path in sorted(schemas._module(module).glob(pattern))]
-    return [yaml.safe_load(path.read_text()) for path in paths]
-
-
-def _is_known(api: client.ApiClient, name: str) -> bool:
-    return name in {one.metadata.name for one in client.ApiextensionsV1Api(api).list_custom_resource_definition().items}
+def _custom_kinds() -> dict[str, Path]:
+    """Return where the definitions lie that the manifests' schemas come from: KEDA's, Prometheus's, cert-manager's."""
+    paths = [path for module, pattern in schemas.CRDS.items() for path in schemas._module(module).glob(pattern)]
+    names = (re.search(r"^  name: (\S+)$", path.read_text(), re.MULTILINE) for path in paths)
+    return {name[1]: path for name, path in zip(names, paths, strict=True) if name is not None}

@@ -123,9 +123,11 @@ def test_pods_come_with_load_and_go_by_sigterm(
         left_by_scale_in = list(kubelet.ended)
         delete_namespace(namespace)
 
-    published = [payment["transaction_id"] for payment in evidence.values(servers.kafka.address, "transactions")]
+    servers.limit(scene.UNLIMITED)
+    kafka = servers.kafka.address
+    published = [payment.transaction_id for payment in evidence.values(kafka, "transactions", evidence.Payment)]
     stored = Counter(evidence.verdict_ids(servers.postgres.address))
-    alerted = Counter(alert["alert_id"] for alert in evidence.values(servers.kafka.address, "alerts"))
+    alerted = Counter(alert.alert_id for alert in evidence.values(kafka, "alerts", evidence.Alert))
     recording = Recording(
         setting=_setting(scaled_object, servers), moments=observer.moments, result=_result(observer, kubelet, published)
     )
