@@ -16,7 +16,7 @@ Commands:
   secrets    make the Secrets that are missing, with random passwords, for stores in the cluster; never changes one
   apply      check; stores; tables and topics by the setup job; workers; wait; verify; roll back if they fail
   verify     ask the cluster and a worker whether all is well
-  rollback   the workers as they were before the last rollout, image and settings
+  rollback   the workers as they were before the last rollout, image and settings; to stay there, apply that image again
   restart    replace all workers one after another, so that they read renewed certificates or Secrets
 
 Options:
@@ -210,7 +210,7 @@ secrets() {
     confirm "Make missing Secrets"
     umask 077
     awk -v RS='\n---\n' '("\n" $0) ~ /\nkind: Namespace\n/' "$manifests" |
-        kube apply --server-side --field-manager=deploy -f - >/dev/null
+        kube apply --server-side --force-conflicts --field-manager=deploy -f - >/dev/null
     local part there=0
     for part in "$app" redis postgres; do
         ! kube get secret "$part" -o name >/dev/null 2>&1 || there=$((there + 1))
@@ -243,7 +243,8 @@ secrets() {
 # Apply -------------------------------------------------------------------------------------------------------------
 
 apply_part() { # SELECTOR
-    kube apply --server-side --field-manager=deploy --selector="$1" -f "$manifests" >&2
+    # What was changed by hand, or by `kubectl rollout undo`, belongs to somebody else then: it is taken back.
+    kube apply --server-side --force-conflicts --field-manager=deploy --selector="$1" -f "$manifests" >&2
 }
 
 wait_rollout() { kube rollout status "$1" --timeout="$timeout" >&2; }
@@ -287,7 +288,7 @@ apply() {
     local before
     before=$(revision)
     say "everything but the workers"
-    apply_part "app.kubernetes.io/component notin (worker, setup)"
+    apply_part "app.kubernetes.io/component notin (worker, setup, housekeeping)"
     # They are issued within seconds; what waits for one does not start without.
     if has Certificate; then
         kube wait --for=condition=Ready certificate --all --timeout="$timeout" >&2 ||
@@ -301,6 +302,8 @@ apply() {
     say "workers"
     apply_part "app.kubernetes.io/component=worker"
     if wait_rollout deployment/$app && verify; then
+        # Not before: it would keep the new image where the workers go back.
+        apply_part "app.kubernetes.io/component=housekeeping"
         say "done: revision $(revision)"
         return 0
     fi
@@ -341,7 +344,9 @@ case $command in
             say "Namespace $namespace is not there yet: all of it would be new"
             exit 1
         fi
-        kube diff --server-side --field-manager=deploy -f "$manifests"
+        # The setup job is not changed but made anew, every time.
+        kube diff --server-side --force-conflicts --field-manager=deploy \
+            --selector='app.kubernetes.io/component!=setup' -f "$manifests"
         ;;
     check) check ;;
     secrets) secrets ;;

@@ -174,6 +174,7 @@ def test_workers_that_fail_go_back(cluster: Cluster, failure: dict[str, Any]) ->
     assert done.returncode == 1
     assert "rollout undo deployment/upi-fraud-stream" in cluster.state.calls
     assert "rolled back" in done.stderr
+    assert "CronJob/upi-fraud-stream-housekeeping" not in cluster.state.applied
 
 
 def test_workers_that_fail_stay_to_be_looked_at_when_asked_to(cluster: Cluster) -> None:
