@@ -18,7 +18,7 @@ from deploy.autoscaling.settings import candidates, production
 from deploy.autoscaling.simulation import simulate
 
 DOCS = Path(__file__).parents[2] / "docs"
-PLOTTED = ("shipped", "lag alone", "flow over 2 minutes")
+PLOTTED = ("lag alone", "shipped")
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ def _rows(title: str, unit: str) -> tuple[Figure, Sequence[Any]]:
 def _png(figure: Figure) -> bytes:
     for axis in figure.axes:
         axis.set_ylim(bottom=0)
-        axis.legend(loc="upper right", fontsize="small")
+        axis.legend(loc="upper left", fontsize="small")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
     return buffer.getvalue()
