@@ -93,7 +93,6 @@ def replicas() -> Section:
                 "Age of the processes. Many young ones are restarts or a deployment.",
                 "s",
                 Query(f"time() - {of('process_start_time_seconds')}", "{{instance}}"),
-                log=True,
             ),
             lines(
                 "Container restarts",

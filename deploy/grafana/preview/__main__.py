@@ -31,11 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--until", type=float, default=time.time(), help="epoch second of the right edge [now]")
     parser.add_argument("--seconds", type=float, default=3600, help="seconds that are shown [3600]")
     options = parser.parse_args(arguments)
-    source = Source(options.prometheus, options.until - options.seconds, options.until)
+    since, until = options.until - options.seconds, options.until
+    source = Source(options.prometheus, since, until)
     options.out.mkdir(parents=True, exist_ok=True)
     for path in sorted(HERE.glob("*.json")):
         board: dict[str, Any] = json.loads(path.read_text())
-        drawing = Drawing(board, LABEL)
+        drawing = Drawing(board, LABEL, since, until)
         for panel in board["panels"]:
             drawing.add(panel, [_series(source, target) for target in panel.get("targets", [])])
         drawing.save(options.out / f"{path.stem}.png")

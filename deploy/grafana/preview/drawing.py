@@ -29,7 +29,8 @@ SHOWN: Final = 8
 class Drawing:
     """A figure that panels are added to."""
 
-    def __init__(self, board: dict[str, Any], label: str) -> None:
+    def __init__(self, board: dict[str, Any], label: str, since: float, until: float) -> None:
+        self._span = dates.date2num(_times([since, until]))
         self._rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in board["panels"]) + 2
         self._figure = plt.figure(figsize=(24 * UNIT_INCHES[0] * 1.5, self._rows * UNIT_INCHES[1] * 1.2), dpi=70)
         self._figure.text(0.01, 1 - 0.7 / self._rows, board["title"], fontsize=15, weight="bold")
@@ -54,6 +55,10 @@ class Drawing:
             axes.set_axis_off()
             return
         _KINDS[panel["type"]](axes, panel, found)
+        if panel["type"] in _OVER_TIME:
+            axes.set_xlim(*self._span)
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M"))
 
     def save(self, path: Path) -> None:
         """Write the picture."""
@@ -85,7 +90,6 @@ def _lines(axes: Any, panel: dict[str, Any], found: list[Series]) -> None:
             linestyle="--",
             linewidth=0.8,
         )
-    _clock(axes)
     _unit(axes.yaxis, panel)
     handles, names = axes.get_legend_handles_labels()
     more = [f"... {len(names) - SHOWN} more"] if len(names) > SHOWN else []
@@ -121,7 +125,6 @@ def _heat(axes: Any, panel: dict[str, Any], found: list[Series]) -> None:
     unit = panel["fieldConfig"]["defaults"]["unit"]
     every = max(1, len(found) // 8)
     axes.set_yticks(range(0, len(found), every), [_in_unit(float(name), unit) for name, _, _ in found[::every]])
-    _clock(axes)
 
 
 def _states(axes: Any, panel: dict[str, Any], found: list[Series]) -> None:
@@ -134,9 +137,9 @@ def _states(axes: Any, panel: dict[str, Any], found: list[Series]) -> None:
                 [(dates.date2num(_times([at]))[0], step / 86_400)], (row - 0.4, 0.8), facecolors=state["color"]
             )
     axes.set_yticks(range(len(found)), [name for name, _, _ in found])
-    _clock(axes)
 
 
+_OVER_TIME: Final = {"timeseries", "heatmap", "state-timeline"}
 _KINDS: Final = {"timeseries": _lines, "stat": _number, "bargauge": _bars, "heatmap": _heat, "state-timeline": _states}
 
 
@@ -154,11 +157,6 @@ def _times(seconds: list[float]) -> Any:
     return (np.array(seconds) * 1000).astype("datetime64[ms]")
 
 
-def _clock(axes: Any) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M"))
-
-
 def _unit(axis: Any, panel: dict[str, Any]) -> None:
     axis.set_major_formatter(
         FuncFormatter(lambda value, _at: _in_unit(value, panel["fieldConfig"]["defaults"]["unit"]))
@@ -169,7 +167,7 @@ def _in_unit(value: float, unit: str) -> str:
     if not math.isfinite(value):
         return "∞" if value > 0 else "no value"
     match unit:
-        case "s":
+        case "s" if value:
             for least, factor, name in ((60, 1 / 60, "min"), (1, 1, "s"), (1e-3, 1e3, "ms"), (0, 1e6, "us")):
                 if abs(value) >= least:
                     return f"{value * factor:.3g} {name}"
