@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 REGISTERS = 256
+MAX_RANK = 33
+TRAILING_ZEROS = np.array([8, *((byte & -byte).bit_length() - 1 for byte in range(1, 256))], dtype=np.int64)
+"""Of each byte: a table does what a loop of unpredictable length would."""
+
 ALPHA = 0.7213 / (1.0 + 1.079 / REGISTERS)
 
 
@@ -27,9 +31,10 @@ def observe(registers: NDArray[np.uint8], counterparty: np.int64) -> None:
     index = counterparty & 0xFF
     rest = (counterparty >> 8) & 0xFFFFFFFF
     rank = 1
-    while rank <= 32 and (rest & 1) == 0:
-        rank += 1
-        rest >>= 1
+    while rank <= 24 and (rest & 0xFF) == 0:
+        rank += 8
+        rest >>= 8
+    rank += TRAILING_ZEROS[rest & 0xFF]
     if rank > registers[index]:
         registers[index] = rank
 
@@ -44,13 +49,12 @@ def merge(registers: NDArray[np.uint8], others: NDArray[np.uint8]) -> None:
 @njit()
 def estimate(registers: NDArray[np.uint8]) -> float:
     """Return the estimated number of distinct counterparties; a pure function of the registers, bit for bit."""
-    by_rank = np.zeros(64, dtype=np.int64)
+    # 2^-rank as integers, 33 being the highest rank: a sum that no order of additions can change.
+    total, empty = np.uint64(0), 0
     for index in range(REGISTERS):
-        by_rank[registers[index]] += 1
-    total = 0.0
-    for rank in range(34):
-        total += by_rank[rank] * 2.0**-rank
-    raw = ALPHA * REGISTERS * REGISTERS / total
-    if raw <= 2.5 * REGISTERS and by_rank[0] > 0:
-        return REGISTERS * math.log(REGISTERS / by_rank[0])
+        total += np.uint64(1) << (np.uint64(MAX_RANK) - np.uint64(registers[index]))
+        empty += 1 if registers[index] == 0 else 0
+    raw = ALPHA * REGISTERS * REGISTERS / (np.float64(total) / 2.0**MAX_RANK)
+    if raw <= 2.5 * REGISTERS and empty > 0:
+        return REGISTERS * math.log(REGISTERS / empty)
     return raw

@@ -13,7 +13,7 @@ from features.columns import UNKNOWN_TIME, FeatureState
 from features.compiled import njit
 from features.definitions import Aggregation, Entity, Plain
 from features.ingest import settled_clock
-from features.logs import NEVER, NONE, Logs
+from features.logs import NEVER, NONE, Logs, Summaries
 from features.measure import Measures, measure, recent_start
 from features.risk import confirmed_frauds
 from features.schema import PLAIN, program, window_lengths
@@ -84,10 +84,11 @@ def vectors(
     out = np.empty((len(columns), len(PROGRAM)), dtype=np.float32)
     state = np.zeros(len(columns), dtype=np.uint8)
     scratch = tuple(Measures.make(len(WINDOW_LENGTHS)) for _ in range(4))
+    tail = Summaries.make(1)
     _vectors(
         logs, places, reports, lost, columns.event_time, columns.amount_paise, columns.payer, columns.payee,
         columns.kind, columns.device_bound_at, columns.sim_changed_at, columns.same_bank, PROGRAM, WINDOW_LENGTHS,
-        scratch, out, state,
+        scratch, tail, out, state,
     )  # fmt: skip
     return out, state
 
@@ -95,7 +96,7 @@ def vectors(
 @njit()
 def _vectors(  # type: ignore[no-untyped-def]
     logs, places, reports, lost, event_time, amount_paise, payer, payee, kind, device_bound_at, sim_changed_at,
-    same_bank, steps, windows, scratch, out, state,
+    same_bank, steps, windows, scratch, tail, out, state,
 ):  # fmt: skip
     own_payer, own_payee, own_device, inbound = scratch
     plain = np.empty(PLAIN_COUNT, dtype=np.float32)
@@ -107,23 +108,24 @@ def _vectors(  # type: ignore[no-untyped-def]
         amount = amount_paise[row]
         # What the payment itself adds to its windows: nothing where its log has it already.
         once, payee_once, device_once = 1 - lost[row, PAYER], 1 - lost[row, PAYEE], 1 - lost[row, DEVICE]
-        _own(logs, slot, at, once, now, payee_cp, windows, own_payer)
+        _own(logs, slot, at, once, now, payee_cp, windows, own_payer, tail)
         payee_now = _now(logs, places.payee[row], places.payee_at[row])
-        _own(logs, places.payee[row], places.payee_at[row], payee_once, payee_now, payer_cp, windows, own_payee)
+        _own(logs, places.payee[row], places.payee_at[row], payee_once, payee_now, payer_cp, windows, own_payee, tail)
         has_device = places.device[row] != NONE
         device_now = now
         if has_device:
             device_now = _now(logs, places.device[row], places.device_at[row])
             _own(
-                logs, places.device[row], places.device_at[row], device_once, device_now, payer_cp, windows, own_device
-            )
+                logs, places.device[row], places.device_at[row], device_once, device_now, payer_cp, windows, own_device,
+                tail,
+            )  # fmt: skip
 
         plain[:] = np.nan
         _payment(plain, event_time[row], amount, kind[row], device_bound_at[row], sim_changed_at[row], same_bank[row])
         _history(plain, logs, slot, at, now, amount, payee_cp, own_payer)
         _payee(plain, logs, places.payee[row], places.payee_at[row], payee_now)
         sent = own_payer.total[HOUR_INDEX] + once * amount
-        _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, sent, windows, inbound)
+        _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, sent, windows, inbound, tail)
         if has_device:
             _device(plain, logs, places.device[row], places.device_at[row], device_now, payer_cp)
         paid = own_payee.payments[MONTH_INDEX] + payee_once
@@ -159,13 +161,13 @@ def _now(logs: Logs, slot: int, at: int) -> int:
     return logs.event_time[logs.at[slot] + at - logs.base[slot]]
 
 
-@njit()
-def _own(logs, slot, at, once, now, own, windows, out):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _own(logs, slot, at, once, now, own, windows, out, tail):  # type: ignore[no-untyped-def]
     """Measure what was before the payment, or all that there is where it cannot be told any more."""
-    measure(logs, slot, at, at if once else at + 1, now, own if once else NONE, windows, out)
+    measure(logs, slot, at, at if once else at + 1, now, own if once else NONE, windows, out, tail)
 
 
-@njit()
+@njit(inline="always")
 def _windowed(own: Measures, aggregation: int, window: int, once: int, amount: int) -> np.float32:
     """One aggregate with the payment itself counted in once; integers are rounded once, too."""
     amount *= once
@@ -214,34 +216,13 @@ def _seconds(milliseconds: int) -> float:
     return max(milliseconds, 0) / 1000.0
 
 
-@njit()
+@njit(inline="always")
 def _history(plain, logs, slot, at, now, amount, payee_cp, own):  # type: ignore[no-untyped-def]
     """The payment against the payer's own earlier ones."""
-    shift = logs.at[slot] - logs.base[slot]
-    last, last_same, same, located = NONE, NONE, 1, NONE
-    for row in range(recent_start(logs, slot, at) + shift, at + shift):
-        time = logs.event_time[row]
-        if time > now:
-            continue
-        if last == NONE or time >= logs.event_time[last]:
-            last = row
-        if logs.place[row] != 0 and (located == NONE or time >= logs.event_time[located]):
-            located = row
-        if logs.counterparty[row] == payee_cp:
-            if last_same == NONE or time >= logs.event_time[last_same]:
-                last_same = row
-            if now - time < MONTH:
-                same += 1
-    plain[PAYER_PAYEE_COUNT] = same
     plain[PAYER_FIRST] = _seconds(now - logs.born[slot])
-    if last != NONE:
-        plain[PAYER_LAST] = _seconds(now - logs.event_time[last])
-    if last_same != NONE:
-        plain[PAYER_PAYEE_LAST] = _seconds(now - logs.event_time[last_same])
-    here = logs.place[at + shift]
-    if located != NONE and here != 0:
-        hours = max(now - logs.event_time[located], 1000) / HOUR_MS
-        plain[SPEED] = _distance_km(logs.place[located], here) / hours
+    shift = logs.at[slot] - logs.base[slot]
+    start = recent_start(logs, slot, at) + shift
+    _earlier(plain, logs.event_time, logs.counterparty, logs.place, start, at + shift, now, payee_cp)
     count, total = own.payments[MONTH_INDEX], own.total[MONTH_INDEX]
     if count > 0:
         mean = np.float64(total) / np.float64(count)
@@ -250,6 +231,33 @@ def _history(plain, logs, slot, at, now, amount, payee_cp, own):  # type: ignore
         spread = deviation(count, total, own.sq_high[MONTH_INDEX], own.sq_low[MONTH_INDEX])
         if spread > 0.0:
             plain[AMOUNT_Z] = (amount - mean) / spread
+
+
+@njit()
+def _earlier(plain, event_time, counterparty, place, start, at, now, payee_cp):  # type: ignore[no-untyped-def]
+    """The payment, in row `at`, against those in the rows from `start` on."""
+    last, last_same, same, located = NONE, NONE, 1, NONE
+    for row in range(start, at):
+        time = event_time[row]
+        if time > now:
+            continue
+        if last == NONE or time >= event_time[last]:
+            last = row
+        if place[row] != 0 and (located == NONE or time >= event_time[located]):
+            located = row
+        if counterparty[row] == payee_cp:
+            if last_same == NONE or time >= event_time[last_same]:
+                last_same = row
+            if now - time < MONTH:
+                same += 1
+    plain[PAYER_PAYEE_COUNT] = same
+    if last != NONE:
+        plain[PAYER_LAST] = _seconds(now - event_time[last])
+    if last_same != NONE:
+        plain[PAYER_PAYEE_LAST] = _seconds(now - event_time[last_same])
+    if located != NONE and place[at] != 0:
+        hours = max(now - event_time[located], 1000) / HOUR_MS
+        plain[SPEED] = _distance_km(place[located], place[at]) / hours
 
 
 @njit()
@@ -263,45 +271,51 @@ def _distance_km(one: int, other: int) -> float:
     return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
 
 
-@njit()
+@njit(inline="always")
 def _payee(plain, logs, slot, at, now):  # type: ignore[no-untyped-def]
     plain[PAYEE_FIRST] = _seconds(now - logs.born[slot])
     shift = logs.at[slot] - logs.base[slot]
-    last = NONE
+    last = NEVER
     for row in range(recent_start(logs, slot, at) + shift, at + shift):
-        if logs.event_time[row] <= now and (last == NONE or logs.event_time[row] > logs.event_time[last]):
-            last = row
-    if last != NONE:
-        plain[PAYEE_LAST] = _seconds(now - logs.event_time[last])
+        time = logs.event_time[row]
+        last = max(last, time if time <= now else NEVER)
+    if last != NEVER:
+        plain[PAYEE_LAST] = _seconds(now - last)
 
 
-@njit()
+@njit(inline="always")
 def _device(plain, logs, slot, at, now, payer_cp):  # type: ignore[no-untyped-def]
     plain[DEVICE_FIRST] = _seconds(now - logs.born[slot])
     shift = logs.at[slot] - logs.base[slot]
-    plain[NEW_DEVICE] = 1.0
-    for row in range(recent_start(logs, slot, at) + shift, at + shift):
-        if logs.counterparty[row] == payer_cp and logs.event_time[row] <= now:
-            plain[NEW_DEVICE] = 0.0
-            return
+    start = recent_start(logs, slot, at) + shift
+    plain[NEW_DEVICE] = (
+        0.0 if _paid_before(logs.counterparty, logs.event_time, start, at + shift, now, payer_cp) else 1.0
+    )
 
 
 @njit()
-def _received(plain, logs, slot, upto, now, sent, windows, inbound):  # type: ignore[no-untyped-def]
+def _paid_before(counterparty, event_time, start, stop, now, payer_cp):  # type: ignore[no-untyped-def]
+    for row in range(stop - 1, start - 1, -1):  # noqa: SIM110 - compiled: there are no generators; the newest is likeliest
+        if counterparty[row] == payer_cp and event_time[row] <= now:
+            return True
+    return False
+
+
+@njit(inline="always")
+def _received(plain, logs, slot, upto, now, sent, windows, inbound, tail):  # type: ignore[no-untyped-def]
     """What the payer received within the hour, and the share of it that goes on with this payment."""
-    if slot == NONE or upto == 0:
-        plain[INBOUND_SUM] = 0.0
-        return
-    position = upto - 1
-    # A payer behind the clock of his own busy inbound log is measured where that log is still whole.
-    moved = now
-    if settled_clock(logs, slot, position) != NEVER:
-        moved = max(now, _now(logs, slot, position) - HORIZON)
-    hour = slice(HOUR_INDEX, HOUR_INDEX + 1)
-    measure(logs, slot, position, upto, moved, NONE, windows[hour], inbound)
-    plain[INBOUND_SUM] = inbound.total[0]
-    if inbound.total[0] > 0:
-        plain[PASS_THROUGH] = sent / np.float64(inbound.total[0])
+    plain[INBOUND_SUM] = 0.0
+    if slot != NONE and upto > 0:
+        position = upto - 1
+        # A payer behind the clock of his own busy inbound log is measured where that log is still whole.
+        moved = now
+        if settled_clock(logs, slot, position) != NEVER:
+            moved = max(now, _now(logs, slot, position) - HORIZON)
+        hour = slice(HOUR_INDEX, HOUR_INDEX + 1)
+        measure(logs, slot, position, upto, moved, NONE, windows[hour], inbound, tail)
+        plain[INBOUND_SUM] = inbound.total[0]
+        if inbound.total[0] > 0:
+            plain[PASS_THROUGH] = sent / np.float64(inbound.total[0])
 
 
 @njit()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from features import hll, vector, wide
 from features.definitions import Aggregation
 from features.ingest import append
-from features.logs import Logs
+from features.logs import Logs, Summaries
 from features.measure import Measures
 from tests.oracle import hyperloglog, round_once
 
@@ -61,7 +61,7 @@ def test_what_a_payer_received_is_rounded_once(received: int) -> None:
     append(logs, 0, 1_000, received, 5, 0)
     plain = np.full(vector.PLAIN_COUNT, np.nan, dtype=np.float32)
     windows = vector.WINDOW_LENGTHS
-    vector._received(plain, logs, 0, 1, 2_000, 7, windows, Measures.make(len(windows)))
+    vector._received(plain, logs, 0, 1, 2_000, 7, windows, Measures.make(len(windows)), Summaries.make(1))
     assert plain[vector.INBOUND_SUM] == round_once(received)
     ratio = plain[vector.PASS_THROUGH]
     assert math.isclose(ratio, 7 / received, rel_tol=1e-6)
