@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Deploys an overlay of deploy/k8s: nothing rolls out before its secrets, stores and tables are there, and workers that do
-# not become ready are rolled back.
+# Deploys an overlay of deploy/k8s: nothing rolls out before its secrets, stores and tables are there, and workers that
+# do not become ready are rolled back.
 set -euo pipefail
 
 usage() {
@@ -16,7 +16,7 @@ Commands:
   secrets    make the Secrets that are missing, with random passwords, for stores in the cluster; never changes one
   apply      check; stores; tables and topics by the setup job; workers; wait; verify; roll back if they fail
   verify     ask the cluster and a worker whether all is well
-  rollback   the workers as they were before the last rollout, image and settings; to stay there, apply that image again
+  rollback   the workers as they were before the last rollout, image and settings; apply that image to stay there
   restart    replace all workers one after another, so that they read renewed certificates or Secrets
 
 Options:
@@ -80,7 +80,8 @@ fi
 directory=$overlay
 [[ $overlay == */* ]] || directory=$root/deploy/k8s/overlays/$overlay
 [ -f "$directory/kustomization.yaml" ] ||
-    wrong "No overlay '$overlay': expected one of $(cd "$root/deploy/k8s/overlays" && echo *), or a directory with a kustomization.yaml."
+    wrong "No overlay '$overlay': expected one of $(cd "$root/deploy/k8s/overlays" && echo *), or a directory with a\
+ kustomization.yaml."
 
 # What is rendered --------------------------------------------------------------------------------------------------
 
@@ -138,7 +139,8 @@ need_secret() { # SECRET KEY...
     local secret=$1 key value
     shift
     if ! kube get secret "$secret" -o name >/dev/null 2>&1; then
-        problem "Secret $secret is missing in $namespace: fill in a copy of deploy/k8s/secrets/$secret.yaml, or run deploy.sh secrets $overlay."
+        problem "Secret $secret is missing in $namespace: fill in a copy of deploy/k8s/secrets/$secret.yaml, or run\
+ deploy.sh secrets $overlay."
         return
     fi
     for key in "$@"; do
@@ -181,7 +183,8 @@ check() {
         ! has StatefulSet postgres || need_secret postgres superuser-password password
         check_urls
     else
-        problem "Namespace $namespace is missing, and its Secrets with it: run deploy.sh secrets $overlay, or make it and them."
+        problem "Namespace $namespace is missing, and its Secrets with it: run deploy.sh secrets $overlay, or make it and\
+ them."
     fi
     [ "$problems" = 0 ] || fail "$problems problem(s); nothing was changed."
     say "the cluster has what $overlay needs"
@@ -190,7 +193,8 @@ check() {
 confirm() {
     [ "$sure" = no ] || return 0
     [ -t 0 ] || fail "Nobody is there to be asked: add --yes." 3
-    read -r -p "$1 in namespace $namespace of $(kubectl config current-context 2>/dev/null || echo the cluster)${context:+ (context $context)}? [y/N] " answer
+    local where=${context:-$(kubectl config current-context 2>/dev/null || echo the cluster)}
+    read -r -p "$1 in namespace $namespace of $where? [y/N] " answer
     [[ $answer == [yY]* ]] || fail "Not confirmed; nothing was changed." 3
 }
 
@@ -206,7 +210,8 @@ make_secret() { # NAME: from the files in $work/secret-NAME
 
 secrets() {
     { has StatefulSet redis && has StatefulSet postgres; } ||
-        fail "Stores outside the cluster have their own passwords: fill in copies of deploy/k8s/secrets/*.yaml and apply them."
+        fail "Stores outside the cluster have their own passwords: fill in copies of deploy/k8s/secrets/*.yaml and apply\
+ them."
     confirm "Make missing Secrets"
     umask 077
     awk -v RS='\n---\n' '("\n" $0) ~ /\nkind: Namespace\n/' "$manifests" |
@@ -218,7 +223,8 @@ secrets() {
     done
     # One half of a password without the other would lock the workers out.
     [ $there = 0 ] || [ $there = 3 ] ||
-        fail "$there of the Secrets $app, redis and postgres are there, and their passwords belong together: remove them, or add the others by hand."
+        fail "$there of the Secrets $app, redis and postgres are there, and their passwords belong together: remove them,\
+ or add the others by hand."
     if [ $there = 3 ]; then
         say "Secrets $app, redis and postgres are there and stay as they are"
         return
@@ -232,8 +238,10 @@ secrets() {
     fi
     random 16 >"$work/secret-$app/identity-key"
     printf '%s' "$scheme://upifraud:$redis@redis:6379/0$redis_options" >"$work/secret-$app/redis-url"
-    printf '%s' "postgresql://upifraud:$postgres@postgres:5432/upifraud$postgres_options" >"$work/secret-$app/postgres-url"
-    printf 'user default on nopass resetkeys resetchannels -@all +ping\nuser upifraud on >%s ~* &* +@all\n' "$redis" >"$work/secret-redis/users.acl"
+    printf '%s' "postgresql://upifraud:$postgres@postgres:5432/upifraud$postgres_options" \
+        >"$work/secret-$app/postgres-url"
+    printf 'user default on nopass resetkeys resetchannels -@all +ping\nuser upifraud on >%s ~* &* +@all\n' "$redis" \
+        >"$work/secret-redis/users.acl"
     random 24 >"$work/secret-postgres/superuser-password"
     printf '%s' "$postgres" >"$work/secret-postgres/password"
     for part in redis postgres "$app"; do make_secret "$part"; done
@@ -280,7 +288,9 @@ roll_back() {
     say "rolled back to revision $(revision)"
 }
 
-revision() { kube get deployment $app -o 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}' 2>/dev/null || true; }
+revision() {
+    kube get deployment $app -o 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}' 2>/dev/null || true
+}
 
 apply() {
     check
@@ -296,7 +306,8 @@ apply() {
     fi
     for store in redis postgres; do
         ! has StatefulSet $store || wait_rollout statefulset/$store ||
-            fail "$store does not become ready; the workers were not touched: kubectl -n $namespace describe pod $store-0"
+            fail "$store does not become ready; the workers were not touched: kubectl -n $namespace describe pod\
+ $store-0"
     done
     set_up
     say "workers"
