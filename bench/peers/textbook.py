@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 def run(parts: Parts) -> None:
     """Run until SIGTERM."""
     settings = parts.settings
+    directory = tempfile.TemporaryDirectory(prefix="upifraud-bench-faust-")  # goes away with the process
     app = faust.App(
         settings.consumer_group,
         broker=f"kafka://{settings.kafka_bootstrap_servers}",
@@ -37,7 +38,7 @@ def run(parts: Parts) -> None:
         topic_allow_declare=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
-        datadir=tempfile.mkdtemp(prefix="upifraud-bench-faust-"),
+        datadir=directory.name,
     )
     payments = app.topic(settings.topic_transactions)
     outcomes = app.topic(settings.topic_outcomes)
