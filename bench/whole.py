@@ -80,9 +80,7 @@ class Bench:
             server.start()
         kafka_admin.make_topics(self.kafka.bootstrap_servers, topics_of(Settings()))
         migrate(self.postgres.url)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self.environment = {
             **os.environ,
             "UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
@@ -100,15 +98,25 @@ class Bench:
 
     def start_worker(self) -> None:
         """Start the worker and wait until it is ready."""
+        self.worker = self._launch(self._port)
+
+    def second_worker(self) -> tuple[subprocess.Popen[bytes], int]:
+        """Start another worker, wait until it is ready, and return it with its metrics port; the caller ends it."""
+        port = free_port()
+        return self._launch(port), port
+
+    def _launch(self, port: int) -> subprocess.Popen[bytes]:
+        environment = {**self.environment, "UPIFRAUD_METRICS_PORT": str(port)}
         with self._log.open("ab") as log:
-            self.worker = subprocess.Popen([UPIFRAUD, "worker"], env=self.environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
+            worker = subprocess.Popen([UPIFRAUD, "worker"], env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=2).close()
-                return
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).close()
+                return worker
             time.sleep(0.1)
-        raise RuntimeError(f"The worker was not ready within 60 s: {self._log.read_text()[-2000:]}")
+        worker.kill()
+        raise RuntimeError(f"The worker was not ready within 120 s: {self._log.read_text()[-2000:]}")
 
     def stop_worker(self) -> None:
         """Drain the worker and wait for its end."""
@@ -154,7 +162,7 @@ class Bench:
         while self.look().consumed < consumed:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"The worker did not get to {consumed:.0f} records within {seconds:.0f} s.")
-            time.sleep(0.1)
+            time.sleep(0.5)  # a look at the metrics costs the worker 12 ms
 
     def memory(self) -> dict[str, int]:
         """Return the resident bytes of the worker and the servers."""
@@ -162,6 +170,14 @@ class Bench:
         if self.worker is not None:
             pids["worker"] = self.worker.pid
         return {name: rss_bytes(pid) for name, pid in pids.items()}
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def between(name: str, first: Look, last: Look) -> Run:
@@ -198,8 +214,10 @@ def drain(bench: Bench, payments: int) -> Run:
     bench.start_worker()
     bench.wait_for(payments // 3)
     first = bench.look()
+    bench.wait_for(payments * 9 // 10)  # while it is still behind: the end of a backlog is not at full speed
+    run = between("backlog", first, bench.look())
     bench.wait_for(payments)
-    return between("backlog", first, bench.look())
+    return run
 
 
 def open_loop(bench: Bench, rate: float, seconds: float) -> Run:

@@ -1,8 +1,12 @@
-"""Workers and servers die and leave at any moment: nothing is lost, nothing counts twice, no vector differs."""
+"""Workers and servers die and leave at any moment: nothing is lost, nothing counts twice, no vector differs.
+
+UPIFRAUD_TEST_OUTAGE_SECONDS sets how long each server is gone; 60 is the full run.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import defaultdict
 
@@ -14,6 +18,7 @@ from tests.fixtures.log_order import check_logs
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 SECONDS, RATE = 14, 700
+OUTAGE = float(os.environ.get("UPIFRAUD_TEST_OUTAGE_SECONDS", "2"))
 
 
 def begin_traffic(deployment: Deployment):
@@ -69,7 +74,7 @@ def test_a_server_gone_is_waited_for_and_said(deployment: Deployment, redis_serv
     for name, server in (("redis", redis_server), ("postgres", postgres_server), ("kafka", kafka)):
         server.stop()
         until(lambda name=name: name in worker.readiness().get("waiting_for", {}), f"readiness says {name} is gone")
-        time.sleep(2)
+        time.sleep(OUTAGE)
         assert worker.live(), "waiting for a server is no reason to be restarted"
         server.start()
         until(worker.ready, f"ready again after {name}")
