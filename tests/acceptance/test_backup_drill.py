@@ -99,8 +99,8 @@ def test_a_lost_database_is_restored_and_the_worker_goes_on(
     maintenance, name = postgres_server.database_url("postgres"), url.rpartition("/")[2]
     drop_database(maintenance, name)
     make_database(maintenance, name)
-    (backup,) = backups.iterdir()
-    script("restore.sh", url, "--from", backup)
+    (first,) = backups.iterdir()
+    script("restore.sh", url, "--from", first)
     restored = verdicts(deployment)
     assert 0 < len(restored) <= taken
     assert restored.items() <= lost.items(), "a restored row is not what it was"
@@ -109,14 +109,17 @@ def test_a_lost_database_is_restored_and_the_worker_goes_on(
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
     assert "applied" not in deployment.upifraud("migrate")
-    deployment.upifraud("rewind", "--backup", str(backup), "--margin", "2")
+    deployment.upifraud("rewind", "--backup", str(first), "--margin", "2")
     deployment.upifraud("rebuild-features")
     again = deployment.start_worker()
     deployment.drain()
 
     records = deployment.records("transactions")
     after = verdicts(deployment)
-    assert after.keys() == {json.loads(record.value)["transaction_id"] for record in records}
+    published = {json.loads(record.value)["transaction_id"]: record for record in records}
+    missing = {(published[name].partition, published[name].offset) for name in published.keys() - after.keys()}
+    assert not missing, f"no verdict for {sorted(missing)}; the backup reached {(first / 'offsets.tsv').read_text()}"
+    assert after.keys() == published.keys()
     assert restored.items() <= after.items(), "a restored row was changed"
     assert again.metric("replays_total") > 0
     repeated = 0

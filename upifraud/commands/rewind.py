@@ -60,7 +60,9 @@ def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -
         back = {}
         for place, offset in committed.items():
             at_time, first = held[place]
-            wanted = min(offset, at_time, saved.following.get(place, offset))
+            # A partition that the backup has nothing of may have waited then, however old its records were.
+            reached = offset if backup is None else saved.following.get(place, first)
+            wanted = min(offset, at_time, reached)
             if wanted < first:
                 click.echo(
                     f"Warning: {place[0]}:{place[1]}: offsets {wanted} to {first - 1} are not in Kafka any more; what "
