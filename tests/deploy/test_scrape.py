@@ -10,7 +10,7 @@ import yaml
 from tests.fixtures.prometheus import HASTY, JOB, RULES, Scrape
 from tests.fixtures.promql import selected
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 SHIPPED: list[dict[str, Any]] = [
     rule
