@@ -14,6 +14,7 @@ table=$(
     echo "| all, as it lies on a node | $("$engine" image inspect --format '{{.Size}}' "$name" | mb) |"
     echo "| all, compressed as a registry sends it | $("$engine" save "$name" | gzip -6 | wc -c | mb) |"
     echo "| of that the base, uncompressed | $("$engine" image inspect --format '{{.Size}}' "$base" | mb) |"
+    # shellcheck disable=SC2016 # expands in the container
     "$engine" "${run[@]}" --rm --network none --entrypoint sh "$name" -c '
         packages=$(python -c "import sysconfig; print(sysconfig.get_path(\"purelib\"))")
         size() { printf "| %s | %s |\n" "$1" "$(cat | tr "\0" "\n" | awk "{s += \$1} END {printf \"%.1f\", s / 1000000}")"; }
