@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from features.hll import REGISTERS
+from features.windows import WINDOWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,6 +90,11 @@ class Logs(NamedTuple):
     supers: Summaries
     pane: Summaries
 
+    kept: Summaries
+    """What dense windows hold in full blocks and panes: a row a window, from the row of the slot's first block on."""
+    kept_key: NDArray[np.int64]
+    """[rows, 5]: the position up to which it is kept (0: not at all), and what else it depends on."""
+
     @classmethod
     def make(cls, *, records: int, slots: int, blocks: int, supers: int, panes: int) -> Logs:
         """Allocate arenas of the given sizes."""
@@ -112,6 +118,8 @@ class Logs(NamedTuple):
             blocks=Summaries.make(blocks),
             supers=Summaries.make(supers),
             pane=Summaries.make(panes),
+            kept=Summaries.make(blocks * len(WINDOWS)),
+            kept_key=np.zeros((blocks * len(WINDOWS), 5), dtype=np.int64),
         )
 
     def clear(self, slot: int, at: int) -> None:
@@ -120,3 +128,8 @@ class Logs(NamedTuple):
         self.length[slot] = self.base[slot] = self.whole_from[slot] = self.panes[slot] = 0
         self.base_clock[slot] = self.older_clock[slot] = self.clock[slot] = self.born[slot] = NEVER
         self.block_at[slot] = self.super_at[slot] = self.pane_at[slot] = NONE
+
+    def put_blocks(self, slot: int, at: int, super_at: int) -> None:
+        """Let the slot's block summaries lie from `at` on; what was kept there was another log's."""
+        self.block_at[slot], self.super_at[slot] = at, super_at
+        self.kept_key[at * len(WINDOWS) : (at + 1) * len(WINDOWS), 0] = 0

@@ -1,8 +1,8 @@
 """The window kernel: what holds in (t - w, t] of one log, as of one position in it.
 
-Windows that fit in the recent records (one to two blocks) are measured record by record; in a dense log the others are
-summed over block summaries and panes. The result is a pure function of the log's order and the position: neither
-later records nor folding can change it (docs/specs/online_store.md has the argument).
+Windows that fit in the recent records (one to two blocks) are measured record by record here; in a dense log the others
+are summed over block summaries and panes (features/dense.py). The result is a pure function of the log's order and the
+position: neither later records nor folding can change it (docs/specs/online_store.md has the argument).
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from features.compiled import njit
-from features.hll import REGISTERS, estimate, merge, observe
-from features.ingest import include, reset, settled_clock
+from features.dense import measure_dense
+from features.hll import REGISTERS
+from features.ingest import settled_clock
 from features.logs import NEVER, NONE, Logs, Summaries
-from features.wide import add, multiply
-from features.windows import BLOCK, HORIZON, PANES, SUPER
+from features.wide import add
+from features.windows import BLOCK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DISTINCT_CELLS = 1024
+COUNTERPARTY_BITS = 40
+STAMPS = 1 << 23
+LOWER_BITS = 17
+LOWER_MASK = (1 << LOWER_BITS) - 1
 
 
 class Measures(NamedTuple):
@@ -35,7 +40,9 @@ class Measures(NamedTuple):
     distinct: NDArray[np.float64]
     """The only column that counts the measured payment in."""
     cells: NDArray[np.int64]
-    """Scratch: open addressing, counterparty and the smallest window it was seen in."""
+    """Scratch: open addressing; stamp and counterparty in one number, and the smallest window it was seen in."""
+    stamp: NDArray[np.int64]
+    """Scratch: [1], the stamp of the cells that are in use."""
     registers: NDArray[np.uint8]
 
     @classmethod
@@ -49,6 +56,7 @@ class Measures(NamedTuple):
             sq_low=np.zeros(windows, dtype=np.uint64),
             distinct=np.zeros(windows, dtype=np.float64),
             cells=np.zeros((DISTINCT_CELLS, 2), dtype=np.int64),
+            stamp=np.zeros(1, dtype=np.int64),
             registers=np.zeros(REGISTERS, dtype=np.uint8),
         )
 
@@ -85,35 +93,7 @@ def measure(
     _scan(logs.event_time, logs.amount, logs.counterparty, start, upto + shift, now, own, windows, out)
     settled = settled_clock(logs, slot, position)
     if settled != NEVER:
-        _measure_dense(logs, slot, upto, settled, now, own, windows, out, tail)
-
-
-@njit()
-def _measure_dense(
-    logs: Logs,
-    slot: int,
-    upto: int,
-    settled: int,
-    now: int,
-    own: int,
-    windows: NDArray[np.int64],
-    out: Measures,
-    tail: Summaries,
-) -> None:
-    """Measure those windows of a dense log anew that reach beyond its recent records."""
-    if settled <= now - windows[-1]:
-        return
-    _sum_up_tail(logs, slot, upto, tail)
-    for window in range(len(windows)):
-        length = windows[window]
-        if settled <= now - length:
-            continue
-        if length <= HORIZON:
-            _gather(logs, slot, upto, now - length, now, own, NONE, 0, out, window, tail)
-        else:
-            pane = length // PANES
-            number = (now - length) // pane
-            _gather(logs, slot, upto, number * pane - 1, now, own, length, number, out, window, tail)
+        measure_dense(logs, slot, upto, settled, now, own, windows, out, tail)
 
 
 @njit()
@@ -128,37 +108,37 @@ def _scan(
     windows: NDArray[np.int64],
     out: Measures,
 ) -> None:
-    """Measure over the rows of recent records one by one: each falls into the smallest window that holds it."""
-    last = len(windows) - 1
+    """Measure over the rows of recent records: each falls into the smallest window that holds it.
+
+    Logs are nearly in order of time, so records come in runs of one window, which are summed up without a look at it.
+    """
     for window in range(len(windows)):
         out.payments[window] = out.total[window] = out.largest[window] = 0
         out.sq_high[window] = out.sq_low[window] = np.uint64(0)
         out.distinct[window] = 0.0
-    longest = windows[last]
     cells = 16
     while cells < 2 * (stop - start + 2):
         cells *= 2
-    for cell in range(cells):
-        out.cells[cell, 0] = NONE
+    stamp = _new_stamp(out)
     if own != NONE:
-        _see(out.cells, cells, own, 0)
-    for row in range(start, stop):
+        _see(out, cells, stamp, own, 0)
+    longest, row = windows[-1], start
+    while row < stop:
         age = now - event_time[row]
         if age < 0 or age >= longest:
+            row += 1
             continue
         window = 0
         while age >= windows[window]:
             window += 1
-        amount = amount_paise[row]
-        out.payments[window] += 1
-        out.total[window] += amount
-        out.largest[window] = max(out.largest[window], amount)
-        high, low = multiply(np.uint64(amount), np.uint64(amount))
-        out.sq_high[window], out.sq_low[window] = add(out.sq_high[window], out.sq_low[window], high, low)
-        _see(out.cells, cells, counterparty[row], window)
-    for cell in range(cells):
-        if out.cells[cell, 0] != NONE:
-            out.distinct[out.cells[cell, 1]] += 1.0
+        after, latest = now - windows[window], now - windows[window - 1] if window else now
+        end = row + 1
+        while end < stop and after < event_time[end] <= latest:
+            end += 1
+        _add_run(amount_paise, row, end, out, window)
+        for seen in range(row, end):
+            _see(out, cells, stamp, counterparty[seen], window)
+        row = end
     for window in range(1, len(windows)):
         before = window - 1
         out.payments[window] += out.payments[before]
@@ -171,100 +151,50 @@ def _scan(
 
 
 @njit(inline="always")
-def _see(cells: NDArray[np.int64], size: int, counterparty: int, window: int) -> None:
-    """Note that a counterparty was seen in a window; the smallest window stands."""
-    cell = (counterparty ^ (counterparty >> 20)) & (size - 1)
-    while cells[cell, 0] != NONE and cells[cell, 0] != counterparty:
-        cell = (cell + 1) & (size - 1)
-    if cells[cell, 0] == NONE:
-        cells[cell, 0] = counterparty
-        cells[cell, 1] = window
-    elif window < cells[cell, 1]:
-        cells[cell, 1] = window
-
-
-@njit()
-def _sum_up_tail(logs: Logs, slot: int, upto: int, tail: Summaries) -> None:
-    """Summarise the records behind the last full block once, for all windows."""
-    reset(tail, 0)
-    shift = logs.at[slot] - logs.base[slot]
-    for row in range(upto // BLOCK * BLOCK + shift, upto + shift):
-        event_time = logs.event_time[row]
-        include(tail, 0, event_time, event_time, logs.amount[row], logs.counterparty[row])
-
-
-@njit()
-def _gather(
-    logs: Logs,
-    slot: int,
-    upto: int,
-    after: int,
-    now: int,
-    own: int,
-    level: int,
-    number: int,
-    out: Measures,
-    window: int,
-    tail: Summaries,
-) -> None:
-    """Measure (after, now] of a dense log over panes from `number` on, super-blocks, blocks and single records."""
-    out.payments[window] = out.total[window] = out.largest[window] = 0
-    out.sq_high[window] = out.sq_low[window] = np.uint64(0)
-    out.registers[:] = 0
-    if own != NONE:
-        observe(out.registers, own)
-    if level != NONE:
-        for row in range(logs.pane_at[slot], logs.pane_at[slot] + logs.panes[slot]):
-            if logs.pane.last[row] == level and logs.pane.first[row] >= number:
-                _take(logs.pane, row, out, window)
-    base = logs.base[slot]
-    first_block = base // BLOCK
-    first_super = (first_block + SUPER - 1) // SUPER
-    position = base
-    while position < upto:
-        if position % (BLOCK * SUPER) == 0 and position + BLOCK * SUPER <= upto:
-            row = logs.super_at[slot] + position // (BLOCK * SUPER) - first_super
-            if _whole(logs.supers, row, after, now, out, window):
-                position += BLOCK * SUPER
-                continue
-        if position % BLOCK == 0 and position + BLOCK <= upto:
-            row = logs.block_at[slot] + position // BLOCK - first_block
-            if _whole(logs.blocks, row, after, now, out, window):
-                position += BLOCK
-                continue
-        if position % BLOCK == 0 and position + BLOCK > upto and _whole(tail, 0, after, now, out, window):
-            break
-        end = min(upto, (position // BLOCK + 1) * BLOCK)
-        for row in range(logs.at[slot] + position - base, logs.at[slot] + end - base):
-            if after < logs.event_time[row] <= now:
-                amount = logs.amount[row]
-                out.payments[window] += 1
-                out.total[window] += amount
-                out.largest[window] = max(out.largest[window], amount)
-                high, low = multiply(np.uint64(amount), np.uint64(amount))
-                out.sq_high[window], out.sq_low[window] = add(out.sq_high[window], out.sq_low[window], high, low)
-                observe(out.registers, logs.counterparty[row])
-        position = end
-    out.distinct[window] = estimate(out.registers)
+def _add_run(amount_paise: NDArray[np.int64], start: int, stop: int, out: Measures, window: int) -> None:
+    """Add rows that fall into one window. Squares go by parts of 17 and 23 bits: 256 of any product fit in 64 bits."""
+    total, largest = 0, 0
+    high, mixed, low = np.uint64(0), np.uint64(0), np.uint64(0)
+    for row in range(start, stop):
+        amount = amount_paise[row]
+        total += amount
+        largest = max(largest, amount)
+        upper, lower = np.uint64(amount >> LOWER_BITS), np.uint64(amount & LOWER_MASK)
+        high += upper * upper
+        mixed += upper * lower
+        low += lower * lower
+    out.payments[window] += stop - start
+    out.total[window] += total
+    out.largest[window] = max(out.largest[window], largest)
+    # upper^2 * 2^34 + 2 * upper * lower * 2^17 + lower^2
+    sq_high, sq_low = add(out.sq_high[window], out.sq_low[window], high >> np.uint64(30), high << np.uint64(34))
+    sq_high, sq_low = add(sq_high, sq_low, mixed >> np.uint64(46), mixed << np.uint64(18))
+    out.sq_high[window], out.sq_low[window] = add(sq_high, sq_low, np.uint64(0), low)
 
 
 @njit(inline="always")
-def _whole(rows: Summaries, row: int, after: int, now: int, out: Measures, window: int) -> bool:
-    """Settle a run at once if it lies wholly inside or wholly outside of (after, now]."""
-    if rows.last[row] <= after or rows.first[row] > now:
-        return True
-    if after < rows.first[row] and rows.last[row] <= now:
-        _take(rows, row, out, window)
-        return True
-    return False
+def _new_stamp(out: Measures) -> int:
+    """Empty the cells without touching them: what bears another stamp is not there."""
+    stamp = out.stamp[0] + 1
+    if stamp == STAMPS:
+        out.cells[:, 0] = 0
+        stamp = 1
+    out.stamp[0] = stamp
+    return stamp
 
 
-@njit()
-def _take(rows: Summaries, row: int, out: Measures, window: int) -> None:
-    out.payments[window] += rows.payments[row]
-    out.total[window] += rows.total[row]
-    out.largest[window] = max(out.largest[window], rows.largest[row])
-    out.sq_high[window], out.sq_low[window] = add(
-        out.sq_high[window], out.sq_low[window], rows.sq_high[row], rows.sq_low[row]
-    )
-    merge(out.registers, rows.registers[row])
+@njit(inline="always")
+def _see(out: Measures, size: int, stamp: int, counterparty: int, window: int) -> None:
+    """Count a counterparty into the smallest window that it was seen in."""
+    cells, stamped = out.cells, stamp << COUNTERPARTY_BITS | counterparty
+    cell = (counterparty ^ (counterparty >> 20)) & (size - 1)
+    while cells[cell, 0] != stamped and cells[cell, 0] >> COUNTERPARTY_BITS == stamp:
+        cell = (cell + 1) & (size - 1)
+    if cells[cell, 0] != stamped:
+        cells[cell, 0] = stamped
+        cells[cell, 1] = window
+        out.distinct[window] += 1.0
+    elif window < cells[cell, 1]:
+        out.distinct[cells[cell, 1]] -= 1.0
+        out.distinct[window] += 1.0
+        cells[cell, 1] = window

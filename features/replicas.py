@@ -150,8 +150,7 @@ class Replicas:
         pane_order = order_of(max(MIN_PANES, len(header.panes))) if header else NONE
         slot = self._free_slots.pop() if self._free_slots else self._evict_one()
         self.logs.clear(slot, at * BLOCK)
-        self.logs.block_at[slot] = at
-        self.logs.super_at[slot] = at // SUPER
+        self.logs.put_blocks(slot, at, at // SUPER)
         if header:
             _put_panes(self.logs, slot, self._take(self._pane_room, pane_order), header)
         replica = Replica(slot, order, pane_order, b"", self._batch)
@@ -175,7 +174,8 @@ class Replicas:
             for column in summaries:
                 _move(column, old // run, new // run, kept // run)
         self._room.give(old // BLOCK, replica.order)
-        logs.at[slot], logs.block_at[slot], logs.super_at[slot] = new, new // BLOCK, new // BLOCK // SUPER
+        logs.at[slot] = new
+        logs.put_blocks(slot, new // BLOCK, new // BLOCK // SUPER)
         replica.order = order
 
     def _take(self, room: Buddies, order: int) -> int:

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import hll, vector, wide
+from features.compiled import njit
 from features.definitions import Aggregation
 from features.ingest import append
 from features.logs import Logs, Summaries
-from features.measure import Measures
+from features.measure import STAMPS, Measures, measure
 from tests.oracle import hyperloglog, round_once
 
 BEYOND_FLOAT64 = [
@@ -154,3 +155,22 @@ def test_the_error_is_what_256_registers_promise(distinct: int) -> None:
 def test_few_are_counted_almost_exactly() -> None:
     assert hll.estimate(np.zeros(hll.REGISTERS, dtype=np.uint8)) == 0.0
     assert round(hll.estimate(registers_of([7]))) == 1
+
+
+def test_cells_are_emptied_where_stamps_run_out() -> None:
+    logs = Logs.make(records=3, slots=1, blocks=0, supers=0, panes=0)
+    logs.clear(0, 0)
+    for counterparty in (5, 6, 5):
+        append(logs, 0, 1_000, 100, counterparty, 0)
+    windows = vector.WINDOW_LENGTHS
+    own, tail = Measures.make(len(windows)), Summaries.make(1)
+    own.stamp[0] = STAMPS - 3
+    for _ in range(5):
+        _measured(logs, windows, own, tail)
+        assert own.distinct.tolist() == [3.0] * len(windows)
+        assert own.payments.tolist() == [3] * len(windows)
+
+
+@njit()
+def _measured(logs: Logs, windows: object, own: Measures, tail: Summaries) -> None:
+    measure(logs, 0, 3, 3, 1_500, 7, windows, own, tail)
