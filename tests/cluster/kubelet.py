@@ -244,7 +244,7 @@ class Kubelet:
         }
         self._core.patch_namespaced_pod_status(process.pod.metadata.name, self.namespace, {"status": status})
         self._reported[uid] = known
-        if ready and uid in self._started_at:
+        if ready and process.readiness is not None and uid in self._started_at:
             self.started_in.append(time.monotonic() - self._started_at.pop(uid))
 
     @staticmethod
