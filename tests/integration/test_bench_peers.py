@@ -7,7 +7,6 @@ that exact windows are what the worker has too (bench/peers/README.md says where
 from __future__ import annotations
 
 import json
-import os
 import time
 import uuid
 from dataclasses import dataclass
@@ -264,8 +263,8 @@ def test_textbook_and_plain_loops_give_the_verdicts_of_the_worker(stage: Stage, 
 
 def test_quix_gives_the_verdicts_of_the_worker(stage: Stage, sample: Sample, tmp_path: Path) -> None:
     if not QUIX_PYTHON.exists():
-        reason = "Quix Streams has an environment of its own: run `make install-bench`"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        # Left out in CI too: a minute of packages that nothing but the benchmarks needs.
+        pytest.skip("Quix Streams has an environment of its own: run `make install-bench`")
     peers = ("quix", "quix-compiled")
     contest(stage, sample, peers, tmp_path)
     check(stage, sample, peers)
