@@ -1,4 +1,9 @@
-"""`python -m bench quick`: rate, latency and cost of the whole job beside its yardsticks, in one run."""
+"""Rate, latency and cost of the whole job on this machine.
+
+quick: a backlog and an open loop beside the yardsticks, in under two minutes on a quiet machine.
+ramp: open loops at rising rates, to the first that the worker does not keep up with.
+sustain: one open loop at `--rate` for `--seconds`, with the records that waited over time.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ import sys
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from bench import machine, whole
 
@@ -61,14 +67,73 @@ def show(run: whole.Run) -> None:
     print("  of the worker's:  " + ", ".join(f"{name} {run.stage_us.get(name, 0):.1f}" for name in whole.STAGES))
 
 
+def kept_up(run: whole.Run, rate: float) -> bool:
+    """Return whether the worker was as fast as the switch, and half a second's records waited at most in the end."""
+    return run.rate > 0.99 * rate and (not run.lags or run.lags[-1][1] < rate / 2)
+
+
+def quick(bench: whole.Bench, options: argparse.Namespace) -> list[whole.Run]:
+    """Work off a backlog, then keep up with half that rate."""
+    runs = [whole.drain(bench, options.payments)]
+    show(runs[0])
+    runs.append(whole.open_loop(bench, options.rate or round(runs[0].rate / 2, -2), options.seconds or 12.0))
+    show(runs[1])
+    return runs
+
+
+def ramp(bench: whole.Bench, options: argparse.Namespace) -> list[whole.Run]:
+    """Raise the rate until the worker does not keep up; what bounds it then is whoever's CPU is used up."""
+    whole.drain(bench, options.payments)  # warms the broker's and the worker's compilers
+    runs: list[whole.Run] = []
+    rate = options.rate or 2_000.0
+    while True:
+        runs.append(whole.open_loop(bench, rate, options.seconds or 15.0))
+        show(runs[-1])
+        if not kept_up(runs[-1], rate):
+            print(f"  {rate:,.0f}/s is too much: {runs[-1].lags[-1][1]:,.0f} records waited in the end")
+            return runs
+        rate *= options.step
+
+
+def sustain(bench: whole.Bench, options: argparse.Namespace) -> list[whole.Run]:
+    """Publish at one rate for long, and see that no lag builds up."""
+    whole.drain(bench, options.payments)
+    rate = options.rate or 5_000.0
+    run = whole.open_loop(bench, rate, options.seconds or 600.0)
+    show(run)
+    waited = sorted(lag for _, lag in run.lags)
+    print(f"  records that waited: median {waited[len(waited) // 2]:,.0f}, most {waited[-1]:,.0f}")
+    print(f"  {'kept up' if kept_up(run, rate) else 'did not keep up'}")
+    return [run]
+
+
+def yardsticks(backlog: whole.Run) -> dict[str, Any]:
+    """Measure what the whole job is held against, on the same machine at the same time."""
+    print("\nyardsticks in the same run")
+    stock = stock_faust()
+    score = against_shap(ROOT / "model/artifacts/default")
+    ours = min(us for name, us in score.items() if name.startswith("score"))
+    print(f"whole job, servers included / stock Faust's empty agent: {backlog.rate / stock:.2f} ({stock:,.0f}/s)")
+    print(
+        f"shap.TreeExplainer / score and reasons: {score['shap'] / ours:.0f} ({score['shap']:.0f} us / {ours:.1f} us)"
+    )
+    return {"stock_faust": stock, "score": score}
+
+
+FORMS = {"quick": quick, "ramp": ramp, "sustain": sustain}
+
+
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("form", choices=["quick"], help="quick: under two minutes on a quiet machine")
-    parser.add_argument("--payments", type=int, default=60_000, help="payments of the backlog")
-    parser.add_argument("--payers", type=int, default=4_000)
-    parser.add_argument("--rate", type=float, help="payments/s of the open loop; default: half of the backlog's rate")
-    parser.add_argument("--seconds", type=float, default=12.0, help="of the open loop")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("form", choices=list(FORMS))
+    parser.add_argument("--payments", type=int, default=60_000, help="payments of the backlog (default 60000)")
+    parser.add_argument("--payers", type=int, default=4_000, help="payers of the population (default 4000)")
+    parser.add_argument("--rate", type=float, help="payments/s of the open loop; of the first one, in a ramp")
+    parser.add_argument("--step", type=float, default=1.25, help="from one rate of a ramp to the next (default 1.25)")
+    parser.add_argument("--seconds", type=float, help="of an open loop: 12, in a ramp 15, 600 to sustain")
     parser.add_argument("--json", type=Path, help="write the raw results there")
     options = parser.parse_args()
 
@@ -78,26 +143,16 @@ def main() -> None:
     )
     with whole.fresh(options.payers) as bench:
         bench.start_worker()
-        runs = [whole.drain(bench, options.payments)]
-        show(runs[0])
-        runs.append(whole.open_loop(bench, options.rate or round(runs[0].rate / 2, -2), options.seconds))
-        show(runs[1])
+        runs = FORMS[options.form](bench, options)
         memory = bench.memory()
         print("  resident MB: " + ", ".join(f"{name} {size / 2**20:.0f}" for name, size in memory.items()))
-    print("\nyardsticks in the same run")
-    stock = stock_faust()
-    score = against_shap(ROOT / "model/artifacts/default")
-    ours = min(us for name, us in score.items() if name.startswith("score"))
-    print(f"whole job, servers included / stock Faust's empty agent: {runs[0].rate / stock:.2f} ({stock:,.0f}/s)")
-    print(
-        f"shap.TreeExplainer / score and reasons: {score['shap'] / ours:.0f} ({score['shap']:.0f} us / {ours:.1f} us)"
-    )
+    beside = yardsticks(runs[0]) if options.form == "quick" else {}
     if options.json:
         facts = {
             "index": index, "load": load, "python": platform.python_version(), "machine": platform.machine(),
             "cores": os.cpu_count(), "packages": {name: version(name) for name in PACKAGES},
-            "commit": _commit(),
-            "runs": [asdict(run) for run in runs], "memory": memory, "stock_faust": stock, "score": score,
+            "commit": _commit(), "payers": options.payers,
+            "runs": [asdict(run) for run in runs], "memory": memory, **beside,
         }  # fmt: skip
         options.json.write_text(json.dumps(facts, indent=2))
 

@@ -42,6 +42,8 @@ class Look:
     latency: list[tuple[float, float]]
     """Upper bound and cumulative count of the end-to-end histogram."""
     cpu: dict[str, float]
+    lag: float
+    """Records published and not done."""
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Run:
     stage_us: dict[str, float]
     latency_ms: dict[str, float] = field(default_factory=dict)
     """Quantiles, interpolated within the histogram's buckets."""
+    lags: list[tuple[float, float]] = field(default_factory=list)
+    """Seconds since the first look, and the records that waited then."""
 
     @property
     def rate(self) -> float:
@@ -154,6 +158,7 @@ class Bench:
                 (float(s.labels["le"]), s.value) for s in samples if s.name == "end_to_end_latency_seconds_bucket"
             ],
             cpu={name: cpu_seconds(pid) for name, pid in pids.items()},
+            lag=sum(s.value for s in samples if s.name == "consumer_lag_records"),
         )
 
     def wait_for(self, consumed: float, seconds: float = 300) -> None:
@@ -223,14 +228,20 @@ def drain(bench: Bench, payments: int) -> Run:
 def open_loop(bench: Bench, rate: float, seconds: float) -> Run:
     """Publish on schedule, whatever the worker does, and measure from the scheduled time on; 3 s are warm-up."""
     began = bench.look().consumed
-    switch = bench.switch(int(rate * (seconds + 3)), rate)
-    bench.wait_for(began + rate * 3)
-    first = bench.look(switch)
-    time.sleep(seconds - 1)
-    last = bench.look(switch)
+    payments = int(rate * (seconds + 3))
+    switch = bench.switch(payments, rate)
+    bench.wait_for(began + rate * 3, 600)  # making the payments comes first
+    first = last = bench.look(switch)
+    lags: list[tuple[float, float]] = []
+    while last.at < first.at + seconds - 1:
+        time.sleep(min(5.0, max(0.0, first.at + seconds - 1 - time.monotonic())))
+        last = bench.look(switch)
+        lags.append((last.at - first.at, last.lag))
+    run = between(f"open loop {rate:.0f}/s", first, last)
+    run.lags = lags
     switch.wait(120)
-    bench.wait_for(began + int(rate * (seconds + 3)))
-    return between(f"open loop {rate:.0f}/s", first, last)
+    bench.wait_for(began + payments)
+    return run
 
 
 @contextlib.contextmanager
