@@ -17,7 +17,7 @@ from features.logs import NEVER, NONE, Logs, Summaries
 from features.measure import Measures, measure, recent_start
 from features.risk import confirmed_frauds
 from features.schema import PLAIN, program, window_lengths
-from features.wide import deviation, multiply
+from features.wide import add, deviation, multiply
 from features.windows import HORIZON, HOUR, MONTH, WINDOWS
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ COUNT, SUM, MEAN, STD, MAX, DISTINCT = (int(aggregation) for aggregation in Aggr
 
 WINDOW_LENGTHS = window_lengths()
 HOUR_INDEX = list(WINDOWS.values()).index(HOUR)
+INBOUND = WINDOW_LENGTHS[HOUR_INDEX : HOUR_INDEX + 1].copy()
+"""The one window of what a payer received; a copy, for numba compiles every kernel anew for a view."""
 MONTH_INDEX = list(WINDOWS.values()).index(MONTH)
 LAST = len(WINDOWS) - 1
 PROGRAM = program()
@@ -88,7 +90,7 @@ def vectors(
     _vectors(
         logs, places, reports, lost, columns.event_time, columns.amount_paise, columns.payer, columns.payee,
         columns.kind, columns.device_bound_at, columns.sim_changed_at, columns.same_bank, PROGRAM, WINDOW_LENGTHS,
-        scratch, tail, out, state,
+        INBOUND, scratch, tail, out, state,
     )  # fmt: skip
     return out, state
 
@@ -96,7 +98,7 @@ def vectors(
 @njit()
 def _vectors(  # type: ignore[no-untyped-def]
     logs, places, reports, lost, event_time, amount_paise, payer, payee, kind, device_bound_at, sim_changed_at,
-    same_bank, steps, windows, scratch, tail, out, state,
+    same_bank, steps, windows, hour, scratch, tail, out, state,
 ):  # fmt: skip
     own_payer, own_payee, own_device, inbound = scratch
     plain = np.empty(PLAIN_COUNT, dtype=np.float32)
@@ -125,7 +127,7 @@ def _vectors(  # type: ignore[no-untyped-def]
         _history(plain, logs, slot, at, now, amount, payee_cp, own_payer)
         _payee(plain, logs, places.payee[row], places.payee_at[row], payee_now)
         sent = own_payer.total[HOUR_INDEX] + once * amount
-        _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, sent, windows, inbound, tail)
+        _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, sent, hour, inbound, tail)
         if has_device:
             _device(plain, logs, places.device[row], places.device_at[row], device_now, payer_cp)
         paid = own_payee.payments[MONTH_INDEX] + payee_once
@@ -169,10 +171,18 @@ def _own(logs, slot, at, once, now, own, windows, out, tail):  # type: ignore[no
 
 @njit(inline="always")
 def _windowed(own: Measures, aggregation: int, window: int, once: int, amount: int) -> np.float32:
-    """One aggregate with the payment itself counted in once; integers are rounded once, too."""
-    amount *= once
-    count = own.payments[window] + once
-    total = own.total[window] + amount
+    """One aggregate with the payment itself counted in once."""
+    return _aggregate(
+        aggregation, own.payments[window] + once, own.total[window] + once * amount, own.largest[window],
+        own.distinct[window], own.sq_high[window], own.sq_low[window], once * amount,
+    )  # fmt: skip
+
+
+@njit()
+def _aggregate(  # type: ignore[no-untyped-def]
+    aggregation, count, total, largest, distinct, sq_high, sq_low, amount
+):  # fmt: skip
+    """One aggregate of a window; integers are rounded once."""
     if aggregation == COUNT:
         return np.float32(count)
     if aggregation == SUM:
@@ -180,13 +190,12 @@ def _windowed(own: Measures, aggregation: int, window: int, once: int, amount: i
     if aggregation == MEAN:
         return np.float32(np.float64(total) / np.float64(count))
     if aggregation == MAX:
-        return np.float32(max(own.largest[window], amount))
+        return np.float32(max(largest, amount))
     if aggregation == DISTINCT:
-        return np.float32(own.distinct[window])
+        return np.float32(distinct)
     high, low = multiply(np.uint64(amount), np.uint64(amount))
-    sq_low = own.sq_low[window] + low
-    carry = np.uint64(1) if sq_low < low else np.uint64(0)
-    return np.float32(deviation(count, total, own.sq_high[window] + high + carry, sq_low))
+    sq_high, sq_low = add(sq_high, sq_low, high, low)
+    return np.float32(deviation(count, total, sq_high, sq_low))
 
 
 @njit()
@@ -302,7 +311,7 @@ def _paid_before(counterparty, event_time, start, stop, now, payer_cp):  # type:
 
 
 @njit(inline="always")
-def _received(plain, logs, slot, upto, now, sent, windows, inbound, tail):  # type: ignore[no-untyped-def]
+def _received(plain, logs, slot, upto, now, sent, hour, inbound, tail):  # type: ignore[no-untyped-def]
     """What the payer received within the hour, and the share of it that goes on with this payment."""
     plain[INBOUND_SUM] = 0.0
     if slot != NONE and upto > 0:
@@ -311,8 +320,8 @@ def _received(plain, logs, slot, upto, now, sent, windows, inbound, tail):  # ty
         moved = now
         if settled_clock(logs, slot, position) != NEVER:
             moved = max(now, _now(logs, slot, position) - HORIZON)
-        hour = slice(HOUR_INDEX, HOUR_INDEX + 1)
-        measure(logs, slot, position, upto, moved, NONE, windows[hour], inbound, tail)
+        # No literal NONE: it would be another type, and all of it be compiled again.
+        measure(logs, slot, position, upto, moved, np.int64(NONE), hour, inbound, tail)
         plain[INBOUND_SUM] = inbound.total[0]
         if inbound.total[0] > 0:
             plain[PASS_THROUGH] = sent / np.float64(inbound.total[0])

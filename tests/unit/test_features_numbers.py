@@ -61,8 +61,7 @@ def test_what_a_payer_received_is_rounded_once(received: int) -> None:
     logs.clear(0, 0)
     append(logs, 0, 1_000, received, 5, 0)
     plain = np.full(vector.PLAIN_COUNT, np.nan, dtype=np.float32)
-    windows = vector.WINDOW_LENGTHS
-    vector._received(plain, logs, 0, 1, 2_000, 7, windows, Measures.make(len(windows)), Summaries.make(1))
+    vector._received(plain, logs, 0, 1, 2_000, 7, vector.INBOUND, Measures.make(1), Summaries.make(1))
     assert plain[vector.INBOUND_SUM] == round_once(received)
     ratio = plain[vector.PASS_THROUGH]
     assert math.isclose(ratio, 7 / received, rel_tol=1e-6)
