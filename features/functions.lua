@@ -6,6 +6,7 @@ local EXPIRY = '@EXPIRY@'
 local RECORD = 32
 local PREFIX = 16      -- magic, header length, records folded away
 local REPORT_TAIL = @REPORT_TAIL@
+local TOGETHER = 32    -- keys of one command
 local KEY = { p = '@P@', m = '@M@', d = '@D@', f = '@F@', g = '@G@' }
 
 -- Length of a log's header and the records folded away; a log whose length is 16 beyond a multiple of 32 has one.
@@ -52,12 +53,9 @@ local function append(key, record)
   return length
 end
 
--- Reads a log whole, or from the last record known on: then the header's first 16 bytes precede it, if it has one.
-local function read(key, known, length)
-  if known == 0 then
-    local log = redis.call('GET', key) or ''
-    return #log, log
-  end
+-- Reads a log from the last record known on: then the header's first 16 bytes precede it, if it has one. Whole where that
+-- record was folded away.
+local function read_on(key, known, length)
   length = length or redis.call('STRLEN', key)
   local size, base = header(key, length)
   if known - 1 < base or size + (known - base) * RECORD > length then
@@ -74,6 +72,55 @@ local function read_reports(key)
   if type(tail) ~= 'string' then return -1, '' end
   if #tail < REPORT_TAIL then return #tail, tail end
   return redis.call('STRLEN', key), tail
+end
+
+-- Puts the length and the bytes of every log asked for (13 bytes each) into the reply, behind its first `out` places. A
+-- call of a command costs more than what the command does, so logs to be read whole are read together, and few entities
+-- have outcome reports: whether any of several has is one question.
+local function read_all(reads, lengths, reply, out)
+  local sub = string.sub
+  local whole, whole_at, reports, reports_at = {}, {}, {}, {}
+  for at = 1, #reads, 13 do
+    local kind = sub(reads, at, at)
+    local key = KEY[kind] .. sub(reads, at + 1, at + 8)
+    reply[out + 1], reply[out + 2] = 0, ''
+    if kind == 'f' or kind == 'g' then
+      reports[#reports + 1], reports_at[#reports_at + 1] = key, out
+    else
+      local known = struct.unpack('<I4', sub(reads, at + 9, at + 12))
+      if known == 0 then
+        whole[#whole + 1], whole_at[#whole_at + 1] = key, out
+      else
+        reply[out + 1], reply[out + 2] = read_on(key, known, lengths[key])
+      end
+    end
+    out = out + 2
+  end
+  for first = 1, #whole, TOGETHER do
+    local logs = redis.call('MGET', unpack(whole, first, math.min(first + TOGETHER - 1, #whole)))
+    local missing = {}
+    for n = 1, #logs do
+      local log, place = logs[n], whole_at[first + n - 1]
+      if log then
+        reply[place + 1], reply[place + 2] = #log, log
+      else
+        missing[#missing + 1] = whole[first + n - 1]
+      end
+    end
+    -- MGET passes over what is no string, and nobody may take that for an empty log.
+    if #missing > 0 and redis.call('EXISTS', unpack(missing)) > 0 then
+      for n = 1, #missing do redis.call('STRLEN', missing[n]) end
+    end
+  end
+  for first = 1, #reports, TOGETHER do
+    local last = math.min(first + TOGETHER - 1, #reports)
+    if redis.call('EXISTS', unpack(reports, first, last)) > 0 then
+      for n = first, last do
+        local place = reports_at[n]
+        reply[place + 1], reply[place + 2] = read_reports(reports[n])
+      end
+    end
+  end
 end
 
 -- Where the source offsets stand: four arguments an origin from `first` on (partition, first offset, next offset,
@@ -153,16 +200,7 @@ local function apply(_, args)
   end
   advance(args, 4, applied)
 
-  for at = 1, #reads, 13 do
-    local kind = sub(reads, at, at)
-    local key = KEY[kind] .. sub(reads, at + 1, at + 8)
-    if kind == 'f' or kind == 'g' then
-      reply[out + 1], reply[out + 2] = read_reports(key)
-    else
-      reply[out + 1], reply[out + 2] = read(key, struct.unpack('<I4', sub(reads, at + 9, at + 12)), lengths[key])
-    end
-    out = out + 2
-  end
+  read_all(reads, lengths, reply, out)
 
   for at = 1, #refresh, 9 do
     redis.call('PEXPIRE', KEY[sub(refresh, at, at)] .. sub(refresh, at + 1, at + 8), EXPIRY)

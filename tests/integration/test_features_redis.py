@@ -154,6 +154,13 @@ def test_a_log_of_another_type_is_fatal_and_moves_no_offset(client: redis.Redis,
     assert store.next_offsets([b"transactions:0"]) == [None]
 
 
+def test_a_log_of_another_type_that_is_only_read_is_fatal(client: redis.Redis, store: RedisEntityStore) -> None:
+    client.lpush(key(PAYEE, ALICE.to_bytes(8, "little")), b"x")
+    reads = b"".join(PAYEE + identity.to_bytes(8, "little") + bytes(4) for identity in (SHOP, ALICE))
+    with pytest.raises(StoreCorruptError):
+        store.apply(ApplyRequest(b"", reads, b"", []))
+
+
 def test_an_outcome_log_that_cannot_be_read_degrades(client: redis.Redis, store: RedisEntityStore) -> None:
     features = OnlineFeatures(store)
     process(features, 0)
