@@ -90,14 +90,14 @@ def measure(
     """
     shift = logs.at[slot] - logs.base[slot]
     start = recent_start(logs, slot, position) + shift
-    _scan(logs.event_time, logs.amount, logs.counterparty, start, upto + shift, now, own, windows, out)
+    scan(logs.event_time, logs.amount, logs.counterparty, start, upto + shift, now, own, windows, out)
     settled = settled_clock(logs, slot, position)
     if settled != NEVER:
         measure_dense(logs, slot, upto, settled, now, own, windows, out, tail)
 
 
 @njit()
-def _scan(
+def scan(
     event_time: NDArray[np.int64],
     amount_paise: NDArray[np.int64],
     counterparty: NDArray[np.int64],
