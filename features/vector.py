@@ -1,5 +1,6 @@
 """From logs to feature vectors: one kernel call a micro-batch, no Python object a payment."""
-# Kernels of many columns are compiled by the types of their arguments; annotations would say nothing more.
+# Kernels of many columns are compiled by the types of their arguments; annotations would say nothing more. They get the
+# columns that they read: every use of all of `logs` costs numba's compiler, and each call at run time, fifty arrays.
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from features.compiled import njit
 from features.definitions import Aggregation, Entity, Plain
 from features.ingest import settled_clock
 from features.logs import NEVER, NONE, Logs, Summaries
-from features.measure import Measures, measure, recent_start
+from features.measure import Measures, measure
 from features.risk import confirmed_frauds
 from features.schema import PLAIN, program, window_lengths
 from features.wide import add, deviation, multiply
-from features.windows import HORIZON, HOUR, MONTH, WINDOWS
+from features.windows import BLOCK, HORIZON, HOUR, MONTH, WINDOWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,19 +105,19 @@ def _vectors(  # type: ignore[no-untyped-def]
     plain = np.empty(PLAIN_COUNT, dtype=np.float32)
     for row in range(len(event_time)):
         slot, at = places.payer[row], places.payer_at[row]
-        now = _now(logs, slot, at)
+        now = _now(logs.event_time, logs.at, logs.base, slot, at)
         payee_cp = np.int64(payee[row] & np.uint64(0xFFFFFFFFFF))
         payer_cp = np.int64(payer[row] & np.uint64(0xFFFFFFFFFF))
         amount = amount_paise[row]
         # What the payment itself adds to its windows: nothing where its log has it already.
         once, payee_once, device_once = 1 - lost[row, PAYER], 1 - lost[row, PAYEE], 1 - lost[row, DEVICE]
         _own(logs, slot, at, once, now, payee_cp, windows, own_payer, tail)
-        payee_now = _now(logs, places.payee[row], places.payee_at[row])
+        payee_now = _now(logs.event_time, logs.at, logs.base, places.payee[row], places.payee_at[row])
         _own(logs, places.payee[row], places.payee_at[row], payee_once, payee_now, payer_cp, windows, own_payee, tail)
         has_device = places.device[row] != NONE
         device_now = now
         if has_device:
-            device_now = _now(logs, places.device[row], places.device_at[row])
+            device_now = _now(logs.event_time, logs.at, logs.base, places.device[row], places.device_at[row])
             _own(
                 logs, places.device[row], places.device_at[row], device_once, device_now, payer_cp, windows, own_device,
                 tail,
@@ -124,12 +125,20 @@ def _vectors(  # type: ignore[no-untyped-def]
 
         plain[:] = np.nan
         _payment(plain, event_time[row], amount, kind[row], device_bound_at[row], sim_changed_at[row], same_bank[row])
-        _history(plain, logs, slot, at, now, amount, payee_cp, own_payer)
-        _payee(plain, logs, places.payee[row], places.payee_at[row], payee_now)
+        plain[PAYER_FIRST] = _seconds(now - logs.born[slot])
+        start, stop = _recent(logs.at, logs.base, slot, at)
+        _earlier(plain, logs.event_time, logs.counterparty, logs.place, start, stop, now, payee_cp)
+        _usual(plain, amount, own_payer)
+        plain[PAYEE_FIRST] = _seconds(payee_now - logs.born[places.payee[row]])
+        start, stop = _recent(logs.at, logs.base, places.payee[row], places.payee_at[row])
+        _payee(plain, logs.event_time, start, stop, payee_now)
         sent = own_payer.total[HOUR_INDEX] + once * amount
         _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, sent, hour, inbound, tail)
         if has_device:
-            _device(plain, logs, places.device[row], places.device_at[row], device_now, payer_cp)
+            plain[DEVICE_FIRST] = _seconds(device_now - logs.born[places.device[row]])
+            start, stop = _recent(logs.at, logs.base, places.device[row], places.device_at[row])
+            known = _paid_before(logs.counterparty, logs.event_time, start, stop, device_now, payer_cp)
+            plain[NEW_DEVICE] = 0.0 if known else 1.0
         paid = own_payee.payments[MONTH_INDEX] + payee_once
         used = own_device.payments[MONTH_INDEX] + device_once if has_device else 0
         degraded = _risk(plain, reports, row, event_time[row], paid, used)
@@ -158,9 +167,9 @@ def _vectors(  # type: ignore[no-untyped-def]
             state[row] = FULL
 
 
-@njit(inline="always")
-def _now(logs: Logs, slot: int, at: int) -> int:
-    return logs.event_time[logs.at[slot] + at - logs.base[slot]]
+@njit()
+def _now(event_time, logs_at, logs_base, slot, at):  # type: ignore[no-untyped-def]
+    return event_time[logs_at[slot] + at - logs_base[slot]]
 
 
 @njit(inline="always")
@@ -225,13 +234,9 @@ def _seconds(milliseconds: int) -> float:
     return max(milliseconds, 0) / 1000.0
 
 
-@njit(inline="always")
-def _history(plain, logs, slot, at, now, amount, payee_cp, own):  # type: ignore[no-untyped-def]
-    """The payment against the payer's own earlier ones."""
-    plain[PAYER_FIRST] = _seconds(now - logs.born[slot])
-    shift = logs.at[slot] - logs.base[slot]
-    start = recent_start(logs, slot, at) + shift
-    _earlier(plain, logs.event_time, logs.counterparty, logs.place, start, at + shift, now, payee_cp)
+@njit()
+def _usual(plain, amount, own):  # type: ignore[no-untyped-def]
+    """The amount against those of the payer's earlier payments."""
     count, total = own.payments[MONTH_INDEX], own.total[MONTH_INDEX]
     if count > 0:
         mean = np.float64(total) / np.float64(count)
@@ -280,26 +285,22 @@ def _distance_km(one: int, other: int) -> float:
     return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
 
 
-@njit(inline="always")
-def _payee(plain, logs, slot, at, now):  # type: ignore[no-untyped-def]
-    plain[PAYEE_FIRST] = _seconds(now - logs.born[slot])
-    shift = logs.at[slot] - logs.base[slot]
+@njit()
+def _payee(plain, event_time, start, stop, now):  # type: ignore[no-untyped-def]
     last = NEVER
-    for row in range(recent_start(logs, slot, at) + shift, at + shift):
-        time = logs.event_time[row]
+    for row in range(start, stop):
+        time = event_time[row]
         last = max(last, time if time <= now else NEVER)
     if last != NEVER:
         plain[PAYEE_LAST] = _seconds(now - last)
 
 
-@njit(inline="always")
-def _device(plain, logs, slot, at, now, payer_cp):  # type: ignore[no-untyped-def]
-    plain[DEVICE_FIRST] = _seconds(now - logs.born[slot])
-    shift = logs.at[slot] - logs.base[slot]
-    start = recent_start(logs, slot, at) + shift
-    plain[NEW_DEVICE] = (
-        0.0 if _paid_before(logs.counterparty, logs.event_time, start, at + shift, now, payer_cp) else 1.0
-    )
+@njit()
+def _recent(logs_at, logs_base, slot, at):  # type: ignore[no-untyped-def]
+    """Return the rows of the recent records before a position: from the last full block on, of a young log all."""
+    full = (at + 1) // BLOCK
+    shift = logs_at[slot] - logs_base[slot]
+    return ((full - 1) * BLOCK if full >= 2 else logs_base[slot]) + shift, at + shift
 
 
 @njit()
@@ -319,7 +320,7 @@ def _received(plain, logs, slot, upto, now, sent, hour, inbound, tail):  # type:
         # A payer behind the clock of his own busy inbound log is measured where that log is still whole.
         moved = now
         if settled_clock(logs, slot, position) != NEVER:
-            moved = max(now, _now(logs, slot, position) - HORIZON)
+            moved = max(now, _now(logs.event_time, logs.at, logs.base, slot, position) - HORIZON)
         # No literal NONE: it would be another type, and all of it be compiled again.
         measure(logs, slot, position, upto, moved, np.int64(NONE), hour, inbound, tail)
         plain[INBOUND_SUM] = inbound.total[0]
