@@ -61,11 +61,12 @@ class Measures(NamedTuple):
         )
 
 
-@njit(inline="always")
-def recent_start(logs: Logs, slot: int, position: int) -> int:
-    """Return where the recent records start: at the last full block, or at the start of a young log."""
+@njit()
+def recent_rows(logs_at: NDArray[np.int64], logs_base: NDArray[np.int64], slot: int, position: int) -> tuple[int, int]:
+    """Return the rows of the recent records before a position: from the last full block on, of a young log all."""
     full = (position + 1) // BLOCK
-    return (full - 1) * BLOCK if full >= 2 else logs.base[slot]
+    shift = logs_at[slot] - logs_base[slot]
+    return ((full - 1) * BLOCK if full >= 2 else logs_base[slot]) + shift, position + shift
 
 
 @njit(inline="always")
@@ -88,9 +89,8 @@ def measure(
     Inlined, and the recent records given as columns: a call that hands all of `logs` over costs 0.3 us, because numba
     passes each of its arrays by value, and this is called four times a payment.
     """
-    shift = logs.at[slot] - logs.base[slot]
-    start = recent_start(logs, slot, position) + shift
-    scan(logs.event_time, logs.amount, logs.counterparty, start, upto + shift, now, own, windows, out)
+    start, at = recent_rows(logs.at, logs.base, slot, position)
+    scan(logs.event_time, logs.amount, logs.counterparty, start, at + upto - position, now, own, windows, out)
     settled = settled_clock(logs, slot, position)
     if settled != NEVER:
         measure_dense(logs, slot, upto, settled, now, own, windows, out, tail)

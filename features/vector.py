@@ -15,11 +15,11 @@ from features.compiled import njit
 from features.definitions import Aggregation, Entity, Plain
 from features.ingest import settled_clock
 from features.logs import NEVER, NONE, Logs, Summaries
-from features.measure import Measures, measure
+from features.measure import Measures, measure, recent_rows
 from features.risk import confirmed_frauds
 from features.schema import PLAIN, program, window_lengths
 from features.wide import add, deviation, multiply
-from features.windows import BLOCK, HORIZON, HOUR, MONTH, WINDOWS
+from features.windows import HORIZON, HOUR, MONTH, WINDOWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,17 +126,17 @@ def _vectors(  # type: ignore[no-untyped-def]
         plain[:] = np.nan
         _payment(plain, event_time[row], amount, kind[row], device_bound_at[row], sim_changed_at[row], same_bank[row])
         plain[PAYER_FIRST] = _seconds(now - logs.born[slot])
-        start, stop = _recent(logs.at, logs.base, slot, at)
+        start, stop = recent_rows(logs.at, logs.base, slot, at)
         _earlier(plain, logs.event_time, logs.counterparty, logs.place, start, stop, now, payee_cp)
         _usual(plain, amount, own_payer)
         plain[PAYEE_FIRST] = _seconds(payee_now - logs.born[places.payee[row]])
-        start, stop = _recent(logs.at, logs.base, places.payee[row], places.payee_at[row])
+        start, stop = recent_rows(logs.at, logs.base, places.payee[row], places.payee_at[row])
         _payee(plain, logs.event_time, start, stop, payee_now)
         sent = own_payer.total[HOUR_INDEX] + once * amount
         _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, sent, hour, inbound, tail)
         if has_device:
             plain[DEVICE_FIRST] = _seconds(device_now - logs.born[places.device[row]])
-            start, stop = _recent(logs.at, logs.base, places.device[row], places.device_at[row])
+            start, stop = recent_rows(logs.at, logs.base, places.device[row], places.device_at[row])
             known = _paid_before(logs.counterparty, logs.event_time, start, stop, device_now, payer_cp)
             plain[NEW_DEVICE] = 0.0 if known else 1.0
         paid = own_payee.payments[MONTH_INDEX] + payee_once
@@ -293,14 +293,6 @@ def _payee(plain, event_time, start, stop, now):  # type: ignore[no-untyped-def]
         last = max(last, time if time <= now else NEVER)
     if last != NEVER:
         plain[PAYEE_LAST] = _seconds(now - last)
-
-
-@njit()
-def _recent(logs_at, logs_base, slot, at):  # type: ignore[no-untyped-def]
-    """Return the rows of the recent records before a position: from the last full block on, of a young log all."""
-    full = (at + 1) // BLOCK
-    shift = logs_at[slot] - logs_base[slot]
-    return ((full - 1) * BLOCK if full >= 2 else logs_base[slot]) + shift, at + shift
 
 
 @njit()
