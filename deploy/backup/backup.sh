@@ -128,8 +128,11 @@ END
 (cd "$partial" && sha256sum about checks.sql offsets.tsv tables.tsv dump/* >.sums && mv .sums SHA256SUMS)
 sync -f "$partial"
 final="$to/upifraud-$started"
-[ ! -e "$final" ] || fail "$final is there already: two backups began in the same second."
-mv "$partial" "$final"
+while [ -e "$final" ]; do # two backups began in the same second
+    sleep 1
+    final="$to/upifraud-$(date -u +%Y%m%dT%H%M%SZ)"
+done
+mv --no-target-directory "$partial" "$final"
 rows=$(awk -F '\t' '{rows += $2} END {print rows + 0}' "$final/tables.tsv")
 echo "$final: $(wc -l <"$final/tables.tsv") tables, $rows rows, $(du -sh "$final" | cut -f1)"
 

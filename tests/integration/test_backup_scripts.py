@@ -114,6 +114,20 @@ def test_a_backup_is_whole_or_not_there_and_old_ones_go(url: str, tmp_path: Path
 
 
 @pytest.mark.servers
+def test_two_backups_that_began_in_the_same_second_are_both_kept(url: str, tmp_path: Path):
+    clock = tmp_path / "clock"
+    clock.mkdir()
+    ticks = tmp_path / "ticks"
+    (clock / "date").write_text(f'#!/bin/sh\necho >> {ticks}\necho "20260101T00000$(wc -l < {ticks})Z"\n')
+    (clock / "date").chmod(0o755)
+    (tmp_path / "backups" / "upifraud-20260101T000001Z").mkdir(parents=True)
+    done = run("backup.sh", "--to", tmp_path / "backups", url=url, first=clock)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "backups").iterdir())
+    assert names == ["upifraud-20260101T000001Z", "upifraud-20260101T000002Z"]
+
+
+@pytest.mark.servers
 def test_no_password_stands_in_a_command_line(url: str, tmp_path: Path):
     spy, seen = tmp_path / "spy", tmp_path / "seen"
     spy.mkdir()
