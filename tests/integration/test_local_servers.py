@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -172,6 +173,13 @@ def test_redis_never_evicts_and_keeps_what_it_was_given_over_a_power_cut(redis_u
     assert valkey.setting(redis_url, "maxmemory-policy") == "noeviction"
     assert valkey.setting(redis_url, "appendonly") == "yes"
     assert valkey.setting(redis_url, "appendfsync") == "everysec"
+
+
+@pytest.mark.skipif(valkey.jemalloc() is None, reason="this machine has no jemalloc")
+def test_redis_takes_memory_from_jemalloc_where_there_is_one(store: ValkeyServer) -> None:
+    store.start()
+    assert store.process is not None
+    assert "jemalloc" in Path(f"/proc/{store.process.pid}/maps").read_text()
 
 
 def test_postgres_has_the_settings_that_are_asked_for(postgres_url: str) -> None:
