@@ -22,7 +22,32 @@ def index() -> float:
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU seconds that a process and all that descend from it have used; 0 if it is gone."""
-    return sum(_own(one) for one in (pid, *_descendants(pid)))
+    return sum(own_cpu_seconds(one) for one in (pid, *_descendants(pid)))
+
+
+def own_cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds that a process alone has used; 0 if it is gone."""
+    return _seconds(Path(f"/proc/{pid}/stat"))
+
+
+def thread_seconds(pid: int) -> dict[int, float]:
+    """Return the CPU seconds of every thread of a process and of all that descend from it: each can fill one core."""
+    found: dict[int, float] = {}
+    for one in (pid, *_descendants(pid)):
+        try:
+            threads = os.listdir(f"/proc/{one}/task")
+        except OSError:
+            continue
+        found |= {int(thread): _seconds(Path(f"/proc/{one}/task/{thread}/stat")) for thread in threads}
+    return found
+
+
+def busy_seconds() -> tuple[float, float]:
+    """Return the CPU seconds that all cores have worked since the start, and those that the host took away."""
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    )
+    return (user + nice + system + irq + softirq) / TICKS, steal / TICKS
 
 
 def rss_bytes(pid: int) -> int:
@@ -31,9 +56,22 @@ def rss_bytes(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _own(pid: int) -> float:
+def pss_bytes(pid: int) -> int:
+    """Return the memory of a process and all that descend from it, what they share counted once; 0 if it is gone."""
+    return sum(_pss(one) for one in (pid, *_descendants(pid)))
+
+
+def _pss(pid: int) -> int:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def _seconds(stat: Path) -> float:
+    try:
+        fields = stat.read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / TICKS

@@ -21,7 +21,6 @@ from local.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from local.kafka import Broker
     from local.server import ProcessServer
