@@ -24,7 +24,7 @@ from stream.health import Health
 from stream.settings import level_number
 from stream.transport.consumer import FetchConsumer
 from stream.transport.hooks import NoHooks
-from stream.transport.in_order import work_in_order
+from stream.transport.in_order import unless, work_in_order
 from stream.transport.tableless import NoTables
 from stream.transport.transport import FetchTransport
 
@@ -88,6 +88,10 @@ class StreamApp(faust.App):
         if self.rebalancing:
             super().on_rebalance_end()
 
+    def forgot(self, fetch: Fetch) -> bool:
+        """Return whether the worker stops without this fetch, which reached its agent too late."""
+        return isinstance(self._consumer, FetchConsumer) and self._consumer.forgot(fetch)
+
     @property
     def abandons_work(self) -> bool:
         """Whether something that was begun is not done."""
@@ -129,7 +133,9 @@ def _add_agent(app: StreamApp, topic: str, process: Callable[[Fetch], Awaitable[
     @app.agent(app.topic(topic, schema=_Unread()), name=topic, supervisor_strategy=CrashingSupervisor)
     async def agent(stream: Any) -> None:
         # noack: an exception in a plain `async for` would acknowledge the record that raised it.
-        await work_in_order(stream.noack().events(), process, in_flight=app.settings.micro_batches_in_flight)
+        await work_in_order(
+            stream.noack().events(), unless(app.forgot, process), in_flight=app.settings.micro_batches_in_flight
+        )
 
 
 def _tame_logging(level: int) -> None:

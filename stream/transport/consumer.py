@@ -99,6 +99,10 @@ class FetchConsumer(TablelessConsumer):
         self._ledger.forget(lambda ticket: not self._handover.begun(ticket))
         await self._drain(frozenset(self.assignment()))
 
+    def forgot(self, fetch: Fetch) -> bool:
+        """Return whether the worker stops without this fetch, which reached its agent too late."""
+        return self._ledger.forgot(fetch)
+
     async def on_stop(self) -> None:
         """Commit what is done and leave the group."""
         self._health.stopping()

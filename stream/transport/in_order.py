@@ -60,3 +60,21 @@ async def work_in_order(
         for work in abandoned:
             work.cancel()
         await asyncio.gather(*abandoned, return_exceptions=True)
+
+
+def unless(
+    forgotten: Callable[[Fetch], bool], process: Callable[[Fetch], Awaitable[None]]
+) -> Callable[[Fetch], Awaitable[None]]:
+    """Return `process` for fetches that are not forgotten; it never comes back from one that is.
+
+    Faust may hand a last fetch to an agent after its queues were cleared for the stop. The drain does not wait for it,
+    so its records would have some of their effects and no commit. Not to come back leaves it, and all after it,
+    unacknowledged until the agent is cancelled.
+    """
+
+    async def guarded(fetch: Fetch) -> None:
+        if forgotten(fetch):
+            await asyncio.get_running_loop().create_future()
+        await process(fetch)
+
+    return guarded

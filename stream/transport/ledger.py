@@ -98,6 +98,10 @@ class Ledger:
             for ticket in handed:
                 ticket.forgotten = ticket.forgotten or (not ticket.done and unstarted(ticket))
 
+    def forgot(self, fetch: Fetch) -> bool:
+        """Return whether nobody waits for this fetch any more: it must not be begun now."""
+        return any(ticket.forgotten for ticket in self._handed.get(fetch.topic, ()) if ticket.fetch is fetch)
+
     def busy(self, tps: Collection[TP] | None = None) -> bool:
         """Return whether work on these owned partitions, or on any at all, is still to be waited for."""
         for handed in self._handed.values():

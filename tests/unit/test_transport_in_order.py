@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from stream.transport.in_order import work_in_order
+from stream.transport.in_order import unless, work_in_order
 
 
 class Event:
@@ -25,6 +25,7 @@ class Bench:
         self.queue = asyncio.Queue()
         self.acked, self.begun, self.cancelled = [], [], []
         self.gates = {}
+        self.forgotten = set()
 
     async def events(self):
         while (value := await self.queue.get()) is not None:
@@ -51,7 +52,8 @@ def runs():
     def run(scenario, in_flight=2):
         async def main():
             bench = Bench()
-            loop = asyncio.create_task(work_in_order(bench.events(), bench.process, in_flight=in_flight))
+            process = unless(bench.forgotten.__contains__, bench.process)
+            loop = asyncio.create_task(work_in_order(bench.events(), process, in_flight=in_flight))
             try:
                 await scenario(bench, loop)
             finally:
@@ -141,6 +143,22 @@ def test_when_events_end_what_is_at_work_is_finished_first(runs):
         assert not loop.done()
         bench.gates["a"].set_result(None)
         await loop
+        assert bench.acked == ["a"]
+
+    runs(scenario)
+
+
+def test_what_was_forgotten_is_neither_begun_nor_acknowledged_and_what_follows_is_not_acknowledged(runs):
+    async def scenario(bench, _loop):
+        bench.forgotten.add("b")
+        for value in "abc":
+            bench.queue.put_nowait(value)
+        await bench.settle()
+        bench.gates["a"].set_result(None)
+        await bench.settle()
+        assert bench.begun == ["a", "c"]
+        bench.gates["c"].set_result(None)
+        await bench.settle()
         assert bench.acked == ["a"]
 
     runs(scenario)

@@ -104,6 +104,8 @@ def test_forgotten_work_is_not_waited_for_and_not_committed_over():
     begun = ledger.hand_over(fetch((A, range(3))))
     cleared = ledger.hand_over(fetch((A, range(3, 6))))
     ledger.forget(lambda ticket: ticket is cleared)
+    assert ledger.forgot(cleared.fetch)
+    assert not ledger.forgot(begun.fetch)
     assert ledger.busy()
     ledger.done(begun)
     assert not ledger.busy()
