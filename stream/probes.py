@@ -6,7 +6,9 @@ Own threads, so that a probe is answered, and truthfully, while the event loop i
 from __future__ import annotations
 
 import json
+import logging
 import socketserver
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +21,8 @@ from stream.errors import PortTakenError
 
 if TYPE_CHECKING:
     from stream.health import Health, Report
+
+log = logging.getLogger(__name__)
 
 
 class ProbeServer:
@@ -54,6 +58,13 @@ class _Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind without asking DNS for a name of the address, which can take seconds and is not used."""
         socketserver.TCPServer.server_bind(self)
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's signature
+        """Log what went wrong with a request; a client that hung up is no news."""
+        if isinstance(sys.exception(), ConnectionError):
+            log.debug("A client of the metrics port hung up.")
+        else:
+            log.error("A request to the metrics port failed.", exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):

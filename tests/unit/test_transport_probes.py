@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import urllib.request
 
 import pytest
@@ -66,3 +68,12 @@ def test_another_path_is_not_found(server):
 def test_a_taken_port_is_refused_with_the_way_out(server, health):
     with pytest.raises(PortTakenError, match=f"127.0.0.1:{server.port} cannot be opened .* UPIFRAUD_METRICS_PORT"):
         ProbeServer(health, host="127.0.0.1", port=server.port)
+
+
+def test_a_client_that_hangs_up_is_no_news(server, capfd):
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closes with a reset
+    assert ask(server, "/healthz")[0] == 200
+    assert capfd.readouterr().err == ""
