@@ -61,10 +61,11 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's signature
         """Log what went wrong with a request; a client that hung up is no news."""
-        if isinstance(sys.exception(), ConnectionError):
+        error = sys.exception()
+        if isinstance(error, ConnectionError):
             log.debug("A client of the metrics port hung up.")
         else:
-            log.error("A request to the metrics port failed.", exc_info=True)
+            log.error("A request to the metrics port failed.", exc_info=error)
 
 
 class _Handler(BaseHTTPRequestHandler):
