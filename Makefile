@@ -8,7 +8,7 @@ QUIX := .cache/quix
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-bench demo test test-fast test-cluster check lint types drift manifests image rules-test fmt lock model bench-quick up down clean
+.PHONY: help install install-bench demo test test-fast test-cluster check lint types drift manifests image rules-test fmt lock model bench bench-quick bench-sustain bench-report up down clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,8 +106,17 @@ rules-test: install ## Check the Prometheus rules and run their unit tests.
 	promtool test rules deploy/prometheus/tests/*.yaml
 	$(BIN)/pytest tests/deploy/test_rules.py -k "not unit_tests_say and not promtool_accepts" $(ARGS)
 
-bench-quick: install ## Measure rate, latency and cost in under two minutes.
+bench: install-bench ## Measure everything in one run, in a quarter of an hour (ARGS="--only ramp,latency").
+	$(BIN)/python -m bench all --json bench/results/all.json $(ARGS)
+
+bench-quick: install-bench ## Measure rate, latency and cost in under two minutes.
 	$(BIN)/python -m bench quick $(ARGS)
+
+bench-sustain: install-bench ## Hold one rate for ten minutes (ARGS="--rate 5000").
+	$(BIN)/python -m bench sustain --json bench/results/sustain.json $(ARGS)
+
+bench-report: install-bench ## Write tables and plots from the raw results.
+	$(BIN)/python -m bench report $(wildcard bench/results/*.json) $(ARGS)
 
 up: install ## Start the local servers in the background.
 	$(BIN)/upifraud up $(ARGS)

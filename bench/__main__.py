@@ -1,160 +1,172 @@
-"""Rate, latency and cost of the whole job on this machine.
+"""What this program costs on this machine, and what bounds it.
 
+all: everything in one run, in less than a quarter of an hour on a quiet machine; `make bench`.
 quick: a backlog and an open loop beside the yardsticks, in under two minutes on a quiet machine.
 ramp: open loops at rising rates, to the first that the worker does not keep up with.
-sustain: one open loop at `--rate` for `--seconds`, with the records that waited over time.
+latency: one open loop with an observer beside the worker.
+sustain: the same for ten minutes, with the records that waited over time.
+report: the tables and plots of docs/benchmarks.md from raw results; the parts of later files stand in for earlier ones.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import re
-import subprocess
+import signal
 import sys
-from dataclasses import asdict
-from importlib.metadata import version
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench import machine, whole
+from bench import forms, parts, results, suite
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = ("faust-streaming", "confluent-kafka", "numba", "numpy", "scikit-learn", "shap", "redis", "psycopg")
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-
-def stock_faust() -> float:
-    """Return the records/s that stock Faust drains with an empty agent, from bench/transport.py."""
-    out = _output("bench/transport.py", "--records", "200000", "--stock-records", "20000", "--rounds", "1")
-    found = re.search(r"^stock Faust.*?\s([\d,]*\d)\s", out, re.MULTILINE)
-    if found is None:
-        raise RuntimeError(f"bench/transport.py printed no figure for stock Faust:\n{out}")
-    print(out)
-    return float(found[1].replace(",", ""))
+    from bench.parts import Finished, Part
+    from bench.whole import Bench
 
 
-def against_shap(artifact: Path) -> dict[str, float]:
-    """Return CPU us a row of our scorer and of shap.TreeExplainer on the default artifact, from bench/score.py."""
-    out = _output("bench/score.py", "--artifact", str(artifact), "--rounds", "5", "--json")
-    results: dict[str, dict[str, float]] = json.loads(out)["us_cpu_a_row"]
-    return next(iter(results.values()))
+def say(line: str) -> None:
+    """Print at once: a run is long."""
+    print(line, flush=True)
 
 
-def _output(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(f"{arguments[0]} failed:\n{done.stderr[-2000:]}")
-    return done.stdout
-
-
-def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
-
-
-def show(run: whole.Run) -> None:
-    """Print one run."""
-    quantiles = ", ".join(f"{label} {value:.1f} ms" for label, value in run.latency_ms.items())
-    print(f"\n{run.name}: {run.rate:,.0f} payments/s over {run.seconds:.1f} s")
-    if run.name != "backlog":
-        print(f"  end to end (scheduled publish to durable verdict, confirmed alert): {quantiles}")
-    print("  CPU us a payment: " + ", ".join(f"{name} {us:.1f}" for name, us in sorted(run.us.items())))
-    print("  of the worker's:  " + ", ".join(f"{name} {run.stage_us.get(name, 0):.1f}" for name in whole.STAGES))
-
-
-def kept_up(run: whole.Run, rate: float) -> bool:
-    """Return whether the worker was as fast as the switch, and half a second's records waited at most in the end."""
-    return run.rate > 0.99 * rate and (not run.lags or run.lags[-1][1] < rate / 2)
-
-
-def quick(bench: whole.Bench, options: argparse.Namespace) -> list[whole.Run]:
-    """Work off a backlog, then keep up with half that rate."""
-    runs = [whole.drain(bench, options.payments)]
-    show(runs[0])
-    runs.append(whole.open_loop(bench, options.rate or round(runs[0].rate / 2, -2), options.seconds or 12.0))
-    show(runs[1])
-    return runs
-
-
-def ramp(bench: whole.Bench, options: argparse.Namespace) -> list[whole.Run]:
-    """Raise the rate until the worker does not keep up; what bounds it then is whoever's CPU is used up."""
-    whole.drain(bench, options.payments)  # warms the broker's and the worker's compilers
-    runs: list[whole.Run] = []
-    rate = options.rate or 2_000.0
-    while True:
-        runs.append(whole.open_loop(bench, rate, options.seconds or 15.0))
-        show(runs[-1])
-        if not kept_up(runs[-1], rate):
-            print(f"  {rate:,.0f}/s is too much: {runs[-1].lags[-1][1]:,.0f} records waited in the end")
-            return runs
-        rate *= options.step
-
-
-def sustain(bench: whole.Bench, options: argparse.Namespace) -> list[whole.Run]:
-    """Publish at one rate for long, and see that no lag builds up."""
-    whole.drain(bench, options.payments)
-    rate = options.rate or 5_000.0
-    run = whole.open_loop(bench, rate, options.seconds or 600.0)
-    show(run)
-    waited = sorted(lag for _, lag in run.lags)
-    print(f"  records that waited: median {waited[len(waited) // 2]:,.0f}, most {waited[-1]:,.0f}")
-    print(f"  {'kept up' if kept_up(run, rate) else 'did not keep up'}")
-    return [run]
-
-
-def yardsticks(backlog: whole.Run) -> dict[str, Any]:
-    """Measure what the whole job is held against, on the same machine at the same time."""
-    print("\nyardsticks in the same run")
-    stock = stock_faust()
-    score = against_shap(ROOT / "model/artifacts/default")
-    ours = min(us for name, us in score.items() if name.startswith("score"))
-    print(f"whole job, servers included / stock Faust's empty agent: {backlog.rate / stock:.2f} ({stock:,.0f}/s)")
-    print(
-        f"shap.TreeExplainer / score and reasons: {score['shap'] / ours:.0f} ({score['shap']:.0f} us / {ours:.1f} us)"
+def measure(options: argparse.Namespace, wanted: list[Part]) -> int:
+    """Run parts, keep what each finds as soon as it is found, and return the exit code."""
+    found = results.begin()
+    known = found["machine"]
+    say(
+        f"machine-speed index {known['index']:.2f} s for 3 million loop steps (a current laptop: 0.2), "
+        f"load average {known['load']:.1f}, {known['cores']} cores, {known['cpu']}, commit {known['commit'][:10]}"
     )
-    return {"stock_faust": stock, "score": score}
+
+    def keep(finished: Finished) -> None:
+        found["seconds"][finished.name] = finished.seconds
+        if finished.error is None:
+            found["parts"][finished.name] = finished.result
+        else:
+            found["failed"][finished.name] = finished.error
+        if options.json:
+            results.write(options.json, found)
+
+    done = parts.run_parts(wanted, say=say, clock=time.monotonic, keep=keep)
+    say(f"\n{parts.verdict(done)}")
+    if options.json:
+        say(f"raw results: {options.json}")
+    return 1 if any(one.error is not None for one in done) else 0
 
 
-FORMS = {"quick": quick, "ramp": ramp, "sustain": sustain}
+def everything(options: argparse.Namespace) -> int:
+    """Measure all parts, or some."""
+    sizes = suite.TINY if options.tiny else suite.Sizes(latency_rate=options.rate, full=options.full)
+    with suite.Suite(sizes, say) as whole:
+        return measure(options, whole.parts(options.only))
+
+
+def one_form(options: argparse.Namespace, run: Callable[[Bench], Any]) -> int:
+    """Measure one form of the whole job on a stack of its own."""
+    from bench.whole import fresh
+
+    def part() -> Any:
+        with fresh(options.payers) as bench:
+            bench.start_worker()
+            forms.backlog(bench, options.payments, say)  # warms the broker's and the worker's compilers
+            return run(bench)
+
+    return measure(options, [parts.Part(options.form, "the whole job", part)])
+
+
+def quick(options: argparse.Namespace) -> int:
+    """Work off a backlog, keep up with half that rate, and measure the yardsticks beside."""
+    from bench import yardsticks
+
+    small = suite.Sizes(
+        payers=options.payers,
+        backlog=options.payments,
+        latency_rate=options.rate,
+        latency_seconds=options.seconds or 12,
+    )
+    with suite.Suite(small, say) as whole:
+        wanted = whole.parts(["backlog", "latency"])
+        wanted.append(parts.Part("yardsticks", "stock Faust and shap", lambda: yardsticks.measure(say)))
+        return measure(options, wanted)
+
+
+def ramp(options: argparse.Namespace) -> int:
+    """Raise the rate until the worker does not keep up."""
+    first = options.rate or 2_000.0
+    rates = [first * options.step**number for number in range(40)]
+    seconds = options.seconds or 15.0
+    return one_form(options, lambda bench: forms.ramp(bench, rates, seconds, cores=os.cpu_count() or 1, say=say))
+
+
+def latency(options: argparse.Namespace) -> int:
+    """See latency from outside."""
+    return one_form(options, lambda bench: forms.latency(bench, options.rate or 5_000.0, options.seconds or 60.0, say))
+
+
+def sustain(options: argparse.Namespace) -> int:
+    """Hold one rate for long."""
+    return one_form(options, lambda bench: forms.sustain(bench, options.rate or 5_000.0, options.seconds or 600.0, say))
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write tables and plots."""
+    from bench.report import write
+
+    for path in write(results.merged([results.read(path) for path in options.files]), options.page, options.images):
+        say(f"wrote {path}")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    found = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = found.add_subparsers(dest="form", required=True)
+    whole = commands.add_parser("all", help="everything in one run")
+    whole.add_argument(
+        "--only", type=_names, metavar="PART,...", help=f"some parts of {', '.join(suite.NAMES)}; the order stays"
+    )
+    whole.add_argument("--rate", type=float, help="payments/s of the latency run (default: half the rate of a backlog)")
+    size = whole.add_mutually_exclusive_group()
+    size.add_argument("--full", action="store_true", help="growth to the end of every scale: a quarter of an hour more")
+    size.add_argument("--tiny", action="store_true", help="only to see that everything works; the figures mean nothing")
+    whole.set_defaults(run=everything)
+    for name, run in (("quick", quick), ("ramp", ramp), ("latency", latency), ("sustain", sustain)):
+        form = commands.add_parser(name, help=(run.__doc__ or "").partition(".")[0].lower())
+        form.add_argument("--payments", type=int, default=60_000, help="payments of the backlog (default 60000)")
+        form.add_argument("--payers", type=int, default=20_000, help="payers of the population (default 20000)")
+        form.add_argument("--rate", type=float, help="payments/s of the open loop; of the first one, in a ramp")
+        form.add_argument("--seconds", type=float, help="of an open loop: 12, ramp 15, latency 60, sustain 600")
+        if name == "ramp":
+            form.add_argument("--step", type=float, default=1.25, help="from one rate to the next (default 1.25)")
+        form.set_defaults(run=run)
+    for form in commands.choices.values():
+        form.add_argument("--json", type=Path, help="write the raw results there, part by part")
+    writing = commands.add_parser("report", help="tables and plots from raw results")
+    writing.add_argument("files", type=Path, nargs="+")
+    writing.add_argument("--page", type=Path, default=results.ROOT / "docs" / "benchmarks.md")
+    writing.add_argument("--images", type=Path, default=results.ROOT / "docs" / "images" / "benchmarks")
+    writing.set_defaults(run=report)
+    return found
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in suite.NAMES:
+            raise argparse.ArgumentTypeError(f"expected some of {', '.join(suite.NAMES)}, got {name!r}")
+    return names
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("form", choices=list(FORMS))
-    parser.add_argument("--payments", type=int, default=60_000, help="payments of the backlog (default 60000)")
-    parser.add_argument("--payers", type=int, default=4_000, help="payers of the population (default 4000)")
-    parser.add_argument("--rate", type=float, help="payments/s of the open loop; of the first one, in a ramp")
-    parser.add_argument("--step", type=float, default=1.25, help="from one rate of a ramp to the next (default 1.25)")
-    parser.add_argument("--seconds", type=float, help="of an open loop: 12, in a ramp 15, 600 to sustain")
-    parser.add_argument("--json", type=Path, help="write the raw results there")
-    options = parser.parse_args()
-
-    index, load = machine.index(), os.getloadavg()[0]
-    print(
-        f"machine-speed index {index:.2f} s for 3 million loop steps (a current laptop: 0.2), load average {load:.1f}"
-    )
-    with whole.fresh(options.payers) as bench:
-        bench.start_worker()
-        runs = FORMS[options.form](bench, options)
-        memory = bench.memory()
-        print("  resident MB: " + ", ".join(f"{name} {size / 2**20:.0f}" for name, size in memory.items()))
-    beside = yardsticks(runs[0]) if options.form == "quick" else {}
-    if options.json:
-        facts = {
-            "index": index, "load": load, "python": platform.python_version(), "machine": platform.machine(),
-            "cores": os.cpu_count(), "packages": {name: version(name) for name in PACKAGES},
-            "commit": _commit(), "payers": options.payers,
-            "runs": [asdict(run) for run in runs], "memory": memory, **beside,
-        }  # fmt: skip
-        options.json.write_text(json.dumps(facts, indent=2))
+    """Measure and print, or report."""
+    options = parser().parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are stopped, as by SIGINT
+    sys.exit(options.run(options))
 
 
 if __name__ == "__main__":

@@ -35,10 +35,10 @@ def thread_seconds(pid: int) -> dict[int, float]:
     found: dict[int, float] = {}
     for one in (pid, *_descendants(pid)):
         try:
-            threads = os.listdir(f"/proc/{one}/task")
+            threads = list(Path(f"/proc/{one}/task").iterdir())
         except OSError:
             continue
-        found |= {int(thread): _seconds(Path(f"/proc/{one}/task/{thread}/stat")) for thread in threads}
+        found |= {int(thread.name): _seconds(thread / "stat") for thread in threads}
     return found
 
 

@@ -82,7 +82,7 @@ def main() -> None:
         gone = time.time()
         time.sleep(AROUND)
         leaving = gaps(bench.postgres.url, left - 1, time.time() - 1)
-        switch.wait(120)
+        switch.finish(120)
         print(told(f"a worker joins (ready after {joined - began:.1f} s)", joining, moved))
         print(told(f"it leaves by SIGTERM (exit code {code} after {gone - left:.1f} s)", leaving, moved))
 

@@ -1,0 +1,80 @@
+"""All curves, one after the other; small by default, `full` to the end of the scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bench.growth import jobs, logs, models
+from bench.whole import fresh
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bench.growth.curve import Curve
+
+KINDS = ("payments per entity", "entities", "trees", "depth", "workers", "micro-batch")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Where each curve is measured."""
+
+    rounds: int = 5
+    per_day: Sequence[int] = (100, 1_000, 10_000, 100_000, 1_000_000)
+    entities: Sequence[int] = (1_000, 10_000, 100_000, 500_000)
+    trees: Sequence[int] = (25, 50, 100, 200)
+    depths: Sequence[int] = (3, 4, 5, 6, 8)
+    workers: Sequence[int] = (1, 2, 4)
+    backlog: int = 40_000
+    micro_batches: Mapping[int, int] = field(
+        default_factory=lambda: {16: 6_000, 128: 20_000, 512: 40_000, 2_048: 40_000}
+    )
+    payers: int = 20_000
+
+
+FULL = Sizes(
+    rounds=9,
+    entities=(1_000, 10_000, 100_000, 1_000_000, 5_000_000),
+    trees=(25, 50, 100, 200, 400),
+    depths=(3, 4, 5, 6, 7, 8, 9, 10),
+    workers=(1, 2, 3, 4),
+    backlog=120_000,
+    micro_batches={1: 2_000, 4: 6_000, 16: 15_000, 64: 40_000, 256: 80_000, 1_024: 120_000, 4_096: 120_000},
+)
+TINY = Sizes(
+    rounds=1,
+    per_day=(100, 1_000),
+    entities=(300, 3_000),
+    trees=(2, 4),
+    depths=(2, 3),
+    workers=(1, 2),
+    backlog=1_500,
+    micro_batches={64: 1_500},
+    payers=500,
+)
+
+
+def run(sizes: Sizes, say: Callable[[str], None], kinds: Sequence[str] = KINDS) -> list[Curve]:
+    """Measure the curves; the two of the whole job share one stack."""
+    ways: dict[str, Callable[[], Curve]] = {
+        "payments per entity": lambda: logs.busy(sizes.per_day, rounds=sizes.rounds, say=say),
+        "entities": lambda: logs.entities(sizes.entities, rounds=sizes.rounds, say=say),
+        "trees": lambda: models.trees(sizes.trees, rounds=sizes.rounds, say=say),
+        "depth": lambda: models.depths(sizes.depths, rounds=sizes.rounds, say=say),
+    }
+    found = []
+    for kind in kinds:
+        if kind in ways:
+            say(f"  {kind}")
+            found.append(ways[kind]())
+    if {"workers", "micro-batch"} & set(kinds):
+        with fresh(sizes.payers) as bench:
+            bench.start_worker()
+            if "workers" in kinds:
+                say("  workers")
+                found.append(jobs.workers(bench, sizes.workers, payments=sizes.backlog, say=say))
+            if "micro-batch" in kinds:
+                say("  micro-batch")
+                found.append(jobs.micro_batches(bench, sizes.micro_batches, say=say))
+    return found

@@ -1,0 +1,89 @@
+"""The two ways to load the whole job: a backlog that is worked off, and a schedule that nothing holds up."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from bench import latency
+from bench.run import Run, between
+from stream.settings import Settings
+from upifraud.local_stack import PARTITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.whole import Bench
+
+
+def drain(bench: Bench, payments: int, *, workers: int = 1, settings: Mapping[str, str] = {}) -> Run:
+    """Publish a backlog while the workers are away, then measure how fast it is worked off, after a third of it."""
+    bench.stop_worker()
+    bench.switch(payments, 200_000).finish()
+    bench.start_worker(workers, settings)
+    bench.wait_for(payments // 3)
+    first = bench.look()
+    bench.wait_for(payments * 9 // 10)  # while it is still behind: the end of a backlog is not at full speed
+    run = between("backlog", first, bench.look())
+    run.memory = bench.memory()
+    bench.wait_for(payments)
+    return run
+
+
+def open_loop(
+    bench: Bench, rate: float, seconds: float, *, warm_up: float = 3.0, observed: bool = False, patience: float = 120.0
+) -> Run:
+    """Publish on schedule, whatever the worker does, and measure from the scheduled time on, behind the warm-up.
+
+    With `observed` the observer runs beside and its histograms are of every payment scheduled in that time. Where the
+    worker does not keep up, what waits is worked off within `patience` seconds, so that the next run begins afresh.
+    """
+    began = bench.consumed()
+    payments = int(rate * (warm_up + seconds + 1))
+    begin = latency.ends(bench.kafka.bootstrap_servers, Settings().topic_transactions, PARTITIONS) if observed else {}
+    observer = bench.observer(payments) if observed else None
+    switch = bench.switch(payments, rate)
+    bench.wait_for(began + 1, 300)  # making the payments comes first
+    time.sleep(warm_up)
+    first = last = bench.look()
+    lags = [(0.0, first.lag)]
+    while last.at < first.at + seconds - 1:
+        time.sleep(min(5.0, max(0.0, first.at + seconds - 1 - time.monotonic())))
+        last = bench.look()
+        lags.append((last.at - first.at, last.lag))
+    run = between(f"open loop {rate:.0f}/s", first, last)
+    run.lags, run.wanted, run.memory = lags, rate, bench.memory()
+    run.punctuality = switch.finish()
+    bench.wait_for(began + payments, patience)
+    if observer is not None:
+        time.sleep(0.5)  # for the last alerts
+        run.observed = _seen(bench, observer.finish(), begin, warm_up, seconds)
+    return run
+
+
+def _seen(
+    bench: Bench, found: dict[str, Any], begin: Mapping[int, int], warm_up: float, seconds: float
+) -> dict[str, Any]:
+    """Hold what the observer saw against the schedule."""
+    bootstrap, topic = bench.kafka.bootstrap_servers, Settings().topic_transactions
+    schedule = latency.read_schedule(bootstrap, topic, begin, latency.ends(bootstrap, topic, PARTITIONS))
+    start = int(schedule.due_us.min()) + int(warm_up * 1e6)
+    span, until = (start, start + int(seconds * 1e6)), int(found["looks_us"][-1])
+    verdicts = latency.places(found["partition"], found["offset"])
+    durable, undone = latency.latencies(schedule, verdicts, found["seen_us"], span_us=span, until_us=until)
+    with psycopg.connect(bench.postgres.url) as connection:
+        rows = connection.execute(
+            "SELECT transaction_id, source_partition, source_offset FROM verdicts_by_day WHERE alert IS NOT NULL"
+        ).fetchall()
+    place_of = {row[0]: latency.place(row[1], row[2]) for row in rows}
+    alerts, seen_us = latency.placed(place_of, found["alert_id"].tolist(), found["alert_seen_us"])
+    readable, unread = latency.latencies(
+        schedule.only(list(place_of.values())), alerts, seen_us, span_us=span, until_us=until
+    )
+    return {
+        "verdict durable": latency.histogram(durable) | {"never seen": undone},
+        "alert readable": latency.histogram(readable) | {"never seen": unread},
+        "looks apart": latency.resolution_ms(found["looks_us"]),
+    }

@@ -1,0 +1,215 @@
+"""A process beside the worker that sees when an alert can be read and when a verdict is durable.
+
+It belongs to nobody that it measures. Alerts come as to any reader of the topic. New verdicts are looked for in
+Postgres every few milliseconds behind where the last look ended (a TID range scan of each day's partition): a row that
+another session sees has had its commit flushed. So a time is late by up to the time between two looks, never early.
+The times are held against the schedule afterwards (bench/latency.py), which costs nothing while it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from array import array
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import psycopg
+from confluent_kafka import Consumer
+from psycopg import sql
+
+from stream.wire import ALERTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).parents[1]
+REREAD_PAGES = 64
+"""Pages before the last one that are read again: PostgreSQL extends a table by up to so many and fills them later."""
+
+
+class Verdicts:
+    """Rows of the verdict store as they become visible, each once, with the moment at which it was first seen."""
+
+    def __init__(self, url: str, days: Sequence[str], partitions: int) -> None:
+        # One session that only reads, each look a transaction of its own with a snapshot of its own.
+        self._connection = psycopg.connect(url, autocommit=True, prepare_threshold=0)
+        self.server_pid = self._connection.info.backend_pid
+        self._connection.execute("SET plan_cache_mode = force_generic_plan")  # planning costs more than looking
+        self._days = {name: self._pages(name) for name in days}
+        self._newest = self._last_offsets(partitions)
+        parts = [
+            sql.SQL(
+                "SELECT {place}::int4, source_partition, source_offset, ctid FROM {day} "
+                "WHERE ctid >= %s::tid AND source_offset > (%s::int8[])[source_partition + 1]"
+            ).format(place=sql.Literal(place), day=sql.Identifier(name))
+            for place, name in enumerate(self._days)
+        ]
+        self._query = sql.SQL(" UNION ALL ").join(parts)
+        self._cursor = self._connection.cursor(binary=True)
+        self.partitions, self.offsets, self.seen_us = array("i"), array("q"), array("q")
+        self.looks_us = array("q")
+
+    def _pages(self, name: str) -> int:
+        row = self._connection.execute(
+            "SELECT pg_relation_size(%s::text::regclass) / current_setting('block_size')::int", (name,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _last_offsets(self, partitions: int) -> list[int]:
+        rows = self._connection.execute(
+            "SELECT source_partition, max(source_offset) FROM verdicts_by_day GROUP BY source_partition"
+        ).fetchall()
+        known = dict(rows)
+        return [known.get(partition, -1) for partition in range(partitions)]
+
+    def look(self) -> None:
+        """Note what is new."""
+        arguments: list[Any] = []
+        newest = list(self._newest)
+        for pages in self._days.values():
+            arguments += [f"({max(0, pages - REREAD_PAGES)},0)", newest]
+        rows = self._cursor.execute(self._query, arguments).fetchall()
+        now = time.time_ns() // 1000
+        self.looks_us.append(now)
+        names = list(self._days)
+        for place, partition, offset, tid in rows:
+            self.partitions.append(partition)
+            self.offsets.append(offset)
+            self.seen_us.append(now)
+            if offset > self._newest[partition]:
+                self._newest[partition] = offset
+            name, page = names[place], int.from_bytes(tid[:4], "big")
+            if page > self._days[name]:
+                self._days[name] = page
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.close()
+
+
+class Alerts(threading.Thread):
+    """Reads the alerts topic from its end on, in a thread of its own that waits most of the time."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        super().__init__(name="alerts", daemon=True)
+        self._consumer = Consumer(
+            {"bootstrap.servers": bootstrap, "group.id": f"bench-{uuid.uuid4().hex}", "auto.offset.reset": "latest",
+             "enable.auto.commit": False, "fetch.wait.max.ms": 500}
+        )  # fmt: skip
+        self.values: list[bytes] = []
+        self.seen_us = array("q")
+        self.ready, self._stop_reading = threading.Event(), threading.Event()
+        self._consumer.subscribe([topic], on_assign=lambda *_: self.ready.set())
+
+    def run(self) -> None:
+        """Read until told to stop."""
+        while not self._stop_reading.is_set():
+            record = self._consumer.poll(0.1)
+            if record is not None and record.error() is None:
+                self.seen_us.append(time.time_ns() // 1000)
+                self.values.append(record.value())
+        self._consumer.close()
+
+    def stop(self) -> None:
+        """Return when nothing reads any more."""
+        self._stop_reading.set()
+        self.join(20)
+
+
+class _Id(msgspec.Struct):
+    transaction_id: str
+
+
+def transaction_ids(values: list[bytes]) -> list[str]:
+    """Return whose alerts these are."""
+    decoder = msgspec.json.Decoder(_Id)
+    return [decoder.decode(value).transaction_id for value in values]
+
+
+class Observer:
+    """The observer as its parent sees it: started and ready, stopped and read."""
+
+    def __init__(
+        self, environment: Mapping[str, str], directory: Path, *, days: Sequence[str], partitions: int, every: float
+    ) -> None:
+        """`days`: tables to watch; `partitions`: of `transactions`; `every`: seconds between two looks."""
+        self._out = directory / f"observed-{uuid.uuid4().hex[:8]}.npz"
+        command = [
+            sys.executable, "-m", "bench.observer", "--out", str(self._out), "--every", str(every),
+            "--bootstrap", environment["UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS"],
+            "--postgres", environment["UPIFRAUD_POSTGRES_URL"],
+            "--alerts", environment.get("UPIFRAUD_TOPIC_ALERTS", ALERTS), "--partitions", str(partitions),
+            "--days", *days,
+        ]  # fmt: skip
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().split()
+        if line[:1] != ["ready"]:
+            self.kill()
+            raise RuntimeError(f"The observer was expected to be ready, and said {' '.join(line)!r}.")
+        self.server_pid = int(line[1])
+        """The process of Postgres that serves it: what it uses is the observer's."""
+
+    def finish(self) -> dict[str, Any]:
+        """Stop it and return its arrays."""
+        self.process.terminate()
+        if code := self.process.wait(60):
+            raise RuntimeError(f"The observer ended with code {code}.")
+        with np.load(self._out) as found:
+            return dict(found)
+
+    def kill(self) -> None:
+        """End it, if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+def main() -> None:
+    """Observe until SIGTERM, then write the times down."""
+    parser = argparse.ArgumentParser(prog="python -m bench.observer", description=__doc__.partition("\n")[0])
+    for name in ("bootstrap", "postgres", "alerts"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--days", nargs="+", required=True, help="tables of the verdict store to watch")
+    parser.add_argument("--partitions", type=int, required=True)
+    parser.add_argument("--every", type=float, default=0.005, help="seconds between two looks (default %(default)s)")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    alerts = Alerts(options.bootstrap, options.alerts)
+    alerts.start()
+    if not alerts.ready.wait(60):
+        sys.exit("The alerts topic gave no partition within 60 s.")
+    verdicts = Verdicts(options.postgres, options.days, options.partitions)
+    print("ready", verdicts.server_pid, flush=True)
+    due = time.perf_counter()
+    while not stopping.is_set():
+        verdicts.look()
+        due = max(due + options.every, time.perf_counter())
+        stopping.wait(max(0.0, due - time.perf_counter()))
+    verdicts.look()
+    alerts.stop()
+    verdicts.close()
+    with options.out.open("wb") as out:
+        np.savez(
+            out,
+            partition=np.array(verdicts.partitions),
+            offset=np.array(verdicts.offsets),
+            seen_us=np.array(verdicts.seen_us),
+            looks_us=np.array(verdicts.looks_us),
+            alert_id=np.array(transaction_ids(alerts.values), dtype="U64"),
+            alert_seen_us=np.array(alerts.seen_us),
+        )
+
+
+if __name__ == "__main__":
+    main()

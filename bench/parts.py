@@ -1,0 +1,70 @@
+"""Parts of one long run: each is announced, timed, and able to fail without losing what the others found."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something to measure; `run` returns what goes into the raw results, as JSON takes it."""
+
+    name: str
+    about: str
+    run: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a part ended: with results, or with the words in which it failed."""
+
+    name: str
+    seconds: float
+    result: Any = None
+    error: str | None = None
+
+
+def run_parts(
+    parts: Sequence[Part],
+    *,
+    say: Callable[[str], None],
+    clock: Callable[[], float],
+    keep: Callable[[Finished], None] = lambda _finished: None,
+) -> list[Finished]:
+    """Run the parts in order; one that fails is named and the rest goes on. `keep` is given each as it ends.
+
+    KeyboardInterrupt ends the run; what was kept until then is kept.
+    """
+    began, done = clock(), []
+    for number, part in enumerate(parts, 1):
+        started = clock()
+        say(f"\n[{number}/{len(parts)}, {_minutes(started - began)}] {part.name}: {part.about}")
+        try:
+            finished = Finished(part.name, 0.0, part.run())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other parts' results must not be lost
+            say("".join(traceback.format_exception(error)).rstrip())
+            finished = Finished(part.name, 0.0, error=f"{type(error).__name__}: {error}")
+        finished = Finished(part.name, clock() - started, finished.result, finished.error)
+        how = "done" if finished.error is None else "FAILED"
+        say(f"[{number}/{len(parts)}, {_minutes(clock() - began)}] {part.name} {how} in {finished.seconds:.0f} s")
+        done.append(finished)
+        keep(finished)
+    return done
+
+
+def verdict(done: Sequence[Finished]) -> str:
+    """Return the last line of a run: how long it took, and every part that failed with its message."""
+    total = sum(one.seconds for one in done)
+    failed = [one for one in done if one.error is not None]
+    lines = [f"{len(done) - len(failed)} of {len(done)} parts done in {_minutes(total)}"]
+    lines += [f"FAILED {one.name}: {(one.error or '').splitlines()[0]}" for one in failed]
+    return "\n".join(lines)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,167 @@
+"""Everything in one run, in order: stages alone, ablations, peers, the whole job, growth."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from bench import forms
+from bench.parts import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.run import Run
+    from bench.whole import Bench
+
+NAMES = ("stages", "ablations", "peers", "backlog", "ramp", "latency", "growth")
+STEPS = (0.45, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25)
+"""Rates of the ramp, in shares of the rate at which a backlog was worked off: the knee is close below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much of everything; by default what fits into a quarter of an hour on two slow cores."""
+
+    rounds: int = 5
+    payers: int = 20_000
+    backlog: int = 120_000
+    step_seconds: float = 10.0
+    latency_rate: float | None = None
+    """Payments/s; by default half of what a backlog was worked off at, and 5,000 at most."""
+    latency_seconds: float = 40.0
+    tiny: bool = False
+    full: bool = False
+
+
+@dataclass(slots=True)
+class Suite:
+    """The parts; those of the whole job share one stack, which is started by the first of them that runs."""
+
+    sizes: Sizes
+    say: Callable[[str], None]
+    _open: ExitStack = field(default_factory=ExitStack)
+    _bench: Bench | None = None
+    _rate: float | None = None
+    """At which a backlog was worked off."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._open.close()
+
+    def parts(self, only: list[str] | None = None) -> list[Part]:
+        """Return the parts that are wanted, in the order of NAMES."""
+        every = {
+            "stages": Part("stages", "each stage alone, CPU us a payment", self.stages),
+            "ablations": Part("ablations", "what was chosen beside what was not", self.ablations),
+            "peers": Part("peers", "others doing the same job on the same servers", self.peers),
+            "backlog": Part("backlog", "the whole job as fast as it can", self.backlog),
+            "ramp": Part("ramp", "the whole job at rising rates, to the knee", self.ramp),
+            "latency": Part("latency", "the whole job at one rate, seen from outside", self.latency),
+            "growth": Part("growth", "how the cost of a payment grows", self.growth),
+        }
+        return [every[name] for name in NAMES if only is None or name in only]
+
+    def stages(self) -> Any:
+        """Measure every stage alone."""
+        from bench import stages
+
+        sizes = stages.Sizes(rounds=self.sizes.rounds)
+        if self.sizes.tiny:
+            sizes = stages.Sizes(rounds=1, payments=stages.BATCH, history=4_000, records=20_000, ids=0)
+        found = stages.measure(sizes, self.say)
+        total = sum(stage.us["worker"] for stage in found)
+        self.say(f"  {'sum of the worker':28} {total:.2f}")
+        return found
+
+    def ablations(self) -> Any:
+        """Measure all ablations."""
+        from bench.ablations import suite
+
+        self.say(suite.HEAD)
+        small = {"rounds": 1, "records": 20_000, "stock_records": 2_000, "history": 4_000}
+        usual = {"rounds": self.sizes.rounds, "records": 200_000, "stock_records": 20_000, "history": 50_000}
+        found = []
+        for ablation in suite.run(**(small if self.sizes.tiny else usual)):
+            self.say("\n".join(ablation.lines()))
+            found.append(ablation)
+        return found
+
+    def peers(self) -> Any:
+        """Compare with the peers that are installed."""
+        from bench.peers import compare
+        from bench.peers.contestant import PEERS, WORKER
+        from bench.peers.environment import QUIX_PYTHON
+
+        here = [name for name in PEERS if not name.startswith("quix") or QUIX_PYTHON.exists()]
+        if len(here) < len(PEERS):
+            self.say("  Quix Streams is left out: it has an environment of its own, run `make install-bench`")
+        names, backlog, seconds, warm_up = [WORKER, *here], 150_000, 8.0, 3.0
+        if self.sizes.tiny:
+            names, backlog, seconds, warm_up = [WORKER, "plain"], 6_000, 1.0, 0.2
+        with compare.own_servers() as servers:
+            found = compare.run(
+                servers,
+                names,
+                backlog=compare.Backlog(backlog, self.sizes.payers),
+                seconds=seconds,
+                warm_up=warm_up,
+                rounds=1,
+                say=lambda line: self.say(f"  {line}"),
+            )
+        self.say(compare.table(found))
+        return compare.as_json(found)
+
+    def backlog(self) -> Run:
+        """Work off a backlog."""
+        run = forms.backlog(self._whole(), self.sizes.backlog, self.say)
+        self._rate = run.rate
+        return run
+
+    def ramp(self) -> Any:
+        """Raise the rate to the knee."""
+        bench, rate = self._whole(), self._measured_rate()
+        steps = (0.3, 2.0) if self.sizes.tiny else STEPS
+        rates = [round(rate * step, -2) or 100.0 for step in steps]
+        return forms.ramp(bench, rates, self.sizes.step_seconds, cores=os.cpu_count() or 1, say=self.say)
+
+    def latency(self) -> Run:
+        """Measure latency from outside."""
+        bench = self._whole()
+        rate = self.sizes.latency_rate or min(5_000.0, round(self._measured_rate() / 2, -2) or 100.0)
+        return forms.latency(bench, rate, self.sizes.latency_seconds, self.say)
+
+    def growth(self) -> Any:
+        """Measure the curves of growth, on servers of their own."""
+        from bench.growth import suite
+
+        self._close_whole()
+        sizes = suite.FULL if self.sizes.full else suite.TINY if self.sizes.tiny else suite.Sizes()
+        return suite.run(sizes, self.say)
+
+    def _whole(self) -> Bench:
+        """Return the stack of the whole job, started and with a worker that was at work before."""
+        if self._bench is None:
+            from bench.whole import fresh
+
+            self._bench = self._open.enter_context(fresh(self.sizes.payers))
+            self._bench.start_worker()
+        return self._bench
+
+    def _measured_rate(self) -> float:
+        """Return the rate of a backlog, measured now if that part was left out or failed."""
+        if self._rate is None:
+            self.backlog()
+        assert self._rate is not None
+        return self._rate
+
+    def _close_whole(self) -> None:
+        self._open.close()
+        self._bench = None
+
+
+TINY = Sizes(rounds=1, payers=500, backlog=12_000, step_seconds=2.0, latency_seconds=3.0, latency_rate=200.0, tiny=True)
