@@ -94,16 +94,15 @@ class Request:
 
 
 def entries_of(columns: PaymentColumns, claims: Claims) -> bytes:
-    """Pack payments and where they came from, 131 bytes each."""
+    """Pack payments and where they came from, 99 bytes each."""
     entries = np.empty((len(columns), ENTRY_BYTES), dtype=np.uint8)
     for k, identities in enumerate((columns.payer, columns.payee, columns.device)):
         entries[:, 8 * k : 8 * k + 8] = identities.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
     entries[:, 24:56] = pack_records(columns, columns.payee)
     entries[:, 56:88] = pack_records(columns, columns.payer)
-    entries[:, 88:120] = entries[:, 56:88]
-    entries[:, 120] = claims.claimed_before
-    entries[:, 121:123] = claims.origin.astype("<u2").view(np.uint8).reshape(-1, 2)
-    entries[:, 123:131] = claims.offset.astype("<u8").view(np.uint8).reshape(-1, 8)
+    entries[:, 88] = claims.claimed_before
+    entries[:, 89:91] = claims.origin.astype("<u2").view(np.uint8).reshape(-1, 2)
+    entries[:, 91:99] = claims.offset.astype("<u8").view(np.uint8).reshape(-1, 8)
     return entries.tobytes()
 
 

@@ -148,7 +148,8 @@ local function advance(args, first, applied)
   end
 end
 
--- args: entries (131 bytes each: payer, payee, device identity; their three records; 1 if claimed before, origin, offset),
+-- args: entries (99 bytes each: payer, payee, device identity; the payer's record, the other two's; 1 if claimed before,
+--       origin, offset),
 --       reads (13 bytes each: kind, identity, records known), keys to refresh (9 bytes each: kind, identity),
 --       then the origins
 -- reply: four numbers a payment (byte lengths of the payer's, payee's, device's log after it; records that the payer's
@@ -161,19 +162,19 @@ local function apply(_, args)
   if rolled_back then return rolled_back end
 
   local lengths = {}
-  for at = 1, #entries, 131 do
+  for at = 1, #entries, 99 do
     local payer, payee = KEY.p .. sub(entries, at, at + 7), KEY.m .. sub(entries, at + 8, at + 15)
     local device = sub(entries, at + 16, at + 23)
     local inbound = KEY.m .. sub(entries, at, at + 7)
     device = device ~= '\0\0\0\0\0\0\0\0' and KEY.d .. device or nil
-    local id, there = sub(entries, at + 40, at + 47), false
+    local id
     if again then
-      local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + 121, at + 130))
+      local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + 89, at + 98))
       if high * 4294967296 + low < applied[origin + 1] then
-        there = known(payer, id, string.byte(entries, at + 120) == 1)
+        id = sub(entries, at + 40, at + 47)
       end
     end
-    if there then
+    if id and known(payer, id, string.byte(entries, at + 88) == 1) then
       local found = locate(payer, id)
       reply[out + 1] = found
       reply[out + 2] = locate(payee, id)
@@ -184,11 +185,12 @@ local function apply(_, args)
         reply[out + 4] = records(inbound, redis.call('STRLEN', inbound))
       end
     else
-      local length = append(payee, sub(entries, at + 56, at + 87))
+      local record = sub(entries, at + 56, at + 87)
+      local length = append(payee, record)
       lengths[payee], reply[out + 2] = length, length
       reply[out + 3] = 0
       if device then
-        length = append(device, sub(entries, at + 88, at + 119))
+        length = append(device, record)
         lengths[device], reply[out + 3] = length, length
       end
       local received = records(inbound, lengths[inbound] or redis.call('STRLEN', inbound))

@@ -29,7 +29,7 @@ IDENTITY_CHECK: Final = f"upifraud:{TAG}:identity".encode()
 """A fingerprint of the identity key, so that a worker with another key refuses to start."""
 
 IDENTITY_BYTES: Final = 8
-ENTRY_BYTES: Final = 131
+ENTRY_BYTES: Final = 99
 READ_BYTES: Final = 13
 
 

@@ -55,7 +55,7 @@ class MemoryEntityStore:
 
     def _apply_one(self, entry: bytes, applied: list[int]) -> list[int]:
         payer, payee, device = PAYER + entry[:8], PAYEE + entry[8:16], DEVICE + entry[16:24]
-        claimed, origin, offset = struct.unpack("<BHQ", entry[120:131])
+        claimed, origin, offset = struct.unpack("<BHQ", entry[88:99])
         payment_id = entry[24 + PAYMENT_ID : 24 + PAYMENT_ID + 8]
         known = offset < applied[origin] and self._known(payer, payment_id, claimed_before=claimed == 1)
         inbound = PAYEE + entry[:8]
@@ -70,7 +70,7 @@ class MemoryEntityStore:
                 received,
             ]
         payee_length = self._append(payee, entry[56:88])
-        device_length = self._append(device, entry[88:120]) if has_device else 0
+        device_length = self._append(device, entry[56:88]) if has_device else 0
         received = self._records(inbound)
         return [
             self._append(payer, entry[24 : 24 + RECEIVED] + received.to_bytes(4, "little")),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from importlib import resources
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,19 +32,27 @@ REFUSALS = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLIC
 """What a server says that will take writes again by itself, or when somebody has seen to it."""
 
 
-def library() -> str:
+class Library(NamedTuple):
+    """The server functions, under a name that only this very code has: in a rolling update two versions are at work."""
+
+    name: str
+    code: str
+
+
+@cache
+def library() -> Library:
     """Return the server functions with this layout's names filled in."""
-    source = resources.files("features").joinpath("functions.lua").read_text()
+    code = resources.files("features").joinpath("functions.lua").read_text()
     values = {
-        "LIBRARY": layout.LIBRARY,
         "OFFSETS": layout.OFFSETS.decode(),
         "EXPIRY": str(EXPIRY),
         "REPORT_TAIL": str(MAX_REPORTS * REPORT_BYTES),
         **{kind.decode().upper(): layout.prefix(kind).decode() for kind in layout.KINDS},
     }
     for name, value in values.items():
-        source = source.replace(f"@{name}@", value)
-    return source
+        code = code.replace(f"@{name}@", value)
+    name = f"{layout.LIBRARY}_{hashlib.sha256(code.encode()).hexdigest()[:8]}"
+    return Library(name, code.replace("@LIBRARY@", name))
 
 
 class Memory(NamedTuple):
@@ -108,9 +118,9 @@ class RedisEntityStore:
 
     def _call(self, function: str, *args: Any) -> Any:
         if not self._loaded:
-            self._command("FUNCTION", "LOAD", "REPLACE", library())
+            self._command("FUNCTION", "LOAD", "REPLACE", library().code)
             self._loaded = True
-        return self._command("FCALL", f"{layout.LIBRARY}_{function}", 0, *args)
+        return self._command("FCALL", f"{library().name}_{function}", 0, *args)
 
     def apply(self, request: ApplyRequest) -> Applied:
         """Append and read in one atomic step; payments below their partition's next offset are only located."""

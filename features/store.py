@@ -30,7 +30,8 @@ class ApplyRequest:
     """One micro-batch for `EntityStore.apply`, packed as docs/specs/online_store.md says."""
 
     entries: bytes
-    """131 bytes a payment: payer, payee and device identity, their records, 1 if claimed before, origin, offset."""
+    """99 bytes a payment: payer, payee and device identity, the payer's record, that of the other two, whether it was
+    claimed before, origin, offset."""
     reads: bytes
     """13 bytes a log to read: kind, identity, number of records known (0: read it whole)."""
     refresh: bytes

@@ -14,7 +14,7 @@ from features.columns import FeatureState
 from features.errors import StoreCorruptError, StoreUnavailableError
 from features.layout import OFFSETS, PAYEE, PAYEE_REPORTS, PAYER, key
 from features.online import Claims, FeatureBatch, OnlineFeatures
-from features.redis_store import RedisEntityStore
+from features.redis_store import RedisEntityStore, library
 from features.schema import FEATURE_NAMES
 from features.store import ApplyRequest, Origin
 from features.windows import DAY, EXPIRY
@@ -120,6 +120,16 @@ def test_functions_that_were_lost_are_loaded_again(client: redis.Redis, store: R
     with pytest.raises(StoreUnavailableError, match="functions"):
         process(features, 1)
     assert process(features, 1).provenance["payer_at"].tolist() == [1]
+
+
+def test_another_version_of_the_functions_stays(client: redis.Redis, store: RedisEntityStore) -> None:
+    """In a rolling update the workers of both versions are at work, and may disagree on what a call looks like."""
+    ours = library()
+    older = f"{ours.name[:-8]}{int(ours.name[-8:], 16) ^ 1:08x}"
+    client.function_load(ours.code.replace(ours.name, older).replace("#entries, 99", "#entries, 131"))
+    process(OnlineFeatures(store), 0)
+    assert client.fcall(f"{older}_apply", 0, b"", b"", b"") == []
+    assert {each[1].decode() for each in client.function_list()} >= {ours.name, older}
 
 
 def test_a_restarted_server_keeps_logs_and_offsets(redis_server: ValkeyServer, store: RedisEntityStore) -> None:
