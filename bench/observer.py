@@ -34,6 +34,9 @@ ROOT = Path(__file__).parents[1]
 REREAD_PAGES = 64
 """Pages before the last one that are read again: PostgreSQL extends a table by up to so many and fills them later."""
 
+ALL_DAYS_EVERY = 20
+"""Looks after which days are looked at too that no row was expected in."""
+
 
 class Verdicts:
     """Rows of the verdict store as they become visible, each once, with the moment at which it was first seen."""
@@ -43,21 +46,16 @@ class Verdicts:
         self._connection = psycopg.connect(url, autocommit=True, prepare_threshold=0)
         self.server_pid = self._connection.info.backend_pid
         self._connection.execute("SET plan_cache_mode = force_generic_plan")  # planning costs more than looking
-        self._days = {name: self._pages(name) for name in days}
+        self._days, self._pages = list(days), [self._size(name) for name in days]
         self._newest = self._last_offsets(partitions)
-        parts = [
-            sql.SQL(
-                "SELECT {place}::int4, source_partition, source_offset, ctid FROM {day} "
-                "WHERE ctid >= %s::tid AND source_offset > (%s::int8[])[source_partition + 1]"
-            ).format(place=sql.Literal(place), day=sql.Identifier(name))
-            for place, name in enumerate(self._days)
-        ]
-        self._query = sql.SQL(" UNION ALL ").join(parts)
+        self._queries: dict[tuple[int, ...], sql.Composed] = {}
+        self._active = 0
+        """The newest day that rows came in lately."""
         self._cursor = self._connection.cursor(binary=True)
         self.partitions, self.offsets, self.seen_us = array("i"), array("q"), array("q")
         self.looks_us = array("q")
 
-    def _pages(self, name: str) -> int:
+    def _size(self, name: str) -> int:
         row = self._connection.execute(
             "SELECT pg_relation_size(%s::text::regclass) / current_setting('block_size')::int", (name,)
         ).fetchone()
@@ -71,24 +69,38 @@ class Verdicts:
         return [known.get(partition, -1) for partition in range(partitions)]
 
     def look(self) -> None:
-        """Note what is new."""
-        arguments: list[Any] = []
-        newest = list(self._newest)
-        for pages in self._days.values():
-            arguments += [f"({max(0, pages - REREAD_PAGES)},0)", newest]
-        rows = self._cursor.execute(self._query, arguments).fetchall()
+        """Note what is new in the days around the one where rows appear, and now and then in all."""
+        around = range(max(0, self._active - 1), min(len(self._days), self._active + 2))
+        watched = tuple(range(len(self._days)) if len(self.looks_us) % ALL_DAYS_EVERY == 0 else around)
+        arguments = {f"from{day}": f"({max(0, self._pages[day] - REREAD_PAGES)},0)" for day in watched}
+        arguments["newest"] = f"{{{','.join(map(str, self._newest))}}}"
+        rows = self._cursor.execute(self._query(watched), arguments).fetchall()
         now = time.time_ns() // 1000
         self.looks_us.append(now)
-        names = list(self._days)
-        for place, partition, offset, tid in rows:
+        for day, partition, offset, tid in rows:
             self.partitions.append(partition)
             self.offsets.append(offset)
             self.seen_us.append(now)
-            if offset > self._newest[partition]:
-                self._newest[partition] = offset
-            name, page = names[place], int.from_bytes(tid[:4], "big")
-            if page > self._days[name]:
-                self._days[name] = page
+            self._newest[partition] = max(self._newest[partition], offset)
+            self._pages[day] = max(self._pages[day], int.from_bytes(tid[:4], "big"))
+            self._active = day
+
+    def _query(self, watched: tuple[int, ...]) -> sql.Composed:
+        if watched not in self._queries:
+            # Within a partition rows are stored in order of their offsets: what is behind the newest one is new.
+            parts = [
+                sql.SQL(
+                    "SELECT {day}::int4, source_partition, source_offset, ctid FROM {table} WHERE ctid >= {begin}::tid"
+                    " AND source_offset > (%(newest)s::int8[])[source_partition + 1]"
+                ).format(
+                    day=sql.Literal(day),
+                    table=sql.Identifier(self._days[day]),
+                    begin=sql.Placeholder(f"from{day}"),
+                )
+                for day in watched
+            ]
+            self._queries[watched] = sql.SQL(" UNION ALL ").join(parts)
+        return self._queries[watched]
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -90,7 +90,9 @@ def features(sizes: Sizes) -> Iterator[Stage]:
     measured = online_features.online.vectors
     online_features.online.vectors = kernel  # type: ignore[assignment]
     try:
-        with logs(online_features.payments(sizes.history, (2 + sizes.rounds) * BATCH, 2_000, 1), sizes.history) as ours:
+        with Store(
+            online_features.payments(sizes.history, (2 + sizes.rounds) * BATCH, 2_000, 1), sizes.history
+        ) as ours:
             costs = [ours.measure(BATCH, kernel) for _ in range(2 + sizes.rounds)][2:]
     finally:
         online_features.online.vectors = measured
@@ -99,7 +101,7 @@ def features(sizes: Sizes) -> Iterator[Stage]:
     yield Stage("window kernel", {"worker": inside}, f"{len(FEATURE_NAMES)} features")
 
 
-class logs:  # noqa: N801 - a context manager
+class Store:
     """Entity logs on a server of their own with a history in them, measured batch by batch."""
 
     def __init__(self, columns: Any, history: int) -> None:

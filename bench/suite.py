@@ -102,7 +102,7 @@ class Suite:
             self.say("  Quix Streams is left out: it has an environment of its own, run `make install-bench`")
         names, backlog, seconds, warm_up = [WORKER, *here], 150_000, 8.0, 3.0
         if self.sizes.tiny:
-            names, backlog, seconds, warm_up = [WORKER, "plain"], 6_000, 1.0, 0.2
+            names, backlog, seconds, warm_up = [WORKER, "plain"], 30_000, 1.0, 0.1
         with compare.own_servers() as servers:
             found = compare.run(
                 servers,

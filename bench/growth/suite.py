@@ -22,7 +22,7 @@ class Sizes:
 
     rounds: int = 5
     per_day: Sequence[int] = (100, 1_000, 10_000, 100_000, 1_000_000)
-    entities: Sequence[int] = (1_000, 10_000, 100_000, 500_000)
+    entities: Sequence[int] = (1_000, 10_000, 100_000, 1_000_000)
     trees: Sequence[int] = (25, 50, 100, 200)
     depths: Sequence[int] = (3, 4, 5, 6, 8)
     workers: Sequence[int] = (1, 2, 4)

@@ -1,0 +1,58 @@
+"""A long run keeps what its parts found, whatever becomes of the others."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from bench.parts import Finished, Part, run_parts, verdict
+
+
+def boom() -> None:
+    raise RuntimeError("Expected a broker, got none.\nIts log is long.")
+
+
+def run(*parts: Part) -> tuple[list[Finished], list[Finished], list[str]]:
+    kept: list[Finished] = []
+    said: list[str] = []
+    ticks = count()
+    done = run_parts(parts, say=said.append, clock=lambda: next(ticks) * 61.0, keep=kept.append)
+    return done, kept, said
+
+
+def test_a_part_that_fails_costs_no_other_part_its_results() -> None:
+    done, kept, said = run(
+        Part("one", "first", lambda: 1), Part("two", "second", boom), Part("three", "third", lambda: 3)
+    )
+    assert [(one.name, one.result) for one in done] == [("one", 1), ("two", None), ("three", 3)]
+    assert [one.error for one in done] == [None, "RuntimeError: Expected a broker, got none.\nIts log is long.", None]
+    assert kept == done
+    assert any("Traceback" in line for line in said)
+
+
+def test_the_last_word_names_what_failed_and_the_time() -> None:
+    done, _, _ = run(Part("one", "first", lambda: 1), Part("two", "second", boom))
+    assert verdict(done).splitlines() == [
+        "1 of 2 parts done in 2:02",
+        "FAILED two: RuntimeError: Expected a broker, got none.",
+    ]
+
+
+def test_every_part_is_announced_with_its_number_and_the_time_so_far() -> None:
+    _, _, said = run(Part("one", "first", lambda: 1), Part("two", "second", lambda: 2))
+    assert said[0] == "\n[1/2, 1:01] one: first"
+    assert said[1].endswith("one done in 61 s")
+    assert said[2].startswith("\n[2/2, ")
+
+
+def test_an_interrupt_ends_the_run_and_what_was_kept_is_kept() -> None:
+    kept: list[Finished] = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    parts = [Part("one", "first", lambda: 1), Part("two", "second", interrupt), Part("three", "third", lambda: 3)]
+    with pytest.raises(KeyboardInterrupt):
+        run_parts(parts, say=lambda _line: None, clock=lambda: 0.0, keep=kept.append)
+    assert [one.name for one in kept] == ["one"]

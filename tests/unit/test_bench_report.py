@@ -1,0 +1,180 @@
+"""Raw results become tables and plots; prose around them stays, and so does what there are no results of."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench import results
+from bench.ablations.ablation import Ablation, Way
+from bench.growth.curve import Curve, Point
+from bench.load import Punctuality
+from bench.report import sections, tables, write
+from bench.run import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MACHINE = {"index": 0.21, "load": 0.3, "cores": 2, "cpu": "Some CPU", "memory_bytes": 8 * 2**30, "python": "3.11.9",
+           "commit": "0123456789abcdef"}  # fmt: skip
+
+
+def a_run(name: str, wanted: float | None, **more: Any) -> Run:
+    histogram = {"count": 5_000, "ms": {"p50": 12.5, "p99": 33.0, "max": 80.0}, "never seen": 0,
+                 "points": [[0.0, 2.0], [50.0, 12.5], [90.0, 20.0], [99.0, 33.0], [100.0, 80.0]]}  # fmt: skip
+    return Run(
+        name, 10_000, 10.0, {"worker": 50.0, "redis": 30.0, "switch": 7.0}, {"decode": 4.0}, {"p50": 11.0, "p99": 30.0},
+        [(0.0, 10.0), (10.0, 25.0)], wanted, {"worker": 0.5, "redis": 0.3, "switch": 0.1, "others": 0.2},
+        {"worker": 0.3, "redis": 0.3}, 0.0, {"redis": 120.0, "postgres": 800.0, "write-ahead log": 900.0},
+        {"worker": 200 * 2**20, "redis": 50 * 2**20}, Punctuality(10_000, 0, 0.1, 3.0, 20.0) if wanted else None,
+        {"verdict durable": histogram, "alert readable": histogram,
+         "looks apart": {"p50": 5.0, "p99": 8.0, "max": 20.0}}, **more,
+    )  # fmt: skip
+
+
+PARTS: dict[str, Any] = {
+    "stages": [
+        {"name": "decode", "us": {"worker": 4.0}, "note": ""},
+        {"name": "rows", "us": {"worker": 2.0, "postgres": 10.0}, "note": "7 ms elapsed"},
+    ],
+    "ablations": [Ablation("rows", [Way("COPY", 10.0, "quick"), Way("executemany", 45.0)])],
+    "peers": [
+        {"name": "worker", "rate": 8_000.0, "us": {"own": 50.0, "redis": 30.0}, "rounds": []},
+        {"name": "textbook", "rate": 100.0, "us": {"own": 6_000.0, "redis": 400.0}, "rounds": []},
+    ],
+    "backlog": a_run("backlog", None),
+    "ramp": {
+        "runs": [a_run("open loop 900/s", 900.0), a_run("open loop 1100/s", 1_100.0)],
+        "knee": {"kept": 900.0, "failed": 1_100.0, "bound": "cores", "why": "all 2 cores are used up: worker 1.10"},
+    },
+    "latency": a_run("open loop 1000/s", 1_000.0),
+    "sustain": a_run("open loop 1000/s", 1_000.0),
+    "growth": [
+        Curve("trees", "trees", [Point(10, {"score": 1.0}, {"MB": 0.5}), Point(100, {"score": 9.0})], "all else alike")
+    ],
+}  # fmt: skip
+
+
+def as_read(parts: dict[str, Any], at: str = "2026-01-01T00:00:00Z") -> dict[str, Any]:
+    """What is read of a file with these results."""
+    written = {"format": results.FORMAT, "measured_at": at, "machine": MACHINE, "parts": parts}
+    return dict(json.loads(json.dumps(written, default=results.plain)))
+
+
+def merged(parts: dict[str, Any]) -> dict[str, Any]:
+    return results.merged([as_read(parts)])
+
+
+def test_every_part_has_a_table() -> None:
+    assert set(tables.all_of(merged(PARTS))) == {"machine", *PARTS}
+
+
+@pytest.mark.parametrize("name", list(PARTS))
+def test_every_row_of_a_table_has_as_many_cells_as_its_head(name: str) -> None:
+    heads: list[int] = []
+    lines = tables.all_of(merged(PARTS))[name].splitlines()
+    for before, line in zip(["", *lines], lines, strict=False):
+        if line.startswith("|"):
+            if not before.startswith("|"):
+                heads.append(line.count("|"))
+            assert line.count("|") == heads[-1], line
+    assert heads
+
+
+def test_the_sum_of_stages_is_held_against_the_whole() -> None:
+    found = tables.all_of(merged(PARTS))["stages"]
+    assert "| **sum** | **6.0** | **10.0** |  |" in found
+    assert "worker 50.0 of 6.0 (8.33x)" in found
+
+
+def test_ratios_are_those_of_the_run() -> None:
+    found = tables.all_of(merged(PARTS))
+    assert "| rows | COPY | 10.00 | 1 (chosen) | quick |" in found["ablations"]
+    assert "|  | executemany | 45.00 | 4.5 |  |" in found["ablations"]
+    assert "| textbook | 100 | 80.00 | 6,000 | 400.0 | 6,400 | 80.00 |" in found["peers"]
+
+
+def test_the_knee_is_said_above_its_table() -> None:
+    found = tables.all_of(merged(PARTS))["ramp"]
+    assert found.startswith("The knee: 900/s kept up, 1,100/s not; all 2 cores are used up: worker 1.10.")
+
+
+def test_latency_is_beside_the_workers_own_word() -> None:
+    found = tables.all_of(merged(PARTS))["latency"]
+    assert "| verdict durable, by the observer | 12.5 | 33.0 | 80.0 | 5,000 | 0 |" in found
+    assert "| effects done, by the worker's histogram | 11.0 | 30.0 |  | 10,000 |  |" in found
+    assert "The switch was late by 0.1 ms (median)" in found
+
+
+def test_parts_of_later_files_stand_in_for_earlier_ones() -> None:
+    early, late = (
+        as_read({"peers": 1, "growth": 2}, "2026-01-01T00:00:00Z"),
+        as_read({"growth": 3}, "2026-02-02T00:00:00Z"),
+    )
+    found = results.merged([early, late])
+    assert found["parts"] == {"peers": 1, "growth": 3}
+    assert found["machines"]["peers"]["measured_at"] == "2026-01-01T00:00:00Z"
+    assert found["machines"]["growth"]["measured_at"] == "2026-02-02T00:00:00Z"
+
+
+def page_with(*names: str) -> str:
+    generated = "generated by `make bench-report`"
+    marks = [f"<!-- bench {name}: {generated} -->\nold {name}\n<!-- bench {name}: end -->" for name in names]
+    return "# Benchmarks\n\nProse before.\n\n" + "\n\nProse between.\n\n".join(marks) + "\n\nProse behind.\n"
+
+
+def test_what_is_outside_of_the_markers_stays() -> None:
+    found = sections.replace(page_with("peers", "growth"), "growth", "new")
+    assert "old peers" in found
+    assert "old growth" not in found
+    assert found.count("Prose") == 3
+    assert sections.replace(found, "growth", "new") == found, "the same again changes nothing"
+
+
+def test_a_page_without_a_place_for_a_table_is_an_error() -> None:
+    with pytest.raises(sections.MissingSectionError, match="bench growth"):
+        sections.replace(page_with("peers"), "growth", "new")
+
+
+def test_the_page_gets_tables_and_plots(tmp_path: Path) -> None:
+    page, images = tmp_path / "docs" / "benchmarks.md", tmp_path / "docs" / "images" / "benchmarks"
+    page.parent.mkdir()
+    page.write_text(page_with("machine", *PARTS))
+    written = list(write(merged(PARTS), page, images))
+    assert {path.name for path in written} == {
+        "benchmarks.md", "ramp.png", "latency.png", "sustain.png", "growth.png", "ablations.png", "peers.png"
+    }  # fmt: skip
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written[:-1])
+    text = page.read_text()
+    assert "(images/benchmarks/ramp.png)" in text
+    assert "old" not in text
+
+
+def test_what_there_are_no_results_of_stays_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text(page_with("machine", "peers", "growth"))
+    list(write(merged({"peers": PARTS["peers"]}), page, tmp_path / "images"))
+    assert "old growth" in page.read_text()
+    assert not (tmp_path / "images" / "growth.png").exists()
+
+
+def test_results_are_written_whole_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "results" / "one.json"
+    results.write(path, as_read(PARTS))
+    assert results.read(path)["parts"]["backlog"]["rate"] == 1_000.0
+    assert [one.name for one in path.parent.iterdir()] == ["one.json"]
+
+
+def test_results_of_another_kind_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text('{"index": 0.2}')
+    with pytest.raises(ValueError, match=r"other\.json"):
+        results.read(path)
+
+
+def test_the_page_has_a_place_for_every_part() -> None:
+    page = results.ROOT / "docs" / "benchmarks.md"
+    for name in ("machine", *tables.TABLES):
+        sections.replace(page.read_text(), name, "")
