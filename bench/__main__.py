@@ -14,54 +14,24 @@ import argparse
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import forms, parts, results, suite
+from bench import forms, results, suite
+from bench.measure import measure, say
+from bench.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.parts import Finished, Part
     from bench.whole import Bench
-
-
-def say(line: str) -> None:
-    """Print at once: a run is long."""
-    print(line, flush=True)
-
-
-def measure(options: argparse.Namespace, wanted: list[Part]) -> int:
-    """Run parts, keep what each finds as soon as it is found, and return the exit code."""
-    found = results.begin()
-    known = found["machine"]
-    say(
-        f"machine-speed index {known['index']:.2f} s for 3 million loop steps (a current laptop: 0.2), "
-        f"load average {known['load']:.1f}, {known['cores']} cores, {known['cpu']}, commit {known['commit'][:10]}"
-    )
-
-    def keep(finished: Finished) -> None:
-        found["seconds"][finished.name] = finished.seconds
-        if finished.error is None:
-            found["parts"][finished.name] = finished.result
-        else:
-            found["failed"][finished.name] = finished.error
-        if options.json:
-            results.write(options.json, found)
-
-    done = parts.run_parts(wanted, say=say, clock=time.monotonic, keep=keep)
-    say(f"\n{parts.verdict(done)}")
-    if options.json:
-        say(f"raw results: {options.json}")
-    return 1 if any(one.error is not None for one in done) else 0
 
 
 def everything(options: argparse.Namespace) -> int:
     """Measure all parts, or some."""
     sizes = suite.TINY if options.tiny else suite.Sizes(latency_rate=options.rate, full=options.full)
     with suite.Suite(sizes, say) as whole:
-        return measure(options, whole.parts(options.only))
+        return measure(whole.parts(options.only), options.json)
 
 
 def one_form(options: argparse.Namespace, run: Callable[[Bench], Any]) -> int:
@@ -74,7 +44,7 @@ def one_form(options: argparse.Namespace, run: Callable[[Bench], Any]) -> int:
             forms.backlog(bench, options.payments, say)  # warms the broker's and the worker's compilers
             return run(bench)
 
-    return measure(options, [parts.Part(options.form, "the whole job", part)])
+    return measure([Part(options.form, "the whole job", part)], options.json)
 
 
 def quick(options: argparse.Namespace) -> int:
@@ -89,8 +59,8 @@ def quick(options: argparse.Namespace) -> int:
     )
     with suite.Suite(small, say) as whole:
         wanted = whole.parts(["backlog", "latency"])
-        wanted.append(parts.Part("yardsticks", "stock Faust and shap", lambda: yardsticks.measure(say)))
-        return measure(options, wanted)
+        wanted.append(Part("yardsticks", "stock Faust and shap", lambda: yardsticks.measure(say)))
+        return measure(wanted, options.json)
 
 
 def ramp(options: argparse.Namespace) -> int:

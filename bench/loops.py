@@ -17,18 +17,41 @@ if TYPE_CHECKING:
 
     from bench.whole import Bench
 
+AT_ONCE = 200_000.0
+"""Payments a second: as fast as the broker takes them."""
 
-def drain(bench: Bench, payments: int, *, workers: int = 1, settings: Mapping[str, str] = {}) -> Run:
-    """Publish a backlog while the workers are away, then measure how fast it is worked off, after a third of it."""
+
+def drain(bench: Bench, payments: int, *, settings: Mapping[str, str] = {}) -> Run:
+    """Publish a backlog while the worker is away, then measure how fast it is worked off, after a third of it."""
     bench.stop_worker()
-    bench.switch(payments, 200_000).finish()
-    bench.start_worker(workers, settings)
-    bench.wait_for(payments // 3)
+    bench.switch(payments, AT_ONCE).finish()
+    bench.start_worker(settings=settings)
+    return _worked_off(bench, 0, payments)
+
+
+def burst(bench: Bench, payments: int) -> Run:
+    """Publish a backlog at once to workers that wait for it, and measure as `drain` does.
+
+    Several workers that start with a backlog there take their shares one after the other: the first would be through
+    before the last is ready.
+    """
+    began = bench.consumed()
+    switch = bench.switch(payments, AT_ONCE)
+    run = _worked_off(bench, began, payments)
+    switch.finish()
+    return run
+
+
+def _worked_off(bench: Bench, began: float, payments: int) -> Run:
+    bench.wait_for(began + payments // 3)
     first = bench.look()
-    bench.wait_for(payments * 9 // 10)  # while it is still behind: the end of a backlog is not at full speed
-    run = between("backlog", first, bench.look())
+    bench.wait_for(began + payments * 9 // 10)  # while it is still behind: the end of a backlog is not at full speed
+    last = bench.look()
+    if last.consumed - first.consumed < payments / 10:
+        raise RuntimeError(f"{payments:,} payments were done before they could be measured: use more (--payments).")
+    run = between("backlog", first, last)
     run.memory = bench.memory()
-    bench.wait_for(payments)
+    bench.wait_for(began + payments)
     return run
 
 

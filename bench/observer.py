@@ -24,6 +24,7 @@ import numpy as np
 import psycopg
 from confluent_kafka import Consumer
 from psycopg import sql
+from psycopg.pq import ExecStatus
 
 from stream.wire import ALERTS
 
@@ -43,15 +44,14 @@ class Verdicts:
 
     def __init__(self, url: str, days: Sequence[str], partitions: int) -> None:
         # One session that only reads, each look a transaction of its own with a snapshot of its own.
-        self._connection = psycopg.connect(url, autocommit=True, prepare_threshold=0)
+        self._connection = psycopg.connect(url, autocommit=True)
         self.server_pid = self._connection.info.backend_pid
         self._connection.execute("SET plan_cache_mode = force_generic_plan")  # planning costs more than looking
         self._days, self._pages = list(days), [self._size(name) for name in days]
         self._newest = self._last_offsets(partitions)
-        self._queries: dict[tuple[int, ...], sql.Composed] = {}
-        self._active = 0
-        """The newest day that rows came in lately."""
-        self._cursor = self._connection.cursor(binary=True)
+        self._known: set[tuple[int, ...]] = set()
+        self._active: int | None = None
+        """The day in which rows appeared lately; None before the first."""
         self.partitions, self.offsets, self.seen_us = array("i"), array("q"), array("q")
         self.looks_us = array("q")
 
@@ -70,37 +70,44 @@ class Verdicts:
 
     def look(self) -> None:
         """Note what is new in the days around the one where rows appear, and now and then in all."""
-        around = range(max(0, self._active - 1), min(len(self._days), self._active + 2))
-        watched = tuple(range(len(self._days)) if len(self.looks_us) % ALL_DAYS_EVERY == 0 else around)
-        arguments = {f"from{day}": f"({max(0, self._pages[day] - REREAD_PAGES)},0)" for day in watched}
-        arguments["newest"] = f"{{{','.join(map(str, self._newest))}}}"
-        rows = self._cursor.execute(self._query(watched), arguments).fetchall()
+        watched = tuple(range(len(self._days)))
+        if self._active is not None and len(self.looks_us) % ALL_DAYS_EVERY:
+            watched = watched[max(0, self._active - 1) : self._active + 2]
+        begins = [b"(%d,0)" % max(0, self._pages[day] - REREAD_PAGES) for day in watched]
+        newest = b"{%s}" % b",".join(b"%d" % offset for offset in self._newest)
+        # libpq itself: what psycopg does around it costs several times as much, and would be the worker's loss.
+        found = self._connection.pgconn.exec_prepared(self._prepared(watched), [newest, *begins], result_format=1)
         now = time.time_ns() // 1000
+        if found.status != ExecStatus.TUPLES_OK:
+            raise RuntimeError(f"The observer's look failed: {found.error_message.decode(errors='replace')}")
         self.looks_us.append(now)
-        for day, partition, offset, tid in rows:
+        for row in range(found.ntuples):
+            day, partition, offset, page = (
+                int.from_bytes(found.get_value(row, column) or b"", "big", signed=True) for column in range(4)
+            )
+            page >>= 16  # the low half is the place in the page
             self.partitions.append(partition)
             self.offsets.append(offset)
             self.seen_us.append(now)
             self._newest[partition] = max(self._newest[partition], offset)
-            self._pages[day] = max(self._pages[day], int.from_bytes(tid[:4], "big"))
+            self._pages[day] = max(self._pages[day], page)
             self._active = day
 
-    def _query(self, watched: tuple[int, ...]) -> sql.Composed:
-        if watched not in self._queries:
+    def _prepared(self, watched: tuple[int, ...]) -> bytes:
+        name = b"look" + b"_".join(b"%d" % day for day in watched)
+        if watched not in self._known:
             # Within a partition rows are stored in order of their offsets: what is behind the newest one is new.
             parts = [
                 sql.SQL(
                     "SELECT {day}::int4, source_partition, source_offset, ctid FROM {table} WHERE ctid >= {begin}::tid"
-                    " AND source_offset > (%(newest)s::int8[])[source_partition + 1]"
-                ).format(
-                    day=sql.Literal(day),
-                    table=sql.Identifier(self._days[day]),
-                    begin=sql.Placeholder(f"from{day}"),
-                )
-                for day in watched
+                    " AND source_offset > ($1::int8[])[source_partition + 1]"
+                ).format(day=day, table=sql.Identifier(self._days[day]), begin=sql.SQL(f"${place}"))
+                for place, day in enumerate(watched, 2)
             ]
-            self._queries[watched] = sql.SQL(" UNION ALL ").join(parts)
-        return self._queries[watched]
+            query = sql.SQL(" UNION ALL ").join(parts).as_bytes(self._connection)
+            self._connection.pgconn.prepare(name, query)
+            self._known.add(watched)
+        return name
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -46,13 +46,22 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def merged(all_of: list[dict[str, Any]]) -> dict[str, Any]:
-    """Put results together, later parts in place of earlier ones; every part keeps the facts of its own run."""
-    result: dict[str, Any] = {"parts": {}, "failed": {}, "machines": {}}
+    """Put results together, later parts in place of earlier ones, each with the facts of its own run.
+
+    What a part measured in pieces, `growth, trees`, is a list under the part's name.
+    """
+    pieces: dict[str, tuple[Any, Any]] = {}
     for one in all_of:
         facts_of = {**one["machine"], "measured_at": one["measured_at"]}
-        for name, part in one["parts"].items():
-            result["parts"][name] = part
-            result["machines"][name] = facts_of
+        pieces |= {name: (found, facts_of) for name, found in one["parts"].items()}
+    result: dict[str, Any] = {"parts": {}, "machines": {}}
+    for name, (found, facts_of) in pieces.items():
+        part, piece, _ = name.partition(", ")
+        if piece:
+            result["parts"].setdefault(part, []).append(found)
+        else:
+            result["parts"][part] = found
+        result["machines"][name] = facts_of
     return result
 
 

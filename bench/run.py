@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.load import Punctuality
 
-STAGES = ("decode", "claim", "features", "score", "explain", "store", "publish")
+STAGES = ("decode", "claim", "features", "windows", "score", "explain", "store", "publish")
 
 
 @dataclass

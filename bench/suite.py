@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from bench import forms
 from bench.parts import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from bench.ablations.ablation import Ablation
+    from bench.growth.curve import Curve
     from bench.run import Run
     from bench.whole import Bench
 
@@ -54,17 +57,17 @@ class Suite:
         self._open.close()
 
     def parts(self, only: list[str] | None = None) -> list[Part]:
-        """Return the parts that are wanted, in the order of NAMES."""
-        every = {
-            "stages": Part("stages", "each stage alone, CPU us a payment", self.stages),
-            "ablations": Part("ablations", "what was chosen beside what was not", self.ablations),
-            "peers": Part("peers", "others doing the same job on the same servers", self.peers),
-            "backlog": Part("backlog", "the whole job as fast as it can", self.backlog),
-            "ramp": Part("ramp", "the whole job at rising rates, to the knee", self.ramp),
-            "latency": Part("latency", "the whole job at one rate, seen from outside", self.latency),
-            "growth": Part("growth", "how the cost of a payment grows", self.growth),
-        }
-        return [every[name] for name in NAMES if only is None or name in only]
+        """Return the parts that are wanted, in the order of NAMES; `ablations` and `growth` are several."""
+        every = [
+            Part("stages", "each stage alone, CPU us a payment", self.stages),
+            *self.ablations(),
+            Part("peers", "others doing the same job on the same servers", self.peers),
+            Part("backlog", "the whole job as fast as it can", self.backlog),
+            Part("ramp", "the whole job at rising rates, to the knee", self.ramp),
+            Part("latency", "the whole job at one rate, seen from outside", self.latency),
+            *self.growth(),
+        ]
+        return [part for part in every if only is None or part.name.partition(", ")[0] in only]
 
     def stages(self) -> Any:
         """Measure every stage alone."""
@@ -78,18 +81,22 @@ class Suite:
         self.say(f"  {'sum of the worker':28} {total:.2f}")
         return found
 
-    def ablations(self) -> Any:
-        """Measure all ablations."""
+    def ablations(self) -> list[Part]:
+        """Return a part for each choice."""
         from bench.ablations import suite
 
-        self.say(suite.HEAD)
         small = {"rounds": 1, "records": 20_000, "stock_records": 2_000, "history": 4_000}
         usual = {"rounds": self.sizes.rounds, "records": 200_000, "stock_records": 20_000, "history": 50_000}
-        found = []
-        for ablation in suite.run(**(small if self.sizes.tiny else usual)):
-            self.say("\n".join(ablation.lines()))
-            found.append(ablation)
-        return found
+
+        def measured(kind: str) -> Ablation:
+            (found,) = suite.run((kind,), **(small if self.sizes.tiny else usual))
+            self.say("\n".join([suite.HEAD, *found.lines()]))
+            return found
+
+        return [
+            Part(f"ablations, {kind}", "what was chosen beside what was not", partial(measured, kind))
+            for kind in suite.KINDS
+        ]
 
     def peers(self) -> Any:
         """Compare with the peers that are installed."""
@@ -118,39 +125,56 @@ class Suite:
 
     def backlog(self) -> Run:
         """Work off a backlog."""
-        run = forms.backlog(self._whole(), self.sizes.backlog, self.say)
+        with self._whole() as bench:
+            run = forms.backlog(bench, self.sizes.backlog, self.say)
         self._rate = run.rate
         return run
 
     def ramp(self) -> Any:
         """Raise the rate to the knee."""
-        bench, rate = self._whole(), self._measured_rate()
-        steps = (0.3, 2.0) if self.sizes.tiny else STEPS
-        rates = [round(rate * step, -2) or 100.0 for step in steps]
-        return forms.ramp(bench, rates, self.sizes.step_seconds, cores=os.cpu_count() or 1, say=self.say)
+        rate = self._measured_rate()
+        rates = [round(rate * step, -2) or 100.0 for step in ((0.3, 2.0) if self.sizes.tiny else STEPS)]
+        with self._whole() as bench:
+            return forms.ramp(bench, rates, self.sizes.step_seconds, cores=os.cpu_count() or 1, say=self.say)
 
     def latency(self) -> Run:
         """Measure latency from outside."""
-        bench = self._whole()
-        rate = self.sizes.latency_rate or min(5_000.0, round(self._measured_rate() / 2, -2) or 100.0)
-        return forms.latency(bench, rate, self.sizes.latency_seconds, self.say)
+        rate = self.sizes.latency_rate
+        if rate is None or not self.sizes.tiny:  # a backlog before also warms the broker's and the worker's compilers
+            most = round(self._measured_rate() / 2, -2) or 100.0
+            rate = rate or min(5_000.0, most)
+        with self._whole() as bench:
+            return forms.latency(bench, rate, self.sizes.latency_seconds, self.say)
 
-    def growth(self) -> Any:
-        """Measure the curves of growth, on servers of their own."""
+    def growth(self) -> list[Part]:
+        """Return a part for each curve of growth, on servers of its own."""
         from bench.growth import suite
 
-        self._close_whole()
         sizes = suite.FULL if self.sizes.full else suite.TINY if self.sizes.tiny else suite.Sizes()
-        return suite.run(sizes, self.say)
 
-    def _whole(self) -> Bench:
-        """Return the stack of the whole job, started and with a worker that was at work before."""
+        def measured(curve: Callable[[], Curve]) -> Curve:
+            self._close_whole()
+            return curve()
+
+        return [
+            Part(f"growth, {kind}", "what a payment costs as one thing grows", partial(measured, curve))
+            for kind, curve in suite.curves(sizes, self.say).items()
+        ]
+
+    @contextmanager
+    def _whole(self) -> Iterator[Bench]:
+        """Yield the stack of the whole job, with a worker at work; after a failure the next one gets a new one."""
         if self._bench is None:
             from bench.whole import fresh
 
             self._bench = self._open.enter_context(fresh(self.sizes.payers))
-            self._bench.start_worker()
-        return self._bench
+        try:
+            if not self._bench.has_workers:
+                self._bench.start_worker()
+            yield self._bench
+        except BaseException:
+            self._close_whole()
+            raise
 
     def _measured_rate(self) -> float:
         """Return the rate of a backlog, measured now if that part was left out or failed."""
@@ -160,8 +184,8 @@ class Suite:
         return self._rate
 
     def _close_whole(self) -> None:
-        self._open.close()
         self._bench = None
+        self._open.close()
 
 
 TINY = Sizes(rounds=1, payers=500, backlog=12_000, step_seconds=2.0, latency_seconds=3.0, latency_rate=200.0, tiny=True)

@@ -97,6 +97,25 @@ class Bench:
         for worker, port in started:
             self._wait_ready(worker, port)
 
+    @property
+    def has_workers(self) -> bool:
+        """Whether any were started and not stopped."""
+        return bool(self._workers)
+
+    def wait_shared(self, seconds: float = 60.0) -> None:
+        """Wait until every worker has partitions of payments and all of them are taken."""
+        deadline = time.monotonic() + seconds
+        while True:
+            shares = [
+                sum(s.value for s in _scraped(port) if s.name == "partitions_assigned" and _of_payments(s))
+                for _, port in self._workers
+            ]
+            if all(shares) and sum(shares) == PARTITIONS:
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Expected {PARTITIONS} partitions to be shared by all workers, got {shares}.")
+            time.sleep(0.2)
+
     def second_worker(self) -> tuple[subprocess.Popen[bytes], int]:
         """Start another worker, wait until it is ready, and return it with its metrics port; the caller ends it."""
         worker, port = self._launch({})
@@ -241,6 +260,10 @@ class Bench:
     def memory(self) -> dict[str, int]:
         """Return the resident bytes of the workers and the servers, what is shared counted once."""
         return {name: sum(machine.pss_bytes(pid) for pid in some) for name, some in self._pids().items()}
+
+
+def _of_payments(sample: Any) -> bool:
+    return bool(sample.labels["topic"] == Settings().topic_transactions)
 
 
 def _scraped(port: int) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.growth.curve import Curve, Point
-from bench.loops import drain
+from bench.loops import burst, drain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,10 @@ def workers(bench: Bench, counts: Sequence[int], *, payments: int, say: Callable
     """Let more workers share the partitions, on this one machine: what sharing costs, not what more machines give."""
     points = []
     for count in counts:
-        points.append(_point(count, drain(bench, payments, workers=count)))
+        bench.stop_worker()
+        bench.start_worker(count)
+        bench.wait_shared()
+        points.append(_point(count, burst(bench, payments)))
         say(points[-1].line())
     about = "all workers together, on one machine; its cores do not grow with them"
     return Curve("workers", "workers", points, about, logarithmic=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.growth import jobs, logs, models
+from bench.loops import drain
 from bench.whole import fresh
 
 if TYPE_CHECKING:
@@ -49,32 +50,30 @@ TINY = Sizes(
     trees=(2, 4),
     depths=(2, 3),
     workers=(1, 2),
-    backlog=1_500,
-    micro_batches={64: 1_500},
+    backlog=24_000,
+    micro_batches={64: 6_000},
     payers=500,
 )
 
 
-def run(sizes: Sizes, say: Callable[[str], None], kinds: Sequence[str] = KINDS) -> list[Curve]:
-    """Measure the curves; the two of the whole job share one stack."""
-    ways: dict[str, Callable[[], Curve]] = {
+def curves(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Callable[[], Curve]]:
+    """Return what measures each curve, by its name; each starts the servers that it needs."""
+
+    def workers() -> Curve:
+        with fresh(sizes.payers) as bench:
+            drain(bench, sizes.backlog)  # warms the broker
+            return jobs.workers(bench, sizes.workers, payments=sizes.backlog, say=say)
+
+    def micro_batches() -> Curve:
+        with fresh(sizes.payers) as bench:
+            drain(bench, sizes.backlog)
+            return jobs.micro_batches(bench, sizes.micro_batches, say=say)
+
+    return {
         "payments per entity": lambda: logs.busy(sizes.per_day, rounds=sizes.rounds, say=say),
         "entities": lambda: logs.entities(sizes.entities, rounds=sizes.rounds, say=say),
         "trees": lambda: models.trees(sizes.trees, rounds=sizes.rounds, say=say),
         "depth": lambda: models.depths(sizes.depths, rounds=sizes.rounds, say=say),
+        "workers": workers,
+        "micro-batch": micro_batches,
     }
-    found = []
-    for kind in kinds:
-        if kind in ways:
-            say(f"  {kind}")
-            found.append(ways[kind]())
-    if {"workers", "micro-batch"} & set(kinds):
-        with fresh(sizes.payers) as bench:
-            bench.start_worker()
-            if "workers" in kinds:
-                say("  workers")
-                found.append(jobs.workers(bench, sizes.workers, payments=sizes.backlog, say=say))
-            if "micro-batch" in kinds:
-                say("  micro-batch")
-                found.append(jobs.micro_batches(bench, sizes.micro_batches, say=say))
-    return found

@@ -37,12 +37,17 @@ def machines(of_parts: Mapping[str, Mapping[str, Any]]) -> str:
     for part, facts in of_parts.items():
         runs.setdefault(facts["measured_at"], (facts, []))[1].append(part)
     head = ("parts", "measured at", "machine-speed index, s", "load before", "cores", "memory, GB", "Python", "commit")
-    rows = [
-        (", ".join(parts), at, f"{facts['index']:.2f}", f"{facts['load']:.1f}", f"{facts['cores']} of {facts['cpu']}",
-         f"{facts['memory_bytes'] / 2**30:.0f}", facts["python"], facts["commit"][:10])
-        for at, (facts, parts) in runs.items()
-    ]  # fmt: skip
+    rows = []
+    for at, (facts, parts) in runs.items():
+        cores, memory = f"{facts['cores']} of {facts['cpu']}", f"{facts['memory_bytes'] / 2**30:.0f}"
+        speed = f"{facts['index']:.2f}", f"{facts['load']:.1f}"
+        rows.append((", ".join(_folded(parts)), at, *speed, cores, memory, facts["python"], facts["commit"][:10]))
     return table(head, rows)
+
+
+def _folded(parts: Sequence[str]) -> list[str]:
+    """Name a part once that was measured in pieces."""
+    return list(dict.fromkeys(part.partition(", ")[0] for part in parts))
 
 
 def stages(found: Sequence[Mapping[str, Any]]) -> str:
