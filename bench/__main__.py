@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from bench import forms, results, suite
 from bench.measure import measure, say
 from bench.parts import Part
+from bench.peers.environment import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,8 +119,8 @@ def parser() -> argparse.ArgumentParser:
         form.add_argument("--json", type=Path, help="write the raw results there, part by part")
     writing = commands.add_parser("report", help="tables and plots from raw results")
     writing.add_argument("files", type=Path, nargs="+")
-    writing.add_argument("--page", type=Path, default=results.ROOT / "docs" / "benchmarks.md")
-    writing.add_argument("--images", type=Path, default=results.ROOT / "docs" / "images" / "benchmarks")
+    writing.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    writing.add_argument("--images", type=Path, default=ROOT / "docs" / "images" / "benchmarks")
     writing.set_defaults(run=report)
     return found
 

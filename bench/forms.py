@@ -22,7 +22,8 @@ def lines(run: Run) -> Iterator[str]:
     """Yield what is to be said of a run."""
     yield f"{run.name}: {run.rate:,.0f} payments/s over {run.seconds:.1f} s"
     yield "  CPU us a payment: " + ", ".join(f"{name} {us:.1f}" for name, us in sorted(run.us.items()))
-    yield "  of the worker's:  " + ", ".join(f"{name} {run.stage_us.get(name, 0):.1f}" for name in STAGES)
+    stages = dict.fromkeys([*STAGES, *run.stage_us])
+    yield "  of the worker's:  " + ", ".join(f"{name} {run.stage_us.get(name, 0):.1f}" for name in stages)
     yield "  cores in use:     " + ", ".join(
         f"{name} {used:.2f}" + (f" (one thread {run.busiest[name]:.2f})" if name in run.busiest else "")
         for name, used in sorted(run.cores.items())

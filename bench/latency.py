@@ -127,7 +127,7 @@ def read_schedule(bootstrap: str, topic: str, begin: Mapping[int, int], end: Map
         if time.monotonic() > deadline:
             raise RuntimeError(f"Expected the schedule of {left} more payments from {topic} within 120 s.")
         for record in consumer.consume(10_000, 0.5):
-            partition, offset = record.partition(), record.offset()
+            partition, offset = record.partition() or 0, record.offset() or 0
             if record.error() is None and offset < ranges[partition][1]:
                 found.append((partition, offset, record.timestamp()[1] * 1000))
                 left -= 1

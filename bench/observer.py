@@ -65,7 +65,7 @@ class Verdicts:
         rows = self._connection.execute(
             "SELECT source_partition, max(source_offset) FROM verdicts_by_day GROUP BY source_partition"
         ).fetchall()
-        known = dict(rows)
+        known: dict[int, int] = dict(rows)
         return [known.get(partition, -1) for partition in range(partitions)]
 
     def look(self) -> None:
@@ -134,7 +134,7 @@ class Alerts(threading.Thread):
             record = self._consumer.poll(0.1)
             if record is not None and record.error() is None:
                 self.seen_us.append(time.time_ns() // 1000)
-                self.values.append(record.value())
+                self.values.append(record.value() or b"{}")
         self._consumer.close()
 
     def stop(self) -> None:

@@ -120,6 +120,17 @@ class Kernel:
         return found
 
 
+@contextlib.contextmanager
+def counted_kernel() -> Iterator[Kernel]:
+    """Let the window kernel be counted for a while."""
+    kernel, plain = Kernel(), online.vectors
+    online.vectors = kernel  # type: ignore[assignment]
+    try:
+        yield kernel
+    finally:
+        online.vectors = plain
+
+
 def payments(history: int, count: int, rate: int, seed: int) -> PaymentColumns:
     """Draw a month of history in order of time, and payments at a rate behind it."""
     draw = np.random.default_rng(seed)

@@ -10,10 +10,8 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.peers.environment import ROOT
 from bench.peers.facts import facts
 
-DIRECTORY = ROOT / "bench" / "results"
 FORMAT = 1
 
 

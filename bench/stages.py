@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import redis
@@ -33,7 +34,11 @@ from stream.verdict_store import Model, VerdictStore, migrate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from features.columns import PaymentColumns
+
 BATCH = 512
+WARM = 2
+"""Micro-batches before that are not measured."""
 ALERT_SHARE = 0.01
 ALERT_BYTES = 1_500
 
@@ -86,46 +91,30 @@ def decoding(sizes: Sizes) -> Iterator[Stage]:
 
 def features(sizes: Sizes) -> Iterator[Stage]:
     """Append to the entity logs, read them back, and compute the vectors."""
-    kernel = online_features.Kernel()
-    measured = online_features.online.vectors
-    online_features.online.vectors = kernel  # type: ignore[assignment]
-    try:
-        with Store(
-            online_features.payments(sizes.history, (2 + sizes.rounds) * BATCH, 2_000, 1), sizes.history
-        ) as ours:
-            costs = [ours.measure(BATCH, kernel) for _ in range(2 + sizes.rounds)][2:]
-    finally:
-        online_features.online.vectors = measured
+    columns = online_features.payments(sizes.history, (WARM + sizes.rounds) * BATCH, 2_000, 1)
+    with online_features.counted_kernel() as kernel, Store(columns, sizes.history) as ours:
+        costs = [ours.measure(BATCH, kernel) for _ in range(WARM + sizes.rounds)][WARM:]
     client, inside, server, _ = (median(column) for column in zip(*costs, strict=True))
     yield Stage("Redis apply and read", {"worker": client - inside, "redis": server})
     yield Stage("window kernel", {"worker": inside}, f"{len(FEATURE_NAMES)} features")
 
 
-class Store:
+class Store(ExitStack):
     """Entity logs on a server of their own with a history in them, measured batch by batch."""
 
-    def __init__(self, columns: Any, history: int) -> None:
+    def __init__(self, columns: PaymentColumns, history: int) -> None:
+        super().__init__()
         self._columns, self._at = columns, history
-        self._server = online_features.server(None)
 
     def __enter__(self) -> Self:
-        url = self._server.__enter__()
+        super().__enter__()
+        url = self.enter_context(online_features.server(None))
         with redis.Redis.from_url(url, socket_timeout=None) as client:
-            client.config_set("auto-aof-rewrite-percentage", 0)
+            client.config_set("auto-aof-rewrite-percentage", 0)  # its fork would be measured with the payments
             self._pid = client.info("server")["process_id"]
-            self._empty = client.info("memory")["used_memory"]
-        self.url = url
         self._logs = Logs(url, self._columns)
         self._logs.fill(self._at)
         return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._server.__exit__(*exc)
-
-    def bytes_used(self) -> int:
-        """Return what the server's memory holds now."""
-        with redis.Redis.from_url(self.url, socket_timeout=None) as client:
-            return int(client.info("memory")["used_memory"]) - self._empty
 
     def measure(self, count: int, kernel: online_features.Kernel) -> tuple[float, ...]:
         """Apply the next payments and return what they cost: client, kernel in it, server, wall."""

@@ -30,8 +30,8 @@ class Sizes:
 
     rounds: int = 5
     payers: int = 20_000
-    backlog: int = 120_000
-    step_seconds: float = 10.0
+    backlog: int = 100_000
+    step_seconds: float = 8.0
     latency_rate: float | None = None
     """Payments/s; by default half of what a backlog was worked off at, and 5,000 at most."""
     latency_seconds: float = 40.0
@@ -107,7 +107,7 @@ class Suite:
         here = [name for name in PEERS if not name.startswith("quix") or QUIX_PYTHON.exists()]
         if len(here) < len(PEERS):
             self.say("  Quix Streams is left out: it has an environment of its own, run `make install-bench`")
-        names, backlog, seconds, warm_up = [WORKER, *here], 150_000, 8.0, 3.0
+        names, backlog, seconds, warm_up = [WORKER, *here], 150_000, 6.0, 3.0
         if self.sizes.tiny:
             names, backlog, seconds, warm_up = [WORKER, "plain"], 30_000, 1.0, 0.1
         with compare.own_servers() as servers:

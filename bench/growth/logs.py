@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -113,17 +114,13 @@ def _measured(each: int, payments: PaymentColumns, x: int, *, beside: tuple[byte
             used, logs, records = client.memory_usage(key(beside[0][:1], beside[0][1:]), samples=0), 1, x
         client.config_set("appendonly", "yes")
         _wait_written(client)
-        kernel, plain = bench.Kernel(), bench.online.vectors
-        bench.online.vectors = kernel  # type: ignore[assignment]
-        try:
+        with bench.counted_kernel() as kernel:
             features = OnlineFeatures(store)
             costs = [
-                bench.measured(lambda s=start: _apply(features, payments, s), BATCH, pid, kernel)
+                bench.measured(partial(_apply, features, payments, start), BATCH, pid, kernel)
                 for start in range(0, len(payments), BATCH)
             ]
-        finally:
-            bench.online.vectors = plain
-            store.close()
+        store.close()
     spent, inside, server, _ = (median(column) for column in zip(*costs[WARM:], strict=True))
     more = {"Redis bytes an entity": used / logs, "Redis bytes a payment": used / records}
     return Point(x, {"worker": spent - inside, "window kernel": inside, "redis": server}, more)

@@ -29,7 +29,7 @@ class Sizes:
     workers: Sequence[int] = (1, 2, 4)
     backlog: int = 40_000
     micro_batches: Mapping[int, int] = field(
-        default_factory=lambda: {16: 6_000, 128: 20_000, 512: 40_000, 2_048: 40_000}
+        default_factory=lambda: {16: 4_000, 128: 16_000, 512: 30_000, 2_048: 40_000}
     )
     payers: int = 20_000
 
@@ -66,7 +66,7 @@ def curves(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Callable[[], C
 
     def micro_batches() -> Curve:
         with fresh(sizes.payers) as bench:
-            drain(bench, sizes.backlog)
+            drain(bench, sizes.backlog // 2)
             return jobs.micro_batches(bench, sizes.micro_batches, say=say)
 
     return {

@@ -64,7 +64,7 @@ class InlineLanes:
     """The worker's lanes, all in the thread that asks."""
 
     def __init__(self) -> None:
-        self.claims = self.features = self.verdicts = self.outbox = Inline()
+        self.claims = self.features = self.windows = self.verdicts = self.outbox = Inline()
 
     def close(self) -> None:
         """Nothing to close."""

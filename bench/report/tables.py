@@ -161,8 +161,8 @@ def latency(run: Mapping[str, Any]) -> str:
     if looks:
         every = f"{looks['p50']:.0f} ms (p99 {looks['p99']:.0f})"
         apart = f" The observer looked every {every}, so a verdict is seen so much late at most."
-    times = table(("ms from the scheduled publish time", *labels, "of", "never seen"), rows)
-    return f"At {run['wanted']:,.0f} payments/s.{punctual}{apart}\n\n{times}\n\n{_run(run)}"
+    by_label = table(("ms from the scheduled publish time", *labels, "of", "never seen"), rows)
+    return f"At {run['wanted']:,.0f} payments/s.{punctual}{apart}\n\n{by_label}\n\n{_run(run)}"
 
 
 def sustain(run: Mapping[str, Any]) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.peers.environment import ROOT
 from bench.report import tables
-from bench.results import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,6 +11,7 @@ from bench import results
 from bench.ablations.ablation import Ablation, Way
 from bench.growth.curve import Curve, Point
 from bench.load import Punctuality
+from bench.peers.environment import ROOT
 from bench.report import sections, tables, write
 from bench.run import Run
 
@@ -182,6 +183,6 @@ def test_results_of_another_kind_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_page_has_a_place_for_every_part() -> None:
-    page = results.ROOT / "docs" / "benchmarks.md"
+    page = ROOT / "docs" / "benchmarks.md"
     for name in ("machine", *tables.TABLES):
         sections.replace(page.read_text(), name, "")
