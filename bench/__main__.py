@@ -109,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
     for name, run in (("quick", quick), ("ramp", ramp), ("latency", latency), ("sustain", sustain)):
         form = commands.add_parser(name, help=(run.__doc__ or "").partition(".")[0].lower())
         form.add_argument("--payments", type=int, default=60_000, help="payments of the backlog (default 60000)")
-        form.add_argument("--payers", type=int, default=20_000, help="payers of the population (default 20000)")
+        # Payments spread over the days that so many payers take for them: ten minutes of a few payers would be months.
+        payers = 200_000 if name == "sustain" else 20_000
+        form.add_argument("--payers", type=int, default=payers, help="payers of the population (default %(default)s)")
         form.add_argument("--rate", type=float, help="payments/s of the open loop; of the first one, in a ramp")
         form.add_argument("--seconds", type=float, help="of an open loop: 12, ramp 15, latency 60, sustain 600")
         if name == "ramp":

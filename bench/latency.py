@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9, "p99.99": 99.99, "max": 100.0}
 LONGEST_US = 3_600_000_000
 DIGITS = 3
+SILENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +123,20 @@ def read_schedule(bootstrap: str, topic: str, begin: Mapping[int, int], end: Map
     left = sum(last - first for first, last in ranges.values())
     consumer.assign([TopicPartition(topic, partition, first) for partition, (first, last) in ranges.items()
                      if last > first])  # fmt: skip
-    found: list[tuple[int, int, int]] = []
-    deadline = time.monotonic() + 120
+    columns = array("q"), array("q"), array("q")  # millions of tuples would take gigabytes
+    heard = time.monotonic()
     while left > 0:
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"Expected the schedule of {left} more payments from {topic} within 120 s.")
         for record in consumer.consume(10_000, 0.5):
             partition, offset = record.partition() or 0, record.offset() or 0
             if record.error() is None and offset < ranges[partition][1]:
-                found.append((partition, offset, record.timestamp()[1] * 1000))
+                for column, value in zip(columns, (partition, offset, record.timestamp()[1] * 1000), strict=True):
+                    column.append(value)
                 left -= 1
+                heard = time.monotonic()
+        if time.monotonic() > heard + SILENCE_SECONDS:
+            raise RuntimeError(f"Expected the schedule of {left} more payments from {topic}, and nothing comes.")
     consumer.close()
-    columns = np.array(found, dtype=np.int64).reshape(-1, 3)
-    return Schedule(columns[:, 0], columns[:, 1], columns[:, 2])
+    return Schedule(*(np.array(column, dtype=np.int64) for column in columns))
 
 
 def ends(bootstrap: str, topic: str, partitions: int) -> dict[int, int]:

@@ -49,6 +49,7 @@ class Bench:
         self.postgres = PostgresServer(directory / "postgres")
         self._servers = {"kafka": self.kafka, "redis": self.redis, "postgres": self.postgres}
         self._workers: list[tuple[subprocess.Popen[bytes], int]] = []
+        self._given: list[subprocess.Popen[bytes]] = []
         self._switch: Switch | None = None
         self._observer: Observer | None = None
         self._runs = 0
@@ -75,9 +76,10 @@ class Bench:
         self._end()
 
     def _end(self) -> None:
-        for worker, _ in self._workers:
+        workers = [*(worker for worker, _ in self._workers), *self._given]
+        for worker in workers:
             worker.terminate()
-        for worker, _ in self._workers:
+        for worker in workers:
             try:
                 worker.wait(60)
             except subprocess.TimeoutExpired:
@@ -119,6 +121,7 @@ class Bench:
     def second_worker(self) -> tuple[subprocess.Popen[bytes], int]:
         """Start another worker, wait until it is ready, and return it with its metrics port; the caller ends it."""
         worker, port = self._launch({})
+        self._given.append(worker)
         self._wait_ready(worker, port)
         return worker, port
 
@@ -172,7 +175,7 @@ class Bench:
         self._observer = Observer(
             self.environment,
             self._directory,
-            days=[name for (name,) in days],
+            days=["verdicts_early", *(name for (name,) in days)],
             partitions=PARTITIONS,
             every=OBSERVER_SECONDS,
         )
