@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,7 +20,7 @@ from features.vector import Places, Reports, vectors
 from features.windows import DAY, SHORT_LOG
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -65,6 +66,7 @@ class _Reading(NamedTuple):
     applied: Applied
     lengths: NDArray[np.int64]
     reports: Reports
+    versions: tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class _Measured(NamedTuple):
@@ -75,16 +77,38 @@ class _Measured(NamedTuple):
     places: NDArray[np.int64]
 
 
-class OnlineFeatures:
-    """Applies micro-batches to the store and measures them. Blocking; to be used by one thread."""
+@dataclass(slots=True, eq=False)
+class Pending:
+    """A micro-batch that the store has got and that is not measured yet."""
 
-    def __init__(self, store: EntityStore, replica_bytes: int = 256 << 20) -> None:
+    columns: PaymentColumns
+    claims: Claims
+    origins: Sequence[Origin]
+    epoch: int
+    """What is known from before the last failure of an earlier epoch must not be used with it."""
+    reading: _Reading | None
+    """None after a failure: the store has to be asked again."""
+
+
+class OnlineFeatures:
+    """Applies micro-batches to the store and measures them.
+
+    `apply` and `measure` block, and may each have a thread of its own: while one micro-batch waits for the server the
+    one before is measured. Micro-batches are measured in the order in which they were applied.
+    """
+
+    def __init__(
+        self, store: EntityStore, replica_bytes: int = 256 << 20, *, measuring: EntityStore | None = None
+    ) -> None:
+        """`measuring`: the same store over another connection, for the thread that measures if it is another one."""
         self._store = store
+        self._measuring = measuring or store
         self._replicas = Replicas(
             replica_bytes, scratch_records=4 * MAX_PAYMENTS * SHORT_LOG, scratch_slots=4 * MAX_PAYMENTS
         )
-        self._refresh = b""
+        self._refresh: deque[bytes] = deque()
         self._sure = True
+        self._epoch = self._replicas_of = 0
         self.hits = 0
         self.misses = 0
 
@@ -93,42 +117,59 @@ class OnlineFeatures:
         """Bytes that the replicas take."""
         return self._replicas.used_bytes
 
-    def forget(self) -> None:
-        """Drop all replicas: after a failed call the server may be another, or restarted."""
-        self._replicas.clear()
-
     def process(self, columns: PaymentColumns, claims: Claims, origins: Sequence[Origin]) -> FeatureBatch:
-        """Append the payments that are new, locate the others, and return every vector.
+        """Apply and measure in one thread; after an error of either, call again with the same arguments."""
+        pending = self.apply(columns, claims, origins)
+        try:
+            return self.measure(pending)
+        except Exception:
+            self._sure = False
+            raise
+
+    def apply(self, columns: PaymentColumns, claims: Claims, origins: Sequence[Origin]) -> Pending:
+        """Append the payments that are new, locate the others, and read their logs, in one call to the store.
 
         Raises `StoreUnavailableError` (call again with the same arguments), `StoreRolledBackError`,
-        `StoreCorruptError`, `ReplicaBudgetError`.
+        `StoreCorruptError`.
         """
         if len(columns) > MAX_PAYMENTS:
             raise ValueError(f"A micro-batch of {len(columns)} payments; at most {MAX_PAYMENTS} fit.")
         if not self._sure:
             # Called again after a failure: all of it may have been applied, whatever was known when it was claimed.
-            claims = replace(claims, claimed_before=np.ones(len(columns), dtype=np.bool_))
+            claims = _all_claimed(claims)
         self._sure = False
+        epoch = self._epoch
+        # After a failure the server may be another, or restarted: until the replicas were dropped, nothing is known.
+        known = self._replicas.known if self._replicas_of == epoch and len(self._replicas) else None
+        refresh = b"".join(self._refresh.popleft() for _ in range(len(self._refresh)))
         try:
-            batch = self._process(columns, claims, origins)
+            reading = _read(self._store, columns, claims, origins, known, refresh)
         except Exception:
-            self.forget()  # a call that failed half-way leaves replicas that know less or more than they say
+            self._epoch += 1
+            self._refresh.appendleft(refresh)
             raise
         self._sure = True
-        return batch
+        return Pending(columns, claims, origins, epoch, reading)
 
-    def _process(self, columns: PaymentColumns, claims: Claims, origins: Sequence[Origin]) -> FeatureBatch:
-        n = len(columns)
-        self._replicas.begin()
-        request = Request.of_columns(columns)
-        reads = request.reads(self._replicas.known if len(self._replicas) else None)
-        known = reads[: request.logs, 9:13].copy().view("<u4").ravel().astype(np.int64)
-        applied = self._store.apply(ApplyRequest(entries_of(columns, claims), reads.tobytes(), self._refresh, origins))
-        self._refresh = b""
-        reports, versions = reports_read(applied, request)
-        lengths = np.array(applied.lengths, dtype=np.int64).reshape(n, 4)
-        measured = self._measure(columns, _Reading(request, reads, known, applied, lengths, reports), slice(0, n))
-        provenance = provenance_of(columns, measured.places, versions)
+    def measure(self, pending: Pending) -> FeatureBatch:
+        """Return the vectors of a micro-batch.
+
+        Raises `StoreUnavailableError` (call again), `StoreCorruptError`, `ReplicaBudgetError`.
+        """
+        if pending.epoch != self._replicas_of:
+            self._replicas.clear()
+            self._replicas_of = pending.epoch
+        try:
+            if pending.reading is None:
+                claims = _all_claimed(pending.claims)
+                pending.reading = _read(self._measuring, pending.columns, claims, pending.origins, None, b"")
+            self._replicas.begin()
+            measured = self._measure(pending.columns, pending.reading, slice(0, len(pending.columns)))
+        except Exception:
+            self._replicas.clear()  # what failed half-way leaves replicas that know less or more than they say
+            pending.reading = None
+            raise
+        provenance = provenance_of(pending.columns, measured.places, pending.reading.versions)
         return FeatureBatch(measured.vectors, measured.state, provenance)
 
     def _measure(self, columns: PaymentColumns, reading: _Reading, rows: slice) -> _Measured:
@@ -141,7 +182,7 @@ class OnlineFeatures:
         parts = []
         middle = (rows.start + rows.stop) // 2
         for half in (slice(rows.start, middle), slice(middle, rows.stop)):
-            self.forget()
+            self._replicas.clear()
             self._replicas.begin()
             parts.append(self._measure(columns, reading, half))
         return _Measured(*map(np.concatenate, zip(*parts, strict=True)))
@@ -199,8 +240,11 @@ class OnlineFeatures:
         more: list[bytes] = []
         admitted: list[int] = []
         room = len(raw)
-        for index in np.flatnonzero(wanted & ~short).tolist():
-            name = reading.reads[index, :9].tobytes()
+        long = np.flatnonzero(wanted & ~short).tolist()
+        names = [reading.reads[index, :9].tobytes() for index in long]
+        self._replicas.keep(names)
+        touched: list[Replica] = []
+        for index, name in zip(long, names, strict=True):
             log, start = applied.logs[index], int(starts[index])
             replica, skip, fresh = self._catch_up(name, log, int(totals[index]), int(known[index]))
             if fresh is not None:
@@ -208,6 +252,7 @@ class OnlineFeatures:
                 more.append(fresh)
                 log, start = fresh, room
                 room += len(fresh)
+            touched.append(replica)
             slots[index] = replica.slot
             starts[index], ends[index] = start + skip, start + len(log)
             if totals[index] % RECORD_BYTES:
@@ -222,6 +267,8 @@ class OnlineFeatures:
         arena = np.frombuffer(b"".join((raw, *more)) if more else raw, dtype="<u8")
         there = slots != NONE
         append_raw(logs, slots[there], starts[there], ends[there], arena)
+        for replica, records in zip(touched, logs.length[slots[long]].tolist(), strict=True):
+            replica.records = records
         for slot in admitted:
             logs.whole_from[slot] = whole_from(logs, slot) if logs.base[slot] else 0
         self.hits += int((known[wanted] > 0).sum())
@@ -233,11 +280,12 @@ class OnlineFeatures:
         replica = self._replicas.get(name)
         if replica is not None and known and len(log) < total:
             folded = total % RECORD_BYTES != 0
-            overlap = 16 if folded else 0
             base = int.from_bytes(log[8:16], "little") if folded else 0
+            # The log was read from record `known` on; the replica may have got more since.
+            last = (16 if folded else 0) + (replica.records - known) * RECORD_BYTES
             same_base = base == int(self._replicas.logs.base[replica.slot])
-            if same_base and log[overlap : overlap + RECORD_BYTES] == replica.last_record:
-                return replica, overlap + RECORD_BYTES, None
+            if same_base and last >= 0 and log[last : last + RECORD_BYTES] == replica.last_record:
+                return replica, last + RECORD_BYTES, None
         if len(log) == total:
             replica, start = self._replicas.admit(name, log)
             return replica, start, None
@@ -293,4 +341,26 @@ class OnlineFeatures:
             rows = rows[last // DAY != columns.event_time[rows] // DAY]
             identities = np.unique(entities.identities[read[rows] - entities.first]).tolist()
             names.extend(entities.kind + identity.to_bytes(8, "little") for identity in identities)
-        self._refresh += b"".join(names)
+        self._refresh.append(b"".join(names))
+
+
+def _all_claimed(claims: Claims) -> Claims:
+    return replace(claims, claimed_before=np.ones(len(claims.claimed_before), dtype=np.bool_))
+
+
+def _read(
+    store: EntityStore,
+    columns: PaymentColumns,
+    claims: Claims,
+    origins: Sequence[Origin],
+    known: Callable[[bytes], int] | None,
+    refresh: bytes,
+) -> _Reading:
+    """Make the one call to the store."""
+    request = Request.of_columns(columns)
+    reads = request.reads(known)
+    known_records = reads[: request.logs, 9:13].copy().view("<u4").ravel().astype(np.int64)
+    applied = store.apply(ApplyRequest(entries_of(columns, claims), reads.tobytes(), refresh, origins))
+    reports, versions = reports_read(applied, request)
+    lengths = np.array(applied.lengths, dtype=np.int64).reshape(len(columns), 4)
+    return _Reading(request, reads, known_records, applied, lengths, reports, versions)

@@ -18,7 +18,7 @@ from features.record import RECORD_BYTES
 from features.windows import BLOCK, SUPER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -68,6 +68,8 @@ class Replica:
     pane_order: int
     last_record: bytes
     batch: int
+    records: int = 0
+    """How many records of the log it has, those before its base included."""
 
 
 class Replicas:
@@ -113,13 +115,17 @@ class Replicas:
             self.drop(name)
 
     def known(self, name: bytes) -> int:
-        """Return how many records of a log are known, and keep it for this micro-batch; 0 if there is no replica."""
+        """Return how many records of a log are known; 0 if there is no replica. For any thread, which may get fewer."""
         replica = self._replicas.get(name)
-        if replica is None:
-            return 0
-        replica.batch = self._batch
-        self._replicas.move_to_end(name)
-        return int(self.logs.length[replica.slot])
+        return 0 if replica is None else replica.records
+
+    def keep(self, names: Iterable[bytes]) -> None:
+        """Let no log of these go in this micro-batch."""
+        for name in names:
+            replica = self._replicas.get(name)
+            if replica is not None:
+                replica.batch = self._batch
+                self._replicas.move_to_end(name)
 
     def get(self, name: bytes) -> Replica | None:
         """Return the replica of a log, if there is one."""

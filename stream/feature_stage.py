@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.columns import PaymentColumns
-    from features.online import FeatureBatch, OnlineFeatures
+    from features.online import FeatureBatch, OnlineFeatures, Pending
     from features.store import EntityStore
     from stream.arrivals import Arrivals
     from stream.retry import Patience
@@ -33,7 +33,10 @@ class StoreBehindError(RetryableError):
 
 
 class FeatureStage:
-    """Applies, measures and reports through one lane; every method blocks until Redis answers or the worker stops."""
+    """Applies, measures and reports; every method blocks until Redis answers or the worker stops.
+
+    `measure` is for one lane, all else for another: so one micro-batch is measured while the next waits for Redis.
+    """
 
     def __init__(self, store: EntityStore, features: OnlineFeatures, patience: Patience) -> None:
         self._store = store
@@ -41,14 +44,19 @@ class FeatureStage:
         self._patience = patience
         self._expected: dict[bytes, int] = {}
 
-    def measure(
+    def apply(
         self, columns: PaymentColumns, rows: NDArray[np.intp], claimed_before: NDArray[np.bool_], arrivals: Arrivals
-    ) -> FeatureBatch:
-        """Return the vectors of the payments that stood at `rows` of the arrivals; all offsets move."""
+    ) -> Pending:
+        """Append the payments that stood at `rows` of the arrivals and read their logs; all offsets move."""
         claims = Claims(claimed_before, arrivals.slice_of[rows], arrivals.offset[rows])
         origins = arrivals.origins(self._expected)
-        batch = self._patience.call(SERVER, "apply", translated, self._features.process, columns, claims, origins)
+        pending = self._patience.call(SERVER, "apply", translated, self._features.apply, columns, claims, origins)
         self._moved(arrivals)
+        return pending
+
+    def measure(self, pending: Pending) -> FeatureBatch:
+        """Return the vectors of what was applied; in the order in which it was."""
+        batch = self._patience.call(SERVER, None, translated, self._features.measure, pending)
         metrics.FEATURE_STORE_CACHE_HITS.set(self._features.hits)
         metrics.FEATURE_STORE_CACHE_MISSES.set(self._features.misses)
         metrics.FEATURE_STORE_CACHE_BYTES.set(self._features.replica_bytes)

@@ -39,9 +39,10 @@ class Patience:
         self._first = first
         self._most = most
 
-    def call(self, server: str, operation: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(self, server: str, operation: str | None, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what the call returns, however long the server is gone; other errors than RetryableError go through.
 
+        `operation` names the call on the meters of the server's latency; None for one that seldom asks the server.
         Raises StoppedError if the worker stops first.
         """
         try:
@@ -62,11 +63,11 @@ class Patience:
                     return result
         raise StoppedError(f"Stopped while waiting for {server}.")
 
-    def _timed(self, server: str, operation: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _timed(self, server: str, operation: str | None, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         began = time.perf_counter()
         try:
             return call(*args, **kwargs)
         finally:
             latency = LATENCY.get(server)
-            if latency is not None:
+            if latency is not None and operation is not None:
                 latency.labels(operation).observe(time.perf_counter() - began)

@@ -115,7 +115,7 @@ class Settings:
     kafka_fetch_wait_seconds: float = setting(seconds(0.001, 300), 0.5, "How long a broker gathers at most.")
 
     micro_batch_records: int = setting(integer(1, 1_000_000), 2048, "Records of a micro-batch at most.")
-    micro_batches_in_flight: int = setting(integer(1, 16), 2, "Micro-batches at work at the same time.")
+    micro_batches_in_flight: int = setting(integer(1, 16), 3, "Micro-batches at work at the same time.")
     linger_seconds: float = setting(seconds(0, 10), 0.005, "Wait for more records after the first of a micro-batch.")
     commit_interval_seconds: float = setting(seconds(0.05, 60), 1.0, "Time between offset commits.")
     pause_after_seconds: float = setting(

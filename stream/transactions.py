@@ -3,12 +3,13 @@
 1. Decode: every record becomes a payment or a rejection.
 2. Claim: every transaction_id belongs to one record from here on; duplicates and conflicts are decided, durably.
 3. Features: append to the entity logs and read them back in one atomic step that also moves the source offsets.
-4. Judge: margin, probability and exact contributions of every payment; the verdict by the artifact's thresholds.
-5. Store: one row a payment; a row that was there before stands, with the alert it was stored with.
-6. Outcomes that waited for these verdicts go to the entity logs.
-7. Publish: alerts and dead letters, every delivery confirmed.
+4. Windows: measure every payment as of its place in the logs.
+5. Judge: margin, probability and exact contributions of every payment; the verdict by the artifact's thresholds.
+6. Store: one row a payment; a row that was there before stands, with the alert it was stored with.
+7. Outcomes that waited for these verdicts go to the entity logs.
+8. Publish: alerts and dead letters, every delivery confirmed.
 Only then does `process` return, and the offsets may be committed. A crash between any two steps loses nothing: the
-records come again as REPLAY, steps 3 and 5 find what they left, and step 7 repeats the same bytes.
+records come again as REPLAY, steps 3 and 6 find what they left, and step 8 repeats the same bytes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.identity import Identities
-    from features.online import FeatureBatch
+    from features.online import FeatureBatch, Pending
     from stream.decode import Decoded
     from stream.feature_stage import FeatureStage
     from stream.judge import Judge, Judged
@@ -78,7 +79,7 @@ class Settled:
 
 
 class TransactionFlow:
-    """Takes fetches of the transactions topic through all steps; two may be in flight, each lane keeps their order."""
+    """Takes fetches of the transactions topic through all steps; several may be in flight, in order in each lane."""
 
     def __init__(
         self,
@@ -105,7 +106,8 @@ class TransactionFlow:
         """Give every record of the fetch its effects; return when all of them are durable."""
         arrivals = Arrivals.of(fetch)
         admitted = await self._lanes.claims.run(self._admit, arrivals)
-        measured = await self._lanes.features.run(self._measure, admitted, arrivals)
+        pending = await self._lanes.features.run(self._apply, admitted, arrivals)
+        measured = await self._lanes.windows.run(self._measure, pending)
         settled = await self._lanes.verdicts.run(self._settle, admitted, measured, arrivals)
         if settled.waiting:
             await self._lanes.features.run(self._features.report, reports_of(settled.waiting))
@@ -143,15 +145,20 @@ class TransactionFlow:
             duplicates=int((claims == Claim.DUPLICATE).sum()),
         )
 
-    def _measure(self, admitted: Admitted, arrivals: Arrivals) -> FeatureBatch:
+    def _apply(self, admitted: Admitted, arrivals: Arrivals) -> Pending:
         """Step 3."""
         with metrics.stage("features"):
             payments = admitted.decoded.payments.take(admitted.kept)
             rows = admitted.decoded.rows[admitted.kept]
-            return self._features.measure(payments, rows, admitted.replayed, arrivals)
+            return self._features.apply(payments, rows, admitted.replayed, arrivals)
+
+    def _measure(self, pending: Pending) -> FeatureBatch:
+        """Step 4, while the next micro-batch is at step 3."""
+        with metrics.stage("windows"):
+            return self._features.measure(pending)
 
     def _settle(self, admitted: Admitted, measured: FeatureBatch, arrivals: Arrivals) -> Settled:
-        """Steps 4 and 5."""
+        """Steps 5 and 6."""
         decoded, kept = admitted.decoded, admitted.kept
         picked = kept.tolist()
         with metrics.stage("score"):
@@ -190,7 +197,7 @@ class TransactionFlow:
         return Settled(rows, judged, before, waiting)
 
     def _publish(self, admitted: Admitted, settled: Settled, arrivals: Arrivals) -> None:
-        """Step 7."""
+        """Step 8."""
         with metrics.stage("publish"):
             alerted = []
             for row, alert in enumerate(settled.rows.alerts):

@@ -55,8 +55,10 @@ def run(settings: Settings) -> int:
         open_parts.enter_context(ProbeServer(health, host=settings.metrics_host, port=settings.metrics_port))
         lanes = Lanes()
         patience = Patience(health, stop)
-        entity_store = RedisEntityStore(settings.redis_url)
-        open_parts.callback(entity_store.close)
+        # A connection is for one thread: of the features lane, of the windows lane, and of the rounds.
+        entity_store, measuring, watched = (RedisEntityStore(settings.redis_url) for _ in range(3))
+        for store in (entity_store, measuring, watched):
+            open_parts.callback(store.close)
         verdict_store = VerdictStore(settings.postgres_url)
         open_parts.callback(verdict_store.close)
         outbox = Outbox(Publisher(client_config(settings)), alerts=settings.topic_alerts, patience=patience)
@@ -72,8 +74,6 @@ def run(settings: Settings) -> int:
             include_allow=settings.alerts_include_allow,
             drift=drift,
         )
-        watched = RedisEntityStore(settings.redis_url)  # a connection of its own: a store is for one thread
-        open_parts.callback(watched.close)
         open_parts.enter_context(
             Rounds(
                 [
@@ -83,7 +83,8 @@ def run(settings: Settings) -> int:
                 ]
             )
         )
-        features = FeatureStage(entity_store, OnlineFeatures(entity_store, settings.replica_cache_bytes), patience)
+        online = OnlineFeatures(entity_store, settings.replica_cache_bytes, measuring=measuring)
+        features = FeatureStage(entity_store, online, patience)
         transactions = TransactionFlow(
             lanes=lanes,
             identities=identities,

@@ -112,7 +112,7 @@ def _lag() -> Section:
             ),
             states(
                 "Paused",
-                "Partitions are paused while two micro-batches are in flight and neither gets done: a server is waited "
+                "Partitions are paused while three micro-batches are in flight and none gets done: a server is waited "
                 "for, or kernels are compiled after a start. The worker stays in its group meanwhile.",
                 Query(f"max by (instance) ({of('consumer_paused')})", "{{instance}}"),
                 {0: ("reading", GOOD), 1: ("paused", WARN)},
@@ -135,7 +135,7 @@ def _throughput() -> Section:
             ),
             lines(
                 "Micro-batch size",
-                "A micro-batch is what arrived while the last one was at work, so it grows with load; at 4,096 the "
+                "A micro-batch is what arrived while the last one was at work, so it grows with load; at 2,048 the "
                 "worker is saturated.",
                 "short",
                 Query(quantile(0.5, "micro_batch_records"), "p50"),
@@ -144,7 +144,7 @@ def _throughput() -> Section:
             ),
             lines(
                 "Micro-batches in flight",
-                "At most two a topic and worker. At two all the time, the worker is never idle: it needs help.",
+                "At most three a topic and worker. At three all the time, the worker is never idle: it needs help.",
                 "short",
                 Query(f"sum by (instance) ({of('micro_batches_in_flight')})", "{{instance}}"),
             ),

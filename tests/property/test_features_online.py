@@ -1,8 +1,8 @@
 """Online = history, bit for bit, whatever happens between workers and the store.
 
 partition 0   --a--b-----c--------          any split, any interleaving,
-partition 1   -----d--e-----f-----    =>    replies lost, batches again,    =>    the vectors of the history
-partition 2   --g-----------h--i--          folds and restarts at any time        in the order the store decided
+partition 1   -----d--e-----f-----    =>    overlap, replies lost, batches  =>    the vectors of the history
+partition 2   --g-----------h--i--          again, folds, restarts at any time    in the order the store decided
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ def run(deployment: Deployment, most: int) -> None:
     while not deployment.done:
         worker, batch = r.randrange(2), deployment.next_batch(most)
         deployment.store.refuse_folds = r.random() < 0.3
+        if r.random() < 0.4:
+            following = [deployment.next_batch(most) for _ in range(r.randrange(3))]
+            deployment.overlap(worker, [batch, *filter(None, following)])
+            continue
         fate = r.choice(("arrives", "arrives", "request lost", "reply lost", "reply lost, worker dies"))
         deployment.store.lose_request = fate == "request lost"
         deployment.store.lose_reply = fate.startswith("reply lost")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.samples import Sample
 
-STAGES = ("decode", "claim", "features", "score", "explain", "store", "publish")
+STAGES = ("decode", "claim", "features", "windows", "score", "explain", "store", "publish")
 """The stages of a micro-batch of payments, in their order."""
 
 
