@@ -30,9 +30,9 @@ def measure(wanted: Sequence[Part], path: Path | None) -> int:
 
     def keep(finished: Finished) -> None:
         found["seconds"][finished.name] = finished.seconds
-        if finished.error is None:
+        if finished.result is not None:
             found["parts"][finished.name] = finished.result
-        else:
+        if finished.error is not None:
             found["failed"][finished.name] = finished.error
         if path:
             results.write(path, found)

@@ -21,12 +21,20 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a part ended: with results, or with the words in which it failed."""
+    """How a part ended: with results, with the words in which it failed, or with both where only some of it did."""
 
     name: str
     seconds: float
     result: Any = None
     error: str | None = None
+
+
+class PartlyFailedError(RuntimeError):
+    """Some of a part failed, and the rest has a result that must not be lost."""
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 def run_parts(
@@ -48,7 +56,8 @@ def run_parts(
             finished = Finished(part.name, 0.0, part.run())
         except Exception as error:  # noqa: BLE001 - whatever it is, the other parts' results must not be lost
             say("".join(traceback.format_exception(error)).rstrip())
-            finished = Finished(part.name, 0.0, error=f"{type(error).__name__}: {error}")
+            rest = error.result if isinstance(error, PartlyFailedError) else None
+            finished = Finished(part.name, 0.0, rest, f"{type(error).__name__}: {error}")
         finished = Finished(part.name, clock() - started, finished.result, finished.error)
         how = "done" if finished.error is None else "FAILED"
         say(f"[{number}/{len(parts)}, {_minutes(clock() - began)}] {part.name} {how} in {finished.seconds:.0f} s")

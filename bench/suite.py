@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from bench import forms
-from bench.parts import Part
+from bench.parts import Part, PartlyFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,6 +110,7 @@ class Suite:
         names, backlog, seconds, warm_up = [WORKER, *here], 150_000, 6.0, 3.0
         if self.sizes.tiny:
             names, backlog, seconds, warm_up = [WORKER, "plain"], 30_000, 1.0, 0.1
+        failed: dict[str, str] = {}
         with compare.own_servers() as servers:
             found = compare.run(
                 servers,
@@ -119,8 +120,13 @@ class Suite:
                 warm_up=warm_up,
                 rounds=1,
                 say=lambda line: self.say(f"  {line}"),
+                failed=failed,
             )
-        self.say(compare.table(found))
+        if found:
+            self.say(compare.table(found))
+        if failed:
+            messages = "; ".join(f"{name}: {message.splitlines()[0]}" for name, message in failed.items())
+            raise PartlyFailedError(messages, compare.as_json(found) or None)
         return compare.as_json(found)
 
     def backlog(self) -> Run:

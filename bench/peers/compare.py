@@ -114,11 +114,12 @@ def run(
     warm_up: float = 3.0,
     rounds: int = 3,
     say: Callable[[str], None] = lambda _line: None,
+    failed: dict[str, str] | None = None,
 ) -> list[PeerResult]:
     """Publish a backlog in topics of its own and measure every contestant on it; the worker should be among them.
 
     seconds: measured of each, behind the warm_up; `say` is told of every turn. Raises ContestantError where one ends or
-    the backlog is too short for it.
+    the backlog is too short for it; with `failed` its message is put there, and the others go on without it.
     """
     results = {name: PeerResult(name) for name in names}
     with tempfile.TemporaryDirectory(prefix="upifraud-bench-") as directory:
@@ -126,13 +127,22 @@ def run(
         _warm_broker(servers, topics, Path(directory))
         for number in range(rounds):
             for name in names if number % 2 == 0 else reversed(names):
-                with _fresh_state(servers, topics) as environment:
-                    contestant = Contestant(name, environment, Path(directory))
-                    turn = _measure(servers, contestant, environment, backlog, seconds, warm_up)
+                if failed is not None and name in failed:
+                    continue
+                try:
+                    with _fresh_state(servers, topics) as environment:
+                        contestant = Contestant(name, environment, Path(directory))
+                        turn = _measure(servers, contestant, environment, backlog, seconds, warm_up)
+                except ContestantError as error:
+                    if failed is None:
+                        raise
+                    failed[name] = str(error)
+                    say(f"round {number + 1} of {rounds}: {name} FAILED: {error}")
+                    continue
                 results[name].rounds.append(turn)
                 us = sum(turn.us.values())
                 say(f"round {number + 1} of {rounds}: {name}, {turn.rate:,.0f} payments/s, {us:,.0f} us each in all")
-    return list(results.values())
+    return [result for result in results.values() if result.rounds]
 
 
 def _warm_broker(servers: Servers, topics: dict[str, str], directory: Path) -> None:
