@@ -64,7 +64,7 @@ def alert(number: int, verdict: str = "BLOCK") -> Alert:
     )
 
 
-STAGES = ("decode", "claim", "features", "score", "explain", "store", "publish")
+STAGES = ("decode", "claim", "features", "windows", "score", "explain", "store", "publish")
 MARKS = Marks(
     precision={"REVIEW": Part(90, 120), "HOLD": Part(70, 80), "BLOCK": Part(40, 41)},
     recall={"REVIEW": Part(90, 150), "HOLD": Part(70, 150), "BLOCK": Part(40, 150)},
@@ -129,8 +129,8 @@ def test_80_by_24_shows_all_that_matters() -> None:
         "168,123 of 168,300 sent are done",
         "lag 1,204 records, 310 ms",
         "p50 12 ms  p99 48 ms",
-        "claim 2.0",
-        "publish 7.0",
+        "windows 4.0",
+        "publish 8.0",
         "against the truth: 150 frauds",
         "ALLOW    166,000  98.82 %",
         "BLOCK         90   0.05 %",
@@ -157,7 +157,7 @@ def test_a_larger_terminal_shows_more_of_everything() -> None:
     assert "33 dead letters" in text
     assert "mule_fan_in         30 of 70" in text
     assert "[usual: 0.4]" in text  # whole, and not taken for markup
-    assert "publish   7.0 ms" in text
+    assert "publish   8.0 ms" in text
 
 
 def test_reasons_that_speak_for_the_payer_are_no_reasons_of_an_alert() -> None:
