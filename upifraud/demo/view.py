@@ -40,7 +40,7 @@ def layout_of(picture: Picture, width: int, height: int) -> Layout:
     """Return the panels in a layout for so many columns and lines."""
     upper, lower = (5, 6)
     if height >= _ROOMY:
-        upper, lower = (10, 14 if height >= _TALL else 10)
+        upper, lower = (11, 14 if height >= _TALL else 10)
     left = width // 2 - _SIDES
     right = width - width // 2 - _SIDES
     room = max(1, height - 2 - upper - lower - _BORDER)
