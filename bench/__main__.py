@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import forms, results, suite
+from bench import forms, loops, results, suite
 from bench.measure import measure, say
 from bench.parts import Part
 from bench.peers.environment import ROOT
@@ -42,7 +42,8 @@ def one_form(options: argparse.Namespace, run: Callable[[Bench], Any]) -> int:
     def part() -> Any:
         with fresh(options.payers) as bench:
             bench.start_worker()
-            forms.backlog(bench, options.payments, say)  # warms the broker's and the worker's compilers
+            forms.backlog(bench, options.payments, say)
+            loops.warm(bench)
             return run(bench)
 
     return measure([Part(options.form, "the whole job", part)], options.json)

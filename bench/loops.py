@@ -23,6 +23,17 @@ MADE_A_SECOND = 5_000
 """Payments that the switch makes at least, on the slowest of machines."""
 
 
+WARM_RATE, WARM_SECONDS = 2_000.0, 75.0
+"""Payments a second, and for how long: the broker's compilers fill half a core for a minute after its start."""
+
+
+def warm(bench: Bench) -> None:
+    """Let the broker compile what single small batches take; a backlog, in large ones, leaves that cold."""
+    began, payments = bench.consumed(), int(WARM_RATE * WARM_SECONDS)
+    bench.switch(payments, WARM_RATE).finish(WARM_SECONDS + 300)
+    bench.wait_for(began + payments)
+
+
 def drain(bench: Bench, payments: int, *, settings: Mapping[str, str] = {}) -> Run:
     """Publish a backlog while the worker is away, then measure how fast it is worked off, after a third of it."""
     bench.stop_worker()

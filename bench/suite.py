@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from bench import forms
+from bench import forms, loops
 from bench.parts import Part, PartlyFailedError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Suite:
     say: Callable[[str], None]
     _open: ExitStack = field(default_factory=ExitStack)
     _bench: Bench | None = None
+    _warmed: Bench | None = None
     _rate: float | None = None
     """At which a backlog was worked off."""
 
@@ -141,15 +142,17 @@ class Suite:
         rate = self._measured_rate()
         rates = [round(rate * step, -2) or 100.0 for step in ((0.3, 2.0) if self.sizes.tiny else STEPS)]
         with self._whole() as bench:
+            self._warm(bench)
             return forms.ramp(bench, rates, self.sizes.step_seconds, cores=os.cpu_count() or 1, say=self.say)
 
     def latency(self) -> Run:
         """Measure latency from outside."""
         rate = self.sizes.latency_rate
-        if rate is None or not self.sizes.tiny:  # a backlog before also warms the broker's and the worker's compilers
+        if rate is None or not self.sizes.tiny:
             most = round(self._measured_rate() / 2, -2) or 100.0
             rate = rate or min(5_000.0, most)
         with self._whole() as bench:
+            self._warm(bench)
             return forms.latency(bench, rate, self.sizes.latency_seconds, self.say)
 
     def growth(self) -> list[Part]:
@@ -181,6 +184,13 @@ class Suite:
         except BaseException:
             self._close_whole()
             raise
+
+    def _warm(self, bench: Bench) -> None:
+        """Warm a stack once, before its first open loop."""
+        if self._warmed is not bench and not self.sizes.tiny:
+            self.say(f"  the broker warms up for {loops.WARM_SECONDS:.0f} s")
+            loops.warm(bench)
+            self._warmed = bench
 
     def _measured_rate(self) -> float:
         """Return the rate of a backlog, measured now if that part was left out or failed."""
