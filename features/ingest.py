@@ -28,20 +28,35 @@ def little(raw: NDArray[np.uint8], at: int, size: int) -> int:
     return value
 
 
-@njit()
+@njit(inline="always")
 def settled_clock(logs: Logs, slot: int, position: int) -> int:
     """C: the clock at the end of the block before the last full one, as of the record at `position`.
 
     That is 128 to 256 records ago, and minus infinity in a young log.
     """
+    return _settled_clock(
+        logs.base, logs.base_clock, logs.older_clock, logs.block_at, logs.blocks.clock, slot, position
+    )
+
+
+@njit()
+def _settled_clock(
+    base: NDArray[np.int64],
+    base_clock: NDArray[np.int64],
+    older_clock: NDArray[np.int64],
+    block_at: NDArray[np.int64],
+    block_clock: NDArray[np.int64],
+    slot: int,
+    position: int,
+) -> int:
     full = (position + 1) // BLOCK
     if full < 2:
         return NEVER
     block = full - 2
-    first = logs.base[slot] // BLOCK
+    first = base[slot] // BLOCK
     if block < first:
-        return logs.base_clock[slot] if block == first - 1 else logs.older_clock[slot]
-    return logs.blocks.clock[logs.block_at[slot] + block - first]
+        return base_clock[slot] if block == first - 1 else older_clock[slot]
+    return block_clock[block_at[slot] + block - first]
 
 
 @njit()

@@ -15,18 +15,20 @@ from features.compiled import njit
 from features.dense import measure_dense
 from features.hll import REGISTERS
 from features.ingest import settled_clock
-from features.logs import NEVER, NONE, Logs, Summaries
+from features.logs import NONE, Logs, Summaries
 from features.wide import add
 from features.windows import BLOCK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DISTINCT_CELLS = 1024
+CELLS = 2048
+"""For the distinct counterparties of the recent records: four for each, so that most probes hit at once."""
 COUNTERPARTY_BITS = 40
 STAMPS = 1 << 23
 LOWER_BITS = 17
 LOWER_MASK = (1 << LOWER_BITS) - 1
+UPPER_MASK = 0xFFFFFFFF
 
 
 class Measures(NamedTuple):
@@ -39,8 +41,8 @@ class Measures(NamedTuple):
     sq_low: NDArray[np.uint64]
     distinct: NDArray[np.float64]
     """The only column that counts the measured payment in."""
-    cells: NDArray[np.int64]
-    """Scratch: open addressing; stamp and counterparty in one number, and the smallest window it was seen in."""
+    cells: NDArray[np.uint64]
+    """Scratch: open addressing; stamp and counterparty in one number."""
     stamp: NDArray[np.int64]
     """Scratch: [1], the stamp of the cells that are in use."""
     registers: NDArray[np.uint8]
@@ -55,7 +57,7 @@ class Measures(NamedTuple):
             sq_high=np.zeros(windows, dtype=np.uint64),
             sq_low=np.zeros(windows, dtype=np.uint64),
             distinct=np.zeros(windows, dtype=np.float64),
-            cells=np.zeros((DISTINCT_CELLS, 2), dtype=np.int64),
+            cells=np.zeros(CELLS, dtype=np.uint64),
             stamp=np.zeros(1, dtype=np.int64),
             registers=np.zeros(REGISTERS, dtype=np.uint8),
         )
@@ -90,9 +92,15 @@ def measure(
     passes each of its arrays by value, and this is called four times a payment.
     """
     start, at = recent_rows(logs.at, logs.base, slot, position)
-    scan(logs.event_time, logs.amount, logs.counterparty, start, at + upto - position, now, own, windows, out)
     settled = settled_clock(logs, slot, position)
-    if settled != NEVER:
+    exact = 0
+    while exact < len(windows) and settled <= now - windows[exact]:
+        exact += 1
+    scan(
+        logs.event_time, logs.amount, logs.counterparty, start, at + upto - position, now, own, windows[:exact],
+        out.payments, out.total, out.largest, out.sq_high, out.sq_low, out.distinct, out.cells, out.stamp,
+    )  # fmt: skip
+    if exact < len(windows):
         measure_dense(logs, slot, upto, settled, now, own, windows, out, tail)
 
 
@@ -106,95 +114,105 @@ def scan(
     now: int,
     own: int,
     windows: NDArray[np.int64],
-    out: Measures,
+    payments: NDArray[np.int64],
+    total: NDArray[np.int64],
+    largest: NDArray[np.int64],
+    sq_high: NDArray[np.uint64],
+    sq_low: NDArray[np.uint64],
+    distinct: NDArray[np.float64],
+    cells: NDArray[np.uint64],
+    stamp: NDArray[np.int64],
 ) -> None:
-    """Measure over the rows of recent records: each falls into the smallest window that holds it.
+    """Measure over the rows of recent records, window by window: each adds those rows that no shorter one holds.
 
-    Logs are nearly in order of time, so records come in runs of one window, which are summed up without a look at it.
+    Most logs are in order of time. There the rows that a window adds are a run that ends where the run of the window
+    before began; else all rows are looked at for each window.
     """
+    size = 16
+    while size < 4 * (stop - start + 1):
+        size *= 2
+    seen = _new_stamp(cells, stamp)
+    count, paid, most, high, low = 0, 0, 0, np.uint64(0), np.uint64(0)
+    others = 0 if own == NONE else _see(cells, size, seen, own)
+    ordered, longer, row = _in_order(event_time, start, stop, now), now + 1, stop
     for window in range(len(windows)):
-        out.payments[window] = out.total[window] = out.largest[window] = 0
-        out.sq_high[window] = out.sq_low[window] = np.uint64(0)
-        out.distinct[window] = 0.0
-    cells = 16
-    while cells < 2 * (stop - start + 2):
-        cells *= 2
-    stamp = _new_stamp(out)
-    if own != NONE:
-        _see(out, cells, stamp, own, 0)
-    longest, row = windows[-1], start
-    while row < stop:
-        age = now - event_time[row]
-        if age < 0 or age >= longest:
-            row += 1
-            continue
-        window = 0
-        while age >= windows[window]:
-            window += 1
-        after, latest = now - windows[window], now - windows[window - 1] if window else now
-        end = row + 1
-        while end < stop and after < event_time[end] <= latest:
-            end += 1
-        _add_run(amount_paise, row, end, out, window)
-        for seen in range(row, end):
-            _see(out, cells, stamp, counterparty[seen], window)
-        row = end
-    for window in range(1, len(windows)):
-        before = window - 1
-        out.payments[window] += out.payments[before]
-        out.total[window] += out.total[before]
-        out.largest[window] = max(out.largest[window], out.largest[before])
-        out.sq_high[window], out.sq_low[window] = add(
-            out.sq_high[window], out.sq_low[window], out.sq_high[before], out.sq_low[before]
-        )
-        out.distinct[window] += out.distinct[before]
+        after, end = now - windows[window], row
+        if ordered:
+            while row > start and event_time[row - 1] > after:
+                row -= 1
+            count += end - row
+            paid, most, high, low = _add_run(amount_paise, row, end, paid, most, high, low)
+            for added in range(row, end):
+                others += _see(cells, size, seen, counterparty[added])
+        else:
+            for added in range(start, stop):
+                if after < event_time[added] < longer:
+                    count += 1
+                    paid, most, high, low = _add_run(amount_paise, added, added + 1, paid, most, high, low)
+                    others += _see(cells, size, seen, counterparty[added])
+        payments[window], total[window], largest[window], distinct[window] = count, paid, most, others
+        sq_high[window], sq_low[window] = high, low
+        longer = after + 1
 
 
-@njit(inline="always")
-def _add_run(amount_paise: NDArray[np.int64], start: int, stop: int, out: Measures, window: int) -> None:
+@njit()
+def _in_order(event_time: NDArray[np.int64], start: int, stop: int, now: int) -> bool:
+    """Return whether no row is older than the one before it, and none later than now."""
+    backward = 0
+    for row in range(start + 1, stop):
+        backward += event_time[row] < event_time[row - 1]
+    return backward == 0 and (start >= stop or event_time[stop - 1] <= now)
+
+
+@njit()
+def _add_run(  # type: ignore[no-untyped-def]
+    amount_paise: NDArray[np.int64],
+    start: int,
+    stop: int,
+    total: int,
+    largest: int,
+    sq_high: np.uint64,
+    sq_low: np.uint64,
+):
     """Add rows that fall into one window. Squares go by parts of 17 and 23 bits: 256 of any product fit in 64 bits."""
-    total, largest = 0, 0
     high, mixed, low = np.uint64(0), np.uint64(0), np.uint64(0)
     for row in range(start, stop):
         amount = amount_paise[row]
         total += amount
         largest = max(largest, amount)
-        upper, lower = np.uint64(amount >> LOWER_BITS), np.uint64(amount & LOWER_MASK)
+        # The masks are for the compiler: products of 32 bits are computed several at once.
+        upper, lower = np.uint64((amount >> LOWER_BITS) & UPPER_MASK), np.uint64(amount & LOWER_MASK)
         high += upper * upper
         mixed += upper * lower
         low += lower * lower
-    out.payments[window] += stop - start
-    out.total[window] += total
-    out.largest[window] = max(out.largest[window], largest)
     # upper^2 * 2^34 + 2 * upper * lower * 2^17 + lower^2
-    sq_high, sq_low = add(out.sq_high[window], out.sq_low[window], high >> np.uint64(30), high << np.uint64(34))
+    sq_high, sq_low = add(sq_high, sq_low, high >> np.uint64(30), high << np.uint64(34))
     sq_high, sq_low = add(sq_high, sq_low, mixed >> np.uint64(46), mixed << np.uint64(18))
-    out.sq_high[window], out.sq_low[window] = add(sq_high, sq_low, np.uint64(0), low)
+    sq_high, sq_low = add(sq_high, sq_low, np.uint64(0), low)
+    return total, largest, sq_high, sq_low
 
 
 @njit(inline="always")
-def _new_stamp(out: Measures) -> int:
-    """Empty the cells without touching them: what bears another stamp is not there."""
-    stamp = out.stamp[0] + 1
-    if stamp == STAMPS:
-        out.cells[:, 0] = 0
-        stamp = 1
-    out.stamp[0] = stamp
-    return stamp
+def _new_stamp(cells: NDArray[np.uint64], stamp: NDArray[np.int64]) -> np.uint64:
+    """Empty the cells without touching them: what bears an older stamp is not there."""
+    if stamp[0] + 1 == STAMPS:
+        cells[:] = 0
+        stamp[0] = 0
+    stamp[0] += 1
+    return np.uint64(stamp[0]) << np.uint64(COUNTERPARTY_BITS)
 
 
 @njit(inline="always")
-def _see(out: Measures, size: int, stamp: int, counterparty: int, window: int) -> None:
-    """Count a counterparty into the smallest window that it was seen in."""
-    cells, stamped = out.cells, stamp << COUNTERPARTY_BITS | counterparty
-    cell = (counterparty ^ (counterparty >> 20)) & (size - 1)
-    while cells[cell, 0] != stamped and cells[cell, 0] >> COUNTERPARTY_BITS == stamp:
-        cell = (cell + 1) & (size - 1)
-    if cells[cell, 0] != stamped:
-        cells[cell, 0] = stamped
-        cells[cell, 1] = window
-        out.distinct[window] += 1.0
-    elif window < cells[cell, 1]:
-        out.distinct[cells[cell, 1]] -= 1.0
-        out.distinct[window] += 1.0
-        cells[cell, 1] = window
+def _see(cells: NDArray[np.uint64], size: int, seen: np.uint64, counterparty: int) -> int:
+    """Note a counterparty; return 1 for a new one.
+
+    Written whether new or not, and indexed by what cannot be negative: no branch that is often guessed wrong.
+    """
+    mask, stamped = np.uint64(size - 1), seen | np.uint64(counterparty)
+    cell = stamped & mask
+    found = cells[cell]
+    while found != stamped and found >= seen:
+        cell = (cell + np.uint64(1)) & mask
+        found = cells[cell]
+    cells[cell] = stamped
+    return 1 if found != stamped else 0
