@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+import threading
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -48,6 +49,7 @@ MONTH_INDEX = list(WINDOWS.values()).index(MONTH)
 LAST = len(WINDOWS) - 1
 PROGRAM = program()
 PLAIN_COUNT = len(Plain)
+_of_thread = threading.local()
 
 
 class Places(NamedTuple):
@@ -86,14 +88,21 @@ def vectors(
     """
     out = np.empty((len(columns), len(PROGRAM)), dtype=np.float32)
     state = np.zeros(len(columns), dtype=np.uint8)
-    scratch = tuple(Measures.make(len(WINDOW_LENGTHS)) for _ in range(4))
-    tail = Summaries.make(1)
+    scratch, tail = _scratch()
     _vectors(
         logs, places, reports, lost, columns.event_time, columns.amount_paise, columns.payer, columns.payee,
         columns.kind, columns.device_bound_at, columns.sim_changed_at, columns.same_bank, PROGRAM, WINDOW_LENGTHS,
         INBOUND, scratch, tail, out, state,
     )  # fmt: skip
     return out, state
+
+
+def _scratch() -> tuple[tuple[Measures, ...], Summaries]:
+    """Return this thread's scratch: to allocate it anew for each micro-batch took a tenth of a small one's time."""
+    if not hasattr(_of_thread, "scratch"):
+        measures = tuple(Measures.make(len(WINDOW_LENGTHS)) for _ in range(4))
+        _of_thread.scratch = measures, Summaries.make(1)
+    return cast("tuple[tuple[Measures, ...], Summaries]", _of_thread.scratch)
 
 
 @njit()

@@ -45,6 +45,7 @@ class OutcomeFlow:
         arrivals = Arrivals.of(fetch)
         decoded = decode_outcomes(arrivals.values)
         known = await self._lanes.verdicts.run(self._put, decoded, arrivals)
+        fetch.passed.set()
         await self._lanes.features.run(self._features.report, reports_of(known), arrivals)
         await self._lanes.verdicts.run(self._patience.call, POSTGRES, "settle", self._store.settle, known)
         if decoded.rejections:

@@ -95,7 +95,14 @@ def run(settings: Settings) -> int:
             patience=patience,
         )
         outcomes = OutcomeFlow(lanes=lanes, features=features, store=verdict_store, outbox=outbox, patience=patience)
-        app = make_app(settings, transactions.process, outcomes.process, StoreHooks(lanes, features), health=health)
+        app = make_app(
+            settings,
+            transactions.process,
+            outcomes.process,
+            StoreHooks(lanes, features),
+            health=health,
+            paced=(settings.topic_transactions, settings.topic_outcomes),
+        )
         return run_worker(app)
 
 

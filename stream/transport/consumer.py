@@ -77,6 +77,7 @@ class FetchConsumer(TablelessConsumer):
             micro_batches_in_flight=settings.micro_batches_in_flight,
             linger=settings.linger_seconds,
             pause_after=settings.pause_after_seconds,
+            paced=self.app.paced,
             answer_within=settings.drain_seconds + 30,
         )
         for members_topics in _members(sorted(topics), cooperative=options.cooperative):
@@ -150,6 +151,7 @@ class FetchConsumer(TablelessConsumer):
         message.acked = True
         self._unacked_messages.discard(message)
         fetch, whole = self._handover.finish(message)
+        fetch.passed.set()
         if whole:
             self._thread_of[fetch.topic].room.release()
             metrics.MICRO_BATCHES_IN_FLIGHT.dec()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from faust.types import TP
@@ -26,6 +27,8 @@ class Fetch:
 
     topic: str
     slices: Sequence[Slice]
+    passed: Event = field(default_factory=Event)
+    """Set when the next micro-batch may be formed: by the process function of a paced topic, else at once."""
 
     def __len__(self) -> int:
         """Return the number of records."""

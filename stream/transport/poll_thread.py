@@ -54,6 +54,8 @@ class PollOptions:
     micro_batches_in_flight: int
     linger: float
     pause_after: float
+    paced: frozenset[str]
+    """Topics of whose fetches each is formed when the one before has `passed`."""
     answer_within: float
     """Longest wait for the event loop in a rebalance: above the drain bound, below the rebalance timeout."""
 
@@ -76,6 +78,7 @@ class PollThread(threading.Thread):
         self._owner = owner
         self._client = KafkaClient(config, topics, cooperative=options.cooperative, listener=self)
         self.room = threading.BoundedSemaphore(options.micro_batches_in_flight)
+        self._ahead: list[threading.Event] = []
         self._waiting: set[TP] = set()
         self._committed: dict[TP, int | None] = {}
         self._question: concurrent.futures.Future[Mapping[TP, int]] | None = None
@@ -135,6 +138,7 @@ class PollThread(threading.Thread):
     def _turn(self) -> None:
         self._errands()
         self._settle()
+        began = time.monotonic()
         if not self._has_room():
             self._keep_membership()
             return
@@ -142,20 +146,23 @@ class PollThread(threading.Thread):
         try:
             self._resume()
             wait = _POLL_SECONDS if self._question is None else _ANSWER_POLL_SECONDS
-            fetches = self._client.receive(self._options.micro_batch_records, wait=wait, linger=self._options.linger)
+            linger = max(0.0, self._options.linger - (time.monotonic() - began))  # records came while it waited
+            fetches = self._client.receive(self._options.micro_batch_records, wait=wait, linger=linger)
         finally:
             if not fetches:
                 self.room.release()
         if fetches:
+            self._ahead = [fetch.passed for fetch in fetches if fetch.topic in self._options.paced]
             self._tell(self._owner.deliver, fetches)
 
     def _has_room(self) -> bool:
-        """Take a permit; wait a while for a micro-batch to finish, but only look once that has been in vain."""
+        """Take a permit once the micro-batch before has passed; wait a while, but only look if that was in vain."""
         deadline = time.monotonic() + (0 if self.paused else self._options.pause_after)
         while not self._quiet.is_set():
             self._errands()
             left = deadline - time.monotonic()
-            if self.room.acquire(timeout=min(max(left, 0), _POLL_SECONDS)):
+            step = min(max(left, 0), _POLL_SECONDS)
+            if all(passed.wait(step) for passed in self._ahead) and self.room.acquire(timeout=step):
                 return True
             if left <= 0:
                 break
