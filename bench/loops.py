@@ -10,7 +10,6 @@ import psycopg
 from bench import latency
 from bench.run import Run, between
 from stream.settings import Settings
-from upifraud.local_stack import PARTITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +77,9 @@ def open_loop(
     """
     began = bench.consumed()
     payments = int(rate * (warm_up + seconds + 1))
-    begin = latency.ends(bench.kafka.bootstrap_servers, Settings().topic_transactions, PARTITIONS) if observed else {}
+    begin = (
+        latency.ends(bench.kafka.bootstrap_servers, Settings().topic_transactions, bench.partitions) if observed else {}
+    )
     observer = bench.observer(payments) if observed else None
     switch = bench.switch(payments, rate)
     bench.wait_for(began + 1, max(300, payments / MADE_A_SECOND))  # making the payments comes first
@@ -104,7 +105,7 @@ def _seen(
 ) -> dict[str, Any]:
     """Hold what the observer saw against the schedule."""
     bootstrap, topic = bench.kafka.bootstrap_servers, Settings().topic_transactions
-    schedule = latency.read_schedule(bootstrap, topic, begin, latency.ends(bootstrap, topic, PARTITIONS))
+    schedule = latency.read_schedule(bootstrap, topic, begin, latency.ends(bootstrap, topic, bench.partitions))
     start = int(schedule.due_us.min()) + int(warm_up * 1e6)
     span, until = (start, start + int(seconds * 1e6)), int(found["looks_us"][-1])
     verdicts = latency.places(found["partition"], found["offset"])

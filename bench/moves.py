@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench import machine
 from bench.whole import fresh
+from upifraud.local_stack import PARTITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,8 +63,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.moves", description=__doc__.partition("\n")[0])
     parser.add_argument("--rate", type=int, default=1_200, help="payments/s (default 1200)")
     options = parser.parse_args()
-    print(f"machine-speed index {machine.index():.2f} s, {options.rate} payments/s over 12 partitions")
-    with fresh(2_000) as bench:
+    print(f"machine-speed index {machine.index():.2f} s, {options.rate} payments/s over {PARTITIONS} partitions")
+    with fresh(2_000, PARTITIONS) as bench:
         bench.start_worker()
         switch = bench.switch(options.rate * 60, options.rate)
         time.sleep(15)

@@ -22,6 +22,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+from bench import machine
 from model.artifact import ESTIMATOR, load
 from model.calibration import fit_calibration
 from model.compile import compile_tables
@@ -137,18 +138,6 @@ def measure(found: list[Contestant], rounds: int) -> dict[str, float]:
     return least
 
 
-def machine_index() -> float:
-    """Return seconds for 3 million steps of a plain loop, the least of three: to compare machines by."""
-    least = float("inf")
-    for _ in range(3):
-        began = time.process_time()
-        total = 0
-        for step in range(3_000_000):
-            total += step * step
-        least = min(least, time.process_time() - began)
-    return least
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -171,7 +160,7 @@ def main() -> None:
         vectors = np.tile(vectors, 2)[:, : artifact.scorer.n_features]
     else:
         models = {name: fitted(*MODELS[name]) for name in arguments.models}
-    index = machine_index()
+    index = machine.index()
     for name, (estimator, scorer) in models.items():
         results[name] = measure(contestants(estimator, scorer, vectors), arguments.rounds)
         results[name]["table megabytes"] = scorer.tables.nbytes / 1e6

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from bench.whole import Bench
 
 NAMES = ("stages", "ablations", "peers", "backlog", "ramp", "latency", "growth")
-STEPS = (0.45, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25)
-"""Rates of the ramp, in shares of the rate at which a backlog was worked off: the knee is close below it."""
+STEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.05)
+"""Rates of the ramp, in shares of the rate at which a backlog was worked off: small micro-batches cost more each."""
 
 
 @dataclass(frozen=True, slots=True)

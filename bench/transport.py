@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Producer
 
+from bench import machine
 from local import kafka_admin
 from local.kafka_jvm import JvmKafkaServer
 
@@ -222,14 +223,6 @@ def broker(bootstrap: str | None) -> Iterator[str]:
             server.kill()
 
 
-def machine_index() -> float:
-    """Return the seconds that 3 million loop steps take: how slow this machine is now."""
-    began, total = time.perf_counter(), 0
-    for i in range(3_000_000):
-        total += i * i
-    return time.perf_counter() - began
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -240,12 +233,12 @@ def main() -> None:
     parser.add_argument("--open-loop", type=int, metavar="RATE", help="measure latency at so many records/s too")
     parser.add_argument("--seconds", type=int, default=8, help="of the open loop, for each fetch setting")
     options = parser.parse_args()
-    print(f"machine-speed index {machine_index():.2f} s, load average {os.getloadavg()[0]:.1f}")
+    print(f"machine-speed index {machine.index():.2f} s, load average {os.getloadavg()[0]:.1f}")
     with broker(options.bootstrap) as bootstrap:
         measure_drain(bootstrap, options.records, options.stock_records, options.rounds)
         if options.open_loop:
             measure_latency(bootstrap, options.open_loop, options.seconds)
-    print(f"machine-speed index {machine_index():.2f} s, load average {os.getloadavg()[0]:.1f}")
+    print(f"machine-speed index {machine.index():.2f} s, load average {os.getloadavg()[0]:.1f}")
 
 
 def child_main(kind: str, bootstrap: str, topic: str, wanted: str, fetch: str, latency: str) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psycopg
 
+from bench import machine
 from local.postgres import PostgresServer, drop_database, make_database
 from stream.verdict_store import Model, OutcomeRow, VerdictRows, VerdictStore, migrate
 
@@ -155,18 +156,10 @@ def database(url: str | None) -> Iterator[str]:
                 server.kill()
 
 
-def machine_index() -> float:
-    """Seconds of three million loop steps: the figures of two machines compare by it."""
-    start, total = time.process_time(), 0
-    for i in range(3_000_000):
-        total += i * i
-    return time.process_time() - start
-
-
 @contextlib.contextmanager
 def measured_store(arguments: argparse.Namespace) -> Iterator[tuple[str, VerdictStore, Payments]]:
     """Yield a store with some ids and verdicts in it, its database's URL, and payments to measure with."""
-    print(f"machine-speed index {machine_index():.2f} s, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"machine-speed index {machine.index():.2f} s, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with database(arguments.url) as url:
         migrate(url)
         store = VerdictStore(url)

@@ -27,7 +27,7 @@ from local.postgres import PostgresServer
 from local.valkey import ValkeyServer
 from stream.settings import Settings
 from stream.verdict_store import migrate
-from upifraud.local_stack import PARTITIONS, topics_of
+from upifraud.local_stack import topics_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,12 +36,16 @@ UPIFRAUD = Path(sys.executable).with_name("upifraud")
 PAYMENTS_A_DAY = 2.5
 """Of a payer, as the switch has it: by this the days that a run's payments spread over are known."""
 OBSERVER_SECONDS = 0.005
+PARTITIONS = 4
+"""For up to four workers on a small machine. The switch's librdkafka sends a request for each partition
+(librdkafka issue 1700), so at 5,000 payments/s twelve cost Kafka a third more."""
 
 
 class Bench:
     """A fresh stack, workers, and the switch."""
 
-    def __init__(self, directory: Path, *, payers: int, seed: int = 3) -> None:
+    def __init__(self, directory: Path, *, payers: int, seed: int = 3, partitions: int = PARTITIONS) -> None:
+        self.partitions = partitions
         self._payers, self._seed, self._directory = payers, seed, directory
         self._log = directory / "worker.log"
         self.kafka = JvmKafkaServer(directory / "kafka")
@@ -58,7 +62,7 @@ class Bench:
         try:
             for server in self._servers.values():
                 server.start()
-            kafka_admin.make_topics(self.kafka.bootstrap_servers, topics_of(Settings()))
+            kafka_admin.make_topics(self.kafka.bootstrap_servers, topics_of(Settings(), self.partitions))
             migrate(self.postgres.url)
         except BaseException:
             self._end()
@@ -112,10 +116,10 @@ class Bench:
                 sum(s.value for s in _scraped(port) if s.name == "partitions_assigned" and _of_payments(s))
                 for _, port in self._workers
             ]
-            if all(shares) and sum(shares) == PARTITIONS:
+            if all(shares) and sum(shares) == self.partitions:
                 return
             if time.monotonic() > deadline:
-                raise RuntimeError(f"Expected {PARTITIONS} partitions to be shared by all workers, got {shares}.")
+                raise RuntimeError(f"Expected {self.partitions} partitions to be shared by all workers, got {shares}.")
             time.sleep(0.2)
 
     def second_worker(self) -> tuple[subprocess.Popen[bytes], int]:
@@ -176,7 +180,7 @@ class Bench:
             self.environment,
             self._directory,
             days=["verdicts_early", *(name for (name,) in days)],
-            partitions=PARTITIONS,
+            partitions=self.partitions,
             every=OBSERVER_SECONDS,
         )
         return self._observer
@@ -276,10 +280,10 @@ def _scraped(port: int) -> list[Any]:
 
 
 @contextlib.contextmanager
-def fresh(payers: int) -> Iterator[Bench]:
+def fresh(payers: int, partitions: int = PARTITIONS) -> Iterator[Bench]:
     """Yield a bench in a directory that goes away with it."""
     with (
         tempfile.TemporaryDirectory(prefix="upifraud-bench-") as directory,
-        Bench(Path(directory), payers=payers) as bench,
+        Bench(Path(directory), payers=payers, partitions=partitions) as bench,
     ):
         yield bench
