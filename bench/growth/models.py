@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BATCH = 512
 LEAVES = 31
+MOST_LEAVES = 65
 TREES, DEPTH = 100, 6
 ROWS = 20_000
 
@@ -35,14 +36,14 @@ def trees(counts: Sequence[int], *, rounds: int, say: Callable[[str], None]) -> 
 
 
 def depths(counts: Sequence[int], *, rounds: int, say: Callable[[str], None]) -> Curve:
-    """Let the trees be deeper, full as far as the rows allow."""
+    """Let the trees be deeper, full as far as the rows and the 64 conditions of a compiled tree allow."""
     vectors, fraud = score.history(ROWS, seed=0)
     points = []
     for depth in counts:
-        estimator = _estimator(TREES, 2**depth, depth).fit(vectors, fraud)
+        estimator = _estimator(TREES, min(2**depth, MOST_LEAVES), depth).fit(vectors, fraud)
         points.append(_point(depth, estimator, vectors, fraud, rounds))
         say(points[-1].line())
-    about = f"{TREES} trees of up to 2 to the depth leaves, micro-batches of {BATCH}"
+    about = f"{TREES} trees of up to 2 to the depth leaves, {MOST_LEAVES} at most; micro-batches of {BATCH}"
     return Curve("depth", "depth", points, about, logarithmic=False)
 
 
