@@ -27,6 +27,8 @@ class Sizes:
     trees: Sequence[int] = (25, 50, 100, 200)
     depths: Sequence[int] = (3, 4, 5, 6, 8)
     workers: Sequence[int] = (1, 2, 4)
+    shared_backlog: int = 120_000
+    """Many times what all workers have in flight, which is counted as done all at once."""
     backlog: int = 40_000
     micro_batches: Mapping[int, int] = field(
         default_factory=lambda: {16: 4_000, 128: 16_000, 512: 30_000, 2_048: 40_000}
@@ -40,6 +42,7 @@ FULL = Sizes(
     trees=(25, 50, 100, 200, 400),
     depths=(3, 4, 5, 6, 7, 8, 9, 10),
     workers=(1, 2, 3, 4),
+    shared_backlog=240_000,
     backlog=120_000,
     micro_batches={1: 2_000, 4: 6_000, 16: 15_000, 64: 40_000, 256: 80_000, 1_024: 120_000, 4_096: 120_000},
 )
@@ -50,6 +53,7 @@ TINY = Sizes(
     trees=(2, 4),
     depths=(2, 3),
     workers=(1, 2),
+    shared_backlog=24_000,
     backlog=24_000,
     micro_batches={64: 6_000},
     payers=500,
@@ -62,7 +66,7 @@ def curves(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Callable[[], C
     def workers() -> Curve:
         with fresh(sizes.payers) as bench:
             drain(bench, sizes.backlog)  # warms the broker
-            return jobs.workers(bench, sizes.workers, payments=sizes.backlog, say=say)
+            return jobs.workers(bench, sizes.workers, payments=sizes.shared_backlog, say=say)
 
     def micro_batches() -> Curve:
         with fresh(sizes.payers) as bench:
