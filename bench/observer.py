@@ -48,7 +48,8 @@ class Verdicts:
         self.server_pid = self._connection.info.backend_pid
         self._connection.execute("SET plan_cache_mode = force_generic_plan")  # planning costs more than looking
         self._days, self._pages = list(days), [self._size(name) for name in days]
-        self._newest = self._last_offsets(partitions)
+        newest = self._last_offsets(partitions)
+        self._newest = [newest.copy() for _ in days]
         self._known: set[tuple[int, ...]] = set()
         self._active: int | None = None
         """The day in which rows appeared lately; None before the first."""
@@ -73,10 +74,12 @@ class Verdicts:
         watched = tuple(range(len(self._days)))
         if self._active is not None and len(self.looks_us) % ALL_DAYS_EVERY:
             watched = watched[max(0, self._active - 1) : self._active + 2]
-        begins = [b"(%d,0)" % max(0, self._pages[day] - REREAD_PAGES) for day in watched]
-        newest = b"{%s}" % b",".join(b"%d" % offset for offset in self._newest)
+        given: list[bytes] = []
+        for day in watched:
+            newest = b",".join(b"%d" % offset for offset in self._newest[day])
+            given += b"{%s}" % newest, b"(%d,0)" % max(0, self._pages[day] - REREAD_PAGES)
         # libpq itself: what psycopg does around it costs several times as much, and would be the worker's loss.
-        found = self._connection.pgconn.exec_prepared(self._prepared(watched), [newest, *begins], result_format=1)
+        found = self._connection.pgconn.exec_prepared(self._prepared(watched), given, result_format=1)
         now = time.time_ns() // 1000
         if found.status != ExecStatus.TUPLES_OK:
             raise RuntimeError(f"The observer's look failed: {found.error_message.decode(errors='replace')}")
@@ -89,20 +92,26 @@ class Verdicts:
             self.partitions.append(partition)
             self.offsets.append(offset)
             self.seen_us.append(now)
-            self._newest[partition] = max(self._newest[partition], offset)
+            self._newest[day][partition] = max(self._newest[day][partition], offset)
             self._pages[day] = max(self._pages[day], page)
             self._active = day
 
     def _prepared(self, watched: tuple[int, ...]) -> bytes:
         name = b"look" + b"_".join(b"%d" % day for day in watched)
         if watched not in self._known:
-            # Within a partition rows are stored in order of their offsets: what is behind the newest one is new.
+            # Within a partition of the topic the rows of a day are stored in order of their offsets: what is behind the
+            # newest one is new. Of each day's own rows: a day that is seldom looked at is behind the others.
             parts = [
                 sql.SQL(
                     "SELECT {day}::int4, source_partition, source_offset, ctid FROM {table} WHERE ctid >= {begin}::tid"
-                    " AND source_offset > ($1::int8[])[source_partition + 1]"
-                ).format(day=day, table=sql.Identifier(self._days[day]), begin=sql.SQL(f"${place}"))
-                for place, day in enumerate(watched, 2)
+                    " AND source_offset > ({newest}::int8[])[source_partition + 1]"
+                ).format(
+                    day=day,
+                    table=sql.Identifier(self._days[day]),
+                    newest=sql.SQL(f"${2 * place + 1}"),
+                    begin=sql.SQL(f"${2 * place + 2}"),
+                )
+                for place, day in enumerate(watched)
             ]
             query = sql.SQL(" UNION ALL ").join(parts).as_bytes(self._connection)
             self._connection.pgconn.prepare(name, query)

@@ -102,3 +102,16 @@ def test_rows_of_other_days_are_seen_soon(stored: Stored, verdicts: Verdicts) ->
         for _ in range(ALL_DAYS_EVERY):
             verdicts.look()
         assert sorted(seen(verdicts)) == sorted(stored.places)
+
+
+def test_a_row_of_a_distant_day_is_seen_though_later_ones_were_seen_before(stored: Stored, verdicts: Verdicts) -> None:
+    stored.insert(30)
+    verdicts.look()
+    verdicts.look()  # looks at all days only now and then
+    for _ in range(3):
+        stored.insert(3, days_back=3)
+        stored.insert(30)
+        verdicts.look()
+    for _ in range(ALL_DAYS_EVERY):
+        verdicts.look()
+    assert sorted(seen(verdicts)) == sorted(stored.places)
