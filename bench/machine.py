@@ -26,8 +26,8 @@ def index() -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds that a process and all that descend from it have used; 0 if it is gone."""
-    return sum(own_cpu_seconds(one) for one in (pid, *_descendants(pid)))
+    """Return the CPU seconds that a process and all that descend from it have used, ended ones too; 0 if it is gone."""
+    return sum(_seconds(Path(f"/proc/{one}/stat"), ended=True) for one in (pid, *_descendants(pid)))
 
 
 def own_cpu_seconds(pid: int) -> float:
@@ -74,12 +74,13 @@ def _pss(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
-def _seconds(stat: Path) -> float:
+def _seconds(stat: Path, *, ended: bool = False) -> float:
     try:
         fields = stat.read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    # utime and stime; behind them those of the children that ended and were waited for
+    return sum(map(int, fields[11 : 15 if ended else 13])) / TICKS
 
 
 def _descendants(pid: int) -> list[int]:
