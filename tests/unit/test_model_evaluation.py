@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
@@ -71,6 +71,7 @@ def test_a_tie_at_the_edge_counts_by_its_expected_share() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1000), digits=st.sampled_from([1, 3, 9]), n=st.integers(2, 400))
+@example(seed=367, digits=1, n=367)
 def test_no_figure_depends_on_the_order_of_rows(seed: int, digits: int, n: int) -> None:
     scores = scored(n, seed, digits)
     order = np.random.default_rng(seed).permutation(n)
