@@ -111,6 +111,7 @@ def run_ours(bootstrap: str, topic: str, wanted: int, fetch: tuple[int, int, int
     meter = Meter(wanted, skip=wanted // 2 if latency else 0)
 
     async def process(fetched: Any) -> None:
+        fetched.passed.set()
         timestamps = [record.timestamp()[1] for _, records in fetched.slices for record in records] if latency else None
         meter.saw(len(fetched), timestamps)
 

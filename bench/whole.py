@@ -38,7 +38,7 @@ PAYMENTS_A_DAY = 2.5
 OBSERVER_SECONDS = 0.005
 PARTITIONS = 4
 """For up to four workers on a small machine. The switch's librdkafka sends a request for each partition
-(librdkafka issue 1700), so at 5,000 payments/s twelve cost Kafka a third more."""
+(librdkafka issue 1700), and what costs Kafka most is requests."""
 
 
 class Bench:

@@ -96,10 +96,8 @@ def measure(
     exact = 0
     while exact < len(windows) and settled <= now - windows[exact]:
         exact += 1
-    scan(
-        logs.event_time, logs.amount, logs.counterparty, start, at + upto - position, now, own, windows[:exact],
-        out.payments, out.total, out.largest, out.sq_high, out.sq_low, out.distinct, out.cells, out.stamp,
-    )  # fmt: skip
+    recent = windows[:exact]
+    scan(logs.event_time, logs.amount, logs.counterparty, start, at + upto - position, now, own, recent, out)
     if exact < len(windows):
         measure_dense(logs, slot, upto, settled, now, own, windows, out, tail)
 
@@ -114,14 +112,7 @@ def scan(
     now: int,
     own: int,
     windows: NDArray[np.int64],
-    payments: NDArray[np.int64],
-    total: NDArray[np.int64],
-    largest: NDArray[np.int64],
-    sq_high: NDArray[np.uint64],
-    sq_low: NDArray[np.uint64],
-    distinct: NDArray[np.float64],
-    cells: NDArray[np.uint64],
-    stamp: NDArray[np.int64],
+    out: Measures,
 ) -> None:
     """Measure over the rows of recent records, window by window: each adds those rows that no shorter one holds.
 
@@ -131,7 +122,7 @@ def scan(
     size = 16
     while size < 4 * (stop - start + 1):
         size *= 2
-    seen = _new_stamp(cells, stamp)
+    cells, seen = out.cells, _new_stamp(out.cells, out.stamp)
     count, paid, most, high, low = 0, 0, 0, np.uint64(0), np.uint64(0)
     others = 0 if own == NONE else _see(cells, size, seen, own)
     ordered, longer, row = _in_order(event_time, start, stop, now), now + 1, stop
@@ -150,8 +141,8 @@ def scan(
                     count += 1
                     paid, most, high, low = _add_run(amount_paise, added, added + 1, paid, most, high, low)
                     others += _see(cells, size, seen, counterparty[added])
-        payments[window], total[window], largest[window], distinct[window] = count, paid, most, others
-        sq_high[window], sq_low[window] = high, low
+        out.payments[window], out.total[window], out.largest[window] = count, paid, most
+        out.sq_high[window], out.sq_low[window], out.distinct[window] = high, low, others
         longer = after + 1
 
 

@@ -29,7 +29,7 @@ from stream.transport.tableless import NoTables
 from stream.transport.transport import FetchTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable
 
     from faust.types import AppT, Message
 
@@ -55,9 +55,8 @@ class StreamApp(faust.App):
 
     logger = logging.getLogger("faust.worker")  # what Faust says in our name is tamed like the rest of it
 
-    def __init__(self, settings: Settings, hooks: Hooks, health: Health, paced: frozenset[str] = frozenset()) -> None:
+    def __init__(self, settings: Settings, hooks: Hooks, health: Health) -> None:
         self.settings = settings
-        self.paced = paced
         self.hooks = hooks
         self.health = health
         super().__init__(
@@ -116,7 +115,6 @@ def make_app(
     hooks: Hooks | None = None,
     *,
     health: Health | None = None,
-    paced: Collection[str] = (),
 ) -> StreamApp:
     """Return an app with an agent for each topic.
 
@@ -124,11 +122,11 @@ def make_app(
     The next call may begin while the one before is still at work, `settings.micro_batches_in_flight` in all. An
     exception ends the worker with that fetch, and all after it, uncommitted: it must handle what it can cure.
 
-    paced: topics whose process function sets `fetch.passed` once the next micro-batch may be formed. Else one is formed
-    whenever fewer than `micro_batches_in_flight` are at work, and under load that ends in a convoy: while a large one
-    is at work little is left for the two behind it, and all that comes until it is done makes the next large one.
+    It sets `fetch.passed` once the next micro-batch may be formed; else that is when the fetch is done. Set at once,
+    one is formed whenever fewer than `micro_batches_in_flight` are at work, and under load that ends in a convoy: while
+    a large one is at work little is left for the two behind it, and all that comes until it is done makes the next.
     """
-    app = StreamApp(settings, hooks or NoHooks(), health or make_health(settings), frozenset(paced))
+    app = StreamApp(settings, hooks or NoHooks(), health or make_health(settings))
     _tame_logging(level_number(settings))
     _add_agent(app, settings.topic_transactions, process_transactions)
     _add_agent(app, settings.topic_outcomes, process_outcomes)

@@ -95,14 +95,7 @@ def run(settings: Settings) -> int:
             patience=patience,
         )
         outcomes = OutcomeFlow(lanes=lanes, features=features, store=verdict_store, outbox=outbox, patience=patience)
-        app = make_app(
-            settings,
-            transactions.process,
-            outcomes.process,
-            StoreHooks(lanes, features),
-            health=health,
-            paced=(settings.topic_transactions, settings.topic_outcomes),
-        )
+        app = make_app(settings, transactions.process, outcomes.process, StoreHooks(lanes, features), health=health)
         return run_worker(app)
 
 

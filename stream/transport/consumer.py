@@ -77,7 +77,6 @@ class FetchConsumer(TablelessConsumer):
             micro_batches_in_flight=settings.micro_batches_in_flight,
             linger=settings.linger_seconds,
             pause_after=settings.pause_after_seconds,
-            paced=self.app.paced,
             answer_within=settings.drain_seconds + 30,
         )
         for members_topics in _members(sorted(topics), cooperative=options.cooperative):

@@ -28,7 +28,7 @@ class Fetch:
     topic: str
     slices: Sequence[Slice]
     passed: Event = field(default_factory=Event)
-    """Set when the next micro-batch may be formed: by the process function of a paced topic, else at once."""
+    """Set by the process function when the next micro-batch may be formed; at the latest when all effects are done."""
 
     def __len__(self) -> int:
         """Return the number of records."""

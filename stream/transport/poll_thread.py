@@ -54,8 +54,6 @@ class PollOptions:
     micro_batches_in_flight: int
     linger: float
     pause_after: float
-    paced: frozenset[str]
-    """Topics of whose fetches each is formed when the one before has `passed`."""
     answer_within: float
     """Longest wait for the event loop in a rebalance: above the drain bound, below the rebalance timeout."""
 
@@ -152,7 +150,7 @@ class PollThread(threading.Thread):
             if not fetches:
                 self.room.release()
         if fetches:
-            self._ahead = [fetch.passed for fetch in fetches if fetch.topic in self._options.paced]
+            self._ahead = [fetch.passed for fetch in fetches]
             self._tell(self._owner.deliver, fetches)
 
     def _has_room(self) -> bool:

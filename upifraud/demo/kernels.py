@@ -84,7 +84,4 @@ def compile_windows() -> None:
     windows = window_lengths()
     logs, out = Logs.make(records=1, slots=1, blocks=1, supers=1, panes=1), Measures.make(len(windows))
     measure_dense(logs, 0, 0, int(NEVER), 0, 0, windows, out, Summaries.make(1))
-    scan(
-        logs.event_time, logs.amount, logs.counterparty, 0, 0, 0, 0, windows,
-        out.payments, out.total, out.largest, out.sq_high, out.sq_low, out.distinct, out.cells, out.stamp,
-    )  # fmt: skip
+    scan(logs.event_time, logs.amount, logs.counterparty, 0, 0, 0, 0, windows, out)
