@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 UPIFRAUD = Path(sys.executable).with_name("upifraud")
 PAYMENTS_A_DAY = 2.5
 """Of a payer, as the switch has it: by this the days that a run's payments spread over are known."""
-OBSERVER_SECONDS = 0.005
+OBSERVER_SECONDS = 0.01
 PARTITIONS = 4
 """For up to four workers on a small machine. The switch's librdkafka sends a request for each partition
 (librdkafka issue 1700), and what costs Kafka most is requests."""
