@@ -11,6 +11,7 @@ from features.columns import FeatureState
 from model.reasons import Explainer
 from model.verdict import Verdict
 from stream import metrics
+from stream.verdict_store import VerdictRows
 from stream.wire import Alert, Reason, alert_id, encode_alert, utc_time
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from features.online import FeatureBatch
     from model.artifact import Artifact
     from model.scoring import Scored
+    from stream.decode import Decoded
     from stream.drift import Drift
 
 REASONS = 5
@@ -117,6 +119,48 @@ class Judge:
             )
             for reason in self._explainer.reasons(vector, contributions, REASONS)
         )
+
+
+def verdict_rows(
+    judge: Judge,
+    decoded: Decoded,
+    kept: NDArray[np.intp],
+    measured: FeatureBatch,
+    judged: Judged,
+    *,
+    decided_at: int,
+    partition: NDArray[np.int32],
+    offset: NDArray[np.int64],
+) -> VerdictRows:
+    """Return what is stored of the kept rows of `decoded`, alerts included, decided at an epoch millisecond.
+
+    Partition and offset are those of every decoded row.
+    """
+    picked = kept.tolist()
+    transaction_id = [decoded.transaction_id[row] for row in picked]
+    payer_vpa = [decoded.payer_vpa[row] for row in picked]
+    payee_vpa = [decoded.payee_vpa[row] for row in picked]
+    event_time = decoded.payments.event_time[kept]
+    amount_paise = decoded.payments.amount_paise[kept]
+    decided = np.full(len(kept), decided_at, dtype=np.int64)
+    return VerdictRows(
+        transaction_id=transaction_id,
+        event_time=event_time,
+        decided_at=decided,
+        payer_vpa=payer_vpa,
+        payee_vpa=payee_vpa,
+        amount_paise=amount_paise,
+        verdict=judged.verdict,
+        score=judged.scored.probability,
+        margin=judged.scored.margin,
+        feature_state=measured.state,
+        model_key=np.full(len(kept), judge.model_key, dtype=np.int16),
+        vectors=measured.vectors,
+        provenance=measured.provenance.view(np.uint8).reshape(len(kept), measured.provenance.dtype.itemsize),
+        source_partition=partition[kept],
+        source_offset=offset[kept],
+        alerts=judge.alerts(judged, measured, transaction_id, payer_vpa, payee_vpa, event_time, amount_paise, decided),
+    )
 
 
 def count_verdicts(counter: Counter, verdicts: NDArray[np.integer]) -> None:

@@ -25,9 +25,9 @@ from stream.arrivals import Arrivals
 from stream.decode import decode_payments
 from stream.decode.rejection import Rejection
 from stream.entity_risk import reports_of
-from stream.judge import count_verdicts
+from stream.judge import count_verdicts, verdict_rows
 from stream.outcome_counts import count_judged
-from stream.verdict_store import Claim, VerdictRows
+from stream.verdict_store import Claim
 from stream.wire import RejectionReason
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from stream.outbox import Outbox
     from stream.retry import Patience
     from stream.transport import Fetch
-    from stream.verdict_store import PaymentRef, StoredVerdict, VerdictStore
+    from stream.verdict_store import PaymentRef, StoredVerdict, VerdictRows, VerdictStore
 
 DAY_MS = 86_400_000
 CONFLICT_DETAIL = (
@@ -160,39 +160,21 @@ class TransactionFlow:
 
     def _settle(self, admitted: Admitted, measured: FeatureBatch, arrivals: Arrivals) -> Settled:
         """Steps 5 and 6."""
-        decoded, kept = admitted.decoded, admitted.kept
-        picked = kept.tolist()
+        decoded = admitted.decoded
         with metrics.stage("score"):
             judged = self._judge.judge(measured.vectors)
-        transaction_id = [decoded.transaction_id[row] for row in picked]
-        payer_vpa = [decoded.payer_vpa[row] for row in picked]
-        payee_vpa = [decoded.payee_vpa[row] for row in picked]
-        event_time = decoded.payments.event_time[kept]
-        amount_paise = decoded.payments.amount_paise[kept]
-        decided_at = np.full(len(kept), int(self._clock() * 1000), dtype=np.int64)
         with metrics.stage("explain"):
-            alerts = self._judge.alerts(
-                judged, measured, transaction_id, payer_vpa, payee_vpa, event_time, amount_paise, decided_at
+            rows = verdict_rows(
+                self._judge,
+                decoded,
+                admitted.kept,
+                measured,
+                judged,
+                decided_at=int(self._clock() * 1000),
+                partition=arrivals.partition[decoded.rows],
+                offset=arrivals.offset[decoded.rows],
             )
         with metrics.stage("store"):
-            rows = VerdictRows(
-                transaction_id=transaction_id,
-                event_time=event_time,
-                decided_at=decided_at,
-                payer_vpa=payer_vpa,
-                payee_vpa=payee_vpa,
-                amount_paise=amount_paise,
-                verdict=judged.verdict,
-                score=judged.scored.probability,
-                margin=judged.scored.margin,
-                feature_state=measured.state,
-                model_key=np.full(len(kept), self._judge.model_key, dtype=np.int16),
-                vectors=measured.vectors,
-                provenance=measured.provenance.view(np.uint8).reshape(len(kept), measured.provenance.dtype.itemsize),
-                source_partition=arrivals.partition[decoded.rows[kept]],
-                source_offset=arrivals.offset[decoded.rows[kept]],
-                alerts=alerts,
-            )
             before = self._patience.call(POSTGRES, "insert", self._store.insert, rows, replays=admitted.replayed)
             waiting = self._patience.call(POSTGRES, "waiting", self._store.waiting_outcomes, rows)
         return Settled(rows, judged, before, waiting)

@@ -27,6 +27,7 @@ from stream.outbox import Outbox
 from stream.outcomes import OutcomeFlow
 from stream.probes import ProbeServer
 from stream.publish import Publisher
+from stream.rehearsal import rehearse
 from stream.retry import Patience
 from stream.rounds import Round, Rounds
 from stream.series import begin_series
@@ -67,6 +68,7 @@ def run(settings: Settings) -> int:
 
         identities = Identities(settings.identity_key)
         patience.call("redis", "identity", translated, entity_store.check_identity, identities.fingerprint())
+        rehearse(artifact, identities)
         drift = Drift(artifact)
         judge = Judge(
             artifact,
