@@ -13,12 +13,14 @@ from stream import metrics
 from stream.arrivals import Arrivals
 from stream.decode import decode_outcomes
 from stream.entity_risk import reports_of
+from stream.lane import follow
 from stream.outcome_counts import count_reported
 from stream.verdict_store import OutcomeRow
 
 if TYPE_CHECKING:
     from stream.decode import DecodedOutcomes
     from stream.feature_stage import FeatureStage
+    from stream.lane import Way
     from stream.lanes import Lanes
     from stream.outbox import Outbox
     from stream.retry import Patience
@@ -42,14 +44,17 @@ class OutcomeFlow:
 
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
-        arrivals = Arrivals.of(fetch)
+        await follow(self._way(fetch))
+
+    def _way(self, fetch: Fetch) -> Way[None]:
+        lanes, arrivals = self._lanes, Arrivals.of(fetch)
         decoded = decode_outcomes(arrivals.values)
-        known = await self._lanes.verdicts.run(self._put, decoded, arrivals)
+        known: list[PaymentRef] = yield lanes.verdicts.step(self._put, decoded, arrivals)
         fetch.passed.set()
-        await self._lanes.features.run(self._features.report, reports_of(known), arrivals)
-        await self._lanes.verdicts.run(self._patience.call, POSTGRES, "settle", self._store.settle, known)
+        yield lanes.features.step(self._features.report, reports_of(known), arrivals)
+        yield lanes.verdicts.step(self._patience.call, POSTGRES, "settle", self._store.settle, known)
         if decoded.rejections:
-            await self._lanes.outbox.run(self._bury, decoded, arrivals)
+            yield lanes.outbox.step(self._bury, decoded, arrivals)
         for name, count in decoded.unusable_optional.items():
             metrics.OPTIONAL_FIELDS_UNKNOWN.labels(name).inc(count)
 

@@ -25,7 +25,9 @@ from stream.arrivals import Arrivals
 from stream.decode import decode_payments
 from stream.decode.rejection import Rejection
 from stream.entity_risk import reports_of
+from stream.errors import FatalError
 from stream.judge import count_verdicts, verdict_rows
+from stream.lane import follow
 from stream.outcome_counts import count_judged
 from stream.verdict_store import Claim
 from stream.wire import RejectionReason
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from stream.decode import Decoded
     from stream.feature_stage import FeatureStage
     from stream.judge import Judge, Judged
+    from stream.lane import Way
     from stream.lanes import Lanes
     from stream.outbox import Outbox
     from stream.retry import Patience
@@ -57,6 +60,7 @@ POSTGRES = "postgres"
 class Admitted:
     """The payments of a micro-batch that get a verdict here, and what becomes of the other records."""
 
+    arrivals: Arrivals
     decoded: Decoded
     kept: NDArray[np.intp]
     """Rows of `decoded` that are no duplicates and no conflicts."""
@@ -101,25 +105,34 @@ class TransactionFlow:
         self._outbox = outbox
         self._patience = patience
         self._clock = clock
+        self._broken = False
 
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
-        arrivals = Arrivals.of(fetch)
-        admitted = await self._lanes.claims.run(self._admit, arrivals)
-        pending = await self._lanes.features.run(self._apply, admitted, arrivals, fetch.passed.set)
-        measured = await self._lanes.windows.run(self._measure, pending)
-        settled = await self._lanes.verdicts.run(self._settle, admitted, measured, arrivals)
-        if settled.waiting:
-            await self._lanes.features.run(self._features.report, reports_of(settled.waiting))
-            await self._lanes.verdicts.run(self._patience.call, POSTGRES, "settle", self._store.settle, settled.waiting)
-            count_judged(settled.waiting)
-        await self._lanes.outbox.run(self._publish, admitted, settled, arrivals)
-        self._count(admitted, settled, arrivals)
+        await follow(self._way(fetch))
 
-    def _admit(self, arrivals: Arrivals) -> Admitted:
+    def _way(self, fetch: Fetch) -> Way[None]:
+        lanes = self._lanes
+        try:
+            admitted: Admitted = yield lanes.claims.step(self._admit, fetch)
+            pending: Pending = yield lanes.features.step(self._apply, admitted, fetch.passed.set)
+        except BaseException:
+            self._broken = True
+            raise
+        measured: FeatureBatch = yield lanes.windows.step(self._measure, pending)
+        settled: Settled = yield lanes.verdicts.step(self._settle, admitted, measured)
+        if settled.waiting:
+            yield lanes.features.step(self._features.report, reports_of(settled.waiting))
+            yield lanes.verdicts.step(self._patience.call, POSTGRES, "settle", self._store.settle, settled.waiting)
+            count_judged(settled.waiting)
+        yield lanes.outbox.step(self._publish, admitted, settled)
+        self._count(admitted, settled)
+
+    def _admit(self, fetch: Fetch) -> Admitted:
         """Steps 1 and 2."""
         now = self._clock()
         with metrics.stage("decode"):
+            arrivals = Arrivals.of(fetch)
             decoded = decode_payments(arrivals.values, int(now * 1000), self._identities)
         with metrics.stage("claim"):
             claims = self._patience.call(
@@ -138,6 +151,7 @@ class TransactionFlow:
             for row in np.flatnonzero(claims == Claim.CONFLICT).tolist()
         ]
         return Admitted(
+            arrivals=arrivals,
             decoded=decoded,
             kept=kept,
             replayed=claims[kept] == Claim.REPLAY,
@@ -145,22 +159,27 @@ class TransactionFlow:
             duplicates=int((claims == Claim.DUPLICATE).sum()),
         )
 
-    def _apply(self, admitted: Admitted, arrivals: Arrivals, passed: Callable[[], None]) -> Pending:
-        """Step 3, the slowest; the next micro-batch, formed when it begins, is then ready when it ends."""
+    def _apply(self, admitted: Admitted, passed: Callable[[], None]) -> Pending:
+        """Step 3, the slowest; the next micro-batch, formed when it begins, is then ready when it ends.
+
+        After one that did not come through it none may: the offsets would move over payments that are missing.
+        """
+        if self._broken:
+            raise FatalError("The micro-batch before was not applied to the online store, so this one must not be.")
         passed()
         with metrics.stage("features"):
             payments = admitted.decoded.payments.take(admitted.kept)
             rows = admitted.decoded.rows[admitted.kept]
-            return self._features.apply(payments, rows, admitted.replayed, arrivals)
+            return self._features.apply(payments, rows, admitted.replayed, admitted.arrivals)
 
     def _measure(self, pending: Pending) -> FeatureBatch:
         """Step 4, while the next micro-batch is at step 3."""
         with metrics.stage("windows"):
             return self._features.measure(pending)
 
-    def _settle(self, admitted: Admitted, measured: FeatureBatch, arrivals: Arrivals) -> Settled:
+    def _settle(self, admitted: Admitted, measured: FeatureBatch) -> Settled:
         """Steps 5 and 6."""
-        decoded = admitted.decoded
+        decoded, arrivals = admitted.decoded, admitted.arrivals
         with metrics.stage("score"):
             judged = self._judge.judge(measured.vectors)
         with metrics.stage("explain"):
@@ -179,7 +198,7 @@ class TransactionFlow:
             waiting = self._patience.call(POSTGRES, "waiting", self._store.waiting_outcomes, rows)
         return Settled(rows, judged, before, waiting)
 
-    def _publish(self, admitted: Admitted, settled: Settled, arrivals: Arrivals) -> None:
+    def _publish(self, admitted: Admitted, settled: Settled) -> None:
         """Step 8."""
         with metrics.stage("publish"):
             alerted = []
@@ -190,11 +209,11 @@ class TransactionFlow:
                     self._outbox.alert(settled.rows.payer_vpa[row], value)
                     alerted.append(int(settled.rows.verdict[row]) if stored is None else stored.verdict)
             for rejection in admitted.rejections:
-                self._outbox.dead_letter(arrivals.records[rejection.index], rejection)
+                self._outbox.dead_letter(admitted.arrivals.records[rejection.index], rejection)
             self._outbox.confirm()
             count_verdicts(metrics.ALERTS_PUBLISHED, np.array(alerted, dtype=np.int64))
 
-    def _count(self, admitted: Admitted, settled: Settled, arrivals: Arrivals) -> None:
+    def _count(self, admitted: Admitted, settled: Settled) -> None:
         """Put the finished micro-batch on the meters."""
         metrics.DUPLICATES.inc(admitted.duplicates)
         metrics.REPLAYS.inc(int(admitted.replayed.sum()))
@@ -205,4 +224,4 @@ class TransactionFlow:
         fresh = np.ones(len(settled.rows), dtype=np.bool_)
         fresh[list(settled.before)] = False
         self._judge.count(settled.judged, settled.rows.vectors, fresh)
-        metrics.END_TO_END_LATENCY.observe_all(arrivals.ages())
+        metrics.END_TO_END_LATENCY.observe_all(admitted.arrivals.ages())
