@@ -79,16 +79,15 @@ class Request:
         """How many entity logs are read; outcome logs come behind them."""
         return self.kinds[3].first
 
-    def reads(self, known: Callable[[bytes], int] | None) -> NDArray[np.uint8]:
-        """Lay out the logs to read, uint8[r, 13]. known: how many records of a log there are already, if any are."""
+    def reads(self, known: Callable[[bytes], list[int]] | None) -> NDArray[np.uint8]:
+        """Lay out the logs to read, uint8[r, 13]. known: how many records of logs, 9 bytes each, there are already."""
         reads = np.zeros((self.kinds[4].first + len(self.kinds[4].identities), READ_BYTES), dtype=np.uint8)
         for entities in self.kinds:
             rows = slice(entities.first, entities.first + len(entities.identities))
             reads[rows, 0] = entities.kind[0]
             reads[rows, 1:9] = entities.identities.astype("<u8").view(np.uint8).reshape(-1, 8)
         if known is not None:
-            names = reads[: self.logs, :9].tobytes()
-            records = [known(names[at : at + 9]) for at in range(0, len(names), 9)]
+            records = known(reads[: self.logs, :9].tobytes())
             reads[: self.logs, 9:13] = np.array(records, dtype="<u4").view(np.uint8).reshape(-1, 4)
         return reads
 

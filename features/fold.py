@@ -47,6 +47,9 @@ PANE: Final = np.dtype(
 )
 
 DENSE_WINDOWS: Final = np.array([length for length in WINDOWS.values() if length > HORIZON], dtype=np.int64)
+FEWEST_TO_FOLD: Final = FOLD_RECORDS + 2 * BLOCK
+"""A log with fewer records than that is not worth folding."""
+
 PANES_HELD: Final = PANES + 2
 
 
@@ -99,7 +102,7 @@ def _expect(right: bool, found: str) -> None:
 def fold_position(logs: Logs, slot: int) -> int:
     """Return the position up to which a replica may be folded now; its base if it is not worth it."""
     base, count = int(logs.base[slot]), int(logs.length[slot])
-    if count - base < FOLD_RECORDS + 2 * BLOCK:
+    if count - base < FEWEST_TO_FOLD:
         return base
     first = int(logs.block_at[slot])
     clocks = logs.blocks.clock[first : first + (count - base) // BLOCK]

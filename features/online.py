@@ -10,14 +10,14 @@ import numpy as np
 
 from features.errors import ReplicaBudgetError, StoreCorruptError
 from features.exchange import Request, entries_of, provenance_of, reports_read
-from features.fold import fold, fold_position, whole_from
+from features.fold import FEWEST_TO_FOLD, fold, fold_position, whole_from
 from features.ingest import append_raw, open_short
 from features.logs import NONE
 from features.record import RECORD_BYTES
 from features.replicas import Replica, Replicas, header_size
 from features.store import ApplyRequest
 from features.vector import Places, Reports, vectors
-from features.windows import DAY, SHORT_LOG
+from features.windows import BLOCK, DAY, SHORT_LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -238,39 +238,43 @@ class OnlineFeatures:
         slots[short] = scratch
         raw = b"".join(applied.logs[:count])
         more: list[bytes] = []
-        admitted: list[int] = []
         room = len(raw)
-        long = np.flatnonzero(wanted & ~short).tolist()
-        names = [reading.reads[index, :9].tobytes() for index in long]
+        long = np.flatnonzero(wanted & ~short)
+        names = _names(reading.reads, long)
         self._replicas.keep(names)
         touched: list[Replica] = []
-        for index, name in zip(long, names, strict=True):
-            log, start = applied.logs[index], int(starts[index])
-            replica, skip, fresh = self._catch_up(name, log, int(totals[index]), int(known[index]))
+        begin, stop = starts[long].tolist(), ends[long].tolist()
+        told = zip(long.tolist(), names, totals[long].tolist(), known[long].tolist(), strict=True)
+        for place, (index, name, total, known_records) in enumerate(told):
+            log = applied.logs[index]
+            replica, skip, fresh = self._catch_up(name, log, total, known_records)
             if fresh is not None:
                 # Another worker folded the log, or the replica did not match: the whole log was fetched anew.
                 more.append(fresh)
-                log, start = fresh, room
+                log, begin[place], stop[place] = fresh, room, room + len(fresh)
                 room += len(fresh)
+            begin[place] += skip
             touched.append(replica)
-            slots[index] = replica.slot
-            starts[index], ends[index] = start + skip, start + len(log)
-            if totals[index] % RECORD_BYTES:
-                header[index] = header_size(applied.logs[index])
-                base[index] = int.from_bytes(applied.logs[index][8:16], "little")
-            if logs.length[replica.slot] == logs.base[replica.slot]:
-                admitted.append(replica.slot)
             replica.last_record = log[-RECORD_BYTES:]
-            self._replicas.make_room(
-                name, int(logs.length[replica.slot] - logs.base[replica.slot]) + (len(log) - skip) // RECORD_BYTES
-            )
+        starts[long], ends[long] = begin, stop
+        slots[long] = [replica.slot for replica in touched]
+        for index in long[totals[long] % RECORD_BYTES > 0].tolist():
+            header[index] = header_size(applied.logs[index])
+            base[index] = int.from_bytes(applied.logs[index][8:16], "little")
+        kept = logs.length[slots[long]] - logs.base[slots[long]]
+        admitted = slots[long[kept == 0]]
+        needed = kept + (ends[long] - starts[long]) // RECORD_BYTES
+        fits = BLOCK << np.array([replica.order for replica in touched], dtype=np.int64)
+        for place in np.flatnonzero(needed > fits).tolist():
+            self._replicas.make_room(names[place], int(needed[place]))
         arena = np.frombuffer(b"".join((raw, *more)) if more else raw, dtype="<u8")
         there = slots != NONE
         append_raw(logs, slots[there], starts[there], ends[there], arena)
         for replica, records in zip(touched, logs.length[slots[long]].tolist(), strict=True):
             replica.records = records
-        for slot in admitted:
-            logs.whole_from[slot] = whole_from(logs, slot) if logs.base[slot] else 0
+        logs.whole_from[admitted] = 0
+        for slot in admitted[logs.base[admitted] > 0].tolist():
+            logs.whole_from[slot] = whole_from(logs, slot)
         self.hits += int((known[wanted] > 0).sum())
         self.misses += int((known[wanted] == 0).sum())
         return slots, header, base
@@ -283,8 +287,7 @@ class OnlineFeatures:
             base = int.from_bytes(log[8:16], "little") if folded else 0
             # The log was read from record `known` on; the replica may have got more since.
             last = (16 if folded else 0) + (replica.records - known) * RECORD_BYTES
-            same_base = base == int(self._replicas.logs.base[replica.slot])
-            if same_base and last >= 0 and log[last : last + RECORD_BYTES] == replica.last_record:
+            if base == replica.base and last >= 0 and log[last : last + RECORD_BYTES] == replica.last_record:
                 return replica, last + RECORD_BYTES, None
         if len(log) == total:
             replica, start = self._replicas.admit(name, log)
@@ -313,7 +316,9 @@ class OnlineFeatures:
     def _fold(self, reads: NDArray[np.uint8], slots: NDArray[np.int64]) -> None:
         """Fold the logs for which it is worth it; whoever comes second leaves it."""
         logs = self._replicas.logs
-        for index in np.flatnonzero((slots >= 0) & (slots < self._replicas.slots)).tolist():
+        replicated = np.flatnonzero((slots >= 0) & (slots < self._replicas.slots))
+        kept = logs.length[slots[replicated]] - logs.base[slots[replicated]]
+        for index in replicated[kept >= FEWEST_TO_FOLD].tolist():
             slot = int(slots[index])
             position = fold_position(logs, slot)
             if position == logs.base[slot]:
@@ -344,6 +349,12 @@ class OnlineFeatures:
         self._refresh.append(b"".join(names))
 
 
+def _names(reads: NDArray[np.uint8], rows: NDArray[np.intp]) -> list[bytes]:
+    """Return the kind and identity of some reads."""
+    packed = reads[rows, :9].tobytes()
+    return [packed[at : at + 9] for at in range(0, len(packed), 9)]
+
+
 def _all_claimed(claims: Claims) -> Claims:
     return replace(claims, claimed_before=np.ones(len(claims.claimed_before), dtype=np.bool_))
 
@@ -353,7 +364,7 @@ def _read(
     columns: PaymentColumns,
     claims: Claims,
     origins: Sequence[Origin],
-    known: Callable[[bytes], int] | None,
+    known: Callable[[bytes], list[int]] | None,
     refresh: bytes,
 ) -> _Reading:
     """Make the one call to the store."""

@@ -68,6 +68,8 @@ class Replica:
     pane_order: int
     last_record: bytes
     batch: int
+    base: int = 0
+    """How many of its records were folded away."""
     records: int = 0
     """How many records of the log it has, those before its base included."""
 
@@ -114,10 +116,13 @@ class Replicas:
         for name in list(self._replicas):
             self.drop(name)
 
-    def known(self, name: bytes) -> int:
-        """Return how many records of a log are known; 0 if there is no replica. For any thread, which may get fewer."""
-        replica = self._replicas.get(name)
-        return 0 if replica is None else replica.records
+    def known(self, names: bytes) -> list[int]:
+        """Return how many records are known of each log, named by 9 bytes; 0 if there is no replica.
+
+        For any thread, which may get fewer.
+        """
+        replicas = map(self._replicas.get, (names[at : at + 9] for at in range(0, len(names), 9)))
+        return [0 if replica is None else replica.records for replica in replicas]
 
     def keep(self, names: Iterable[bytes]) -> None:
         """Let no log of these go in this micro-batch."""
@@ -159,7 +164,7 @@ class Replicas:
         self.logs.put_blocks(slot, at, at // SUPER)
         if header:
             _put_panes(self.logs, slot, self._take(self._pane_room, pane_order), header)
-        replica = Replica(slot, order, pane_order, b"", self._batch)
+        replica = Replica(slot, order, pane_order, b"", self._batch, header.base if header else 0)
         self._replicas[name] = replica
         return replica
 
