@@ -112,7 +112,7 @@ class Settings:
     kafka_fetch_min_bytes: int = setting(
         integer(1, 2**30), 1, "Bytes that a broker gathers before it answers a fetch: more saves CPU, costs latency."
     )
-    kafka_fetch_wait_seconds: float = setting(seconds(0.001, 300), 0.5, "How long a broker gathers at most.")
+    kafka_fetch_wait_seconds: float = setting(seconds(0.001, 300), 0.1, "How long a broker gathers at most.")
 
     micro_batch_records: int = setting(integer(1, 1_000_000), 2048, "Records of a micro-batch at most.")
     micro_batches_in_flight: int = setting(integer(1, 16), 3, "Micro-batches at work at the same time.")

@@ -1,3 +1,8 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.deployment", "tests.fixtures.prometheus"]
+pytest_plugins = [
+    "tests.fixtures.servers",
+    "tests.fixtures.deployment",
+    "tests.fixtures.image",
+    "tests.fixtures.prometheus",
+]

@@ -63,6 +63,7 @@ class KafkaClient:
         self._consumer = Consumer({**config, **callbacks}, logger=logger.getChild("librdkafka"))
         self._logged_at: dict[str, float] = {}
         self._left_over: list[Message] = []
+        self._rouse_again = False
         self.positions: dict[TP, int] = {}
         """The next offset to hand out, of every partition that is fetched."""
 
@@ -86,6 +87,8 @@ class KafkaClient:
 
         OffsetLostError and KafkaRefusedError: what the broker holds, or allows, is not what the worker must have.
         """
+        if self._rouse_again:
+            self._rouse(again=False)
         first = [] if self._left_over else [self._consumer.poll(wait)]
         records = [record for record in [*self._left_over, *first] if record is not None]
         self._left_over = []
@@ -98,6 +101,18 @@ class KafkaClient:
             for partition, run in fetch.slices:
                 self.positions[TP(fetch.topic, partition)] = offset_of(run[-1]) + 1
         return fetches
+
+    def _rouse(self, *, again: bool = True) -> None:
+        """Let partitions that stay go on at once after a rebalance.
+
+        librdkafka pauses all partitions while the group waits for the answer of a callback. When it resumes them, the
+        threads that fetch sleep on, for up to a second, unless something happens on their connections: a question to
+        each partition's broker is something. Asked in the callback, and once more when they are surely resumed.
+        """
+        self._rouse_again = again
+        for tp in self.positions:
+            if self.asked_end(tp) is None:
+                return
 
     def _by_topic(self, records: list[Message]) -> dict[str, list[Message]]:
         if len(self._topics) == 1:
@@ -212,6 +227,7 @@ class KafkaClient:
         # The group is told that the worker has them; fetching begins with fetch_from.
         if self._cooperative:
             consumer.incremental_assign([])
+            self._rouse()
         else:
             consumer.assign([])
         self._listener.on_assign(_tps(partitions))
@@ -232,6 +248,8 @@ class KafkaClient:
             self._consumer.unassign()
         for tp in gone:
             self.positions.pop(tp, None)
+        if self._cooperative:
+            self._rouse()
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         accepted, refused = {}, {}

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import urllib.error
 import urllib.request
 import uuid
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.fixtures.deployment import Deployment, until
+from tests.fixtures.image import docker_answers, image
 from tests.fixtures.tools import ROOT, tool
 
 if TYPE_CHECKING:
@@ -48,33 +47,14 @@ print(json.dumps({
 """
 
 
-@cache
-def docker_answers() -> bool:
-    docker = shutil.which("docker")
-    return docker is not None and subprocess.run([docker, "version"], capture_output=True, check=False).returncode == 0
-
-
 class Engine:
     """Docker where an engine answers, else podman, with the image that was built by it."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self._program = "docker" if docker_answers() else tool("podman")
-        self.image = os.environ.get("UPIFRAUD_TEST_IMAGE") or self._build()
-
-    def _build(self) -> str:
-        base = {}
         if not docker_answers():
             tool("mmdebstrap", get="podman")
-        elif "BASE" not in os.environ:
-            tag = "python:3.11-slim-bookworm"
-            digest = self._say("buildx", "imagetools", "inspect", tag, "--format", "{{.Manifest.Digest}}")
-            base = {"BASE": f"{tag}@{digest.strip()}"}
-        done = subprocess.run(
-            [ROOT / "deploy/image/build.sh", "localhost/upi-fraud-stream:tested"],
-            env={**os.environ, **base}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-5000:]
-        return done.stdout.strip()
+        self.image = image(config)
 
     def _say(self, *arguments: str) -> str:
         done = subprocess.run([self._program, *arguments], capture_output=True, text=True, check=False)
@@ -119,8 +99,8 @@ class Engine:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine()
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return Engine(request.config)
 
 
 @pytest.fixture
