@@ -23,7 +23,7 @@ class StoreHooks:
     async def on_assigned(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
         """Seek back what the store lost; raise RetryableError while it has lost everything."""
         offsets = {(tp.topic, tp.partition): offset for tp, offset in committed.items()}
-        starts = await self._lanes.features.run(self._features.starts, offsets)
+        starts = await self._lanes.run(self._lanes.features, self._features.starts, offsets)
         return {TP(topic, partition): offset for (topic, partition), offset in starts.items()}
 
     async def on_revoked(self, partitions: frozenset[TP]) -> None:

@@ -13,7 +13,6 @@ from stream import metrics
 from stream.arrivals import Arrivals
 from stream.decode import decode_outcomes
 from stream.entity_risk import reports_of
-from stream.lane import follow
 from stream.outcome_counts import count_reported
 from stream.verdict_store import OutcomeRow
 
@@ -44,7 +43,7 @@ class OutcomeFlow:
 
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
-        await follow(self._way(fetch))
+        await self._lanes.follow(self._way(fetch))
 
     def _way(self, fetch: Fetch) -> Way[None]:
         lanes, arrivals = self._lanes, Arrivals.of(fetch)

@@ -46,7 +46,7 @@ class TooLargeError(KafkaRefusedError):
 
 
 class Publisher:
-    """Sends records of one micro-batch after the other; used by one thread.
+    """Sends records of one micro-batch after the other; used by one thread at a time.
 
     Idempotent and acknowledged by all in-sync replicas, so what librdkafka itself sends again arrives once.
     """

@@ -27,7 +27,6 @@ from stream.decode.rejection import Rejection
 from stream.entity_risk import reports_of
 from stream.errors import FatalError
 from stream.judge import count_verdicts, verdict_rows
-from stream.lane import follow
 from stream.outcome_counts import count_judged
 from stream.verdict_store import Claim
 from stream.wire import RejectionReason
@@ -109,7 +108,7 @@ class TransactionFlow:
 
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
-        await follow(self._way(fetch))
+        await self._lanes.follow(self._way(fetch))
 
     def _way(self, fetch: Fetch) -> Way[None]:
         lanes = self._lanes

@@ -56,7 +56,7 @@ def run(settings: Settings) -> int:
         open_parts.enter_context(ProbeServer(health, host=settings.metrics_host, port=settings.metrics_port))
         lanes = Lanes()
         patience = Patience(health, stop)
-        # A connection is for one thread: of the features lane, of the windows lane, and of the rounds.
+        # A connection is for one at a time: in the features lane, in the windows lane, and for the rounds.
         entity_store, measuring, watched = (RedisEntityStore(settings.redis_url) for _ in range(3))
         for store in (entity_store, measuring, watched):
             open_parts.callback(store.close)

@@ -41,7 +41,7 @@ Key = tuple[bytes, int]
 class VerdictStore:
     """Claims, verdicts and outcomes in PostgreSQL; what a method returned is on the disk.
 
-    `claim` is for one thread, all else for another: each has its own session. A method that raised RetryableError may
+    `claim` is for one lane, all else for another: each has its own session. A method that raised RetryableError may
     be called again with the same arguments; it then opens a new connection if the old one broke.
     """
 
