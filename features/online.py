@@ -93,14 +93,14 @@ class Pending:
 class OnlineFeatures:
     """Applies micro-batches to the store and measures them.
 
-    `apply` and `measure` block, and may be called at the same time, each by one thread: while one micro-batch waits for the server the
-    one before is measured. Micro-batches are measured in the order in which they were applied.
+    `apply` and `measure` block, and may be called at the same time, each by one thread: while one micro-batch waits for
+    the server the one before is measured. Micro-batches are measured in the order in which they were applied.
     """
 
     def __init__(
         self, store: EntityStore, replica_bytes: int = 256 << 20, *, measuring: EntityStore | None = None
     ) -> None:
-        """`measuring`: the same store over another connection, for `measure`, which may run at the same time as `apply`."""
+        """`measuring`: the same store over another connection, for `measure` where it runs beside `apply`."""
         self._store = store
         self._measuring = measuring or store
         self._replicas = Replicas(

@@ -66,7 +66,7 @@ class Memory(NamedTuple):
 
 
 class RedisEntityStore:
-    """Entity logs on one server. Blocking; use it from one thread at a time. Every failure to reach the server is retryable."""
+    """Entity logs on one server. Blocking; for one thread at a time. Every failure to reach the server is retryable."""
 
     def __init__(self, url: str, *, timeout: float = 5.0) -> None:
         self._redis = redis.Redis.from_url(
