@@ -31,7 +31,7 @@ class Sizes:
     rounds: int = 5
     payers: int = 20_000
     backlog: int = 100_000
-    step_seconds: float = 8.0
+    step_seconds: float = 15.0
     latency_rate: float | None = None
     """Payments/s; by default half of what a backlog was worked off at, and 5,000 at most."""
     latency_seconds: float = 40.0

@@ -21,6 +21,7 @@ from unittest.mock import patch
 from confluent_kafka import Consumer, TopicPartition
 
 from stream import metrics
+from stream.lane import Lane
 from stream.transport.config import consumer_config
 from stream.transport.fetch import Fetch, Slice
 from upifraud import worker
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from bench.peers.parts import Parts
+    from stream.lane import Way
     from stream.settings import Settings
 
 POLL_SECONDS = 0.1
@@ -52,19 +54,24 @@ def run(parts: Parts, *, single: bool) -> None:
             worker.run(parts.settings)
 
 
-class Inline:
-    """A lane without a thread."""
-
-    async def run(self, call: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call at once."""
-        return call(*args, **kwargs)
-
-
 class InlineLanes:
     """The worker's lanes, all in the thread that asks."""
 
     def __init__(self) -> None:
-        self.claims = self.features = self.windows = self.verdicts = self.outbox = Inline()
+        self.claims = self.features = self.windows = self.verdicts = self.outbox = Lane()
+
+    async def follow(self, way: Way[Any]) -> Any:
+        """Take every step at once."""
+        try:
+            step = next(way)
+            while True:
+                step = way.send(step.call())
+        except StopIteration as stop:
+            return stop.value
+
+    async def run(self, _lane: Lane, call: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call at once."""
+        return call(*args, **kwargs)
 
     def close(self) -> None:
         """Nothing to close."""
