@@ -41,6 +41,7 @@ def lines(run: Run) -> Iterator[str]:
             seen = run.observed[name]
             quantiles = ", ".join(f"{label} {value:.1f}" for label, value in seen["ms"].items())
             lost = f", {seen['never seen']} NEVER SEEN" if seen["never seen"] else ""
+            lost += f"; {seen['overlooked']} overlooked" if seen.get("overlooked") else ""
             yield f"                    {quantiles} by the observer, {name} ({seen['count']:,}{lost})"
     if run.observed:
         apart = ", ".join(f"{label} {value:.1f}" for label, value in run.observed["looks apart"].items())

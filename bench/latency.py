@@ -42,6 +42,16 @@ class Schedule:
         chosen = np.isin(self.keys(), np.array(wanted, dtype=np.int64))
         return Schedule(self.partition[chosen], self.offset[chosen], self.due_us[chosen])
 
+    def without(self, unwanted: NDArray[np.int64]) -> Schedule:
+        """Return all but these places."""
+        chosen = ~np.isin(self.keys(), unwanted)
+        return Schedule(self.partition[chosen], self.offset[chosen], self.due_us[chosen])
+
+    def unseen(self, keys: NDArray[np.int64], span_us: tuple[int, int]) -> Schedule:
+        """Return what was scheduled within the span and is not among these places."""
+        chosen = (self.due_us >= span_us[0]) & (self.due_us < span_us[1]) & ~np.isin(self.keys(), keys)
+        return Schedule(self.partition[chosen], self.offset[chosen], self.due_us[chosen])
+
 
 def place(partition: int, offset: int) -> int:
     """Return one number for a partition and an offset."""

@@ -119,7 +119,7 @@ class Suite:
                 backlog=compare.Backlog(backlog, self.sizes.payers),
                 seconds=seconds,
                 warm_up=warm_up,
-                rounds=1,
+                rounds=1 if self.sizes.tiny else 2,
                 say=lambda line: self.say(f"  {line}"),
                 failed=failed,
             )

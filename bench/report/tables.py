@@ -161,6 +161,8 @@ def latency(run: Mapping[str, Any]) -> str:
     if looks:
         every = f"{looks['p50']:.0f} ms (p99 {looks['p99']:.0f})"
         apart = f" The observer looked every {every}, so a verdict is seen so much late at most."
+    if overlooked := run["observed"]["verdict durable"].get("overlooked"):
+        apart += f" It overlooked {overlooked:,} verdicts that are stored; they are left out."
     by_label = table(("ms from the scheduled publish time", *labels, "of", "never seen"), rows)
     return f"At {run['wanted']:,.0f} payments/s.{punctual}{apart}\n\n{by_label}\n\n{_run(run)}"
 

@@ -51,6 +51,15 @@ def test_what_was_never_seen_counts_to_the_end_of_the_observation() -> None:
     assert unseen == 1
 
 
+def test_what_was_not_seen_in_the_span_can_be_told_and_left_out() -> None:
+    #               warm-up  seen       not seen   behind the span
+    every = schedule(500_000, 1_000_000, 1_500_000, 2_000_000)
+    unseen = every.unseen(keys(1), SPAN)
+    assert unseen.keys().tolist() == keys(2).tolist()
+    found, lost = latencies(every.without(unseen.keys()), keys(1), np.array([1_005_000]), span_us=SPAN, until_us=UNTIL)
+    assert (found.tolist(), lost) == ([5_000], 0)
+
+
 def test_nothing_seen_at_all_is_no_good_latency() -> None:
     nothing = np.array([], dtype=np.int64)
     found, unseen = latencies(schedule(1_000_000), nothing, nothing, span_us=SPAN, until_us=UNTIL)
