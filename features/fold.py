@@ -47,9 +47,6 @@ PANE: Final = np.dtype(
 )
 
 DENSE_WINDOWS: Final = np.array([length for length in WINDOWS.values() if length > HORIZON], dtype=np.int64)
-FEWEST_TO_FOLD: Final = FOLD_RECORDS + 2 * BLOCK
-"""A log with fewer records than that is not worth folding."""
-
 PANES_HELD: Final = PANES + 2
 
 
@@ -99,10 +96,15 @@ def _expect(right: bool, found: str) -> None:
         raise ValueError(found)
 
 
+def fewest_to_fold() -> int:
+    """Return how many records a log must have beyond its base for a fold to be worth it."""
+    return FOLD_RECORDS + 2 * BLOCK
+
+
 def fold_position(logs: Logs, slot: int) -> int:
     """Return the position up to which a replica may be folded now; its base if it is not worth it."""
     base, count = int(logs.base[slot]), int(logs.length[slot])
-    if count - base < FEWEST_TO_FOLD:
+    if count - base < fewest_to_fold():
         return base
     first = int(logs.block_at[slot])
     clocks = logs.blocks.clock[first : first + (count - base) // BLOCK]

@@ -10,7 +10,7 @@ import numpy as np
 
 from features.errors import ReplicaBudgetError, StoreCorruptError
 from features.exchange import Request, entries_of, provenance_of, reports_read
-from features.fold import FEWEST_TO_FOLD, fold, fold_position, whole_from
+from features.fold import fewest_to_fold, fold, fold_position, whole_from
 from features.ingest import append_raw, open_short
 from features.logs import NONE
 from features.record import RECORD_BYTES
@@ -318,7 +318,7 @@ class OnlineFeatures:
         logs = self._replicas.logs
         replicated = np.flatnonzero((slots >= 0) & (slots < self._replicas.slots))
         kept = logs.length[slots[replicated]] - logs.base[slots[replicated]]
-        for index in replicated[kept >= FEWEST_TO_FOLD].tolist():
+        for index in replicated[kept >= fewest_to_fold()].tolist():
             slot = int(slots[index])
             position = fold_position(logs, slot)
             if position == logs.base[slot]:
