@@ -56,9 +56,3 @@ def sources(path: Path, root: Path) -> str:
     for module in sorted(found):
         digest.update(str(module.relative_to(root)).encode() + b"\0" + found[module] + b"\0")
     return digest.hexdigest()[:16]
-
-
-def is_cached(kernel: Callable[..., Any]) -> bool:
-    """Return whether a kernel was compiled before, by whoever shares the cache; whether for the same types is open."""
-    cache: Any = kernel._cache  # type: ignore[attr-defined]  # noqa: SLF001 - numba has no public word for it
-    return any(Path(cache.cache_path).glob(f"{cache._impl.filename_base}*.nbc"))  # noqa: SLF001

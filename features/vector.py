@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 
 from features.columns import UNKNOWN_TIME, FeatureState
-from features.compiled import is_cached, njit
+from features.compiled import njit
 from features.definitions import Aggregation, Entity, Plain
 from features.ingest import settled_clock
 from features.logs import NEVER, NONE, Logs, Summaries
@@ -95,11 +95,6 @@ def vectors(
         INBOUND, scratch, tail, out, state,
     )  # fmt: skip
     return out, state
-
-
-def is_compiled() -> bool:
-    """Return whether the kernel of `vectors`, the largest, is in the cache."""
-    return is_cached(_vectors)
 
 
 def _scratch() -> tuple[tuple[Measures, ...], Summaries]:
