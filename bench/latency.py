@@ -39,17 +39,21 @@ class Schedule:
 
     def only(self, wanted: Sequence[int]) -> Schedule:
         """Return the part with these places."""
-        chosen = np.isin(self.keys(), np.array(wanted, dtype=np.int64))
-        return Schedule(self.partition[chosen], self.offset[chosen], self.due_us[chosen])
+        return self._where(np.isin(self.keys(), np.array(wanted, dtype=np.int64)))
 
     def without(self, unwanted: NDArray[np.int64]) -> Schedule:
         """Return all but these places."""
-        chosen = ~np.isin(self.keys(), unwanted)
-        return Schedule(self.partition[chosen], self.offset[chosen], self.due_us[chosen])
+        return self._where(~np.isin(self.keys(), unwanted))
 
     def unseen(self, keys: NDArray[np.int64], span_us: tuple[int, int]) -> Schedule:
         """Return what was scheduled within the span and is not among these places."""
-        chosen = (self.due_us >= span_us[0]) & (self.due_us < span_us[1]) & ~np.isin(self.keys(), keys)
+        return self.within(span_us).without(keys)
+
+    def within(self, span_us: tuple[int, int]) -> Schedule:
+        """Return what was scheduled from the first of two moments on and before the second."""
+        return self._where((self.due_us >= span_us[0]) & (self.due_us < span_us[1]))
+
+    def _where(self, chosen: NDArray[np.bool_]) -> Schedule:
         return Schedule(self.partition[chosen], self.offset[chosen], self.due_us[chosen])
 
 
@@ -85,8 +89,8 @@ def latencies(
 
     Those count as seen at `until_us`, the end of the observation: left out, they would flatter.
     """
-    inside = (schedule.due_us >= span_us[0]) & (schedule.due_us < span_us[1])
-    wanted, due = schedule.keys()[inside], schedule.due_us[inside]
+    measured = schedule.within(span_us)
+    wanted, due = measured.keys(), measured.due_us
     known, first = first_seen(keys, seen_us)
     if not len(known):
         return np.maximum(until_us - due, 1), len(wanted)

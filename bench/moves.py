@@ -24,6 +24,9 @@ from upifraud.local_stack import PARTITIONS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+WARM_UP = 12.0
+"""Seconds of traffic before anything is measured."""
+
 QUIET = 10.0
 """Seconds without a move that the others are held against."""
 
@@ -71,7 +74,7 @@ def main() -> None:
     with fresh(2_000, PARTITIONS) as bench:
         bench.start_worker()
         switch = bench.switch(options.rate * 60, options.rate)
-        time.sleep(12)
+        time.sleep(WARM_UP)
         quiet = time.time()
         time.sleep(QUIET)
         steady = gaps(bench.postgres.url, quiet, time.time() - 1)

@@ -15,6 +15,7 @@ import numpy as np
 from features.memory_store import MemoryEntityStore
 from features.online import Claims, OnlineFeatures
 from features.store import Origin
+from features.windows import SHORT_LOG
 from stream.decode import decode_payments
 from stream.judge import Judge, verdict_rows
 from stream.schemas.examples import PAYMENT
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from features.identity import Identities
     from model.artifact import Artifact
 
-PAYMENTS: Final = 32
+PAYMENTS: Final = 3 * SHORT_LOG // 4
 """Of one payer to one payee: from the second micro-batch on their logs are long ones, which replicas are kept of."""
 
 _REPLICA_BYTES: Final = 1 << 22
