@@ -121,7 +121,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(postgres_url: str) -> None
 
 
 def test_an_edited_migration_is_refused(url: str) -> None:
-    edited = [Migration(1, "verdict_store", "SELECT 1")]
+    edited = [Migration(1, "verdict_store", "SELECT 1"), *packaged()[1:]]
     with pytest.raises(MigrationError, match="0001_verdict_store was edited"):
         migrate(url, edited)
 
@@ -135,6 +135,21 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
 def test_the_next_days_have_their_partitions(url: str) -> None:
     days = query(url, "SELECT day - (now() AT TIME ZONE 'UTC')::date FROM verdict_days ORDER BY 1")
     assert days == [(-1,), (0,), (1,), (2,), (3,)]
+
+
+def test_all_days_keep_few_statistics_whenever_they_were_made(postgres_url: str) -> None:
+    """A partition is analysed each time it has grown by a tenth; a sample of all its wide rows would cost as much."""
+    migrate(postgres_url, packaged()[:1])
+    migrate(postgres_url)
+    query(postgres_url, "SELECT make_verdict_day('2031-05-05')")
+    targets = query(
+        postgres_url,
+        "SELECT attname IN ('vector', 'provenance', 'alert'), attstattarget, count(DISTINCT attrelid)"
+        " FROM pg_attribute JOIN pg_inherits ON inhrelid = attrelid"
+        " WHERE inhparent = 'verdicts_by_day'::regclass AND attnum > 0 GROUP BY 1, 2 ORDER BY 1",
+    )
+    days = 2 + 5 + 1  # the early, the late, those around today, and the one that was asked for
+    assert targets == [(False, 10, days), (True, 0, days)]
 
 
 def test_a_store_without_tables_says_what_to_do(postgres_url: str) -> None:
