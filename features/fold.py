@@ -17,7 +17,7 @@ from features.compiled import njit
 from features.errors import StoreCorruptError
 from features.hll import REGISTERS
 from features.ingest import absorb, include, reset
-from features.logs import NONE, Logs, Summaries
+from features.logs import NONE, SUMMARY, Logs
 from features.record import RECORD_BYTES
 from features.windows import BLOCK, FOLD_RECORDS, HORIZON, PANES, WINDOWS
 
@@ -103,12 +103,13 @@ def fewest_to_fold() -> int:
 
 def fold_position(logs: Logs, slot: int) -> int:
     """Return the position up to which a replica may be folded now; its base if it is not worth it."""
-    base, count = int(logs.base[slot]), int(logs.length[slot])
+    log = logs.slots[slot]
+    base, count = int(log["folded"]), int(log["length"])
     if count - base < fewest_to_fold():
         return base
-    first = int(logs.block_at[slot])
-    clocks = logs.blocks.clock[first : first + (count - base) // BLOCK]
-    recent = np.searchsorted(clocks, logs.clock[slot] - HORIZON, side="right")
+    first = int(log["block_at"])
+    clocks = logs.blocks["clock"][first : first + (count - base) // BLOCK]
+    recent = np.searchsorted(clocks, log["clock"] - HORIZON, side="right")
     if recent == 0:
         return base
     blocks = min(int(recent) - 1, int(np.searchsorted(clocks, clocks[recent - 1] - 2 * HORIZON, side="right")))
@@ -118,44 +119,47 @@ def fold_position(logs: Logs, slot: int) -> int:
 
 def fold(logs: Logs, slot: int, position: int) -> Header:
     """Return the header that stands for everything before `position`, a block boundary."""
-    rows = Summaries.make(len(DENSE_WINDOWS) * PANES_HELD)
-    last = int(logs.block_at[slot] + (position - logs.base[slot]) // BLOCK) - 1
-    clock = logs.blocks.clock[last]
-    older_clock = logs.blocks.clock[last - 1] if last > logs.block_at[slot] else logs.base_clock[slot]
+    log, clocks = logs.slots[slot], logs.blocks["clock"]
+    rows = np.zeros(len(DENSE_WINDOWS) * PANES_HELD, dtype=SUMMARY)
+    last = int(log["block_at"] + (position - log["folded"]) // BLOCK) - 1
+    clock = clocks[last]
+    older_clock = clocks[last - 1] if last > log["block_at"] else log["base_clock"]
     _collect(logs, slot, position, clock, DENSE_WINDOWS, rows)
-    kept = np.flatnonzero(rows.payments)
+    kept = np.flatnonzero(rows["payments"])
     panes = np.empty(len(kept), dtype=PANE)
     for field in PANE.names or ():
-        panes[field] = getattr(rows, field)[kept]
-    return Header(position, int(clock), int(older_clock), int(logs.born[slot]), panes)
+        panes[field] = rows[field][kept]
+    return Header(position, int(clock), int(older_clock), int(log["born"]), panes)
 
 
 @njit()
-def _collect(logs: Logs, slot: int, position: int, clock: int, windows: NDArray[np.int64], rows: Summaries) -> None:
+def _collect(
+    logs: Logs, slot: int, position: int, clock: int, windows: NDArray[np.int64], rows: NDArray[np.record]
+) -> None:
     """Sum old panes and the records before `position` into panes; those no window can reach any more are left out."""
+    log = logs.slots[slot]
     for level in range(len(windows)):
         length = windows[level]
         pane = length // PANES
         oldest = (clock - length) // pane
         shift = level * PANES_HELD - oldest
-        for row in range(logs.pane_at[slot], logs.pane_at[slot] + logs.panes[slot]):
-            number = logs.pane.first[row]
-            if logs.pane.last[row] == length and number >= oldest:
+        for row in range(log.pane_at, log.pane_at + log.panes):
+            number = logs.pane[row].first
+            if logs.pane[row].last == length and number >= oldest:
                 _open(rows, shift + number)
                 absorb(rows, shift + number, logs.pane, row)
-                rows.first[shift + number], rows.last[shift + number] = number, length
-        at = logs.at[slot]
-        for row in range(at, at + position - logs.base[slot]):
+                rows[shift + number].first, rows[shift + number].last = number, length
+        for row in range(log.at, log.at + position - log.folded):
             number = logs.event_time[row] // pane
             if number >= oldest:
                 _open(rows, shift + number)
                 include(rows, shift + number, number, length, logs.amount[row], logs.counterparty[row])
-                rows.first[shift + number], rows.last[shift + number] = number, length
+                rows[shift + number].first, rows[shift + number].last = number, length
 
 
 @njit(inline="always")
-def _open(rows: Summaries, row: int) -> None:
-    if rows.payments[row] == 0:
+def _open(rows: NDArray[np.record], row: int) -> None:
+    if rows[row].payments == 0:
         reset(rows, row)
 
 
@@ -165,21 +169,23 @@ def whole_from(logs: Logs, slot: int) -> int:
     It is at least a block behind the last folded record, and the clock before it at least 2 H; folding again moves it,
     appending does not.
     """
-    base, count = int(logs.base[slot]), int(logs.length[slot] - logs.base[slot])
-    enough = logs.base_clock[slot] + 2 * HORIZON
-    start, first_block = int(logs.at[slot]), int(logs.block_at[slot])
-    block = int(np.searchsorted(logs.blocks.clock[first_block : first_block + count // BLOCK], enough))
+    log = logs.slots[slot]
+    base, count = int(log["folded"]), int(log["length"] - log["folded"])
+    enough = log["base_clock"] + 2 * HORIZON
+    start, first_block = int(log["at"]), int(log["block_at"])
+    block = int(np.searchsorted(logs.blocks["clock"][first_block : first_block + count // BLOCK], enough))
     later = np.flatnonzero(logs.event_time[start + block * BLOCK : start + count] >= enough)
     return base + max(BLOCK, block * BLOCK + int(later[0]) + 1 if len(later) else count)
 
 
 def put_panes(logs: Logs, slot: int, at: int, header: Header) -> None:
     """Make a header's panes the slot's, at `at` of the pane arena."""
-    logs.base[slot] = logs.length[slot] = header.base
-    logs.base_clock[slot] = logs.clock[slot] = header.base_clock
-    logs.older_clock[slot] = header.older_clock
-    logs.born[slot] = header.born
-    logs.pane_at[slot] = at if len(header.panes) else NONE
-    logs.panes[slot] = len(header.panes)
+    log = logs.slots[slot]
+    log["folded"] = log["length"] = header.base
+    log["base_clock"] = log["clock"] = header.base_clock
+    log["older_clock"] = header.older_clock
+    log["born"] = header.born
+    log["pane_at"] = at if len(header.panes) else NONE
+    log["panes"] = len(header.panes)
     for field in PANE.names or ():
-        getattr(logs.pane, field)[at : at + len(header.panes)] = header.panes[field]
+        logs.pane[field][at : at + len(header.panes)] = header.panes[field]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.ingest import append_columns
-from features.logs import NONE, Logs
+from features.logs import NEVER, NONE, Logs
 from features.risk import MAX_REPORTS, REPORT_BYTES
 from features.vector import PROGRAM, Places, Reports, vectors
 from features.windows import BLOCK, SUPER
@@ -97,10 +97,11 @@ def _allocate(sizes: list[NDArray[np.int64]]) -> tuple[Logs, list[int]]:
     logs = Logs.make(
         records=int(counts.sum()), slots=len(counts), blocks=int(blocks.sum()), supers=int(supers.sum()), panes=0
     )
-    logs.at[:] = ends - counts
-    logs.base_clock[:] = logs.older_clock[:] = logs.clock[:] = logs.born[:] = np.int64(-(2**62))
-    logs.block_at[:] = np.where(blocks > 0, np.cumsum(blocks) - blocks, NONE)
-    logs.super_at[:] = np.where(supers > 0, np.cumsum(supers) - supers, NONE)
+    logs.slots["at"] = ends - counts
+    for clock in ("base_clock", "older_clock", "clock", "born"):
+        logs.slots[clock] = NEVER
+    logs.slots["block_at"] = np.where(blocks > 0, np.cumsum(blocks) - blocks, NONE)
+    logs.slots["super_at"] = np.where(supers > 0, np.cumsum(supers) - supers, NONE)
     firsts = [0, len(sizes[0]), len(sizes[0]) + len(sizes[1])]
     return logs, firsts
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from features.compiled import njit
 from features.hll import merge, observe
-from features.logs import NEVER, NONE, Logs, Summaries
+from features.logs import NEVER, NONE, Logs
 from features.record import RECORD_BYTES
 from features.wide import add, multiply
 from features.windows import BLOCK, HORIZON, SUPER
@@ -28,65 +28,50 @@ def little(raw: NDArray[np.uint8], at: int, size: int) -> int:
     return value
 
 
-@njit(inline="always")
-def settled_clock(logs: Logs, slot: int, position: int) -> int:
+@njit()
+def settled_clock(slots: NDArray[np.record], blocks: NDArray[np.record], slot: int, position: int) -> int:
     """C: the clock at the end of the block before the last full one, as of the record at `position`.
 
-    That is 128 to 256 records ago, and minus infinity in a young log.
+    That is 128 to 256 records ago, and minus infinity in a young log. slots, blocks: of `Logs`.
     """
-    return _settled_clock(
-        logs.base, logs.base_clock, logs.older_clock, logs.block_at, logs.blocks.clock, slot, position
-    )
-
-
-@njit()
-def _settled_clock(
-    base: NDArray[np.int64],
-    base_clock: NDArray[np.int64],
-    older_clock: NDArray[np.int64],
-    block_at: NDArray[np.int64],
-    block_clock: NDArray[np.int64],
-    slot: int,
-    position: int,
-) -> int:
     full = (position + 1) // BLOCK
     if full < 2:
         return NEVER
-    block = full - 2
-    first = base[slot] // BLOCK
+    log, block = slots[slot], full - 2
+    first = log.folded // BLOCK
     if block < first:
-        return base_clock[slot] if block == first - 1 else older_clock[slot]
-    return block_clock[block_at[slot] + block - first]
+        return log.base_clock if block == first - 1 else log.older_clock
+    return blocks[log.block_at + block - first].clock
 
 
 @njit()
 def append(logs: Logs, slot: int, event_time: int, amount: int, counterparty: int, place: int) -> None:
     """Append one record; the slot must have room for it (and for its block's summary)."""
-    position = logs.length[slot]
-    clock = logs.clock[slot]
+    log = logs.slots[slot]
+    position, clock = log.length, log.clock
     if position == 0:
-        logs.born[slot] = event_time
+        log.born = event_time
     moved = event_time
-    settled = settled_clock(logs, slot, position)
+    settled = settled_clock(logs.slots, logs.blocks, slot, position)
     if settled != NEVER:
         moved = max(event_time, min(clock - HORIZON, settled + HORIZON))
-    row = logs.at[slot] + position - logs.base[slot]
+    row = log.at + position - log.folded
     logs.event_time[row] = moved
     logs.amount[row] = amount
     logs.counterparty[row] = counterparty
     logs.place[row] = place
-    logs.clock[slot] = max(clock, event_time)
-    logs.length[slot] = position + 1
-    if (position + 1) % BLOCK == 0 and logs.block_at[slot] != NONE:
+    log.clock = max(clock, event_time)
+    log.length = position + 1
+    if (position + 1) % BLOCK == 0 and log.block_at != NONE:
         _close_block(logs, slot, position // BLOCK)
 
 
 @njit()
 def _close_block(logs: Logs, slot: int, block: int) -> None:
-    first_block = logs.base[slot] // BLOCK
-    row = logs.block_at[slot] + block - first_block
-    start = logs.at[slot] + block * BLOCK - logs.base[slot]
-    blocks = logs.blocks
+    log, blocks = logs.slots[slot], logs.blocks
+    first_block = log.folded // BLOCK
+    row = log.block_at + block - first_block
+    start = log.at + block * BLOCK - log.folded
     reset(blocks, row)
     for record in range(start, start + BLOCK):
         include(
@@ -97,50 +82,51 @@ def _close_block(logs: Logs, slot: int, block: int) -> None:
             logs.amount[record],
             logs.counterparty[record],
         )
-    blocks.clock[row] = logs.clock[slot]
+    blocks[row].clock = log.clock
     if (block + 1) % SUPER == 0 and block + 1 - SUPER >= first_block:
-        super_row = logs.super_at[slot] + block // SUPER - (first_block + SUPER - 1) // SUPER
+        super_row = log.super_at + block // SUPER - (first_block + SUPER - 1) // SUPER
         reset(logs.supers, super_row)
         for part in range(row + 1 - SUPER, row + 1):
             absorb(logs.supers, super_row, blocks, part)
-        logs.supers.clock[super_row] = logs.clock[slot]
+        logs.supers[super_row].clock = log.clock
 
 
 @njit()
-def reset(rows: Summaries, row: int) -> None:
+def reset(rows: NDArray[np.record], row: int) -> None:
     """Make a summary that of no records."""
-    rows.first[row] = -NEVER
-    rows.last[row] = NEVER
-    rows.payments[row] = rows.total[row] = rows.largest[row] = 0
-    rows.sq_high[row] = rows.sq_low[row] = np.uint64(0)
-    rows.registers[row, :] = 0
+    one = rows[row]
+    one.first = -NEVER
+    one.last = NEVER
+    one.payments = one.total = one.largest = 0
+    one.sq_high = one.sq_low = np.uint64(0)
+    one.registers[:] = 0
 
 
 @njit()
-def include(rows: Summaries, row: int, first: int, last: int, amount: int, counterparty: int) -> None:
+def include(rows: NDArray[np.record], row: int, first: int, last: int, amount: int, counterparty: int) -> None:
     """Count one record into a summary."""
-    rows.first[row] = min(rows.first[row], first)
-    rows.last[row] = max(rows.last[row], last)
-    rows.payments[row] += 1
-    rows.total[row] += amount
-    rows.largest[row] = max(rows.largest[row], amount)
+    one = rows[row]
+    one.first = min(one.first, first)
+    one.last = max(one.last, last)
+    one.payments += 1
+    one.total += amount
+    one.largest = max(one.largest, amount)
     high, low = multiply(np.uint64(amount), np.uint64(amount))
-    rows.sq_high[row], rows.sq_low[row] = add(rows.sq_high[row], rows.sq_low[row], high, low)
-    observe(rows.registers[row], counterparty)
+    one.sq_high, one.sq_low = add(one.sq_high, one.sq_low, high, low)
+    observe(one.registers, counterparty)
 
 
 @njit()
-def absorb(rows: Summaries, row: int, others: Summaries, other: int) -> None:
+def absorb(rows: NDArray[np.record], row: int, others: NDArray[np.record], other: int) -> None:
     """Count one summary into another."""
-    rows.first[row] = min(rows.first[row], others.first[other])
-    rows.last[row] = max(rows.last[row], others.last[other])
-    rows.payments[row] += others.payments[other]
-    rows.total[row] += others.total[other]
-    rows.largest[row] = max(rows.largest[row], others.largest[other])
-    rows.sq_high[row], rows.sq_low[row] = add(
-        rows.sq_high[row], rows.sq_low[row], others.sq_high[other], others.sq_low[other]
-    )
-    merge(rows.registers[row], others.registers[other])
+    one, more = rows[row], others[other]
+    one.first = min(one.first, more.first)
+    one.last = max(one.last, more.last)
+    one.payments += more.payments
+    one.total += more.total
+    one.largest = max(one.largest, more.largest)
+    one.sq_high, one.sq_low = add(one.sq_high, one.sq_low, more.sq_high, more.sq_low)
+    merge(one.registers, more.registers)
 
 
 @njit()
@@ -150,14 +136,15 @@ def append_raw(
     """Append to each slot its run of records: bytes starts[k] to ends[k], of which `words` has eight each."""
     for k in range(len(slots)):
         slot, at, end = slots[k], starts[k] // 8, ends[k] // 8
-        if at < end and logs.length[slot] == 0:
-            logs.born[slot] = _event_time(words, at)
+        log = logs.slots[slot]
+        if at < end and log.length == 0:
+            log.born = _event_time(words, at)
         while at < end:
             # All records of a block but the last are settled by the same clock.
-            position = logs.length[slot]
+            position = log.length
             stop = min(end, at + RECORD_WORDS * (BLOCK - 1 - position % BLOCK))
-            settled, clock = settled_clock(logs, slot, position), logs.clock[slot]
-            row = logs.at[slot] + position - logs.base[slot]
+            settled, clock = settled_clock(logs.slots, logs.blocks, slot, position), log.clock
+            row = log.at + position - log.folded
             while at < stop:
                 event_time = _event_time(words, at)
                 moved = event_time
@@ -170,8 +157,8 @@ def append_raw(
                 clock = max(clock, event_time)
                 row += 1
                 at += RECORD_WORDS
-            logs.length[slot] = row - logs.at[slot] + logs.base[slot]
-            logs.clock[slot] = clock
+            log.length = row - log.at + log.folded
+            log.clock = clock
             if at < end:
                 append(
                     logs,
@@ -219,10 +206,11 @@ def open_short(logs: Logs, first: int, at: int, slots: NDArray[np.int64], sizes:
             continue
         slot = first + k
         slots[k] = slot
-        logs.at[slot] = at
-        logs.length[slot] = logs.base[slot] = logs.whole_from[slot] = logs.panes[slot] = 0
-        logs.base_clock[slot] = logs.older_clock[slot] = logs.clock[slot] = logs.born[slot] = NEVER
-        logs.block_at[slot] = logs.super_at[slot] = logs.pane_at[slot] = NONE
+        log = logs.slots[slot]
+        log.at = at
+        log.length = log.folded = log.whole_from = log.panes = 0
+        log.base_clock = log.older_clock = log.clock = log.born = NEVER
+        log.block_at = log.super_at = log.pane_at = NONE
         at += sizes[k] // 32
     return at
 
@@ -242,7 +230,7 @@ def append_columns(
         slot = slots[row]
         if slot < 0:
             continue
-        positions[row] = logs.length[slot]
+        positions[row] = logs.slots[slot].length
         append(
             logs,
             slot,

@@ -1,12 +1,14 @@
-"""Entity logs as columns in memory: one arena each for records, block summaries and panes, addressed by slot.
+"""Entity logs in memory: one arena each for records, block summaries and panes, addressed by slot.
 
 The same layout serves a worker's replicas, the short logs of one micro-batch and a whole history file, so that one
-kernel measures all three.
+kernel measures all three. What is read record after record lies in columns, all else in rows: what is needed of a slot
+or a summary together lies together, and numba, which hands every array over by value and compiles that, has ten of them
+to hand over instead of fifty.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from features.hll import REGISTERS
 from features.windows import WINDOWS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 NEVER = np.int64(-(2**62))
@@ -23,36 +27,44 @@ NONE = -1
 """Stands in an offset column for "this slot has no such section"."""
 
 
-class Summaries(NamedTuple):
-    """Aggregates of full runs of records: blocks, super-blocks or panes; one row a run."""
+def row_dtype(fields: Sequence[tuple[Any, ...]]) -> np.dtype[np.record]:
+    """Return the type of rows whose fields are attributes, for kernels that are run uncompiled, too."""
+    dtype: np.dtype[np.record] = np.dtype((np.record, np.dtype([*fields], align=True)))  # type: ignore[assignment]
+    return dtype
 
-    first: NDArray[np.int64]
-    """Blocks: the earliest event time in the run. Panes: the pane's number, floor(event time / pane length)."""
-    last: NDArray[np.int64]
-    """Blocks: the latest event time in the run. Panes: the length of the window they belong to."""
-    clock: NDArray[np.int64]
-    """Blocks: the running maximum of event time at the run's end. Panes: unused."""
-    payments: NDArray[np.int64]
-    total: NDArray[np.int64]
-    largest: NDArray[np.int64]
-    sq_high: NDArray[np.uint64]
-    sq_low: NDArray[np.uint64]
-    registers: NDArray[np.uint8]
 
-    @classmethod
-    def make(cls, rows: int) -> Summaries:
-        """Allocate rows; memory is touched only when they are written."""
-        return cls(
-            first=np.zeros(rows, dtype=np.int64),
-            last=np.zeros(rows, dtype=np.int64),
-            clock=np.zeros(rows, dtype=np.int64),
-            payments=np.zeros(rows, dtype=np.int64),
-            total=np.zeros(rows, dtype=np.int64),
-            largest=np.zeros(rows, dtype=np.int64),
-            sq_high=np.zeros(rows, dtype=np.uint64),
-            sq_low=np.zeros(rows, dtype=np.uint64),
-            registers=np.zeros((rows, REGISTERS), dtype=np.uint8),
-        )
+SLOT: Final = row_dtype(
+    [
+        ("at", "i8"),  # where in the record arena the first kept record lies
+        ("length", "i8"),  # records ever appended: the position of the next one
+        ("folded", "i8"),  # records folded away: the position of the first kept one; a multiple of the block size
+        ("base_clock", "i8"),  # the clock at the last folded record
+        ("older_clock", "i8"),  # the clock a block before that: the first kept records were settled by it
+        ("whole_from", "i8"),  # the first position that still has all its windows need; 0 where nothing was folded
+        ("clock", "i8"),  # the clock now: the largest event time appended
+        ("born", "i8"),  # event time of the very first record
+        ("block_at", "i8"),
+        ("super_at", "i8"),
+        ("pane_at", "i8"),
+        ("panes", "i8"),  # how many panes there are
+    ]
+)
+"""Where a log lies in the arenas, and its clocks."""
+
+SUMMARY: Final = row_dtype(
+    [
+        ("first", "i8"),  # blocks: the earliest event time in the run; panes: floor(event time / pane length)
+        ("last", "i8"),  # blocks: the latest event time in the run; panes: the length of the window they belong to
+        ("clock", "i8"),  # blocks: the running maximum of event time at the run's end; panes: unused
+        ("payments", "i8"),
+        ("total", "i8"),
+        ("largest", "i8"),
+        ("sq_high", "u8"),
+        ("sq_low", "u8"),
+        ("registers", "u1", (REGISTERS,)),
+    ]
+)
+"""Aggregates of a full run of records: a block, a super-block or a pane."""
 
 
 class Logs(NamedTuple):
@@ -64,72 +76,45 @@ class Logs(NamedTuple):
     counterparty: NDArray[np.int64]
     place: NDArray[np.uint32]
 
-    at: NDArray[np.int64]
-    """Where in the record arena the slot's first kept record lies."""
-    length: NDArray[np.int64]
-    """Records ever appended: the position of the next one."""
-    base: NDArray[np.int64]
-    """Records folded away: the position of the first kept one; a multiple of the block size."""
-    base_clock: NDArray[np.int64]
-    """The clock at the last folded record."""
-    older_clock: NDArray[np.int64]
-    """The clock a block before that: the first kept records were settled by it."""
-    whole_from: NDArray[np.int64]
-    """The first position that still has everything its windows need; 0 where nothing was folded."""
-    clock: NDArray[np.int64]
-    """The clock now: the largest event time appended."""
-    born: NDArray[np.int64]
-    """Event time of the very first record."""
-    block_at: NDArray[np.int64]
-    super_at: NDArray[np.int64]
-    pane_at: NDArray[np.int64]
-    panes: NDArray[np.int64]
-    """How many panes the slot has."""
+    slots: NDArray[np.record]
+    """Of SLOT."""
 
-    blocks: Summaries
-    supers: Summaries
-    pane: Summaries
+    blocks: NDArray[np.record]
+    """Of SUMMARY, as the others."""
+    supers: NDArray[np.record]
+    pane: NDArray[np.record]
 
-    kept: Summaries
+    kept: NDArray[np.record]
     """What dense windows hold in full blocks and panes: a row a window, from the row of the slot's first block on."""
     kept_key: NDArray[np.int64]
     """[rows, 5]: the position up to which it is kept (0: not at all), and what else it depends on."""
 
     @classmethod
     def make(cls, *, records: int, slots: int, blocks: int, supers: int, panes: int) -> Logs:
-        """Allocate arenas of the given sizes."""
+        """Allocate arenas of the given sizes; memory is touched only when it is written."""
         return cls(
             event_time=np.zeros(records, dtype=np.int64),
             amount=np.zeros(records, dtype=np.int64),
             counterparty=np.zeros(records, dtype=np.int64),
             place=np.zeros(records, dtype=np.uint32),
-            at=np.zeros(slots, dtype=np.int64),
-            length=np.zeros(slots, dtype=np.int64),
-            base=np.zeros(slots, dtype=np.int64),
-            base_clock=np.zeros(slots, dtype=np.int64),
-            older_clock=np.zeros(slots, dtype=np.int64),
-            whole_from=np.zeros(slots, dtype=np.int64),
-            clock=np.zeros(slots, dtype=np.int64),
-            born=np.zeros(slots, dtype=np.int64),
-            block_at=np.zeros(slots, dtype=np.int64),
-            super_at=np.zeros(slots, dtype=np.int64),
-            pane_at=np.zeros(slots, dtype=np.int64),
-            panes=np.zeros(slots, dtype=np.int64),
-            blocks=Summaries.make(blocks),
-            supers=Summaries.make(supers),
-            pane=Summaries.make(panes),
-            kept=Summaries.make(blocks * len(WINDOWS)),
+            slots=np.zeros(slots, dtype=SLOT),
+            blocks=np.zeros(blocks, dtype=SUMMARY),
+            supers=np.zeros(supers, dtype=SUMMARY),
+            pane=np.zeros(panes, dtype=SUMMARY),
+            kept=np.zeros(blocks * len(WINDOWS), dtype=SUMMARY),
             kept_key=np.zeros((blocks * len(WINDOWS), 5), dtype=np.int64),
         )
 
     def clear(self, slot: int, at: int) -> None:
         """Make the slot an empty log without blocks or panes, its records to lie at `at`."""
-        self.at[slot] = at
-        self.length[slot] = self.base[slot] = self.whole_from[slot] = self.panes[slot] = 0
-        self.base_clock[slot] = self.older_clock[slot] = self.clock[slot] = self.born[slot] = NEVER
-        self.block_at[slot] = self.super_at[slot] = self.pane_at[slot] = NONE
+        log = self.slots[slot]
+        log["at"] = at
+        log["length"] = log["folded"] = log["whole_from"] = log["panes"] = 0
+        log["base_clock"] = log["older_clock"] = log["clock"] = log["born"] = NEVER
+        log["block_at"] = log["super_at"] = log["pane_at"] = NONE
 
     def put_blocks(self, slot: int, at: int, super_at: int) -> None:
         """Let the slot's block summaries lie from `at` on; what was kept there was another log's."""
-        self.block_at[slot], self.super_at[slot] = at, super_at
+        log = self.slots[slot]
+        log["block_at"], log["super_at"] = at, super_at
         self.kept_key[at * len(WINDOWS) : (at + 1) * len(WINDOWS), 0] = 0

@@ -7,7 +7,7 @@ position: neither later records nor folding can change it (docs/specs/online_sto
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from features.compiled import njit
 from features.dense import measure_dense
 from features.hll import REGISTERS
 from features.ingest import settled_clock
-from features.logs import NONE, Logs, Summaries
+from features.logs import NONE, Logs, row_dtype
 from features.wide import add
 from features.windows import BLOCK
 
@@ -31,16 +31,24 @@ LOWER_MASK = (1 << LOWER_BITS) - 1
 UPPER_MASK = 0xFFFFFFFF
 
 
-class Measures(NamedTuple):
-    """Scratch and result of `measure`: one entry a window, ascending; the measured payment itself left out."""
+MEASURE: Final = row_dtype(
+    [
+        ("payments", "i8"),
+        ("total", "i8"),
+        ("largest", "i8"),
+        ("sq_high", "u8"),
+        ("sq_low", "u8"),
+        ("distinct", "f8"),  # the only one that counts the measured payment in
+    ]
+)
+"""What a window of a log holds, the measured payment itself left out."""
 
-    payments: NDArray[np.int64]
-    total: NDArray[np.int64]
-    largest: NDArray[np.int64]
-    sq_high: NDArray[np.uint64]
-    sq_low: NDArray[np.uint64]
-    distinct: NDArray[np.float64]
-    """The only column that counts the measured payment in."""
+
+class Measures(NamedTuple):
+    """Scratch and result of `measure`."""
+
+    windows: NDArray[np.record]
+    """Of MEASURE, one a window, ascending."""
     cells: NDArray[np.uint64]
     """Scratch: open addressing; stamp and counterparty in one number."""
     stamp: NDArray[np.int64]
@@ -51,12 +59,7 @@ class Measures(NamedTuple):
     def make(cls, windows: int) -> Measures:
         """Allocate for a number of windows."""
         return cls(
-            payments=np.zeros(windows, dtype=np.int64),
-            total=np.zeros(windows, dtype=np.int64),
-            largest=np.zeros(windows, dtype=np.int64),
-            sq_high=np.zeros(windows, dtype=np.uint64),
-            sq_low=np.zeros(windows, dtype=np.uint64),
-            distinct=np.zeros(windows, dtype=np.float64),
+            windows=np.zeros(windows, dtype=MEASURE),
             cells=np.zeros(CELLS, dtype=np.uint64),
             stamp=np.zeros(1, dtype=np.int64),
             registers=np.zeros(REGISTERS, dtype=np.uint8),
@@ -64,14 +67,14 @@ class Measures(NamedTuple):
 
 
 @njit()
-def recent_rows(logs_at: NDArray[np.int64], logs_base: NDArray[np.int64], slot: int, position: int) -> tuple[int, int]:
+def recent_rows(slots: NDArray[np.record], slot: int, position: int) -> tuple[int, int]:
     """Return the rows of the recent records before a position: from the last full block on, of a young log all."""
-    full = (position + 1) // BLOCK
-    shift = logs_at[slot] - logs_base[slot]
-    return ((full - 1) * BLOCK if full >= 2 else logs_base[slot]) + shift, position + shift
+    full, log = (position + 1) // BLOCK, slots[slot]
+    shift = log.at - log.folded
+    return ((full - 1) * BLOCK if full >= 2 else log.folded) + shift, position + shift
 
 
-@njit(inline="always")
+@njit()
 def measure(
     logs: Logs,
     slot: int,
@@ -81,18 +84,15 @@ def measure(
     own: int,
     windows: NDArray[np.int64],
     out: Measures,
-    tail: Summaries,
+    tail: NDArray[np.record],
 ) -> None:
     """Measure every window (now - w, now] over the records before `upto`, as of `position`.
 
     own: the measured payment's counterparty, counted into the distinct ones; NONE if there is no own payment. tail: one
-    row of scratch.
-
-    Inlined, and the recent records given as columns: a call that hands all of `logs` over costs 0.3 us, because numba
-    passes each of its arrays by value, and this is called four times a payment.
+    row of SUMMARY, scratch.
     """
-    start, at = recent_rows(logs.at, logs.base, slot, position)
-    settled = settled_clock(logs, slot, position)
+    start, at = recent_rows(logs.slots, slot, position)
+    settled = settled_clock(logs.slots, logs.blocks, slot, position)
     exact = 0
     while exact < len(windows) and settled <= now - windows[exact]:
         exact += 1
@@ -141,8 +141,9 @@ def scan(
                     count += 1
                     paid, most, high, low = _add_run(amount_paise, added, added + 1, paid, most, high, low)
                     others += _see(cells, size, seen, counterparty[added])
-        out.payments[window], out.total[window], out.largest[window] = count, paid, most
-        out.sq_high[window], out.sq_low[window], out.distinct[window] = high, low, others
+        held = out.windows[window]
+        held.payments, held.total, held.largest = count, paid, most
+        held.sq_high, held.sq_low, held.distinct = high, low, others
         longer = after + 1
 
 

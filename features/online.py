@@ -261,7 +261,7 @@ class OnlineFeatures:
         for index in long[totals[long] % RECORD_BYTES > 0].tolist():
             header[index] = header_size(applied.logs[index])
             base[index] = int.from_bytes(applied.logs[index][8:16], "little")
-        kept = logs.length[slots[long]] - logs.base[slots[long]]
+        kept = logs.slots["length"][slots[long]] - logs.slots["folded"][slots[long]]
         admitted = slots[long[kept == 0]]
         needed = kept + (ends[long] - starts[long]) // RECORD_BYTES
         fits = BLOCK << np.array([replica.order for replica in touched], dtype=np.int64)
@@ -270,11 +270,11 @@ class OnlineFeatures:
         arena = np.frombuffer(b"".join((raw, *more)) if more else raw, dtype="<u8")
         there = slots != NONE
         append_raw(logs, slots[there], starts[there], ends[there], arena)
-        for replica, records in zip(touched, logs.length[slots[long]].tolist(), strict=True):
+        for replica, records in zip(touched, logs.slots["length"][slots[long]].tolist(), strict=True):
             replica.records = records
-        logs.whole_from[admitted] = 0
-        for slot in admitted[logs.base[admitted] > 0].tolist():
-            logs.whole_from[slot] = whole_from(logs, slot)
+        logs.slots["whole_from"][admitted] = 0
+        for slot in admitted[logs.slots["folded"][admitted] > 0].tolist():
+            logs.slots["whole_from"][slot] = whole_from(logs, slot)
         self.hits += int((known[wanted] > 0).sum())
         self.misses += int((known[wanted] == 0).sum())
         return slots, header, base
@@ -300,14 +300,14 @@ class OnlineFeatures:
         self, slots: list[NDArray[np.int64]], ends: list[NDArray[np.int64]]
     ) -> tuple[list[NDArray[np.int64]], NDArray[np.bool_]]:
         """Turn log lengths into positions, and say which are lost, bool[n, 4]: folded away, the current one instead."""
-        logs = self._replicas.logs
+        logs = self._replicas.logs.slots
         lost = np.zeros((len(slots[0]), len(slots)), dtype=np.bool_)
         positions = []
         for entity, (slot, end) in enumerate(zip(slots, ends, strict=True)):
             known = slot != NONE
             position = np.where(known, end - 1, NONE)
-            current = np.where(known, logs.length[slot] - 1, NONE)
-            folded = (position >= 0) & (position < logs.whole_from[slot])
+            current = np.where(known, logs["length"][slot] - 1, NONE)
+            folded = (position >= 0) & (position < logs["whole_from"][slot])
             gone = known & (folded | (end == NONE) | (position > current))
             positions.append(np.where(gone, current, position))
             lost[:, entity] = gone
@@ -317,15 +317,16 @@ class OnlineFeatures:
         """Fold the logs for which it is worth it; whoever comes second leaves it."""
         logs = self._replicas.logs
         replicated = np.flatnonzero((slots >= 0) & (slots < self._replicas.slots))
-        kept = logs.length[slots[replicated]] - logs.base[slots[replicated]]
+        kept = logs.slots["length"][slots[replicated]] - logs.slots["folded"][slots[replicated]]
         for index in replicated[kept >= fewest_to_fold()].tolist():
             slot = int(slots[index])
             position = fold_position(logs, slot)
-            if position == logs.base[slot]:
+            base = int(logs.slots["folded"][slot])
+            if position == base:
                 continue
             name = reads[index, :9].tobytes()
             header = fold(logs, slot, position)
-            self._store.fold(name, int(logs.base[slot]), header.pack(), position)
+            self._store.fold(name, base, header.pack(), position)
             self._replicas.drop(name)  # read again, folded, when it is next touched
 
     def _note_refresh(
@@ -341,8 +342,9 @@ class OnlineFeatures:
         names: list[bytes] = []
         for entities, read, slot, position in zip(kinds, read_of, slots, positions, strict=False):
             before = position - 1
-            rows = np.flatnonzero((slot != NONE) & (before >= logs.base[slot]))
-            last = logs.event_time[logs.at[slot[rows]] + before[rows] - logs.base[slot[rows]]]
+            rows = np.flatnonzero((slot != NONE) & (before >= logs.slots["folded"][slot]))
+            held = logs.slots[slot[rows]]
+            last = logs.event_time[held["at"] + before[rows] - held["folded"]]
             rows = rows[last // DAY != columns.event_time[rows] // DAY]
             identities = np.unique(entities.identities[read[rows] - entities.first]).tolist()
             names.extend(entities.kind + identity.to_bytes(8, "little") for identity in identities)

@@ -140,9 +140,10 @@ class Replicas:
         """Forget a log."""
         replica = self._replicas.pop(name)
         slot = replica.slot
-        self._room.give(int(self.logs.at[slot]) // BLOCK, replica.order)
+        log = self.logs.slots[slot]
+        self._room.give(int(log["at"]) // BLOCK, replica.order)
         if replica.pane_order != NONE:
-            self._pane_room.give(int(self.logs.pane_at[slot]), replica.pane_order)
+            self._pane_room.give(int(log["pane_at"]), replica.pane_order)
         self._free_slots.append(slot)
 
     def admit(self, name: bytes, log: bytes) -> tuple[Replica, int]:
@@ -174,18 +175,17 @@ class Replicas:
         if records <= BLOCK << replica.order:
             return
         order = order_of(-(-records // BLOCK))
-        logs, slot = self.logs, replica.slot
-        old, new = int(logs.at[slot]), self._take(self._room, order) * BLOCK
-        kept = int(logs.length[slot] - logs.base[slot])
+        logs, slot, log = self.logs, replica.slot, self.logs.slots[replica.slot]
+        old, new = int(log["at"]), self._take(self._room, order) * BLOCK
+        kept = int(log["length"] - log["folded"])
         _move(logs.event_time, old, new, kept)
         _move(logs.amount, old, new, kept)
         _move(logs.counterparty, old, new, kept)
         _move(logs.place, old, new, kept)
         for summaries, run in ((logs.blocks, BLOCK), (logs.supers, BLOCK * SUPER)):
-            for column in summaries:
-                _move(column, old // run, new // run, kept // run)
+            _move(summaries, old // run, new // run, kept // run)
         self._room.give(old // BLOCK, replica.order)
-        logs.at[slot] = new
+        log["at"] = new
         logs.put_blocks(slot, new // BLOCK, new // BLOCK // SUPER)
         replica.order = order
 

@@ -1,6 +1,5 @@
 """From logs to feature vectors: one kernel call a micro-batch, no Python object a payment."""
-# Kernels of many columns are compiled by the types of their arguments; annotations would say nothing more. They get the
-# columns that they read: every use of all of `logs` costs numba's compiler, and each call at run time, fifty arrays.
+# Kernels of many columns are compiled by the types of their arguments; annotations would say nothing more.
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from features.columns import UNKNOWN_TIME, FeatureState
 from features.compiled import njit
 from features.definitions import Aggregation, Entity, Plain
 from features.ingest import settled_clock
-from features.logs import NEVER, NONE, Logs, Summaries
+from features.logs import NEVER, NONE, SUMMARY, Logs
 from features.measure import Measures, measure, recent_rows
 from features.risk import confirmed_frauds
 from features.schema import PLAIN, program, window_lengths
@@ -97,12 +96,12 @@ def vectors(
     return out, state
 
 
-def _scratch() -> tuple[tuple[Measures, ...], Summaries]:
+def _scratch() -> tuple[tuple[Measures, ...], NDArray[np.record]]:
     """Return this thread's scratch: to allocate it anew for each micro-batch took a tenth of a small one's time."""
     if not hasattr(_of_thread, "scratch"):
         measures = tuple(Measures.make(len(WINDOW_LENGTHS)) for _ in range(4))
-        _of_thread.scratch = measures, Summaries.make(1)
-    return cast("tuple[tuple[Measures, ...], Summaries]", _of_thread.scratch)
+        _of_thread.scratch = measures, np.zeros(1, dtype=SUMMARY)
+    return cast("tuple[tuple[Measures, ...], NDArray[np.record]]", _of_thread.scratch)
 
 
 @njit()
@@ -114,19 +113,19 @@ def _vectors(  # type: ignore[no-untyped-def]
     plain = np.empty(PLAIN_COUNT, dtype=np.float32)
     for row in range(len(event_time)):
         slot, at = places.payer[row], places.payer_at[row]
-        now = _now(logs.event_time, logs.at, logs.base, slot, at)
+        now = _now(logs.event_time, logs.slots, slot, at)
         payee_cp = np.int64(payee[row] & np.uint64(0xFFFFFFFFFF))
         payer_cp = np.int64(payer[row] & np.uint64(0xFFFFFFFFFF))
         amount = amount_paise[row]
         # What the payment itself adds to its windows: nothing where its log has it already.
         once, payee_once, device_once = 1 - lost[row, PAYER], 1 - lost[row, PAYEE], 1 - lost[row, DEVICE]
         _own(logs, slot, at, once, now, payee_cp, windows, own_payer, tail)
-        payee_now = _now(logs.event_time, logs.at, logs.base, places.payee[row], places.payee_at[row])
+        payee_now = _now(logs.event_time, logs.slots, places.payee[row], places.payee_at[row])
         _own(logs, places.payee[row], places.payee_at[row], payee_once, payee_now, payer_cp, windows, own_payee, tail)
         has_device = places.device[row] != NONE
         device_now = now
         if has_device:
-            device_now = _now(logs.event_time, logs.at, logs.base, places.device[row], places.device_at[row])
+            device_now = _now(logs.event_time, logs.slots, places.device[row], places.device_at[row])
             _own(
                 logs, places.device[row], places.device_at[row], device_once, device_now, payer_cp, windows, own_device,
                 tail,
@@ -134,22 +133,22 @@ def _vectors(  # type: ignore[no-untyped-def]
 
         plain[:] = np.nan
         _payment(plain, event_time[row], amount, kind[row], device_bound_at[row], sim_changed_at[row], same_bank[row])
-        plain[PAYER_FIRST] = _seconds(now - logs.born[slot])
-        start, stop = recent_rows(logs.at, logs.base, slot, at)
+        plain[PAYER_FIRST] = _seconds(now - logs.slots[slot].born)
+        start, stop = recent_rows(logs.slots, slot, at)
         _earlier(plain, logs.event_time, logs.counterparty, logs.place, start, stop, now, payee_cp)
         _usual(plain, amount, own_payer)
-        plain[PAYEE_FIRST] = _seconds(payee_now - logs.born[places.payee[row]])
-        start, stop = recent_rows(logs.at, logs.base, places.payee[row], places.payee_at[row])
+        plain[PAYEE_FIRST] = _seconds(payee_now - logs.slots[places.payee[row]].born)
+        start, stop = recent_rows(logs.slots, places.payee[row], places.payee_at[row])
         _payee(plain, logs.event_time, start, stop, payee_now)
-        sent = own_payer.total[HOUR_INDEX] + once * amount
+        sent = own_payer.windows[HOUR_INDEX].total + once * amount
         _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, sent, hour, inbound, tail)
         if has_device:
-            plain[DEVICE_FIRST] = _seconds(device_now - logs.born[places.device[row]])
-            start, stop = recent_rows(logs.at, logs.base, places.device[row], places.device_at[row])
+            plain[DEVICE_FIRST] = _seconds(device_now - logs.slots[places.device[row]].born)
+            start, stop = recent_rows(logs.slots, places.device[row], places.device_at[row])
             known = _paid_before(logs.counterparty, logs.event_time, start, stop, device_now, payer_cp)
             plain[NEW_DEVICE] = 0.0 if known else 1.0
-        paid = own_payee.payments[MONTH_INDEX] + payee_once
-        used = own_device.payments[MONTH_INDEX] + device_once if has_device else 0
+        paid = own_payee.windows[MONTH_INDEX].payments + payee_once
+        used = own_device.windows[MONTH_INDEX].payments + device_once if has_device else 0
         degraded = _risk(plain, reports, row, event_time[row], paid, used)
 
         for column in range(len(steps)):
@@ -170,18 +169,18 @@ def _vectors(  # type: ignore[no-untyped-def]
             state[row] = DEGRADED
         elif moved or lost[row].any():
             state[row] = LATE
-        elif own_payer.payments[LAST] == 0:
+        elif own_payer.windows[LAST].payments == 0:
             state[row] = COLD
         else:
             state[row] = FULL
 
 
 @njit()
-def _now(event_time, logs_at, logs_base, slot, at):  # type: ignore[no-untyped-def]
-    return event_time[logs_at[slot] + at - logs_base[slot]]
+def _now(event_time, slots, slot, at):  # type: ignore[no-untyped-def]
+    return event_time[slots[slot].at + at - slots[slot].folded]
 
 
-@njit(inline="always")
+@njit()
 def _own(logs, slot, at, once, now, own, windows, out, tail):  # type: ignore[no-untyped-def]
     """Measure what was before the payment, or all that there is where it cannot be told any more."""
     measure(logs, slot, at, at if once else at + 1, now, own if once else NONE, windows, out, tail)
@@ -190,9 +189,10 @@ def _own(logs, slot, at, once, now, own, windows, out, tail):  # type: ignore[no
 @njit(inline="always")
 def _windowed(own: Measures, aggregation: int, window: int, once: int, amount: int) -> np.float32:
     """One aggregate with the payment itself counted in once."""
+    held = own.windows[window]
     return _aggregate(
-        aggregation, own.payments[window] + once, own.total[window] + once * amount, own.largest[window],
-        own.distinct[window], own.sq_high[window], own.sq_low[window], once * amount,
+        aggregation, held.payments + once, held.total + once * amount, held.largest, held.distinct, held.sq_high,
+        held.sq_low, once * amount,
     )  # fmt: skip
 
 
@@ -246,12 +246,13 @@ def _seconds(milliseconds: int) -> float:
 @njit()
 def _usual(plain, amount, own):  # type: ignore[no-untyped-def]
     """The amount against those of the payer's earlier payments."""
-    count, total = own.payments[MONTH_INDEX], own.total[MONTH_INDEX]
+    held = own.windows[MONTH_INDEX]
+    count, total = held.payments, held.total
     if count > 0:
         mean = np.float64(total) / np.float64(count)
         plain[AMOUNT_RATIO_MEAN] = amount / mean
-        plain[AMOUNT_RATIO_MAX] = amount / np.float64(own.largest[MONTH_INDEX])
-        spread = deviation(count, total, own.sq_high[MONTH_INDEX], own.sq_low[MONTH_INDEX])
+        plain[AMOUNT_RATIO_MAX] = amount / np.float64(held.largest)
+        spread = deviation(count, total, held.sq_high, held.sq_low)
         if spread > 0.0:
             plain[AMOUNT_Z] = (amount - mean) / spread
 
@@ -312,7 +313,7 @@ def _paid_before(counterparty, event_time, start, stop, now, payer_cp):  # type:
     return False
 
 
-@njit(inline="always")
+@njit()
 def _received(plain, logs, slot, upto, now, sent, hour, inbound, tail):  # type: ignore[no-untyped-def]
     """What the payer received within the hour, and the share of it that goes on with this payment."""
     plain[INBOUND_SUM] = 0.0
@@ -320,13 +321,14 @@ def _received(plain, logs, slot, upto, now, sent, hour, inbound, tail):  # type:
         position = upto - 1
         # A payer behind the clock of his own busy inbound log is measured where that log is still whole.
         moved = now
-        if settled_clock(logs, slot, position) != NEVER:
-            moved = max(now, _now(logs.event_time, logs.at, logs.base, slot, position) - HORIZON)
+        if settled_clock(logs.slots, logs.blocks, slot, position) != NEVER:
+            moved = max(now, _now(logs.event_time, logs.slots, slot, position) - HORIZON)
         # No literal NONE: it would be another type, and all of it be compiled again.
         measure(logs, slot, position, upto, moved, np.int64(NONE), hour, inbound, tail)
-        plain[INBOUND_SUM] = inbound.total[0]
-        if inbound.total[0] > 0:
-            plain[PASS_THROUGH] = sent / np.float64(inbound.total[0])
+        received = inbound.windows[0].total
+        plain[INBOUND_SUM] = received
+        if received > 0:
+            plain[PASS_THROUGH] = sent / np.float64(received)
 
 
 @njit()

@@ -15,7 +15,7 @@ from features import hll, vector, wide
 from features.compiled import njit
 from features.definitions import Aggregation
 from features.ingest import append
-from features.logs import Logs, Summaries
+from features.logs import SUMMARY, Logs
 from features.measure import STAMPS, Measures, measure
 from tests.oracle import hyperloglog, round_once
 
@@ -33,8 +33,7 @@ integers = st.one_of(st.sampled_from(BEYOND_FLOAT64), st.integers(1, 2**62))
 def measured(count: int, total: int, largest: int, squares: int) -> Measures:
     """One window's measures."""
     own = Measures.make(1)
-    own.payments[0], own.total[0], own.largest[0], own.distinct[0] = count, total, largest, count
-    own.sq_high[0], own.sq_low[0] = squares >> 64, squares & (2**64 - 1)
+    own.windows[0] = count, total, largest, squares >> 64, squares & (2**64 - 1), count
     return own
 
 
@@ -61,7 +60,7 @@ def test_what_a_payer_received_is_rounded_once(received: int) -> None:
     logs.clear(0, 0)
     append(logs, 0, 1_000, received, 5, 0)
     plain = np.full(vector.PLAIN_COUNT, np.nan, dtype=np.float32)
-    vector._received(plain, logs, 0, 1, 2_000, 7, vector.INBOUND, Measures.make(1), Summaries.make(1))
+    vector._received(plain, logs, 0, 1, 2_000, 7, vector.INBOUND, Measures.make(1), np.zeros(1, dtype=SUMMARY))
     assert plain[vector.INBOUND_SUM] == round_once(received)
     ratio = plain[vector.PASS_THROUGH]
     assert math.isclose(ratio, 7 / received, rel_tol=1e-6)
@@ -162,14 +161,14 @@ def test_cells_are_emptied_where_stamps_run_out() -> None:
     for counterparty in (5, 6, 5):
         append(logs, 0, 1_000, 100, counterparty, 0)
     windows = vector.WINDOW_LENGTHS
-    own, tail = Measures.make(len(windows)), Summaries.make(1)
+    own, tail = Measures.make(len(windows)), np.zeros(1, dtype=SUMMARY)
     own.stamp[0] = STAMPS - 3
     for _ in range(5):
         _measured(logs, windows, own, tail)
-        assert own.distinct.tolist() == [3.0] * len(windows)
-        assert own.payments.tolist() == [3] * len(windows)
+        assert own.windows["distinct"].tolist() == [3.0] * len(windows)
+        assert own.windows["payments"].tolist() == [3] * len(windows)
 
 
 @njit()
-def _measured(logs: Logs, windows: object, own: Measures, tail: Summaries) -> None:
+def _measured(logs: Logs, windows: object, own: Measures, tail: np.ndarray) -> None:
     measure(logs, 0, 3, 3, 1_500, 7, windows, own, tail)

@@ -52,8 +52,8 @@ def test_what_is_packed_is_read(some: list[Payment]) -> None:
     assert logs.amount.tolist() == [p.amount for p in some]
     assert logs.counterparty.tolist() == [p.payee % 2**40 for p in some]
     assert logs.place.tolist() == [p.place for p in some]
-    assert logs.born[0] == some[0].event_time
-    assert logs.clock[0] == max(p.event_time for p in some)
+    assert logs.slots["born"][0] == some[0].event_time
+    assert logs.slots["clock"][0] == max(p.event_time for p in some)
 
 
 @given(st.floats(-90, 90), st.floats(-180, 180))

@@ -76,12 +76,14 @@ def compile_features() -> None:
 
 def compile_windows() -> None:
     """Return when the kernels that measure the windows of one log are compiled for what `vectors` hands them."""
+    import numpy as np
+
     from features.dense import measure_dense
-    from features.logs import NEVER, Logs, Summaries
+    from features.logs import NEVER, SUMMARY, Logs
     from features.measure import Measures, scan
     from features.schema import window_lengths
 
     windows = window_lengths()
     logs, out = Logs.make(records=1, slots=1, blocks=1, supers=1, panes=1), Measures.make(len(windows))
-    measure_dense(logs, 0, 0, int(NEVER), 0, 0, windows, out, Summaries.make(1))
+    measure_dense(logs, 0, 0, int(NEVER), 0, 0, windows, out, np.zeros(1, dtype=SUMMARY))
     scan(logs.event_time, logs.amount, logs.counterparty, 0, 0, 0, 0, windows, out)
