@@ -141,7 +141,7 @@ class Performance:
         ends.callback(feed.close)
         ends.push(self._stop_worker)  # before the two above: what it still finishes is to be seen
         self.worker.start(environment)
-        self._note("worker: started; the first one of all compiles its kernels, which takes a minute")
+        self._note("worker: started; the first one of all compiles its kernels, half a minute or so")
 
         topics = (settings.topic_transactions, settings.topic_outcomes)
         self.play = Play(self.plan, int(time.time() * 1_000), Outlet(conf), topics, lambda: watcher.last().consumed)
