@@ -1,16 +1,18 @@
 """What goes to the online store in one call and what comes back, between columns and bytes."""
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from features.compiled import njit
 from features.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
 from features.logs import NONE
 from features.provenance import PROVENANCE
-from features.record import pack_records
+from features.record import put_number, put_record
 from features.risk import REPORT_BYTES
 from features.vector import Reports
 
@@ -24,97 +26,130 @@ if TYPE_CHECKING:
     from features.store import Applied
 
 
-@dataclass(frozen=True, slots=True)
-class Entities:
-    """The distinct identities of one kind in a micro-batch."""
+PAYERS, PAYEES, DEVICES, INBOUND, PAYEES_REPORTS, DEVICES_REPORTS = range(6)
+"""The logs that a payment needs; a payer's inbound log is his log as a payee."""
 
-    kind: bytes
-    identities: NDArray[np.uint64]
-    first: int
-    """Where its reads begin."""
+_KIND: Final = np.frombuffer(b"".join((PAYER, PAYEE, DEVICE, PAYEE, PAYEE_REPORTS, DEVICE_REPORTS)), dtype=np.uint8)
+_MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
+_MIXED_BITS: Final = np.uint64(40)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """Which logs a micro-batch needs: each once, however many payments need it."""
 
-    kinds: tuple[Entities, ...]
-    """Payers, payees (of the payers' inbound logs, too), devices, and the payees and devices that outcomes are of."""
-    of: tuple[NDArray[np.int64], ...]
-    """For each payment, which read its payer's, payee's, device's and inbound log is; NONE without a device."""
-    reports_of: tuple[NDArray[np.int64], NDArray[np.int64]]
-    """For each payment, which read its payee's and its device's outcome log is; NONE without a device."""
+    reads: NDArray[np.uint8]
+    """[r, 13]: kind, identity, and how many records are known, none at first; entity logs, then outcome logs."""
+    logs: int
+    """How many entity logs there are."""
+    of: NDArray[np.int64]
+    """[6, n]: for each payment, which read its payer's, payee's, device's, inbound log and its payee's and device's
+    outcome log is; NONE without a device."""
 
     @classmethod
     def of_columns(cls, columns: PaymentColumns) -> Request:
         """Find the distinct entities of a micro-batch."""
         n = len(columns)
-        payers, payer_of = np.unique(columns.payer, return_inverse=True)
-        payees, payee_of = np.unique(np.concatenate((columns.payee, columns.payer)), return_inverse=True)
-        devices, device_of = np.unique(columns.device, return_inverse=True)
-        if len(devices) and devices[0] == 0:
-            devices, device_of = devices[1:], device_of - 1
-        paid, paid_of = np.unique(columns.payee, return_inverse=True)
-        kinds = []
-        first = 0
-        for kind, identities in (
-            (PAYER, payers), (PAYEE, payees), (DEVICE, devices), (PAYEE_REPORTS, paid), (DEVICE_REPORTS, devices),
-        ):  # fmt: skip
-            kinds.append(Entities(kind, identities, first))
-            first += len(identities)
-        has_device = device_of != NONE
-        return cls(
-            tuple(kinds),
-            (
-                payer_of,
-                payee_of[:n] + kinds[1].first,
-                np.where(has_device, device_of + kinds[2].first, NONE),
-                payee_of[n:] + kinds[1].first,
-            ),
-            (paid_of + kinds[3].first, np.where(has_device, device_of + kinds[4].first, NONE)),
-        )
+        reads, of = np.zeros((6 * n, READ_BYTES), dtype=np.uint8), np.empty((6, n), dtype=np.int64)
+        logs, count = _find_logs(columns.payer, columns.payee, columns.device, _KIND, reads, of)
+        return cls(reads[:count], logs, of)
 
-    @property
-    def logs(self) -> int:
-        """How many entity logs are read; outcome logs come behind them."""
-        return self.kinds[3].first
+    def note_known(self, known: Callable[[bytes], list[int]]) -> NDArray[np.int64]:
+        """Let reads of entity logs begin where they are known to: `known` says it of logs, named by 9 bytes each."""
+        records = np.array(known(self.reads[: self.logs, :9].tobytes()), dtype="<u4")
+        self.reads[: self.logs, 9:13] = records.view(np.uint8).reshape(-1, 4)
+        return records.astype(np.int64)
 
-    def reads(self, known: Callable[[bytes], list[int]] | None) -> NDArray[np.uint8]:
-        """Lay out the logs to read, uint8[r, 13]. known: how many records of logs, 9 bytes each, there are already."""
-        reads = np.zeros((self.kinds[4].first + len(self.kinds[4].identities), READ_BYTES), dtype=np.uint8)
-        for entities in self.kinds:
-            rows = slice(entities.first, entities.first + len(entities.identities))
-            reads[rows, 0] = entities.kind[0]
-            reads[rows, 1:9] = entities.identities.astype("<u8").view(np.uint8).reshape(-1, 8)
-        if known is not None:
-            records = known(reads[: self.logs, :9].tobytes())
-            reads[: self.logs, 9:13] = np.array(records, dtype="<u4").view(np.uint8).reshape(-1, 4)
-        return reads
+
+@njit()
+def _find_logs(  # type: ignore[no-untyped-def]
+    payer, payee, device, kind, reads, of
+):  # fmt: skip
+    """Fill in the reads and what each payment needs of them; return how many are of entity logs, and of all."""
+    n, size = len(payer), 16
+    while size < 4 * n:
+        size *= 2
+    identities = np.empty(6 * n, dtype=np.uint64)
+    cells = np.empty(size, dtype=np.int64)
+    count = logs = 0
+    for part in (PAYERS, PAYEES, DEVICES, PAYEES_REPORTS, DEVICES_REPORTS):
+        if part == PAYEES_REPORTS:
+            logs = count
+        cells[:] = NONE
+        column = payer if part == PAYERS else payee if part in (PAYEES, PAYEES_REPORTS) else device
+        for row in range(n):
+            if column[row] == 0 and part in (DEVICES, DEVICES_REPORTS):
+                of[part, row] = NONE
+            else:
+                of[part, row], count = _find(cells, identities, count, column[row])
+        if part == PAYEES:
+            for row in range(n):
+                of[INBOUND, row], count = _find(cells, identities, count, payer[row])
+        for read in range(count):
+            if reads[read, 0] == 0:
+                reads[read, 0] = kind[part]
+                put_number(reads[read], 1, identities[read], 8)
+    return logs, count
+
+
+@njit()
+def _find(cells: NDArray[np.int64], identities: NDArray[np.uint64], count: int, identity: np.uint64) -> tuple[int, int]:
+    """Return where an identity stands among those of its kind, put there if it is new, and how many there are then."""
+    mask = np.uint64(len(cells) - 1)
+    cell = ((identity * _MIXED) >> _MIXED_BITS) & mask
+    while cells[cell] != NONE:
+        if identities[cells[cell]] == identity:
+            return cells[cell], count
+        cell = (cell + np.uint64(1)) & mask
+    cells[cell] = count
+    identities[count] = identity
+    return count, count + 1
 
 
 def entries_of(columns: PaymentColumns, claims: Claims) -> bytes:
     """Pack payments and where they came from, 99 bytes each."""
-    entries = np.empty((len(columns), ENTRY_BYTES), dtype=np.uint8)
-    for k, identities in enumerate((columns.payer, columns.payee, columns.device)):
-        entries[:, 8 * k : 8 * k + 8] = identities.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
-    entries[:, 24:56] = pack_records(columns, columns.payee)
-    entries[:, 56:88] = pack_records(columns, columns.payer)
-    entries[:, 88] = claims.claimed_before
-    entries[:, 89:91] = claims.origin.astype("<u2").view(np.uint8).reshape(-1, 2)
-    entries[:, 91:99] = claims.offset.astype("<u8").view(np.uint8).reshape(-1, 8)
+    entries = np.empty(len(columns) * ENTRY_BYTES, dtype=np.uint8)
+    _put_entries(
+        entries, columns.payer, columns.payee, columns.device, columns.event_time, columns.amount_paise,
+        columns.payment_id, columns.place, columns.kind, claims.claimed_before, claims.origin, claims.offset,
+    )  # fmt: skip
     return entries.tobytes()
+
+
+@njit()
+def _put_entries(  # type: ignore[no-untyped-def]
+    entries, payer, payee, device, event_time, amount_paise, payment_id, place, kind, claimed_before, origin, offset
+):  # fmt: skip
+    for row in range(len(payer)):
+        at = row * ENTRY_BYTES
+        put_number(entries, at, payer[row], 8)
+        put_number(entries, at + 8, payee[row], 8)
+        put_number(entries, at + 16, device[row], 8)
+        for start, counterparty in ((at + 24, payee[row]), (at + 56, payer[row])):
+            put_record(
+                entries, start, event_time[row], amount_paise[row], counterparty, payment_id[row], place[row], kind[row]
+            )
+        entries[at + 88] = claimed_before[row]
+        put_number(entries, at + 89, np.uint64(origin[row]), 2)
+        put_number(entries, at + 91, np.uint64(offset[row]), 8)
 
 
 def reports_read(applied: Applied, request: Request) -> tuple[Reports, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Lay out the outcome logs; return them and their versions: the number of reports at that moment."""
     first = request.logs
     raw = b"".join(applied.logs[first:])
+    if not raw and not any(applied.totals[first:]):  # nearly always
+        nothing = np.zeros(request.of.shape[1], dtype=np.int64)
+        return Reports(np.empty(0, dtype=np.uint8), nothing, nothing, nothing, nothing), (nothing, nothing)
     totals = np.array([*applied.totals[first:], 0], dtype=np.int64)
     sizes = np.fromiter((*map(len, applied.logs[first:]), 0), dtype=np.int64, count=len(totals))
     ends = np.cumsum(sizes)
     starts = ends - sizes
     ends[totals < 0] = NONE
-    payee, device = (np.where(read == NONE, len(totals) - 1, read - first) for read in request.reports_of)
+    payee, device = (
+        np.where(read == NONE, len(totals) - 1, read - first)
+        for read in (request.of[PAYEES_REPORTS], request.of[DEVICES_REPORTS])
+    )
     reports = Reports(np.frombuffer(raw, dtype=np.uint8), starts[payee], ends[payee], starts[device], ends[device])
     versions = totals // REPORT_BYTES
     return reports, (versions[payee], versions[device])
@@ -126,9 +161,28 @@ def provenance_of(
     versions: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> NDArray[np.void]:
     """Return PROVENANCE[n]."""
-    rows = np.zeros(len(columns), dtype=PROVENANCE)
-    rows["payer"], rows["payee"], rows["device"] = columns.payer, columns.payee, columns.device
-    rows["record"] = pack_records(columns, columns.payee)
-    rows["payer_at"], rows["payee_at"], rows["device_at"], rows["inbound_upto"] = places.T
-    rows["payee_reports"], rows["device_reports"] = versions
-    return rows
+    rows = np.empty(len(columns) * PROVENANCE.itemsize, dtype=np.uint8)
+    _put_provenance(
+        rows, columns.payer, columns.payee, columns.device, columns.event_time, columns.amount_paise,
+        columns.payment_id, columns.place, columns.kind, np.ascontiguousarray(places), *versions,
+    )  # fmt: skip
+    return rows.view(PROVENANCE)
+
+
+@njit()
+def _put_provenance(  # type: ignore[no-untyped-def]
+    rows, payer, payee, device, event_time, amount_paise, payment_id, place, kind, places, payee_reports, device_reports
+):  # fmt: skip
+    """Lay out rows of PROVENANCE."""
+    for row in range(len(payer)):
+        at = row * 80
+        put_number(rows, at, payer[row], 8)
+        put_number(rows, at + 8, payee[row], 8)
+        put_number(rows, at + 16, device[row], 8)
+        put_record(
+            rows, at + 24, event_time[row], amount_paise[row], payee[row], payment_id[row], place[row], kind[row]
+        )
+        for log in range(4):
+            put_number(rows, at + 56 + 4 * log, np.uint64(places[row, log]), 4)
+        put_number(rows, at + 72, np.uint64(payee_reports[row]), 4)
+        put_number(rows, at + 76, np.uint64(device_reports[row]), 4)

@@ -133,9 +133,11 @@ def absorb(rows: NDArray[np.record], row: int, others: NDArray[np.record], other
 def append_raw(
     logs: Logs, slots: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], words: NDArray[np.uint64]
 ) -> None:
-    """Append to each slot its run of records: bytes starts[k] to ends[k], of which `words` has eight each."""
+    """Append to each slot but NONE its run of records: bytes starts[k] to ends[k], of which `words` has eight each."""
     for k in range(len(slots)):
         slot, at, end = slots[k], starts[k] // 8, ends[k] // 8
+        if slot == NONE:
+            continue
         log = logs.slots[slot]
         if at < end and log.length == 0:
             log.born = _event_time(words, at)
@@ -195,24 +197,56 @@ def _place(words: NDArray[np.uint64], at: int) -> int:
 
 
 @njit()
-def open_short(logs: Logs, first: int, at: int, slots: NDArray[np.int64], sizes: NDArray[np.int64]) -> int:
-    """Make slots from `first` on empty short logs, their records from `at` on; fill in `slots`, NONE where empty.
+def open_logs(  # type: ignore[no-untyped-def]
+    logs, first, at, short_bytes, wanted, known, totals, sizes, slots, starts, ends, others
+):  # fmt: skip
+    """Find what was read of each log in the arena, and make empty slots for the short ones that were read whole.
 
-    Returns the end of the room they take in the record arena.
+    Slots from `first` on, their records from `at` on. Fills in where what was read begins and ends, in bytes; the slot,
+    NONE where there is none; and, in `others`, the logs that are wanted and not short. Returns how many these are, or
+    -1 - k where log k is not whole.
     """
-    for k in range(len(slots)):
-        if sizes[k] == 0:
-            slots[k] = NONE
+    end = count = 0
+    for k in range(len(sizes)):
+        starts[k] = end
+        end += sizes[k]
+        ends[k] = end
+        slots[k] = NONE
+        if sizes[k] % 16 != 0:
+            return -1 - k
+        if not wanted[k]:
             continue
-        slot = first + k
-        slots[k] = slot
-        log = logs.slots[slot]
-        log.at = at
-        log.length = log.folded = log.whole_from = log.panes = 0
-        log.base_clock = log.older_clock = log.clock = log.born = NEVER
-        log.block_at = log.super_at = log.pane_at = NONE
-        at += sizes[k] // 32
-    return at
+        if known[k] > 0 or totals[k] > short_bytes or totals[k] % RECORD_BYTES != 0:
+            others[count] = k
+            count += 1
+        elif sizes[k] > 0:
+            slots[k] = first
+            log = logs.slots[first]
+            log.at = at
+            log.length = log.folded = log.whole_from = log.panes = 0
+            log.base_clock = log.older_clock = log.clock = log.born = NEVER
+            log.block_at = log.super_at = log.pane_at = NONE
+            first += 1
+            at += sizes[k] // RECORD_BYTES
+    return count
+
+
+@njit()
+def make_ready(  # type: ignore[no-untyped-def]
+    slots, of, starts, ends, room, needed, admitted
+):  # fmt: skip
+    """Say of logs that get records, from bytes starts[k] to ends[k], which were empty, and which need more room.
+
+    of: their slots. room: records that fit. Fills in the records that there will be, 0 where these fit.
+    """
+    for k in range(len(of)):
+        log = slots[of[k]]
+        kept = log.length - log.folded
+        admitted[k] = kept == 0
+        if admitted[k]:
+            log.whole_from = 0
+        records = kept + (ends[k] - starts[k]) // RECORD_BYTES
+        needed[k] = records if records > room[k] else 0
 
 
 @njit()

@@ -1,4 +1,5 @@
 """Vectors of a micro-batch from the online store: one call to the server, one kernel call, nothing counted twice."""
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
@@ -9,23 +10,23 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from features.errors import ReplicaBudgetError, StoreCorruptError
-from features.exchange import Request, entries_of, provenance_of, reports_read
+from features.exchange import INBOUND, Request, entries_of, provenance_of, reports_read
 from features.fold import fewest_to_fold, fold, fold_position, whole_from
-from features.ingest import append_raw, open_short
+from features.ingest import append_raw, make_ready, open_logs
+from features.locate import Located, locate
 from features.logs import NONE
 from features.record import RECORD_BYTES
 from features.replicas import Replica, Replicas, header_size
 from features.store import ApplyRequest
 from features.vector import Places, Reports, vectors
-from features.windows import BLOCK, DAY, SHORT_LOG
+from features.windows import BLOCK, SHORT_LOG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from features.columns import PaymentColumns
-    from features.exchange import Entities
     from features.store import Applied, EntityStore, Origin
 
 MAX_PAYMENTS: Final = 4_096
@@ -61,7 +62,6 @@ class _Reading(NamedTuple):
     """What the store replied to one micro-batch."""
 
     request: Request
-    reads: NDArray[np.uint8]
     known: NDArray[np.int64]
     applied: Applied
     lengths: NDArray[np.int64]
@@ -188,65 +188,58 @@ class OnlineFeatures:
         return _Measured(*map(np.concatenate, zip(*parts, strict=True)))
 
     def _measure_together(self, columns: PaymentColumns, reading: _Reading, rows: slice) -> _Measured:
-        columns, read_of = columns.take(rows), [read[rows] for read in reading.request.of]
-        wanted = np.zeros(reading.request.logs + 1, dtype=np.bool_)
-        for read in read_of:
-            wanted[read] = True  # without a device the one behind the last
-        slots, header, base = self._ingest(reading, wanted[:-1])
-
-        lengths = reading.lengths[rows]
-        ends = [
-            np.where(lengths[:, k] == 0, NONE, base[read] + (lengths[:, k] - header[read]) // RECORD_BYTES)
-            for k, read in enumerate(read_of[:3])
-        ]
-        slot = [np.where(read == NONE, NONE, slots[read]) for read in read_of]
-        for read, place, end in zip(read_of[:3], slot[:3], ends, strict=True):
-            # Not found means folded away; what was never folded, and is not there, was lost.
-            if np.any((read != NONE) & ((place == NONE) | ((end == NONE) & (base[read] == 0)))):
-                raise StoreCorruptError(
-                    "A payment is in one of its logs and missing in another: the store lost some of them. "
-                    "Run `upifraud rebuild-features`."
-                )
-        # The inbound log as of the payment is a place in it too: just behind its last record of that moment.
-        ends.append(np.where(slot[3] == NONE, 0, lengths[:, 3]))
-        at, lost = self._positions(slot, ends)
-        inbound_upto = at[3] + 1
-        places = Places(slot[0], at[0], slot[1], at[1], slot[2], at[2], slot[3], inbound_upto)
+        request, n = reading.request, rows.stop - rows.start
+        of, wanted = request.of, np.ones(request.logs, dtype=np.bool_)
+        if n < len(columns):
+            columns, of = columns.take(rows), np.ascontiguousarray(of[:, rows])
+            wanted[:] = False
+            wanted[of[: INBOUND + 1][of[: INBOUND + 1] != NONE]] = True
+        logs = self._replicas.logs
+        slots, header, base, replicas = self._ingest(reading, wanted)
+        found = Located.make(n, request.logs)
+        if not locate(logs, columns.event_time, of, reading.lengths[rows], slots, header, base, found):
+            raise StoreCorruptError(
+                "A payment is in one of its logs and missing in another: the store lost some of them. "
+                "Run `upifraud rebuild-features`."
+            )
+        slot, at = found.slot, found.at
+        places = Places(slot[0], at[0], slot[1], at[1], slot[2], at[2], slot[3], at[3])
         reports = Reports(reading.reports.raw, *(run[rows] for run in reading.reports[1:]))
-        values, state = vectors(self._replicas.logs, columns, places, reports, lost)
-        self._note_refresh(columns, reading.request.kinds[:3], read_of, slot, at)
-        self._fold(reading.reads, slots)
-        return _Measured(values, state, np.column_stack((*at[:3], inbound_upto)))
+        values, state = vectors(logs, columns, places, reports, found.lost)
+        # Whose expiry to push out with the next micro-batch.
+        self._refresh.append(request.reads[: request.logs][found.aged, :9].tobytes())
+        self._fold(replicas)
+        return _Measured(values, state, at.T)
 
     def _ingest(
         self, reading: _Reading, wanted: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Bring the wanted logs into the arenas; return each one's slot, header length and base."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], dict[bytes, Replica]]:
+        """Bring the wanted logs into the arenas; return each one's slot, header length and base, and the replicas."""
         logs, applied, known, count = self._replicas.logs, reading.applied, reading.known, len(wanted)
         totals = np.array(applied.totals[:count], dtype=np.int64)
         sizes = np.fromiter(map(len, applied.logs[:count]), dtype=np.int64, count=count)
-        if np.any(sizes % 16):
-            raise StoreCorruptError(f"A log of {totals[sizes % 16 > 0][0]} bytes. Run `upifraud rebuild-features`.")
-        ends = np.cumsum(sizes)
-        starts = ends - sizes
-        short = wanted & (known == 0) & (totals <= SHORT_BYTES) & (totals % RECORD_BYTES == 0)
-        header = np.zeros(count, dtype=np.int64)
-        base = np.zeros(count, dtype=np.int64)
-        slots = np.full(count, NONE, dtype=np.int64)
-        scratch = slots[short]
-        open_short(logs, self._replicas.slots, self._replicas.scratch_at, scratch, sizes[short])
-        slots[short] = scratch
+        slots, starts, ends, others = np.empty((4, count), dtype=np.int64)
+        header, base = np.zeros((2, count), dtype=np.int64)
+        found = open_logs(
+            logs, self._replicas.slots, self._replicas.scratch_at, SHORT_BYTES, wanted, known, totals, sizes, slots,
+            starts, ends, others,
+        )  # fmt: skip
+        if found < 0:
+            raise StoreCorruptError(f"A log of {totals[-1 - found]} bytes. Run `upifraud rebuild-features`.")
         raw = b"".join(applied.logs[:count])
         more: list[bytes] = []
         room = len(raw)
-        long = np.flatnonzero(wanted & ~short)
-        names = _names(reading.reads, long)
+        long = others[:found]
+        names = _names(reading.request.reads, long)
         self._replicas.keep(names)
-        touched: list[Replica] = []
+        replicas: dict[bytes, Replica] = {}
         begin, stop = starts[long].tolist(), ends[long].tolist()
         told = zip(long.tolist(), names, totals[long].tolist(), known[long].tolist(), strict=True)
         for place, (index, name, total, known_records) in enumerate(told):
             log = applied.logs[index]
+            if total % RECORD_BYTES:
+                header[index] = header_size(log)
+                base[index] = int.from_bytes(log[8:16], "little")
             replica, skip, fresh = self._catch_up(name, log, total, known_records)
             if fresh is not None:
                 # Another worker folded the log, or the replica did not match: the whole log was fetched anew.
@@ -254,30 +247,26 @@ class OnlineFeatures:
                 log, begin[place], stop[place] = fresh, room, room + len(fresh)
                 room += len(fresh)
             begin[place] += skip
-            touched.append(replica)
+            replicas[name] = replica
             replica.last_record = log[-RECORD_BYTES:]
         starts[long], ends[long] = begin, stop
-        slots[long] = [replica.slot for replica in touched]
-        for index in long[totals[long] % RECORD_BYTES > 0].tolist():
-            header[index] = header_size(applied.logs[index])
-            base[index] = int.from_bytes(applied.logs[index][8:16], "little")
-        kept = logs.slots["length"][slots[long]] - logs.slots["folded"][slots[long]]
-        admitted = slots[long[kept == 0]]
-        needed = kept + (ends[long] - starts[long]) // RECORD_BYTES
-        fits = BLOCK << np.array([replica.order for replica in touched], dtype=np.int64)
-        for place in np.flatnonzero(needed > fits).tolist():
+        touched = np.array([replica.slot for replica in replicas.values()], dtype=np.int64)
+        slots[long] = touched
+        fits = np.array([BLOCK << replica.order for replica in replicas.values()], dtype=np.int64)
+        needed, admitted = np.empty(found, dtype=np.int64), np.empty(found, dtype=np.bool_)
+        make_ready(logs.slots, touched, starts[long], ends[long], fits, needed, admitted)
+        for place in np.flatnonzero(needed).tolist():
             self._replicas.make_room(names[place], int(needed[place]))
-        arena = np.frombuffer(b"".join((raw, *more)) if more else raw, dtype="<u8")
-        there = slots != NONE
-        append_raw(logs, slots[there], starts[there], ends[there], arena)
-        for replica, records in zip(touched, logs.slots["length"][slots[long]].tolist(), strict=True):
+        append_raw(logs, slots, starts, ends, np.frombuffer(b"".join((raw, *more)) if more else raw, dtype="<u8"))
+        for replica, records in zip(replicas.values(), logs.slots["length"][touched].tolist(), strict=True):
             replica.records = records
-        logs.slots["whole_from"][admitted] = 0
-        for slot in admitted[logs.slots["folded"][admitted] > 0].tolist():
-            logs.slots["whole_from"][slot] = whole_from(logs, slot)
-        self.hits += int((known[wanted] > 0).sum())
-        self.misses += int((known[wanted] == 0).sum())
-        return slots, header, base
+        for slot in touched[admitted].tolist():
+            if logs.slots["folded"][slot]:
+                logs.slots["whole_from"][slot] = whole_from(logs, slot)
+        hits = int(np.count_nonzero(known[wanted]))
+        self.hits += hits
+        self.misses += int(np.count_nonzero(wanted)) - hits
+        return slots, header, base, replicas
 
     def _catch_up(self, name: bytes, log: bytes, total: int, known: int) -> tuple[Replica, int, bytes | None]:
         """Find a long log's replica; return it, the bytes of the log to pass over, and the log if fetched anew."""
@@ -296,59 +285,18 @@ class OnlineFeatures:
         replica, start = self._replicas.admit(name, fresh)
         return replica, start, fresh
 
-    def _positions(
-        self, slots: list[NDArray[np.int64]], ends: list[NDArray[np.int64]]
-    ) -> tuple[list[NDArray[np.int64]], NDArray[np.bool_]]:
-        """Turn log lengths into positions, and say which are lost, bool[n, 4]: folded away, the current one instead."""
-        logs = self._replicas.logs.slots
-        lost = np.zeros((len(slots[0]), len(slots)), dtype=np.bool_)
-        positions = []
-        for entity, (slot, end) in enumerate(zip(slots, ends, strict=True)):
-            known = slot != NONE
-            position = np.where(known, end - 1, NONE)
-            current = np.where(known, logs["length"][slot] - 1, NONE)
-            folded = (position >= 0) & (position < logs["whole_from"][slot])
-            gone = known & (folded | (end == NONE) | (position > current))
-            positions.append(np.where(gone, current, position))
-            lost[:, entity] = gone
-        return positions, lost
-
-    def _fold(self, reads: NDArray[np.uint8], slots: NDArray[np.int64]) -> None:
+    def _fold(self, replicas: Mapping[bytes, Replica]) -> None:
         """Fold the logs for which it is worth it; whoever comes second leaves it."""
-        logs = self._replicas.logs
-        replicated = np.flatnonzero((slots >= 0) & (slots < self._replicas.slots))
-        kept = logs.slots["length"][slots[replicated]] - logs.slots["folded"][slots[replicated]]
-        for index in replicated[kept >= fewest_to_fold()].tolist():
-            slot = int(slots[index])
-            position = fold_position(logs, slot)
-            base = int(logs.slots["folded"][slot])
-            if position == base:
+        logs, fewest = self._replicas.logs, fewest_to_fold()
+        for name, replica in replicas.items():
+            if replica.records - replica.base < fewest:
                 continue
-            name = reads[index, :9].tobytes()
-            header = fold(logs, slot, position)
-            self._store.fold(name, base, header.pack(), position)
+            position = fold_position(logs, replica.slot)
+            if position == replica.base:
+                continue
+            header = fold(logs, replica.slot, position)
+            self._store.fold(name, replica.base, header.pack(), position)
             self._replicas.drop(name)  # read again, folded, when it is next touched
-
-    def _note_refresh(
-        self,
-        columns: PaymentColumns,
-        kinds: Sequence[Entities],
-        read_of: list[NDArray[np.int64]],
-        slots: list[NDArray[np.int64]],
-        positions: list[NDArray[np.int64]],
-    ) -> None:
-        """Remember whose expiry to push out with the next micro-batch: logs whose last payment was on another day."""
-        logs = self._replicas.logs
-        names: list[bytes] = []
-        for entities, read, slot, position in zip(kinds, read_of, slots, positions, strict=False):
-            before = position - 1
-            rows = np.flatnonzero((slot != NONE) & (before >= logs.slots["folded"][slot]))
-            held = logs.slots[slot[rows]]
-            last = logs.event_time[held["at"] + before[rows] - held["folded"]]
-            rows = rows[last // DAY != columns.event_time[rows] // DAY]
-            identities = np.unique(entities.identities[read[rows] - entities.first]).tolist()
-            names.extend(entities.kind + identity.to_bytes(8, "little") for identity in identities)
-        self._refresh.append(b"".join(names))
 
 
 def _names(reads: NDArray[np.uint8], rows: NDArray[np.intp]) -> list[bytes]:
@@ -371,9 +319,8 @@ def _read(
 ) -> _Reading:
     """Make the one call to the store."""
     request = Request.of_columns(columns)
-    reads = request.reads(known)
-    known_records = reads[: request.logs, 9:13].copy().view("<u4").ravel().astype(np.int64)
-    applied = store.apply(ApplyRequest(entries_of(columns, claims), reads.tobytes(), refresh, origins))
+    known_records = np.zeros(request.logs, dtype=np.int64) if known is None else request.note_known(known)
+    applied = store.apply(ApplyRequest(entries_of(columns, claims), request.reads.tobytes(), refresh, origins))
     reports, versions = reports_read(applied, request)
     lengths = np.array(applied.lengths, dtype=np.int64).reshape(len(columns), 4)
-    return _Reading(request, reads, known_records, applied, lengths, reports, versions)
+    return _Reading(request, known_records, applied, lengths, reports, versions)

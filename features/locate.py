@@ -1,0 +1,75 @@
+"""Where each payment of a micro-batch lies in its logs, from what the store said of their lengths."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from features.compiled import njit
+from features.exchange import DEVICES, INBOUND
+from features.logs import NONE
+from features.record import RECORD_BYTES
+from features.windows import DAY
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Located(NamedTuple):
+    """The logs of n payments and their places in them, in the order payer, payee, device, inbound."""
+
+    slot: NDArray[np.int64]
+    """[4, n]; NONE where there is no log."""
+    at: NDArray[np.int64]
+    """[4, n]: positions; of the inbound log how many records it had at the moment of the payment."""
+    lost: NDArray[np.bool_]
+    """[n, 4]: places that were folded away; the current one stands for them."""
+    aged: NDArray[np.bool_]
+    """[r]: logs whose payment before was on another day, so that their expiry is to be pushed out."""
+
+    @classmethod
+    def make(cls, payments: int, logs: int) -> Located:
+        """Allocate for `locate` to fill in."""
+        return cls(
+            np.empty((4, payments), dtype=np.int64),
+            np.empty((4, payments), dtype=np.int64),
+            np.zeros((payments, 4), dtype=np.bool_),
+            np.zeros(logs, dtype=np.bool_),
+        )
+
+
+@njit()
+def locate(  # type: ignore[no-untyped-def]
+    logs, event_time, of, lengths, slots, header, base, found
+):  # fmt: skip
+    """Fill in the places of payments; False where one is in some of its logs and missing in another.
+
+    of: [4, n], which log is whose. lengths: [n, 4], bytes of the first three logs just behind the payment, 0 where it
+    is not found, and the records of the inbound log. Of each log its slot, the bytes of its header, and how many
+    records were folded away.
+    """
+    for part in range(4):
+        for row in range(len(event_time)):
+            read = of[part, row]
+            slot = NONE if read == NONE else slots[read]
+            found.slot[part, row] = slot
+            length = lengths[row, part]
+            end = length
+            if part != INBOUND:
+                end = NONE if length == 0 else base[read] + (length - header[read]) // RECORD_BYTES
+                # Not found means folded away; what was never folded, and is not there, was lost.
+                if read != NONE and (slot == NONE or (end == NONE and base[read] == 0)):
+                    return False
+            position = NONE
+            if slot != NONE:
+                log = logs.slots[slot]
+                position = end - 1
+                if end == NONE or position >= log.length or 0 <= position < log.whole_from:
+                    position = log.length - 1
+                    found.lost[row, part] = True
+                row_before = log.at + position - 1 - log.folded
+                if part <= DEVICES and row_before >= log.at:
+                    found.aged[read] |= logs.event_time[row_before] // DAY != event_time[row] // DAY
+            found.at[part, row] = position + 1 if part == INBOUND else position
+    return True
