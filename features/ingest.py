@@ -232,8 +232,37 @@ def open_logs(  # type: ignore[no-untyped-def]
 
 
 @njit()
+def pass_over_known(  # type: ignore[no-untyped-def]
+    slots, of, words, known, totals, starts, ends, header, base, matched
+):  # fmt: skip
+    """Move the starts of what was read of logs behind the records that their replicas have.
+
+    of: the replicas' slots, NONE where there is none. A log was read from its last known record on, and the replica may
+    have got more since; it matches if its own last record stands where it must. Fills in which do, and of folded logs
+    the bytes of their headers and how many records were folded away.
+    """
+    for k in range(len(of)):
+        at, prefix = starts[k] // 8, 0
+        header[k] = base[k] = 0
+        if totals[k] % RECORD_BYTES != 0:
+            prefix, header[k], base[k] = 2, words[at] >> np.uint64(32), words[at + 1]
+        matched[k] = False
+        if of[k] == NONE or known[k] == 0 or ends[k] - starts[k] >= totals[k]:
+            continue
+        log = slots[of[k]]
+        last = at + prefix + (log.length - known[k]) * RECORD_WORDS
+        if log.folded != base[k] or log.length < known[k] or 8 * (last + RECORD_WORDS) > ends[k]:
+            continue
+        matched[k] = True
+        for word in range(RECORD_WORDS):
+            matched[k] &= words[last + word] == log.last[word]
+        if matched[k]:
+            starts[k] = 8 * (last + RECORD_WORDS)
+
+
+@njit()
 def make_ready(  # type: ignore[no-untyped-def]
-    slots, of, starts, ends, room, needed, admitted
+    slots, of, words, starts, ends, room, needed, admitted
 ):  # fmt: skip
     """Say of logs that get records, from bytes starts[k] to ends[k], which were empty, and which need more room.
 
@@ -247,6 +276,8 @@ def make_ready(  # type: ignore[no-untyped-def]
             log.whole_from = 0
         records = kept + (ends[k] - starts[k]) // RECORD_BYTES
         needed[k] = records if records > room[k] else 0
+        if starts[k] < ends[k]:
+            log.last[:] = words[ends[k] // 8 - RECORD_WORDS : ends[k] // 8]
 
 
 @njit()

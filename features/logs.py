@@ -47,6 +47,7 @@ SLOT: Final = row_dtype(
         ("super_at", "i8"),
         ("pane_at", "i8"),
         ("panes", "i8"),  # how many panes there are
+        ("last", "u8", (4,)),  # of a replica: its last record, as the store has it
     ]
 )
 """Where a log lies in the arenas, and its clocks."""
@@ -112,6 +113,7 @@ class Logs(NamedTuple):
         log["length"] = log["folded"] = log["whole_from"] = log["panes"] = 0
         log["base_clock"] = log["older_clock"] = log["clock"] = log["born"] = NEVER
         log["block_at"] = log["super_at"] = log["pane_at"] = NONE
+        log["last"] = 0
 
     def put_blocks(self, slot: int, at: int, super_at: int) -> None:
         """Let the slot's block summaries lie from `at` on; what was kept there was another log's."""

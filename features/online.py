@@ -5,18 +5,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import numpy as np
 
 from features.errors import ReplicaBudgetError, StoreCorruptError
 from features.exchange import INBOUND, Request, entries_of, provenance_of, reports_read
 from features.fold import fewest_to_fold, fold, fold_position, whole_from
-from features.ingest import append_raw, make_ready, open_logs
+from features.ingest import append_raw, make_ready, open_logs, pass_over_known
 from features.locate import Located, locate
 from features.logs import NONE
 from features.record import RECORD_BYTES
-from features.replicas import Replica, Replicas, header_size
+from features.replicas import Replicas
 from features.store import ApplyRequest
 from features.vector import Places, Reports, vectors
 from features.windows import BLOCK, SHORT_LOG
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.columns import PaymentColumns
+    from features.replicas import Replica
     from features.store import Applied, EntityStore, Origin
 
 MAX_PAYMENTS: Final = 4_096
@@ -227,63 +228,49 @@ class OnlineFeatures:
         if found < 0:
             raise StoreCorruptError(f"A log of {totals[-1 - found]} bytes. Run `upifraud rebuild-features`.")
         raw = b"".join(applied.logs[:count])
-        more: list[bytes] = []
-        room = len(raw)
+        words = np.frombuffer(raw, dtype="<u8")
         long = others[:found]
         names = _names(reading.request.reads, long)
-        self._replicas.keep(names)
-        replicas: dict[bytes, Replica] = {}
-        begin, stop = starts[long].tolist(), ends[long].tolist()
-        told = zip(long.tolist(), names, totals[long].tolist(), known[long].tolist(), strict=True)
-        for place, (index, name, total, known_records) in enumerate(told):
-            log = applied.logs[index]
-            if total % RECORD_BYTES:
-                header[index] = header_size(log)
-                base[index] = int.from_bytes(log[8:16], "little")
-            replica, skip, fresh = self._catch_up(name, log, total, known_records)
-            if fresh is not None:
-                # Another worker folded the log, or the replica did not match: the whole log was fetched anew.
-                more.append(fresh)
-                log, begin[place], stop[place] = fresh, room, room + len(fresh)
-                room += len(fresh)
+        replicas = self._replicas.keep(names)
+        of = np.array([NONE if replica is None else replica.slot for replica in replicas], dtype=np.int64)
+        begin, stop = starts[long], ends[long]
+        headers, bases = np.empty((2, found), dtype=np.int64)
+        matched = np.empty(found, dtype=np.bool_)
+        pass_over_known(
+            logs.slots, of, words, known[long], totals[long], begin, stop, headers, bases, matched
+        )  # fmt: skip
+        header[long], base[long] = headers, bases
+        more, room = [raw], len(raw)
+        for place in np.flatnonzero(~matched).tolist():
+            log = applied.logs[long[place]]
+            if len(log) < totals[long[place]]:
+                # Another worker folded the log, or the replica is not what it was thought to be.
+                log = self._store.fetch([names[place]])[0]
+                more.append(log)
+                begin[place], stop[place] = room, room + len(log)
+                room += len(log)
+            replica, skip = self._replicas.admit(names[place], log)
             begin[place] += skip
-            replicas[name] = replica
-            replica.last_record = log[-RECORD_BYTES:]
-        starts[long], ends[long] = begin, stop
-        touched = np.array([replica.slot for replica in replicas.values()], dtype=np.int64)
-        slots[long] = touched
-        fits = np.array([BLOCK << replica.order for replica in replicas.values()], dtype=np.int64)
+            replicas[place], of[place] = replica, replica.slot
+        if len(more) > 1:
+            words = np.frombuffer(b"".join(more), dtype="<u8")
+        starts[long], ends[long], slots[long] = begin, stop, of
+        kept = dict(zip(names, cast("list[Replica]", replicas), strict=True))
+        fits = np.array([BLOCK << replica.order for replica in kept.values()], dtype=np.int64)
         needed, admitted = np.empty(found, dtype=np.int64), np.empty(found, dtype=np.bool_)
-        make_ready(logs.slots, touched, starts[long], ends[long], fits, needed, admitted)
+        make_ready(logs.slots, of, words, begin, stop, fits, needed, admitted)
         for place in np.flatnonzero(needed).tolist():
             self._replicas.make_room(names[place], int(needed[place]))
-        append_raw(logs, slots, starts, ends, np.frombuffer(b"".join((raw, *more)) if more else raw, dtype="<u8"))
-        for replica, records in zip(replicas.values(), logs.slots["length"][touched].tolist(), strict=True):
+        append_raw(logs, slots, starts, ends, words)
+        for replica, records in zip(kept.values(), logs.slots["length"][of].tolist(), strict=True):
             replica.records = records
-        for slot in touched[admitted].tolist():
+        for slot in of[admitted].tolist():
             if logs.slots["folded"][slot]:
                 logs.slots["whole_from"][slot] = whole_from(logs, slot)
         hits = int(np.count_nonzero(known[wanted]))
         self.hits += hits
         self.misses += int(np.count_nonzero(wanted)) - hits
-        return slots, header, base, replicas
-
-    def _catch_up(self, name: bytes, log: bytes, total: int, known: int) -> tuple[Replica, int, bytes | None]:
-        """Find a long log's replica; return it, the bytes of the log to pass over, and the log if fetched anew."""
-        replica = self._replicas.get(name)
-        if replica is not None and known and len(log) < total:
-            folded = total % RECORD_BYTES != 0
-            base = int.from_bytes(log[8:16], "little") if folded else 0
-            # The log was read from record `known` on; the replica may have got more since.
-            last = (16 if folded else 0) + (replica.records - known) * RECORD_BYTES
-            if base == replica.base and last >= 0 and log[last : last + RECORD_BYTES] == replica.last_record:
-                return replica, last + RECORD_BYTES, None
-        if len(log) == total:
-            replica, start = self._replicas.admit(name, log)
-            return replica, start, None
-        fresh = self._store.fetch([name])[0]
-        replica, start = self._replicas.admit(name, fresh)
-        return replica, start, fresh
+        return slots, header, base, kept
 
     def _fold(self, replicas: Mapping[bytes, Replica]) -> None:
         """Fold the logs for which it is worth it; whoever comes second leaves it."""

@@ -18,7 +18,7 @@ from features.record import RECORD_BYTES
 from features.windows import BLOCK, SUPER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,7 +66,6 @@ class Replica:
     slot: int
     order: int
     pane_order: int
-    last_record: bytes
     batch: int
     base: int = 0
     """How many of its records were folded away."""
@@ -124,17 +123,14 @@ class Replicas:
         replicas = map(self._replicas.get, (names[at : at + 9] for at in range(0, len(names), 9)))
         return [0 if replica is None else replica.records for replica in replicas]
 
-    def keep(self, names: Iterable[bytes]) -> None:
-        """Let no log of these go in this micro-batch."""
-        for name in names:
-            replica = self._replicas.get(name)
+    def keep(self, names: Sequence[bytes]) -> list[Replica | None]:
+        """Return the replicas of logs, None where there is none, and let none of them go in this micro-batch."""
+        found = [*map(self._replicas.get, names)]
+        for name, replica in zip(names, found, strict=True):
             if replica is not None:
                 replica.batch = self._batch
                 self._replicas.move_to_end(name)
-
-    def get(self, name: bytes) -> Replica | None:
-        """Return the replica of a log, if there is one."""
-        return self._replicas.get(name)
+        return found
 
     def drop(self, name: bytes) -> None:
         """Forget a log."""
@@ -165,7 +161,7 @@ class Replicas:
         self.logs.put_blocks(slot, at, at // SUPER)
         if header:
             _put_panes(self.logs, slot, self._take(self._pane_room, pane_order), header)
-        replica = Replica(slot, order, pane_order, b"", self._batch, header.base if header else 0)
+        replica = Replica(slot, order, pane_order, self._batch, header.base if header else 0)
         self._replicas[name] = replica
         return replica
 
