@@ -4,7 +4,7 @@ all: everything in one run, in less than a quarter of an hour on a quiet machine
 quick: a backlog and an open loop beside the yardsticks, in under two minutes on a quiet machine.
 ramp: open loops at rising rates, to the first that the worker does not keep up with.
 latency: one open loop with an observer beside the worker.
-sustain: the same for ten minutes, with the records that waited over time.
+sustain: one rate for ten minutes, with the records that waited over time.
 report: the tables and plots of docs/benchmarks.md from raw results; the parts of later files stand in for earlier ones.
 """
 

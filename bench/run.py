@@ -60,6 +60,8 @@ class Run:
     punctuality: Punctuality | None = None
     observed: dict[str, Any] = field(default_factory=dict)
     """What the observer saw: HDR histograms of alerts and verdicts."""
+    accounted: dict[str, int] = field(default_factory=dict)
+    """Records that were ever published, and verdicts that are stored."""
 
     @property
     def rate(self) -> float:

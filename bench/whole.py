@@ -17,6 +17,7 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench import machine
+from bench.latency import ends
 from bench.load import Switch
 from bench.observer import Observer
 from bench.run import Look
@@ -263,6 +264,14 @@ class Bench:
         return sum(
             s.value for _, port in self._workers for s in _scraped(port) if s.name == "transactions_consumed_total"
         )
+
+    def accounted(self) -> dict[str, int]:
+        """Count the records that were ever published, and the verdicts that are stored."""
+        records = ends(self.kafka.bootstrap_servers, Settings().topic_transactions, self.partitions)
+        with psycopg.connect(self.postgres.url) as connection:
+            row = connection.execute("SELECT count(*) FROM verdicts_by_day").fetchone()
+        assert row is not None
+        return {"records": sum(records.values()), "verdicts": int(row[0])}
 
     def memory(self) -> dict[str, int]:
         """Return the resident bytes of the workers and the servers, what is shared counted once."""

@@ -23,7 +23,7 @@ def draw(parts: Mapping[str, Any]) -> dict[str, tuple[str, bytes]]:
     ways: dict[str, tuple[str, Callable[[Any], Figure]]] = {
         "ramp.png": ("Cores in use by process as the rate rises", _ramp),
         "latency.png": ("Latency by percentile, from the scheduled publish time", _latency),
-        "sustain.png": ("Latency by percentile over the long run", _latency),
+        "sustain.png": ("Records that waited over the long run", _waiting),
         "growth.png": ("CPU microseconds a payment as one thing grows", _growth),
         "ablations.png": ("What was not chosen, in times of what was", _ablations),
         "peers.png": ("CPU of peers, in times of the worker's", _peers),
@@ -53,6 +53,17 @@ def _ramp(found: Mapping[str, Any]) -> Figure:
         axes.axvline(knee["failed"], color="grey", linestyle=":", label="not kept up")
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper left")
+    return figure
+
+
+def _waiting(run: Mapping[str, Any]) -> Figure:
+    figure, axes = _figure(
+        title=f"{run['wanted']:,.0f} payments/s", xlabel="seconds", ylabel="records published and not done"
+    )
+    axes.plot([second for second, _ in run["lags"]], [lag for _, lag in run["lags"]])
+    axes.axhline(run["wanted"], color="grey", linestyle=":", label="those of one second")
+    axes.set_ylim(bottom=0)
+    axes.legend()
     return figure
 
 

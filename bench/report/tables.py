@@ -168,10 +168,18 @@ def latency(run: Mapping[str, Any]) -> str:
 
 
 def sustain(run: Mapping[str, Any]) -> str:
-    """The long run: latency, cost, and what waited."""
+    """The long run: what waited, whether all is there, latency, cost."""
     waited = sorted(lag for _, lag in run["lags"])
     middle, most = waited[len(waited) // 2], waited[-1]
-    return f"Records that waited: median {middle:,.0f}, most {most:,.0f}.\n\n{latency(run)}"
+    told = [f"At {run['wanted']:,.0f} payments/s. Records that waited: median {middle:,.0f}, most {most:,.0f}."]
+    if run["punctuality"]:
+        told.append(f"{_sentence(Punctuality(**run['punctuality']).told())}.")
+    if all_in_all := run.get("accounted"):
+        told.append(f"Verdicts stored in the end: {all_in_all['verdicts']:,} of {all_in_all['records']:,} records.")
+    labels = list(run["latency_ms"])
+    own = [f"{run['latency_ms'][label]:.1f}" for label in labels]
+    rows = [("effects done, by the worker's histogram", *own, f"{run['payments']:,}")]
+    return f"{' '.join(told)}\n\n{table(('ms from the scheduled publish time', *labels, 'of'), rows)}\n\n{_run(run)}"
 
 
 def growth(found: Sequence[Mapping[str, Any]]) -> str:

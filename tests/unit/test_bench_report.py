@@ -51,7 +51,7 @@ PARTS: dict[str, Any] = {
         "knee": {"kept": 900.0, "failed": 1_100.0, "bound": "cores", "why": "all 2 cores are used up: worker 1.10"},
     },
     "latency": a_run("open loop 1000/s", 1_000.0),
-    "sustain": a_run("open loop 1000/s", 1_000.0),
+    "sustain": a_run("open loop 1000/s", 1_000.0, accounted={"records": 10_000, "verdicts": 10_000}),
     "growth": [
         Curve("trees", "trees", [Point(10, {"score": 1.0}, {"MB": 0.5}), Point(100, {"score": 9.0})], "all else alike")
     ],
@@ -107,6 +107,12 @@ def test_latency_is_beside_the_workers_own_word() -> None:
     assert "| verdict durable, by the observer | 12.5 | 33.0 | 80.0 | 5,000 | 0 |" in found
     assert "| effects done, by the worker's histogram | 11.0 | 30.0 |  | 10,000 |  |" in found
     assert "The switch was late by 0.1 ms (median)" in found
+
+
+def test_of_the_long_run_what_waited_and_what_is_stored_is_told() -> None:
+    found = tables.all_of(merged(PARTS))["sustain"]
+    assert "Records that waited: median 25, most 25." in found
+    assert "Verdicts stored in the end: 10,000 of 10,000 records." in found
 
 
 def test_parts_of_later_files_stand_in_for_earlier_ones() -> None:
