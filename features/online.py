@@ -111,7 +111,9 @@ class OnlineFeatures:
         self._sure = True
         self._epoch = self._replicas_of = 0
         self.hits = 0
+        """Long logs of which only what was new was read; of short ones there are no replicas."""
         self.misses = 0
+        """Long logs that were read whole."""
 
     @property
     def replica_bytes(self) -> int:
@@ -267,9 +269,9 @@ class OnlineFeatures:
         for slot in of[admitted].tolist():
             if logs.slots["folded"][slot]:
                 logs.slots["whole_from"][slot] = whole_from(logs, slot)
-        hits = int(np.count_nonzero(known[wanted]))
+        hits = int(np.count_nonzero(matched))
         self.hits += hits
-        self.misses += int(np.count_nonzero(wanted)) - hits
+        self.misses += found - hits
         return slots, header, base, kept
 
     def _fold(self, replicas: Mapping[bytes, Replica]) -> None:

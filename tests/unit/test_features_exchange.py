@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from features.exchange import Request, entries_of, provenance_of
 from features.logs import NONE
-from features.online import MAX_PAYMENTS, Claims
+from features.memory_store import MemoryEntityStore
+from features.online import MAX_PAYMENTS, Claims, OnlineFeatures
 from features.record import pack_records
+from features.store import Origin
 from tests.oracle import Payment, columns_of
 
 few = st.integers(1, 6)
@@ -80,3 +82,14 @@ def test_entries_and_provenance_are_laid_out_as_the_specification_says(some: lis
         assert entries[99 * row : 99 * row + 99] == identities + paid[row].tobytes() + paying[row].tobytes() + source
         counts = struct.pack("<6i", *places[row], 5, 6)
         assert provenance[row].tobytes() == identities + paid[row].tobytes() + counts
+
+
+def test_only_long_logs_count_as_found_or_missed() -> None:
+    features = OnlineFeatures(MemoryEntityStore(), 1 << 22)
+    counted = []
+    for first in range(0, 400, 100):
+        some = columns_of([Payment(n + 1, 1_000 * n, 100, 7, 8) for n in range(first, first + 100)])
+        claims = Claims(np.zeros(100, dtype=np.bool_), np.zeros(100, dtype=np.uint16), np.arange(first, first + 100))
+        features.process(some, claims, [Origin(b"transactions:0", first, first + 100)])
+        counted.append((features.hits, features.misses))
+    assert counted == [(0, 0), (0, 2), (2, 2), (4, 2)], "payer's and payee's, long from the second micro-batch on"
