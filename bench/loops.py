@@ -25,7 +25,7 @@ MADE_A_SECOND = 5_000
 """Payments that the switch makes at least, on the slowest of machines."""
 
 
-WARM_RATE, WARM_SECONDS = 2_000.0, 65.0
+WARM_RATE, WARM_SECONDS = 2_000.0, 60.0
 """Payments a second, and for how long: the broker's compilers fill half a core for a minute after its start."""
 
 
