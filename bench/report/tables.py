@@ -156,7 +156,6 @@ def latency(run: Mapping[str, Any]) -> str:
         rows.append((f"{name}, by the observer", *times, f"{seen['count']:,}", str(seen["never seen"])))
     own = [f"{run['latency_ms'][label]:.1f}" if label in run["latency_ms"] else "" for label in labels]
     rows.append(("effects done, by the worker's histogram", *own, f"{run['payments']:,}", ""))
-    punctual = f" {_sentence(Punctuality(**run['punctuality']).told())}." if run["punctuality"] else ""
     looks, apart = run["observed"]["looks apart"], ""
     if looks:
         every = f"{looks['p50']:.0f} ms (p99 {looks['p99']:.0f})"
@@ -164,22 +163,25 @@ def latency(run: Mapping[str, Any]) -> str:
     if overlooked := run["observed"]["verdict durable"].get("overlooked"):
         apart += f" It overlooked {overlooked:,} verdicts that are stored; they are left out."
     by_label = table(("ms from the scheduled publish time", *labels, "of", "never seen"), rows)
-    return f"At {run['wanted']:,.0f} payments/s.{punctual}{apart}\n\n{by_label}\n\n{_run(run)}"
+    return f"At {run['wanted']:,.0f} payments/s.{_punctual(run)}{apart}\n\n{by_label}\n\n{_run(run)}"
+
+
+def _punctual(run: Mapping[str, Any]) -> str:
+    return f" {_sentence(Punctuality(**run['punctuality']).told())}." if run["punctuality"] else ""
 
 
 def sustain(run: Mapping[str, Any]) -> str:
     """The long run: what waited, whether all is there, latency, cost."""
-    waited = sorted(lag for _, lag in run["lags"])
-    middle, most = waited[len(waited) // 2], waited[-1]
-    told = [f"At {run['wanted']:,.0f} payments/s. Records that waited: median {middle:,.0f}, most {most:,.0f}."]
-    if run["punctuality"]:
-        told.append(f"{_sentence(Punctuality(**run['punctuality']).told())}.")
-    if all_in_all := run.get("accounted"):
-        told.append(f"Verdicts stored in the end: {all_in_all['verdicts']:,} of {all_in_all['records']:,} records.")
+    waited, stored = sorted(lag for _, lag in run["lags"]), run["accounted"]
+    told = (
+        f"At {run['wanted']:,.0f} payments/s.{_punctual(run)} Records that waited: "
+        f"median {waited[len(waited) // 2]:,.0f}, most {waited[-1]:,.0f}. "
+        f"Verdicts stored in the end: {stored['verdicts']:,} of {stored['records']:,} records."
+    )
     labels = list(run["latency_ms"])
     own = [f"{run['latency_ms'][label]:.1f}" for label in labels]
     rows = [("effects done, by the worker's histogram", *own, f"{run['payments']:,}")]
-    return f"{' '.join(told)}\n\n{table(('ms from the scheduled publish time', *labels, 'of'), rows)}\n\n{_run(run)}"
+    return f"{told}\n\n{table(('ms from the scheduled publish time', *labels, 'of'), rows)}\n\n{_run(run)}"
 
 
 def growth(found: Sequence[Mapping[str, Any]]) -> str:
