@@ -71,7 +71,7 @@ def _find_logs(  # type: ignore[no-untyped-def]
         size *= 2
     identities = np.empty(6 * n, dtype=np.uint64)
     cells = np.empty(size, dtype=np.int64)
-    count = logs = 0
+    count = logs = written = 0
     for part in (PAYERS, PAYEES, DEVICES, PAYEES_REPORTS, DEVICES_REPORTS):
         if part == PAYEES_REPORTS:
             logs = count
@@ -85,10 +85,10 @@ def _find_logs(  # type: ignore[no-untyped-def]
         if part == PAYEES:
             for row in range(n):
                 of[INBOUND, row], count = _find(cells, identities, count, payer[row])
-        for read in range(count):
-            if reads[read, 0] == 0:
-                reads[read, 0] = kind[part]
-                put_number(reads[read], 1, identities[read], 8)
+        for read in range(written, count):
+            reads[read, 0] = kind[part]
+            put_number(reads[read], 1, identities[read], 8)
+        written = count
     return logs, count
 
 
@@ -161,28 +161,25 @@ def provenance_of(
     versions: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> NDArray[np.void]:
     """Return PROVENANCE[n]."""
-    rows = np.empty(len(columns) * PROVENANCE.itemsize, dtype=np.uint8)
+    rows = np.empty(len(columns), dtype=PROVENANCE)
     _put_provenance(
         rows, columns.payer, columns.payee, columns.device, columns.event_time, columns.amount_paise,
         columns.payment_id, columns.place, columns.kind, np.ascontiguousarray(places), *versions,
     )  # fmt: skip
-    return rows.view(PROVENANCE)
+    return rows
 
 
 @njit()
 def _put_provenance(  # type: ignore[no-untyped-def]
     rows, payer, payee, device, event_time, amount_paise, payment_id, place, kind, places, payee_reports, device_reports
 ):  # fmt: skip
-    """Lay out rows of PROVENANCE."""
-    for row in range(len(payer)):
-        at = row * 80
-        put_number(rows, at, payer[row], 8)
-        put_number(rows, at + 8, payee[row], 8)
-        put_number(rows, at + 16, device[row], 8)
+    for row in range(len(rows)):
+        one = rows[row]
+        one.payer, one.payee, one.device = payer[row], payee[row], device[row]
         put_record(
-            rows, at + 24, event_time[row], amount_paise[row], payee[row], payment_id[row], place[row], kind[row]
+            one.record, 0, event_time[row], amount_paise[row], payee[row], payment_id[row], place[row], kind[row]
         )
-        for log in range(4):
-            put_number(rows, at + 56 + 4 * log, np.uint64(places[row, log]), 4)
-        put_number(rows, at + 72, np.uint64(payee_reports[row]), 4)
-        put_number(rows, at + 76, np.uint64(device_reports[row]), 4)
+        one.payer_at, one.payee_at, one.device_at, one.inbound_upto = (
+            places[row, 0], places[row, 1], places[row, 2], places[row, 3],
+        )  # fmt: skip
+        one.payee_reports, one.device_reports = payee_reports[row], device_reports[row]

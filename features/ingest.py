@@ -8,7 +8,7 @@ import numpy as np
 
 from features.compiled import njit
 from features.hll import merge, observe
-from features.logs import NEVER, NONE, Logs
+from features.logs import NEVER, NONE, Logs, clear_slot
 from features.record import RECORD_BYTES
 from features.wide import add, multiply
 from features.windows import BLOCK, HORIZON, SUPER
@@ -221,11 +221,7 @@ def open_logs(  # type: ignore[no-untyped-def]
             count += 1
         elif sizes[k] > 0:
             slots[k] = first
-            log = logs.slots[first]
-            log.at = at
-            log.length = log.folded = log.whole_from = log.panes = 0
-            log.base_clock = log.older_clock = log.clock = log.born = NEVER
-            log.block_at = log.super_at = log.pane_at = NONE
+            clear_slot(logs.slots, first, at)
             first += 1
             at += sizes[k] // RECORD_BYTES
     return count
@@ -233,49 +229,46 @@ def open_logs(  # type: ignore[no-untyped-def]
 
 @njit()
 def pass_over_known(  # type: ignore[no-untyped-def]
-    slots, of, words, known, totals, starts, ends, header, base, matched
+    slots, of, words, which, known, totals, starts, ends, header, base, matched
 ):  # fmt: skip
     """Move the starts of what was read of logs behind the records that their replicas have.
 
-    of: the replicas' slots, NONE where there is none. A log was read from its last known record on, and the replica may
-    have got more since; it matches if its own last record stands where it must. Fills in which do, and of folded logs
-    the bytes of their headers and how many records were folded away.
+    which: the logs; of: their replicas' slots, NONE where there is none. A log was read from its last known record on,
+    and the replica may have got more since; it matches if its own last record stands where it must. Fills in which do,
+    and of folded logs the bytes of their headers and how many records were folded away.
     """
-    for k in range(len(of)):
+    for place in range(len(which)):
+        k = which[place]
         at, prefix = starts[k] // 8, 0
-        header[k] = base[k] = 0
         if totals[k] % RECORD_BYTES != 0:
             prefix, header[k], base[k] = 2, words[at] >> np.uint64(32), words[at + 1]
-        matched[k] = False
-        if of[k] == NONE or known[k] == 0 or ends[k] - starts[k] >= totals[k]:
+        matched[place] = False
+        if of[place] == NONE or known[k] == 0 or ends[k] - starts[k] >= totals[k]:
             continue
-        log = slots[of[k]]
+        log = slots[of[place]]
         last = at + prefix + (log.length - known[k]) * RECORD_WORDS
         if log.folded != base[k] or log.length < known[k] or 8 * (last + RECORD_WORDS) > ends[k]:
             continue
-        matched[k] = True
+        matched[place] = True
         for word in range(RECORD_WORDS):
-            matched[k] &= words[last + word] == log.last[word]
-        if matched[k]:
+            matched[place] &= words[last + word] == log.last[word]
+        if matched[place]:
             starts[k] = 8 * (last + RECORD_WORDS)
 
 
 @njit()
 def make_ready(  # type: ignore[no-untyped-def]
-    slots, of, words, starts, ends, room, needed, admitted
+    slots, of, words, which, starts, ends, room, needed
 ):  # fmt: skip
-    """Say of logs that get records, from bytes starts[k] to ends[k], which were empty, and which need more room.
+    """Note the last of the records that each replica will have got, and say which of them need more room.
 
-    of: their slots. room: records that fit. Fills in the records that there will be, 0 where these fit.
+    which: the logs; of: their replicas' slots; room: records that fit. Fills in the records that there will be, 0 where
+    these fit.
     """
-    for k in range(len(of)):
-        log = slots[of[k]]
-        kept = log.length - log.folded
-        admitted[k] = kept == 0
-        if admitted[k]:
-            log.whole_from = 0
-        records = kept + (ends[k] - starts[k]) // RECORD_BYTES
-        needed[k] = records if records > room[k] else 0
+    for place in range(len(which)):
+        k, log = which[place], slots[of[place]]
+        records = log.length - log.folded + (ends[k] - starts[k]) // RECORD_BYTES
+        needed[place] = records if records > room[place] else 0
         if starts[k] < ends[k]:
             log.last[:] = words[ends[k] // 8 - RECORD_WORDS : ends[k] // 8]
 

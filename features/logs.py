@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from features.compiled import njit
 from features.hll import REGISTERS
 from features.windows import WINDOWS
 
@@ -68,6 +69,17 @@ SUMMARY: Final = row_dtype(
 """Aggregates of a full run of records: a block, a super-block or a pane."""
 
 
+@njit()
+def clear_slot(slots: NDArray[np.record], slot: int, at: int) -> None:
+    """Make a slot an empty log without blocks or panes, its records to lie at `at`."""
+    log = slots[slot]
+    log.at = at
+    log.length = log.folded = log.whole_from = log.panes = 0
+    log.base_clock = log.older_clock = log.clock = log.born = NEVER
+    log.block_at = log.super_at = log.pane_at = NONE
+    log.last[:] = 0
+
+
 class Logs(NamedTuple):
     """The arenas, and for each slot where its log lies in them."""
 
@@ -108,12 +120,7 @@ class Logs(NamedTuple):
 
     def clear(self, slot: int, at: int) -> None:
         """Make the slot an empty log without blocks or panes, its records to lie at `at`."""
-        log = self.slots[slot]
-        log["at"] = at
-        log["length"] = log["folded"] = log["whole_from"] = log["panes"] = 0
-        log["base_clock"] = log["older_clock"] = log["clock"] = log["born"] = NEVER
-        log["block_at"] = log["super_at"] = log["pane_at"] = NONE
-        log["last"] = 0
+        clear_slot(self.slots, slot, at)
 
     def put_blocks(self, slot: int, at: int, super_at: int) -> None:
         """Let the slot's block summaries lie from `at` on; what was kept there was another log's."""

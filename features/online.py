@@ -235,43 +235,39 @@ class OnlineFeatures:
         names = _names(reading.request.reads, long)
         replicas = self._replicas.keep(names)
         of = np.array([NONE if replica is None else replica.slot for replica in replicas], dtype=np.int64)
-        begin, stop = starts[long], ends[long]
-        headers, bases = np.empty((2, found), dtype=np.int64)
         matched = np.empty(found, dtype=np.bool_)
-        pass_over_known(
-            logs.slots, of, words, known[long], totals[long], begin, stop, headers, bases, matched
-        )  # fmt: skip
-        header[long], base[long] = headers, bases
-        more, room = [raw], len(raw)
+        pass_over_known(logs.slots, of, words, long, known, totals, starts, ends, header, base, matched)
+        more, room, admitted = [raw], len(raw), []
         for place in np.flatnonzero(~matched).tolist():
-            log = applied.logs[long[place]]
-            if len(log) < totals[long[place]]:
+            index = long[place]
+            log = applied.logs[index]
+            if len(log) < totals[index]:
                 # Another worker folded the log, or the replica is not what it was thought to be.
                 log = self._store.fetch([names[place]])[0]
                 more.append(log)
-                begin[place], stop[place] = room, room + len(log)
+                starts[index], ends[index] = room, room + len(log)
                 room += len(log)
             replica, skip = self._replicas.admit(names[place], log)
-            begin[place] += skip
+            admitted.append(replica)
+            starts[index] += skip
             replicas[place], of[place] = replica, replica.slot
         if len(more) > 1:
             words = np.frombuffer(b"".join(more), dtype="<u8")
-        starts[long], ends[long], slots[long] = begin, stop, of
+        slots[long] = of
         kept = dict(zip(names, cast("list[Replica]", replicas), strict=True))
         fits = np.array([BLOCK << replica.order for replica in kept.values()], dtype=np.int64)
-        needed, admitted = np.empty(found, dtype=np.int64), np.empty(found, dtype=np.bool_)
-        make_ready(logs.slots, of, words, begin, stop, fits, needed, admitted)
+        needed = np.empty(found, dtype=np.int64)
+        make_ready(logs.slots, of, words, long, starts, ends, fits, needed)
         for place in np.flatnonzero(needed).tolist():
             self._replicas.make_room(names[place], int(needed[place]))
         append_raw(logs, slots, starts, ends, words)
         for replica, records in zip(kept.values(), logs.slots["length"][of].tolist(), strict=True):
             replica.records = records
-        for slot in of[admitted].tolist():
-            if logs.slots["folded"][slot]:
-                logs.slots["whole_from"][slot] = whole_from(logs, slot)
-        hits = int(np.count_nonzero(matched))
-        self.hits += hits
-        self.misses += found - hits
+        for replica in admitted:
+            if replica.base:
+                logs.slots["whole_from"][replica.slot] = whole_from(logs, replica.slot)
+        self.hits += found - len(admitted)
+        self.misses += len(admitted)
         return slots, header, base, kept
 
     def _fold(self, replicas: Mapping[bytes, Replica]) -> None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
+from features.logs import row_dtype
 from features.record import RECORD_BYTES
 
-PROVENANCE: Final = np.dtype(
+PROVENANCE: Final = row_dtype(
     [
         ("payer", "<u8"),
         ("payee", "<u8"),
