@@ -14,16 +14,14 @@ import numpy as np
 from features.compiled import njit
 from features.hll import estimate, merge, observe
 from features.ingest import include, reset
-from features.logs import NEVER, NONE, Logs
+from features.logs import LEVELS, NEVER, NONE, Logs
 from features.wide import add, multiply
-from features.windows import BLOCK, HORIZON, PANES, SUPER, WINDOWS
+from features.windows import BLOCK, HORIZON, PANES, SUPER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.measure import Measures
-
-LEVELS = len(WINDOWS)
 
 
 @njit()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from features.catch_up import Reads
 from features.compiled import njit
 from features.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
 from features.logs import NONE
@@ -17,7 +18,7 @@ from features.risk import REPORT_BYTES
 from features.vector import Reports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -39,7 +40,8 @@ class Request:
     """Which logs a micro-batch needs: each once, however many payments need it."""
 
     reads: NDArray[np.uint8]
-    """[r, 13]: kind, identity, and how many records are known, none at first; entity logs, then outcome logs."""
+    """[r, 17]: kind, identity, how many records are known, and the length that is expected; at first nothing is known,
+    and nothing is expected. Entity logs, then outcome logs."""
     logs: int
     """How many entity logs there are."""
     of: NDArray[np.int64]
@@ -52,13 +54,55 @@ class Request:
         n = len(columns)
         reads, of = np.zeros((6 * n, READ_BYTES), dtype=np.uint8), np.empty((6, n), dtype=np.int64)
         logs, count = _find_logs(columns.payer, columns.payee, columns.device, _KIND, reads, of)
+        reads[:logs, 13:] = 0xFF  # UNKNOWN_LENGTH
         return cls(reads[:count], logs, of)
 
-    def note_known(self, known: Callable[[bytes], list[int]]) -> NDArray[np.int64]:
-        """Let reads of entity logs begin where they are known to: `known` says it of logs, named by 9 bytes each."""
-        records = np.array(known(self.reads[: self.logs, :9].tobytes()), dtype="<u4")
-        self.reads[: self.logs, 9:13] = records.view(np.uint8).reshape(-1, 4)
-        return records.astype(np.int64)
+    def name(self, read: int) -> bytes:
+        """Return the kind and identity of a read."""
+        return self.reads[read, :9].tobytes()
+
+    @property
+    def known(self) -> NDArray[np.int64]:
+        """[logs]: of how many records each entity log is known."""
+        return self._number(9)
+
+    @property
+    def expected(self) -> NDArray[np.int64]:
+        """[logs]: how many bytes each entity log has if nobody else appends to it; UNKNOWN_LENGTH: cannot be said."""
+        return self._number(13)
+
+    def _number(self, at: int) -> NDArray[np.int64]:
+        return np.ascontiguousarray(self.reads[: self.logs, at : at + 4]).view("<u4")[:, 0].astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the store replied, by payment and by read."""
+
+    lengths: NDArray[np.int64]
+    """[n, 4]: bytes of the payer's, payee's and device's log just behind the payment; records of the inbound one."""
+    told: NDArray[np.bool_]
+    """[r]: which reads it told of."""
+    totals: NDArray[np.int64]
+    """[r]: bytes of each log, -1 where an outcome log could not be read."""
+    starts: NDArray[np.int64]
+    """[r]: where in `raw` what was read begins."""
+    ends: NDArray[np.int64]
+    raw: bytes
+
+    @classmethod
+    def of(cls, applied: Applied, request: Request, payments: int) -> Reply:
+        """Lay a reply out."""
+        reads = len(request.reads)
+        told, (totals, starts, ends) = np.zeros(reads, dtype=np.bool_), np.zeros((3, reads), dtype=np.int64)
+        totals[: request.logs] = request.expected
+        if applied.told:
+            which = np.array(applied.told, dtype=np.int64)
+            sizes = np.fromiter(map(len, applied.logs), dtype=np.int64, count=len(which))
+            told[which], totals[which], ends[which] = True, applied.totals, np.cumsum(sizes)
+            starts[which] = ends[which] - sizes
+        lengths = np.frombuffer(applied.places, dtype="<u4").reshape(payments, 4).astype(np.int64)
+        return cls(lengths, told, totals, starts, ends, b"".join(applied.logs))
 
 
 @njit()
@@ -134,23 +178,43 @@ def _put_entries(  # type: ignore[no-untyped-def]
         put_number(entries, at + 91, np.uint64(offset[row]), 8)
 
 
-def reports_read(applied: Applied, request: Request) -> tuple[Reports, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def reads_of(request: Request, reply: Reply) -> Reads:
+    """Return what the store replied about entity logs, to bring their replicas up to date with."""
+    count = request.logs
+    header, base, slots, left = np.zeros((4, count), dtype=np.int64)
+    slots[:] = NONE
+    totals, starts, ends = reply.totals[:count], reply.starts[:count], reply.ends[:count]
+    words = np.frombuffer(reply.raw, dtype="<u8", count=len(reply.raw) // 8)
+    return Reads(
+        request.reads, request.known, reply.told[:count], totals, starts, ends, words, header, base, slots, left
+    )
+
+
+def told_whole(it: Reads, which: NDArray[np.intp], logs: Sequence[bytes]) -> Reads:
+    """Return the same with some logs as they were fetched whole."""
+    told, (totals, starts, ends, header, base) = it.told.copy(), np.zeros((5, len(it.told)), dtype=np.int64)
+    told[which], totals[which] = True, [*map(len, logs)]
+    ends[which] = np.cumsum(totals[which])
+    starts[which] = ends[which] - totals[which]
+    raw = b"".join(logs)
+    words = np.frombuffer(raw, dtype="<u8", count=len(raw) // 8)
+    return it._replace(told=told, totals=totals, starts=starts, ends=ends, words=words, header=header, base=base)
+
+
+def reports_read(reply: Reply, request: Request) -> tuple[Reports, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Lay out the outcome logs; return them and their versions: the number of reports at that moment."""
     first = request.logs
-    raw = b"".join(applied.logs[first:])
-    if not raw and not any(applied.totals[first:]):  # nearly always
+    if not reply.told[first:].any():  # nearly always
         nothing = np.zeros(request.of.shape[1], dtype=np.int64)
         return Reports(np.empty(0, dtype=np.uint8), nothing, nothing, nothing, nothing), (nothing, nothing)
-    totals = np.array([*applied.totals[first:], 0], dtype=np.int64)
-    sizes = np.fromiter((*map(len, applied.logs[first:]), 0), dtype=np.int64, count=len(totals))
-    ends = np.cumsum(sizes)
-    starts = ends - sizes
+    totals, starts, ends = (np.append(column[first:], 0) for column in (reply.totals, reply.starts, reply.ends))
     ends[totals < 0] = NONE
     payee, device = (
         np.where(read == NONE, len(totals) - 1, read - first)
         for read in (request.of[PAYEES_REPORTS], request.of[DEVICES_REPORTS])
     )
-    reports = Reports(np.frombuffer(raw, dtype=np.uint8), starts[payee], ends[payee], starts[device], ends[device])
+    raw = np.frombuffer(reply.raw, dtype=np.uint8)
+    reports = Reports(raw, starts[payee], ends[payee], starts[device], ends[device])
     versions = totals // REPORT_BYTES
     return reports, (versions[payee], versions[device])
 

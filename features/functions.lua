@@ -7,6 +7,7 @@ local RECORD = 32
 local PREFIX = 16      -- magic, header length, records folded away
 local REPORT_TAIL = @REPORT_TAIL@
 local TOGETHER = 32    -- keys of one command
+local UNKNOWN = 4294967295  -- a length that no log has: the worker expects nothing
 local KEY = { p = '@P@', m = '@M@', d = '@D@', f = '@F@', g = '@G@' }
 
 -- Length of a log's header and the records folded away; a log whose length is 16 beyond a multiple of 32 has one.
@@ -56,14 +57,11 @@ end
 -- Reads a log from the last record known on: then the header's first 16 bytes precede it, if it has one. Whole where that
 -- record was folded away.
 local function read_on(key, known, length)
-  length = length or redis.call('STRLEN', key)
   local size, base = header(key, length)
-  if known - 1 < base or size + (known - base) * RECORD > length then
-    return length, redis.call('GET', key) or ''
-  end
+  if known - 1 < base or size + (known - base) * RECORD > length then return redis.call('GET', key) or '' end
   local tail = redis.call('GETRANGE', key, size + (known - 1 - base) * RECORD, -1)
   if size > 0 then tail = redis.call('GETRANGE', key, 0, PREFIX - 1) .. tail end
-  return length, tail
+  return tail
 end
 
 -- A log that cannot be read (-1) is degraded, not fatal: outcome risk stands beside the windows.
@@ -74,38 +72,42 @@ local function read_reports(key)
   return redis.call('STRLEN', key), tail
 end
 
--- Puts the length and the bytes of every log asked for (13 bytes each) into the reply, behind its first `out` places. A
--- call of a command costs more than what the command does, so logs to be read whole are read together, and few entities
--- have outcome reports: whether any of several has is one question.
-local function read_all(reads, lengths, reply, out)
-  local sub = string.sub
-  local whole, whole_at, reports, reports_at = {}, {}, {}, {}
-  for at = 1, #reads, 13 do
+-- Tells, behind the reply's first place, of every log asked for that is not as the worker expects it (17 bytes each):
+-- which one it is, its length and its bytes. A call of a command costs more than what the command does, so logs to be
+-- read whole are read together, and few entities have outcome reports: whether any of several has is one question.
+local function read_all(reads, lengths, reply)
+  local sub, unpack_numbers = string.sub, struct.unpack
+  local whole, whole_at, reports, reports_at, out, which = {}, {}, {}, {}, 1, 0
+  local function tell(place, length, bytes)
+    reply[out + 1], reply[out + 2], reply[out + 3] = place, length, bytes
+    out = out + 3
+  end
+  for at = 1, #reads, 17 do
     local kind = sub(reads, at, at)
     local key = KEY[kind] .. sub(reads, at + 1, at + 8)
-    reply[out + 1], reply[out + 2] = 0, ''
     if kind == 'f' or kind == 'g' then
-      reports[#reports + 1], reports_at[#reports_at + 1] = key, out
+      reports[#reports + 1], reports_at[#reports_at + 1] = key, which
     else
-      local known = struct.unpack('<I4', sub(reads, at + 9, at + 12))
-      if known == 0 then
-        whole[#whole + 1], whole_at[#whole_at + 1] = key, out
-      else
-        reply[out + 1], reply[out + 2] = read_on(key, known, lengths[key])
+      local known, expected = unpack_numbers('<I4I4', sub(reads, at + 9, at + 16))
+      local length = lengths[key]
+      if not length and (expected ~= UNKNOWN or known > 0) then length = redis.call('STRLEN', key) end
+      if length ~= expected or length % RECORD ~= 0 then
+        if known == 0 then
+          whole[#whole + 1], whole_at[#whole_at + 1] = key, which
+        else
+          tell(which, length, read_on(key, known, length))
+        end
       end
     end
-    out = out + 2
+    which = which + 1
   end
   for first = 1, #whole, TOGETHER do
     local logs = redis.call('MGET', unpack(whole, first, math.min(first + TOGETHER - 1, #whole)))
     local missing = {}
     for n = 1, #logs do
-      local log, place = logs[n], whole_at[first + n - 1]
-      if log then
-        reply[place + 1], reply[place + 2] = #log, log
-      else
-        missing[#missing + 1] = whole[first + n - 1]
-      end
+      local log = logs[n]
+      tell(whole_at[first + n - 1], log and #log or 0, log or '')
+      if not log then missing[#missing + 1] = whole[first + n - 1] end
     end
     -- MGET passes over what is no string, and nobody may take that for an empty log.
     if #missing > 0 and redis.call('EXISTS', unpack(missing)) > 0 then
@@ -116,8 +118,8 @@ local function read_all(reads, lengths, reply, out)
     local last = math.min(first + TOGETHER - 1, #reports)
     if redis.call('EXISTS', unpack(reports, first, last)) > 0 then
       for n = first, last do
-        local place = reports_at[n]
-        reply[place + 1], reply[place + 2] = read_reports(reports[n])
+        local length, bytes = read_reports(reports[n])
+        if length ~= 0 then tell(reports_at[n], length, bytes) end
       end
     end
   end
@@ -150,14 +152,15 @@ end
 
 -- args: entries (99 bytes each: payer, payee, device identity; the payer's record, the other two's; 1 if claimed before,
 --       origin, offset),
---       reads (13 bytes each: kind, identity, records known), keys to refresh (9 bytes each: kind, identity),
---       then the origins
--- reply: four numbers a payment (byte lengths of the payer's, payee's, device's log after it; records that the payer's
---        own inbound log had at that moment), then for each read its total length and its bytes
+--       reads (17 bytes each: kind, identity, records known, length expected), keys to refresh (9 bytes each: kind,
+--       identity), then the origins
+-- reply: four numbers a payment in one string (byte lengths of the payer's, payee's, device's log after it; records that
+--        the payer's own inbound log had at that moment), then for each read that is not as expected which it is, its
+--        total length and its bytes
 local function apply(_, args)
   local entries, reads, refresh = args[1], args[2], args[3]
-  local reply, out = {}, 0
-  local sub = string.sub
+  local places = {}
+  local sub, pack = string.sub, struct.pack
   local applied, again, rolled_back = standing(args, 4)
   if rolled_back then return rolled_back end
 
@@ -174,35 +177,38 @@ local function apply(_, args)
         id = sub(entries, at + 40, at + 47)
       end
     end
+    local payer_at, payee_at, device_at, received
     if id and known(payer, id, string.byte(entries, at + 88) == 1) then
-      local found = locate(payer, id)
-      reply[out + 1] = found
-      reply[out + 2] = locate(payee, id)
-      reply[out + 3] = device and locate(device, id) or 0
-      if found > 0 then
-        reply[out + 4] = struct.unpack('<I4', redis.call('GETRANGE', payer, found - 4, found - 1))
+      payer_at, payee_at = locate(payer, id), locate(payee, id)
+      device_at = device and locate(device, id) or 0
+      if payer_at > 0 then
+        received = struct.unpack('<I4', redis.call('GETRANGE', payer, payer_at - 4, payer_at - 1))
       else
-        reply[out + 4] = records(inbound, redis.call('STRLEN', inbound))
+        received = records(inbound, redis.call('STRLEN', inbound))
       end
     else
       local record = sub(entries, at + 56, at + 87)
-      local length = append(payee, record)
-      lengths[payee], reply[out + 2] = length, length
-      reply[out + 3] = 0
+      payee_at, device_at = append(payee, record), 0
+      lengths[payee] = payee_at
       if device then
-        length = append(device, record)
-        lengths[device], reply[out + 3] = length, length
+        device_at = append(device, record)
+        lengths[device] = device_at
       end
-      local received = records(inbound, lengths[inbound] or redis.call('STRLEN', inbound))
-      length = append(payer, sub(entries, at + 24, at + 51) .. struct.pack('<I4', received))
-      lengths[payer], reply[out + 1] = length, length
-      reply[out + 4] = received
+      local length = lengths[inbound]
+      if not length then
+        length = redis.call('STRLEN', inbound)
+        lengths[inbound] = length
+      end
+      received = records(inbound, length)
+      payer_at = append(payer, sub(entries, at + 24, at + 51) .. pack('<I4', received))
+      lengths[payer] = payer_at
     end
-    out = out + 4
+    places[#places + 1] = pack('<I4I4I4I4', payer_at, payee_at, device_at, received)
   end
   advance(args, 4, applied)
 
-  read_all(reads, lengths, reply, out)
+  local reply = { table.concat(places) }
+  read_all(reads, lengths, reply)
 
   for at = 1, #refresh, 9 do
     redis.call('PEXPIRE', KEY[sub(refresh, at, at)] .. sub(refresh, at + 1, at + 8), EXPIRY)

@@ -8,7 +8,7 @@ import numpy as np
 
 from features.compiled import njit
 from features.hll import merge, observe
-from features.logs import NEVER, NONE, Logs, clear_slot
+from features.logs import NEVER, NONE, Logs
 from features.record import RECORD_BYTES
 from features.wide import add, multiply
 from features.windows import BLOCK, HORIZON, SUPER
@@ -130,47 +130,37 @@ def absorb(rows: NDArray[np.record], row: int, others: NDArray[np.record], other
 
 
 @njit()
-def append_raw(
-    logs: Logs, slots: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], words: NDArray[np.uint64]
-) -> None:
-    """Append to each slot but NONE its run of records: bytes starts[k] to ends[k], of which `words` has eight each."""
-    for k in range(len(slots)):
-        slot, at, end = slots[k], starts[k] // 8, ends[k] // 8
-        if slot == NONE:
-            continue
-        log = logs.slots[slot]
-        if at < end and log.length == 0:
-            log.born = _event_time(words, at)
-        while at < end:
-            # All records of a block but the last are settled by the same clock.
-            position = log.length
-            stop = min(end, at + RECORD_WORDS * (BLOCK - 1 - position % BLOCK))
-            settled, clock = settled_clock(logs.slots, logs.blocks, slot, position), log.clock
-            row = log.at + position - log.folded
-            while at < stop:
-                event_time = _event_time(words, at)
-                moved = event_time
-                if settled != NEVER:
-                    moved = max(event_time, min(clock - HORIZON, settled + HORIZON))
-                logs.event_time[row] = moved
-                logs.amount[row] = _amount(words, at)
-                logs.counterparty[row] = _counterparty(words, at)
-                logs.place[row] = _place(words, at)
-                clock = max(clock, event_time)
-                row += 1
-                at += RECORD_WORDS
-            log.length = row - log.at + log.folded
-            log.clock = clock
-            if at < end:
-                append(
-                    logs,
-                    slot,
-                    _event_time(words, at),
-                    _amount(words, at),
-                    _counterparty(words, at),
-                    _place(words, at),
-                )
-                at += RECORD_WORDS
+def append_raw(logs: Logs, slot: int, start: int, end: int, words: NDArray[np.uint64]) -> None:
+    """Append to a slot a run of records as the store has them: bytes start to end, of which `words` has eight each."""
+    log, at, stop_at = logs.slots[slot], start // 8, end // 8
+    if at >= stop_at:
+        return
+    log.last[:] = words[stop_at - RECORD_WORDS : stop_at]
+    if log.length == 0:
+        log.born = _event_time(words, at)
+    while at < stop_at:
+        # All records of a block but the last are settled by the same clock.
+        position = log.length
+        stop = min(stop_at, at + RECORD_WORDS * (BLOCK - 1 - position % BLOCK))
+        settled, clock = settled_clock(logs.slots, logs.blocks, slot, position), log.clock
+        row = log.at + position - log.folded
+        while at < stop:
+            event_time = _event_time(words, at)
+            moved = event_time
+            if settled != NEVER:
+                moved = max(event_time, min(clock - HORIZON, settled + HORIZON))
+            logs.event_time[row] = moved
+            logs.amount[row] = _amount(words, at)
+            logs.counterparty[row] = _counterparty(words, at)
+            logs.place[row] = _place(words, at)
+            clock = max(clock, event_time)
+            row += 1
+            at += RECORD_WORDS
+        log.length = row - log.at + log.folded
+        log.clock = clock
+        if at < stop_at:
+            append(logs, slot, _event_time(words, at), _amount(words, at), _counterparty(words, at), _place(words, at))
+            at += RECORD_WORDS
 
 
 # The fields of a record in its four little-endian words (features/record.py).
@@ -194,83 +184,6 @@ def _counterparty(words: NDArray[np.uint64], at: int) -> int:
 @njit(inline="always")
 def _place(words: NDArray[np.uint64], at: int) -> int:
     return np.uint32(words[at + 3] & np.uint64(0xFFFFFFFF))
-
-
-@njit()
-def open_logs(  # type: ignore[no-untyped-def]
-    logs, first, at, short_bytes, wanted, known, totals, sizes, slots, starts, ends, others
-):  # fmt: skip
-    """Find what was read of each log in the arena, and make empty slots for the short ones that were read whole.
-
-    Slots from `first` on, their records from `at` on. Fills in where what was read begins and ends, in bytes; the slot,
-    NONE where there is none; and, in `others`, the logs that are wanted and not short. Returns how many these are, or
-    -1 - k where log k is not whole.
-    """
-    end = count = 0
-    for k in range(len(sizes)):
-        starts[k] = end
-        end += sizes[k]
-        ends[k] = end
-        slots[k] = NONE
-        if sizes[k] % 16 != 0:
-            return -1 - k
-        if not wanted[k]:
-            continue
-        if known[k] > 0 or totals[k] > short_bytes or totals[k] % RECORD_BYTES != 0:
-            others[count] = k
-            count += 1
-        elif sizes[k] > 0:
-            slots[k] = first
-            clear_slot(logs.slots, first, at)
-            first += 1
-            at += sizes[k] // RECORD_BYTES
-    return count
-
-
-@njit()
-def pass_over_known(  # type: ignore[no-untyped-def]
-    slots, of, words, which, known, totals, starts, ends, header, base, matched
-):  # fmt: skip
-    """Move the starts of what was read of logs behind the records that their replicas have.
-
-    which: the logs; of: their replicas' slots, NONE where there is none. A log was read from its last known record on,
-    and the replica may have got more since; it matches if its own last record stands where it must. Fills in which do,
-    and of folded logs the bytes of their headers and how many records were folded away.
-    """
-    for place in range(len(which)):
-        k = which[place]
-        at, prefix = starts[k] // 8, 0
-        if totals[k] % RECORD_BYTES != 0:
-            prefix, header[k], base[k] = 2, words[at] >> np.uint64(32), words[at + 1]
-        matched[place] = False
-        if of[place] == NONE or known[k] == 0 or ends[k] - starts[k] >= totals[k]:
-            continue
-        log = slots[of[place]]
-        last = at + prefix + (log.length - known[k]) * RECORD_WORDS
-        if log.folded != base[k] or log.length < known[k] or 8 * (last + RECORD_WORDS) > ends[k]:
-            continue
-        matched[place] = True
-        for word in range(RECORD_WORDS):
-            matched[place] &= words[last + word] == log.last[word]
-        if matched[place]:
-            starts[k] = 8 * (last + RECORD_WORDS)
-
-
-@njit()
-def make_ready(  # type: ignore[no-untyped-def]
-    slots, of, words, which, starts, ends, room, needed
-):  # fmt: skip
-    """Note the last of the records that each replica will have got, and say which of them need more room.
-
-    which: the logs; of: their replicas' slots; room: records that fit. Fills in the records that there will be, 0 where
-    these fit.
-    """
-    for place in range(len(which)):
-        k, log = which[place], slots[of[place]]
-        records = log.length - log.folded + (ends[k] - starts[k]) // RECORD_BYTES
-        needed[place] = records if records > room[place] else 0
-        if starts[k] < ends[k]:
-            log.last[:] = words[ends[k] // 8 - RECORD_WORDS : ends[k] // 8]
 
 
 @njit()

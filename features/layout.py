@@ -30,7 +30,10 @@ IDENTITY_CHECK: Final = f"upifraud:{TAG}:identity".encode()
 
 IDENTITY_BYTES: Final = 8
 ENTRY_BYTES: Final = 99
-READ_BYTES: Final = 13
+READ_BYTES: Final = 17
+PLACES_BYTES: Final = 16
+UNKNOWN_LENGTH: Final = 0xFFFFFFFF
+"""Expected of a log of which nothing is expected."""
 
 
 def key(kind: bytes, identity: bytes) -> bytes:

@@ -1,9 +1,8 @@
 """Entity logs in memory: one arena each for records, block summaries and panes, addressed by slot.
 
-The same layout serves a worker's replicas, the short logs of one micro-batch and a whole history file, so that one
-kernel measures all three. What is read record after record lies in columns, all else in rows: what is needed of a slot
-or a summary together lies together, and numba, which hands every array over by value and compiles that, has ten of them
-to hand over instead of fifty.
+The same layout serves a worker's replicas and a whole history file, so that one kernel measures both. What is read
+record after record lies in columns, all else in rows: what is needed of a slot or a summary together lies together, and
+numba, which hands every array over by value and compiles that, has ten of them to hand over instead of fifty.
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ NEVER = np.int64(-(2**62))
 NONE = -1
 """Stands in an offset column for "this slot has no such section"."""
 
+LEVELS: Final = len(WINDOWS)
+
 
 def row_dtype(fields: Sequence[tuple[Any, ...]]) -> np.dtype[np.record]:
     """Return the type of rows whose fields are attributes, for kernels that are run uncompiled, too."""
@@ -48,7 +49,15 @@ SLOT: Final = row_dtype(
         ("super_at", "i8"),
         ("pane_at", "i8"),
         ("panes", "i8"),  # how many panes there are
-        ("last", "u8", (4,)),  # of a replica: its last record, as the store has it
+        # Of replicas only:
+        ("last", "u8", (4,)),  # the last record, as the store has it
+        ("identity", "u8"),  # whose log it is
+        ("kind", "u1"),  # of what kind; 0: the slot is free
+        ("used", "u1"),  # since it was last asked whether it may go
+        ("order", "i4"),  # of its run of units
+        ("pane_order", "i4"),  # of its run of panes; NONE where there is none
+        ("batch", "i8"),  # the last micro-batch that needs it
+        ("seen", "i8"),  # records that it has, or will have when all that was read is measured
     ]
 )
 """Where a log lies in the arenas, and its clocks."""
@@ -76,8 +85,17 @@ def clear_slot(slots: NDArray[np.record], slot: int, at: int) -> None:
     log.at = at
     log.length = log.folded = log.whole_from = log.panes = 0
     log.base_clock = log.older_clock = log.clock = log.born = NEVER
-    log.block_at = log.super_at = log.pane_at = NONE
+    log.block_at = log.super_at = log.pane_at = log.pane_order = NONE
+    log.seen = 0
     log.last[:] = 0
+
+
+@njit()
+def put_blocks(logs: Logs, slot: int, at: int, super_at: int) -> None:
+    """Let the slot's block summaries lie from `at` on; what was kept there was another log's."""
+    log = logs.slots[slot]
+    log.block_at, log.super_at = at, super_at
+    logs.kept_key[at * LEVELS : (at + 1) * LEVELS, 0] = 0
 
 
 class Logs(NamedTuple):
@@ -114,16 +132,10 @@ class Logs(NamedTuple):
             blocks=np.zeros(blocks, dtype=SUMMARY),
             supers=np.zeros(supers, dtype=SUMMARY),
             pane=np.zeros(panes, dtype=SUMMARY),
-            kept=np.zeros(blocks * len(WINDOWS), dtype=SUMMARY),
-            kept_key=np.zeros((blocks * len(WINDOWS), 5), dtype=np.int64),
+            kept=np.zeros(blocks * LEVELS, dtype=SUMMARY),
+            kept_key=np.zeros((blocks * LEVELS, 5), dtype=np.int64),
         )
 
     def clear(self, slot: int, at: int) -> None:
         """Make the slot an empty log without blocks or panes, its records to lie at `at`."""
         clear_slot(self.slots, slot, at)
-
-    def put_blocks(self, slot: int, at: int, super_at: int) -> None:
-        """Let the slot's block summaries lie from `at` on; what was kept there was another log's."""
-        log = self.slots[slot]
-        log["block_at"], log["super_at"] = at, super_at
-        self.kept_key[at * len(WINDOWS) : (at + 1) * len(WINDOWS), 0] = 0

@@ -28,16 +28,18 @@ class MemoryEntityStore:
     def apply(self, request: ApplyRequest) -> Applied:
         """Append and read in one step; payments below their partition's next offset are only located."""
         applied = self._standing(request.origins)
-        lengths: list[int] = []
+        places: list[int] = []
         for at in range(0, len(request.entries), ENTRY_BYTES):
-            lengths += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
+            places += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
         self._advance(request.origins)
-        totals, logs = [], []
+        told, totals, logs = [], [], []
         for at in range(0, len(request.reads), READ_BYTES):
             total, log = self._read(request.reads[at : at + READ_BYTES])
-            totals.append(total)
-            logs.append(log)
-        return Applied(lengths, totals, logs)
+            if log is not None:
+                told.append(at // READ_BYTES)
+                totals.append(total)
+                logs.append(log)
+        return Applied(struct.pack(f"<{len(places)}I", *places), told, totals, logs)
 
     def _standing(self, origins: Sequence[Origin]) -> list[int]:
         applied = [self.offsets.get(origin.partition, 0) for origin in origins]
@@ -101,11 +103,14 @@ class MemoryEntityStore:
                 return at + RECORD_BYTES
         return 0
 
-    def _read(self, read: bytes) -> tuple[int, bytes]:
-        name, known = read[:9], int.from_bytes(read[9:13], "little")
+    def _read(self, read: bytes) -> tuple[int, bytes | None]:
+        """Return the length of a log and what is to be told of it; None where it is as expected."""
+        name, known, expected = read[:9], *struct.unpack("<II", read[9:])
         log = self.logs.get(name, bytearray())
         if name[:1] in (PAYEE_REPORTS, DEVICE_REPORTS):
-            return len(log), bytes(log[-MAX_REPORTS * REPORT_BYTES :])
+            return len(log), bytes(log[-MAX_REPORTS * REPORT_BYTES :]) or None
+        if len(log) == expected and len(log) % RECORD_BYTES == 0:
+            return len(log), None
         size, base = _header(log)
         if known == 0 or known - 1 < base or size + (known - base) * RECORD_BYTES > len(log):
             return len(log), bytes(log)

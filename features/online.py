@@ -5,35 +5,33 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from features.catch_up import DONE, FOLDED, LOST, append_own, catch_up
 from features.errors import ReplicaBudgetError, StoreCorruptError
-from features.exchange import INBOUND, Request, entries_of, provenance_of, reports_read
+from features.exchange import INBOUND, Reply, Request, entries_of, provenance_of, reads_of, reports_read, told_whole
 from features.fold import fewest_to_fold, fold, fold_position, whole_from
-from features.ingest import append_raw, make_ready, open_logs, pass_over_known
+from features.ingest import append_raw
 from features.locate import Located, locate
 from features.logs import NONE
 from features.record import RECORD_BYTES
 from features.replicas import Replicas
-from features.store import ApplyRequest
+from features.store import ApplyRequest, Origin
 from features.vector import Places, Reports, vectors
-from features.windows import BLOCK, SHORT_LOG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from features.catch_up import Reads
     from features.columns import PaymentColumns
-    from features.replicas import Replica
-    from features.store import Applied, EntityStore, Origin
+    from features.store import EntityStore
 
 MAX_PAYMENTS: Final = 4_096
 """Payments a micro-batch may hold."""
-
-SHORT_BYTES: Final = SHORT_LOG * RECORD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,7 @@ class _Reading(NamedTuple):
     """What the store replied to one micro-batch."""
 
     request: Request
-    known: NDArray[np.int64]
-    applied: Applied
-    lengths: NDArray[np.int64]
+    reply: Reply
     reports: Reports
     versions: tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -85,6 +81,8 @@ class Pending:
     columns: PaymentColumns
     claims: Claims
     origins: Sequence[Origin]
+    number: int
+    """Micro-batches are counted, so that the replicas of one stay until it is measured."""
     epoch: int
     """What is known from before the last failure of an earlier epoch must not be used with it."""
     reading: _Reading | None
@@ -104,16 +102,21 @@ class OnlineFeatures:
         """`measuring`: the same store over another connection, for `measure` where it runs beside `apply`."""
         self._store = store
         self._measuring = measuring or store
-        self._replicas = Replicas(
-            replica_bytes, scratch_records=4 * MAX_PAYMENTS * SHORT_LOG, scratch_slots=4 * MAX_PAYMENTS
-        )
+        self._replicas = Replicas(replica_bytes)
         self._refresh: deque[bytes] = deque()
         self._sure = True
-        self._epoch = self._replicas_of = 0
-        self.hits = 0
-        """Long logs of which only what was new was read; of short ones there are no replicas."""
-        self.misses = 0
-        """Long logs that were read whole."""
+        self._number = self._epoch = self._replicas_of = 0
+        self._last: Sequence[Origin] = ()
+
+    @property
+    def hits(self) -> int:
+        """Logs of which nothing or only what was new was read, ever."""
+        return self._replicas.hits
+
+    @property
+    def misses(self) -> int:
+        """Logs that were read whole, ever."""
+        return self._replicas.misses
 
     @property
     def replica_bytes(self) -> int:
@@ -142,17 +145,21 @@ class OnlineFeatures:
             claims = _all_claimed(claims)
         self._sure = False
         epoch = self._epoch
-        # After a failure the server may be another, or restarted: until the replicas were dropped, nothing is known.
-        known = self._replicas.known if self._replicas_of == epoch and len(self._replicas) else None
+        self._number += 1
         refresh = b"".join(self._refresh.popleft() for _ in range(len(self._refresh)))
         try:
-            reading = _read(self._store, columns, claims, origins, known, refresh)
+            # After a failure the server may be another, or restarted: nothing is known until the replicas are dropped.
+            replicas = self._replicas if self._replicas_of == epoch else None
+            known = [*origins, *_still(self._last, origins)]
+            reading = _read(self._store, columns, claims, known, refresh, replicas, self._number)
         except Exception:
             self._epoch += 1
+            self._last = ()
             self._refresh.appendleft(refresh)
             raise
         self._sure = True
-        return Pending(columns, claims, origins, epoch, reading)
+        self._last = origins
+        return Pending(columns, claims, origins, self._number, epoch, reading)
 
     def measure(self, pending: Pending) -> FeatureBatch:
         """Return the vectors of a micro-batch.
@@ -165,8 +172,8 @@ class OnlineFeatures:
         try:
             if pending.reading is None:
                 claims = _all_claimed(pending.claims)
-                pending.reading = _read(self._measuring, pending.columns, claims, pending.origins, None, b"")
-            self._replicas.begin()
+                pending.reading = _read(self._measuring, pending.columns, claims, pending.origins, b"")
+            self._replicas.begin(pending.number)
             measured = self._measure(pending.columns, pending.reading, slice(0, len(pending.columns)))
         except Exception:
             self._replicas.clear()  # what failed half-way leaves replicas that know less or more than they say
@@ -176,7 +183,7 @@ class OnlineFeatures:
         return FeatureBatch(measured.vectors, measured.state, provenance)
 
     def _measure(self, columns: PaymentColumns, reading: _Reading, rows: slice) -> _Measured:
-        """Measure some payments of a micro-batch; in halves, where their long logs do not fit in memory together."""
+        """Measure some payments of a micro-batch; in halves, where their logs do not fit in memory together."""
         try:
             return self._measure_together(columns, reading, rows)
         except ReplicaBudgetError:
@@ -186,7 +193,6 @@ class OnlineFeatures:
         middle = (rows.start + rows.stop) // 2
         for half in (slice(rows.start, middle), slice(middle, rows.stop)):
             self._replicas.clear()
-            self._replicas.begin()
             parts.append(self._measure(columns, reading, half))
         return _Measured(*map(np.concatenate, zip(*parts, strict=True)))
 
@@ -194,13 +200,15 @@ class OnlineFeatures:
         request, n = reading.request, rows.stop - rows.start
         of, wanted = request.of, np.ones(request.logs, dtype=np.bool_)
         if n < len(columns):
-            columns, of = columns.take(rows), np.ascontiguousarray(of[:, rows])
+            of = np.ascontiguousarray(of[:, rows])
             wanted[:] = False
             wanted[of[: INBOUND + 1][of[: INBOUND + 1] != NONE]] = True
         logs = self._replicas.logs
-        slots, header, base, replicas = self._ingest(reading, wanted)
+        slots, header, base = self._bring(columns, reading, wanted)
         found = Located.make(n, request.logs)
-        if not locate(logs, columns.event_time, of, reading.lengths[rows], slots, header, base, found):
+        if n < len(columns):
+            columns = columns.take(rows)
+        if not locate(logs, columns.event_time, of, reading.reply.lengths[rows], slots, header, base, found):
             raise StoreCorruptError(
                 "A payment is in one of its logs and missing in another: the store lost some of them. "
                 "Run `upifraud rebuild-features`."
@@ -211,83 +219,67 @@ class OnlineFeatures:
         values, state = vectors(logs, columns, places, reports, found.lost)
         # Whose expiry to push out with the next micro-batch.
         self._refresh.append(request.reads[: request.logs][found.aged, :9].tobytes())
-        self._fold(replicas)
+        self._fold(request, slots)
         return _Measured(values, state, at.T)
 
-    def _ingest(
-        self, reading: _Reading, wanted: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], dict[bytes, Replica]]:
-        """Bring the wanted logs into the arenas; return each one's slot, header length and base, and the replicas."""
-        logs, applied, known, count = self._replicas.logs, reading.applied, reading.known, len(wanted)
-        totals = np.array(applied.totals[:count], dtype=np.int64)
-        sizes = np.fromiter(map(len, applied.logs[:count]), dtype=np.int64, count=count)
-        slots, starts, ends, others = np.empty((4, count), dtype=np.int64)
-        header, base = np.zeros((2, count), dtype=np.int64)
-        found = open_logs(
-            logs, self._replicas.slots, self._replicas.scratch_at, SHORT_BYTES, wanted, known, totals, sizes, slots,
-            starts, ends, others,
-        )  # fmt: skip
-        if found < 0:
-            raise StoreCorruptError(f"A log of {totals[-1 - found]} bytes. Run `upifraud rebuild-features`.")
-        raw = b"".join(applied.logs[:count])
-        words = np.frombuffer(raw, dtype="<u8")
-        long = others[:found]
-        names = _names(reading.request.reads, long)
-        replicas = self._replicas.keep(names)
-        of = np.array([NONE if replica is None else replica.slot for replica in replicas], dtype=np.int64)
-        matched = np.empty(found, dtype=np.bool_)
-        pass_over_known(logs.slots, of, words, long, known, totals, starts, ends, header, base, matched)
-        more, room, admitted = [raw], len(raw), []
-        for place in np.flatnonzero(~matched).tolist():
-            index = long[place]
-            log = applied.logs[index]
-            if len(log) < totals[index]:
-                # Another worker folded the log, or the replica is not what it was thought to be.
-                log = self._store.fetch([names[place]])[0]
-                more.append(log)
-                starts[index], ends[index] = room, room + len(log)
-                room += len(log)
-            replica, skip = self._replicas.admit(names[place], log)
-            admitted.append(replica)
-            starts[index] += skip
-            replicas[place], of[place] = replica, replica.slot
-        if len(more) > 1:
-            words = np.frombuffer(b"".join(more), dtype="<u8")
-        slots[long] = of
-        kept = dict(zip(names, cast("list[Replica]", replicas), strict=True))
-        fits = np.array([BLOCK << replica.order for replica in kept.values()], dtype=np.int64)
-        needed = np.empty(found, dtype=np.int64)
-        make_ready(logs.slots, of, words, long, starts, ends, fits, needed)
-        for place in np.flatnonzero(needed).tolist():
-            self._replicas.make_room(names[place], int(needed[place]))
-        append_raw(logs, slots, starts, ends, words)
-        for replica, records in zip(kept.values(), logs.slots["length"][of].tolist(), strict=True):
-            replica.records = records
-        for replica in admitted:
-            if replica.base:
-                logs.slots["whole_from"][replica.slot] = whole_from(logs, replica.slot)
-        self.hits += found - len(admitted)
-        self.misses += len(admitted)
-        return slots, header, base, kept
+    def _bring(
+        self, columns: PaymentColumns, reading: _Reading, wanted: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Bring the wanted logs up to date in the arenas; return each one's slot, header length and base."""
+        request, reply, table = reading.request, reading.reply, self._replicas.table
+        it = reads_of(request, reply)
+        header, base = it.header, it.base  # those that positions in the reply count from
+        while True:
+            odd = np.flatnonzero(it.totals % (RECORD_BYTES // 2))
+            if len(odd):
+                raise StoreCorruptError(f"A log of {it.totals[odd[0]]} bytes. Run `upifraud rebuild-features`.")
+            with self._replicas.lock:
+                if not catch_up(table, it, wanted):
+                    raise ReplicaBudgetError(ReplicaBudgetError.__doc__)
+                self._unfold(request, it)
+                lost = append_own(
+                    table, it, columns.payer, columns.payee, columns.event_time, columns.amount_paise,
+                    columns.payment_id, columns.place, columns.kind, request.of, reply.lengths,
+                )  # fmt: skip
+            if not lost:
+                return it.slots, header, base
+            # Another worker folded the log, or the replica is not what it was thought to be, or was dropped.
+            wanted = it.left == LOST
+            which = np.flatnonzero(wanted)
+            it = told_whole(it, which, self._measuring.fetch([request.name(index) for index in which.tolist()]))
 
-    def _fold(self, replicas: Mapping[bytes, Replica]) -> None:
+    def _unfold(self, request: Request, it: Reads) -> None:
+        """Begin the replicas of folded logs that were read whole."""
+        for index in np.flatnonzero(it.left == FOLDED).tolist():
+            start, end = int(it.starts[index]), int(it.ends[index])
+            slot = self._replicas.admit_folded(request.name(index), it.words[start // 8 : end // 8].tobytes())
+            logs = self._replicas.logs
+            append_raw(logs, slot, start + int(it.header[index]), end, it.words)
+            log = logs.slots[slot]
+            log["whole_from"], log["seen"] = whole_from(logs, slot), log["length"]
+            it.slots[index], it.left[index] = slot, DONE
+
+    def _fold(self, request: Request, slots: NDArray[np.int64]) -> None:
         """Fold the logs for which it is worth it; whoever comes second leaves it."""
-        logs, fewest = self._replicas.logs, fewest_to_fold()
-        for name, replica in replicas.items():
-            if replica.records - replica.base < fewest:
+        logs = self._replicas.logs
+        held = np.flatnonzero(slots != NONE)
+        rows = logs.slots[slots[held]]
+        for index in held[rows["length"] - rows["folded"] >= fewest_to_fold()].tolist():
+            slot = int(slots[index])
+            base, position = int(logs.slots["folded"][slot]), fold_position(logs, slot)
+            if position == base:
                 continue
-            position = fold_position(logs, replica.slot)
-            if position == replica.base:
-                continue
-            header = fold(logs, replica.slot, position)
-            self._store.fold(name, replica.base, header.pack(), position)
-            self._replicas.drop(name)  # read again, folded, when it is next touched
+            header = fold(logs, slot, position)
+            self._measuring.fold(request.name(index), base, header.pack(), position)
+            self._replicas.drop(slot)  # read again, folded, when it is next touched
 
 
-def _names(reads: NDArray[np.uint8], rows: NDArray[np.intp]) -> list[bytes]:
-    """Return the kind and identity of some reads."""
-    packed = reads[rows, :9].tobytes()
-    return [packed[at : at + 9] for at in range(0, len(packed), 9)]
+def _still(last: Sequence[Origin], origins: Sequence[Origin]) -> Iterator[Origin]:
+    """Yield what the micro-batch before left behind: a store without it lost what the replicas were read from."""
+    named = {origin.partition for origin in origins}
+    for origin in last:
+        if origin.partition not in named:
+            yield Origin(origin.partition, origin.next_offset, origin.next_offset, origin.next_offset)
 
 
 def _all_claimed(claims: Claims) -> Claims:
@@ -299,13 +291,16 @@ def _read(
     columns: PaymentColumns,
     claims: Claims,
     origins: Sequence[Origin],
-    known: Callable[[bytes], list[int]] | None,
     refresh: bytes,
+    replicas: Replicas | None = None,
+    number: int = 0,
 ) -> _Reading:
-    """Make the one call to the store."""
+    """Make the one call to the store; with replicas only what is not in them is read."""
     request = Request.of_columns(columns)
-    known_records = np.zeros(request.logs, dtype=np.int64) if known is None else request.note_known(known)
+    if replicas is not None:
+        replicas.expect(request, number)
     applied = store.apply(ApplyRequest(entries_of(columns, claims), request.reads.tobytes(), refresh, origins))
-    reports, versions = reports_read(applied, request)
-    lengths = np.array(applied.lengths, dtype=np.int64).reshape(len(columns), 4)
-    return _Reading(request, known_records, applied, lengths, reports, versions)
+    reply = Reply.of(applied, request, len(columns))
+    if replicas is not None:
+        replicas.note(request, reply.totals)
+    return _Reading(request, reply, *reports_read(reply, request))

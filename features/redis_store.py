@@ -126,8 +126,7 @@ class RedisEntityStore:
         """Append and read in one atomic step; payments below their partition's next offset are only located."""
         origins = chain.from_iterable(request.origins)
         reply = self._call("apply", request.entries, request.reads, request.refresh, *origins)
-        payments = 4 * (len(request.entries) // layout.ENTRY_BYTES)
-        return Applied(reply[:payments], reply[payments::2], reply[payments + 1 :: 2])
+        return Applied(reply[0], reply[1::3], reply[2::3], reply[3::3])
 
     def fetch(self, names: Sequence[bytes]) -> list[bytes]:
         """Return logs whole; empty where there is none."""

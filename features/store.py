@@ -33,7 +33,8 @@ class ApplyRequest:
     """99 bytes a payment: payer, payee and device identity, the payer's record, that of the other two, whether it was
     claimed before, origin, offset."""
     reads: bytes
-    """13 bytes a log to read: kind, identity, number of records known (0: read it whole)."""
+    """17 bytes a log to read: kind, identity, number of records known (0: read it whole), and the byte length that it
+    has if nobody else appended to it (UNKNOWN_LENGTH: tell of it in any case). The last two count for entity logs."""
     refresh: bytes
     """9 bytes a log whose expiry is to be pushed out: kind, identity."""
     origins: Sequence[Origin]
@@ -41,15 +42,18 @@ class ApplyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The reply to one micro-batch of n payments and r reads."""
+    """The reply to one micro-batch of n payments."""
 
-    lengths: Sequence[int]
-    """4n numbers: byte lengths of the payer's, the payee's and the device's log just after the payment (0: not kept any
-    more, or no device), and how many records the payer's own inbound log had at that moment."""
+    places: bytes
+    """4n numbers of 32 bits: byte lengths of the payer's, the payee's and the device's log just after the payment (0:
+    not kept any more, or no device), and how many records the payer's own inbound log had at that moment."""
+    told: Sequence[int]
+    """Which of the reads are told of. Other entity logs are as long as was expected, and have no header, so the worker
+    knows what is in them. Other outcome logs are empty."""
     totals: Sequence[int]
-    """r byte lengths of the logs read; -1 where an outcome log could not be read."""
+    """Byte lengths of the logs told of; -1 where an outcome log could not be read."""
     logs: Sequence[bytes]
-    """r logs: whole, or from the last known record on, preceded by 16 header bytes where the log was folded."""
+    """The logs told of: whole, or from the last known record on, preceded by 16 header bytes where it was folded."""
 
 
 class EntityStore(Protocol):

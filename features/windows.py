@@ -45,9 +45,6 @@ PANES: Final = 64
 FOLD_RECORDS: Final = 1_024
 """A fold that would remove fewer records than this is not worth its round trip."""
 
-SHORT_LOG: Final = 128
-"""Logs up to this many records are read whole at every payment; longer ones are replicated in the worker."""
-
 LONGEST: Final = max(WINDOWS.values())
 EXPIRY: Final = LONGEST + DAY
 """Logs live this long after the last payment that refreshed them."""

@@ -15,7 +15,7 @@ import numpy as np
 from features.memory_store import MemoryEntityStore
 from features.online import Claims, OnlineFeatures
 from features.store import Origin
-from features.windows import SHORT_LOG
+from features.windows import BLOCK
 from stream.decode import decode_payments
 from stream.judge import Judge, verdict_rows
 from stream.schemas.examples import PAYMENT
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from features.identity import Identities
     from model.artifact import Artifact
 
-PAYMENTS: Final = 3 * SHORT_LOG // 4
-"""Of one payer to one payee: from the second micro-batch on their logs are long ones, which replicas are kept of."""
+PAYMENTS: Final = 3 * BLOCK // 4
+"""Of one payer to one payee: their logs grow over a block, and are known from the second micro-batch on."""
 
 _REPLICA_BYTES: Final = 1 << 22
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
 from features.fold import PANE, Header
-from features.layout import DEVICE, DEVICE_REPORTS, PAYEE, PAYEE_REPORTS, PAYER
+from features.layout import DEVICE, DEVICE_REPORTS, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES, UNKNOWN_LENGTH
 from features.memory_store import MemoryEntityStore
 from features.redis_store import RedisEntityStore
 from features.risk import FRAUD, MAX_REPORTS, pack_report
@@ -49,15 +49,21 @@ def entry(
     return payer + payee + device + records + struct.pack("<BHQ", claimed, 0, offset)
 
 
-def read(kind: bytes, identity: bytes, known: int = 0) -> bytes:
-    return kind + identity + struct.pack("<I", known)
+def read(kind: bytes, identity: bytes, known: int = 0, expected: int = UNKNOWN_LENGTH) -> bytes:
+    return kind + identity + struct.pack("<II", known, expected)
 
 
 def apply(store: EntityStore, *entries: bytes, reads: bytes = b"", origin: Origin | None = None) -> tuple:
-    """Apply entries at offsets 0, 1, ... of the partition unless an origin says otherwise."""
+    """Apply entries at offsets 0, 1, ... of the partition unless an origin says otherwise.
+
+    Returns lengths, and by read the total and the log, None each where the store does not tell of it.
+    """
     origin = origin or Origin(PARTITION, 0, 0)
     applied = store.apply(ApplyRequest(b"".join(entries), reads, b"", [origin]))
-    return list(applied.lengths), list(applied.totals), list(applied.logs)
+    places = struct.unpack(f"<{len(applied.places) // 4}I", applied.places)
+    told = dict(zip(applied.told, zip(applied.totals, applied.logs, strict=True), strict=True))
+    both = [told.get(which, (None, None)) for which in range(len(reads) // READ_BYTES)]
+    return list(places), [total for total, _ in both], [log for _, log in both]
 
 
 def header(base: int) -> bytes:
@@ -144,6 +150,34 @@ def test_the_rest_of_a_folded_log_comes_behind_its_first_16_bytes(store: EntityS
     assert totals == [len(head) + 96] * 3
     assert logs[0] == head[:16] + record(258) + record(259)
     assert logs[1] == logs[2] == head + record(257) + record(258) + record(259)
+
+
+def test_of_a_log_as_long_as_expected_nothing_is_told(store: EntityStore) -> None:
+    """The worker knows what it has itself appended, and what was there before."""
+    fill(store, ALICE, 2)
+    reads = read(PAYER, ALICE, 2, 96) + read(PAYEE, SHOP, 0, 32) + read(PAYEE, ALICE, 0, 0) + read(DEVICE, PHONE, 0, 32)
+    lengths, totals, logs = apply(store, entry(3, ALICE, SHOP, PHONE), reads=reads)
+    assert lengths == [96, 32, 32, 0]
+    assert totals == logs == [None] * 4
+
+
+def test_of_a_log_that_others_appended_to_all_that_is_not_known_is_told(store: EntityStore) -> None:
+    fill(store, ALICE, 3)
+    reads = read(PAYER, ALICE, 2, 96) + read(PAYER, ALICE, 0, 32) + read(PAYER, BOB, 2, 64) + read(PAYER, SHOP, 0, 32)
+    _, totals, logs = apply(store, entry(4, ALICE, SHOP), reads=reads)
+    assert totals == [128, 128, 0, 0]
+    assert logs[0] == record(2) + record(3) + logs[1][-32:]
+    assert logs[1][:96] == record(1) + record(2) + record(3)
+    assert logs[2:] == [b"", b""], "nothing is there, which was not expected either"
+
+
+def test_of_a_folded_log_is_told_whatever_its_length(store: EntityStore) -> None:
+    """Records folded away and records appended could make up for each other."""
+    log = header(256) + record(257) + record(258)
+    store.load([(PAYER + ALICE, log)], {})
+    _, totals, logs = apply(store, reads=read(PAYER, ALICE, 258, len(log)))
+    assert totals == [len(log)]
+    assert logs == [log[:16] + record(258)]
 
 
 def test_logs_are_fetched_whole(store: EntityStore) -> None:
@@ -356,7 +390,10 @@ def test_both_stores_give_the_same_replies(redis_url: str, script: list[tuple]) 
                         entry(number, payer, payee, device, claimed=claimed, offset=offset + at)
                         for at, ((number, payer, payee, device), claimed) in enumerate(entries)
                     ]
-                    reads = [read(name[:1], name[1:], at % 4) for at, name in enumerate(names)]
+                    reads = [
+                        read(name[:1], name[1:], at % 4, (UNKNOWN_LENGTH, 32 * (at // 3))[at % 2])
+                        for at, name in enumerate(names)
+                    ]
                     origin = Origin(PARTITION, offset, offset + len(packed))
                     replies.append(apply(store, *packed, reads=b"".join(reads), origin=origin))
                 case ("fold", name, base, keep):

@@ -128,7 +128,7 @@ def test_another_version_of_the_functions_stays(client: redis.Redis, store: Redi
     older = f"{ours.name[:-8]}{int(ours.name[-8:], 16) ^ 1:08x}"
     client.function_load(ours.code.replace(ours.name, older).replace("#entries, 99", "#entries, 131"))
     process(OnlineFeatures(store), 0)
-    assert client.fcall(f"{older}_apply", 0, b"", b"", b"") == []
+    assert client.fcall(f"{older}_apply", 0, b"", b"", b"") == [b""]
     assert {each[1].decode() for each in client.function_list()} >= {ours.name, older}
 
 
@@ -167,9 +167,12 @@ def test_a_log_of_another_type_is_fatal_and_moves_no_offset(client: redis.Redis,
     assert store.next_offsets([b"transactions:0"]) == [None]
 
 
-def test_a_log_of_another_type_that_is_only_read_is_fatal(client: redis.Redis, store: RedisEntityStore) -> None:
+@pytest.mark.parametrize("expected", [bytes(8), bytes(4) + b"\xff" * 4, b"\x01" + bytes(7)])
+def test_a_log_of_another_type_that_is_only_read_is_fatal(
+    client: redis.Redis, store: RedisEntityStore, expected: bytes
+) -> None:
     client.lpush(key(PAYEE, ALICE.to_bytes(8, "little")), b"x")
-    reads = b"".join(PAYEE + identity.to_bytes(8, "little") + bytes(4) for identity in (SHOP, ALICE))
+    reads = b"".join(PAYEE + identity.to_bytes(8, "little") + expected for identity in (SHOP, ALICE))
     with pytest.raises(StoreCorruptError):
         store.apply(ApplyRequest(b"", reads, b"", []))
 
@@ -178,7 +181,7 @@ def test_an_outcome_log_that_cannot_be_read_degrades(client: redis.Redis, store:
     features = OnlineFeatures(store)
     process(features, 0)
     client.lpush(RISK_KEY, b"x")
-    applied = store.apply(ApplyRequest(b"", PAYEE_REPORTS + SHOP.to_bytes(8, "little") + bytes(4), b"", []))
+    applied = store.apply(ApplyRequest(b"", PAYEE_REPORTS + SHOP.to_bytes(8, "little") + bytes(8), b"", []))
     assert list(applied.totals) == [-1]
     batch = process(features, 1)
     assert batch.state.tolist() == [FeatureState.DEGRADED]

@@ -99,7 +99,7 @@ def test_more_than_two_super_blocks_of_records_behind_a_fold() -> None:
     while not deployment.done:
         deployment.first(deployment.random.randrange(2), deployment.next_batch(900))
     replicas = deployment.workers[0]._replicas
-    slot = replicas._replicas[b"m" + identity(9_999).to_bytes(8, "little")].slot
+    slot = replicas.slot_of(b"m" + identity(9_999).to_bytes(8, "little"))
     log = replicas.logs.slots[slot]
     assert log["folded"] % (BLOCK * SUPER) > 0
     assert log["length"] - log["folded"] > 2 * BLOCK * SUPER

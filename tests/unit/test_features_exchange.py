@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.exchange import Request, entries_of, provenance_of
+from features.layout import UNKNOWN_LENGTH
 from features.logs import NONE
 from features.memory_store import MemoryEntityStore
 from features.online import MAX_PAYMENTS, Claims, OnlineFeatures
@@ -40,7 +41,10 @@ def test_every_log_is_asked_for_once_and_every_payment_knows_its_own(some: list[
         b"f": {p.payee for p in some},
         b"g": {p.device for p in some} - {0},
     }
-    expected = {kind + struct.pack("<QI", one, 0) for kind, identities in wanted.items() for one in identities}
+    nothing = {kind: 0 if kind in (b"f", b"g") else UNKNOWN_LENGTH for kind in wanted}
+    expected = {
+        kind + struct.pack("<QII", one, 0, nothing[kind]) for kind, identities in wanted.items() for one in identities
+    }
     assert len(reads) == len(expected)
     assert set(reads) == expected
     assert {read[:1] for read in reads[: request.logs]} <= {b"p", b"m", b"d"}
@@ -48,7 +52,7 @@ def test_every_log_is_asked_for_once_and_every_payment_knows_its_own(some: list[
         own = ((b"p", p.payer), (b"m", p.payee), (b"d", p.device), (b"m", p.payer), (b"f", p.payee), (b"g", p.device))
         for which, (kind, identity) in enumerate(own):
             read = request.of[which, row]
-            assert read == NONE if identity == 0 else reads[read] == kind + struct.pack("<QI", identity, 0)
+            assert read == NONE if identity == 0 else reads[read][:9] == kind + struct.pack("<Q", identity)
 
 
 def test_the_largest_micro_batch_of_nothing_but_strangers_finds_all() -> None:
@@ -59,12 +63,22 @@ def test_the_largest_micro_batch_of_nothing_but_strangers_finds_all() -> None:
     assert len({read.tobytes() for read in request.reads}) == 6 * MAX_PAYMENTS
 
 
-def test_what_is_known_is_said_of_entity_logs_alone() -> None:
-    request = Request.of_columns(columns_of([Payment(1, 1, 1, 7, 8, 9)]))
-    known = request.note_known(lambda names: [n + 70_000 for n in range(len(names) // 9)])
-    assert known.tolist() == [70_000, 70_001, 70_002, 70_003]
-    told = [struct.unpack("<I", read[9:].tobytes())[0] for read in request.reads]
-    assert told == [70_000, 70_001, 70_002, 70_003, 0, 0]
+def test_what_is_known_and_expected_is_said_of_entity_logs_alone() -> None:
+    features = OnlineFeatures(MemoryEntityStore(), 1 << 22)
+    features.process(columns_of([Payment(1, 1, 1, 7, 8, 9)]), *source(0, 1))
+    request = Request.of_columns(columns_of([Payment(2, 1, 1, 7, 8, 9), Payment(3, 1, 1, 7, 10, 9)]))
+    features._replicas.expect(request, 2)
+    said = {
+        read[:9].tobytes(): struct.unpack("<II", read[9:].tobytes())
+        for read in request.reads
+    }  # fmt: skip
+    assert said == {
+        kind + struct.pack("<Q", one): numbers
+        for kind, one, numbers in (
+            (b"p", 7, (1, 96)), (b"m", 7, (0, 0)), (b"m", 8, (1, 64)), (b"m", 10, (0, 32)), (b"d", 9, (1, 96)),
+            (b"f", 8, (0, 0)), (b"f", 10, (0, 0)), (b"g", 9, (0, 0)),
+        )
+    }  # fmt: skip
 
 
 @settings(deadline=None)
@@ -84,12 +98,22 @@ def test_entries_and_provenance_are_laid_out_as_the_specification_says(some: lis
         assert provenance[row].tobytes() == identities + paid[row].tobytes() + counts
 
 
-def test_only_long_logs_count_as_found_or_missed() -> None:
-    features = OnlineFeatures(MemoryEntityStore(), 1 << 22)
+def test_logs_that_are_read_whole_are_missed_and_all_others_found() -> None:
+    store = MemoryEntityStore()
+    workers = [OnlineFeatures(store, 1 << 22) for _ in range(2)]
     counted = []
-    for first in range(0, 400, 100):
+    for number, worker in enumerate((0, 0, 1, 1, 0)):
+        first = 100 * number
         some = columns_of([Payment(n + 1, 1_000 * n, 100, 7, 8) for n in range(first, first + 100)])
-        claims = Claims(np.zeros(100, dtype=np.bool_), np.zeros(100, dtype=np.uint16), np.arange(first, first + 100))
-        features.process(some, claims, [Origin(b"transactions:0", first, first + 100)])
-        counted.append((features.hits, features.misses))
-    assert counted == [(0, 0), (0, 2), (2, 2), (4, 2)], "payer's and payee's, long from the second micro-batch on"
+        workers[worker].process(some, *source(first, 100))
+        counted.append((workers[worker].hits, workers[worker].misses))
+    new, known, whole, knew, rest = counted
+    assert (new, known) == ((0, 0), (2, 0)), "the payer's and the payee's; of what is new nothing is read either"
+    assert (whole, knew) == ((0, 2), (2, 2)), "what the other worker appended is read whole once"
+    assert rest == (4, 0), "of what is known only the rest is read"
+
+
+def source(first: int, count: int) -> tuple[Claims, list[Origin]]:
+    """Say that so many payments stood at these offsets, and were not claimed before."""
+    claims = Claims(np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.uint16), np.arange(first, first + count))
+    return claims, [Origin(b"transactions:0", first, first + count)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +46,8 @@ def test_what_is_packed_is_read(some: list[Payment]) -> None:
     raw = pack_records(columns, columns.payee).ravel()
     logs = Logs.make(records=len(some), slots=1, blocks=0, supers=0, panes=0)
     logs.clear(0, 0)
-    append_raw(logs, np.array([0]), np.array([0]), np.array([len(raw)]), raw.view("<u8"))
+    append_raw(logs, 0, 0, len(raw), raw.view("<u8"))
+    assert logs.slots["last"][0].tobytes() == raw[-32:].tobytes()
     assert logs.event_time.tolist() == [p.event_time for p in some]
     assert logs.amount.tolist() == [p.amount for p in some]
     assert logs.counterparty.tolist() == [p.payee % 2**40 for p in some]

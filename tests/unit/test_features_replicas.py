@@ -1,0 +1,115 @@
+"""The worker's replicas: room is given and taken back whole, logs are found, and what is not used goes first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.buddies import Buddies, give, order_of, take
+from features.errors import StoreRolledBackError
+from features.logs import NONE
+from features.memory_store import MemoryEntityStore
+from features.online import Claims, OnlineFeatures
+from features.replicas import BATCH, FEWEST_UNITS, UNIT, Replicas, find, forget, make_room, place
+from features.store import Origin
+from tests.oracle import Payment, columns_of
+
+PAYER = np.uint8(ord("p"))
+START = 1_790_000_000_000
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 30)), max_size=60))
+def test_runs_never_overlap_and_all_room_comes_back(steps: list[tuple[bool, int, int]]) -> None:
+    buddies, held = Buddies.make(64), []
+    for taking, order, which in steps:
+        if taking:
+            start = take(buddies, order)
+            if start == NONE:
+                free = 64 - sum(1 << size for _, size in held)
+                assert free < 64, "an empty arena has room for any of these"
+            else:
+                assert start % (1 << order) == 0
+                held.append((start, order))
+        elif held:
+            give(buddies, *held.pop(which % len(held)))
+        units = [unit for start, order in held for unit in range(start, start + (1 << order))]
+        assert len(units) == len(set(units)) == buddies.taken[0]
+        assert all(0 <= unit < 64 for unit in units)
+    for run in held:
+        give(buddies, *run)
+    assert take(buddies, 6) == 0, "the whole of it is one run again"
+
+
+@pytest.mark.parametrize(("units", "order"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (64, 6), (65, 7)])
+def test_the_order_of_a_run(units: int, order: int) -> None:
+    assert order_of(units) == order
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=120), st.sampled_from((1, 1 << 32, 1 << 57)))
+def test_what_is_placed_is_found_until_it_is_forgotten(steps: list[tuple[bool, int]], apart: int) -> None:
+    """Identities far apart in their highest bits, too, and names of one identity under several kinds."""
+    table, held = Replicas(0).table, {}
+    for placing, number in steps:
+        name = np.uint8(ord("pmd"[number % 3])), np.uint64(number // 3 * apart)
+        slot = find(table, *name)
+        assert slot == held.get(name, NONE)
+        if placing and slot == NONE:
+            held[name] = place(table, *name, 5)
+        elif not placing and slot != NONE:
+            forget(table, held.pop(name))
+    assert {name: find(table, *name) for name in held} == held
+    assert len(set(held.values())) == len(held)
+
+
+def test_what_was_not_used_goes_first_and_what_is_needed_stays() -> None:
+    table = Replicas(0).table
+    for number in range(FEWEST_UNITS):
+        assert place(table, PAYER, np.uint64(number), UNIT) == number
+    assert place(table, PAYER, np.uint64(FEWEST_UNITS), UNIT) == NONE, "all belong to the micro-batch that is measured"
+    table.state[BATCH] = 1
+    table.logs.slots["used"][:10] = 1
+    table.logs.slots["batch"][10] = 1
+    assert place(table, PAYER, np.uint64(FEWEST_UNITS), UNIT) == 11
+    assert find(table, PAYER, np.uint64(11)) == NONE
+    assert place(table, PAYER, np.uint64(11), 4 * UNIT) != NONE, "as many go as it takes"
+    assert all(find(table, PAYER, np.uint64(number)) == number for number in range(11))
+
+
+def test_a_log_that_grows_takes_its_records_along() -> None:
+    table = Replicas(0).table
+    slot = place(table, PAYER, np.uint64(1), 3)
+    first = int(table.logs.slots["at"][slot])
+    table.logs.slots["length"][slot] = UNIT
+    for number, column in enumerate((table.logs.event_time, table.logs.amount, table.logs.counterparty)):
+        column[first : first + UNIT] = np.arange(UNIT) + 100 * number
+    assert make_room(table, slot, UNIT)
+    assert table.logs.slots["at"][slot] == first
+    assert make_room(table, slot, UNIT + 1)
+    now = int(table.logs.slots["at"][slot])
+    assert now != first
+    for number, column in enumerate((table.logs.event_time, table.logs.amount, table.logs.counterparty)):
+        assert column[now : now + UNIT].tolist() == [100 * number + n for n in range(UNIT)]
+    assert table.room.taken[0] == 2
+    assert not make_room(table, slot, FEWEST_UNITS * UNIT + 1), "more than there is"
+
+
+def test_a_store_that_lost_the_micro_batch_before_is_noticed_whatever_the_next_is_of() -> None:
+    """The replicas were read from it: as long as they must be, its logs could hold other payments by now."""
+    store = MemoryEntityStore()
+    features = OnlineFeatures(store)
+    pay(features, 1, b"transactions:0")
+    before = {name: bytearray(log) for name, log in store.logs.items()}, dict(store.offsets)
+    pay(features, 2, b"transactions:1")
+    store.logs, store.offsets = before
+    with pytest.raises(StoreRolledBackError):
+        pay(features, 3, b"transactions:0")
+
+
+def pay(features: OnlineFeatures, number: int, partition: bytes) -> None:
+    claims = Claims(np.zeros(1, dtype=np.bool_), np.zeros(1, dtype=np.uint16), np.array([number]))
+    columns = columns_of([Payment(number, START + number, 100, 7, 8)])
+    features.process(columns, claims, [Origin(partition, number, number + 1)])
