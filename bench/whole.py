@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 UPIFRAUD = Path(sys.executable).with_name("upifraud")
 PAYMENTS_A_DAY = 2.5
 """Of a payer, as the switch has it: by this the days that a run's payments spread over are known."""
+CALENDAR = timedelta(days=90)
+"""How long ago the first run begins: the runs of a stack follow each other, and none may reach into the future."""
 OBSERVER_SECONDS = 0.01
 PARTITIONS = 4
 """For up to four workers on a small machine. The switch's librdkafka sends a request for each partition
@@ -58,6 +61,8 @@ class Bench:
         self._switch: Switch | None = None
         self._observer: Observer | None = None
         self._runs = 0
+        self._now = datetime.now(UTC) - CALENDAR
+        """When the next run begins, by the switch's clock."""
 
     def __enter__(self) -> Self:
         try:
@@ -155,27 +160,35 @@ class Bench:
         self._workers = []
 
     def switch(self, payments: int, rate: float) -> Switch:
-        """Start the switch beside. A fraud rate of its own gives each run ids of its own, of the same population."""
+        """Start the switch beside. A fraud rate of its own gives each run ids of its own, of the same population.
+
+        Each run begins where the one before ended, as time does: runs that each ended now would leave every log with
+        records from the future of the next one.
+        """
         self._runs += 1
+        began, self._now = self._now, self._now + self._span(payments)
         self._switch = Switch(
             self.environment,
             *("--seed", str(self._seed), "--payers", str(self._payers), "--payments", str(payments)),
             *("--rate", str(rate), "--buffered", "--fraud-rate", str(0.003 + self._runs * 1e-6)),
+            *("--start", began.isoformat(timespec="seconds")),
         )
         return self._switch
 
+    def _span(self, payments: int) -> timedelta:
+        """Return the time in which the population makes so many payments, and some more: no day is like another."""
+        return timedelta(days=1.1 * payments / (self._payers * PAYMENTS_A_DAY) + 0.1)
+
     def observer(self, payments: int) -> Observer:
-        """Start the observer beside, with the days ready over which so many payments spread."""
-        back = int(payments / (self._payers * PAYMENTS_A_DAY)) + 2
+        """Start the observer beside, with the days ready over which the next run of so many payments spreads."""
+        first, last = self._now.date(), (self._now + self._span(payments)).date()
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute(
-                "SELECT make_verdict_day((now() AT TIME ZONE 'UTC')::date - back) FROM generate_series(-1, %s) AS back",
-                (back,),
+                "SELECT make_verdict_day(day::date) FROM generate_series(%s::date, %s::date, '1 day') AS day",
+                (first, last),
             )
             days = connection.execute(
-                "SELECT partition::text FROM verdict_days, (SELECT (now() AT TIME ZONE 'UTC')::date AS today) AS now"
-                " WHERE day BETWEEN today - %s::int AND today + 1",
-                (back,),
+                "SELECT partition::text FROM verdict_days WHERE day BETWEEN %s AND %s", (first, last)
             ).fetchall()
         self._observer = Observer(
             self.environment,
