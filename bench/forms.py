@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench import knee
 from bench.loops import drain, open_loop
 from bench.run import STAGES
+from bench.whole import LONG_LINGER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +67,7 @@ def ramp(
     """Run open loops at rising rates until one is not kept up with; return them and the knee."""
     runs: list[Run] = []
     for rate in rates:
-        runs.append(open_loop(bench, rate, seconds, observed=observed))
+        runs.append(open_loop(bench, rate, seconds, observed=observed, linger_ms=LONG_LINGER_MS))
         show(runs[-1], say)
         if not knee.kept_up(runs[-1]):
             break
@@ -95,7 +96,7 @@ def sustain(bench: Bench, rate: float, seconds: float, say: Callable[[str], None
 
     Without the observer, which would take a tenth of what the whole job does: verdicts are counted afterwards.
     """
-    run = open_loop(bench, rate, seconds, warm_up=5.0, patience=seconds)
+    run = open_loop(bench, rate, seconds, warm_up=5.0, patience=seconds, linger_ms=LONG_LINGER_MS)
     run.accounted = bench.accounted()
     show(run, say)
     waited = sorted(lag for _, lag in run.lags)

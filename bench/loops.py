@@ -10,6 +10,7 @@ import psycopg
 
 from bench import latency
 from bench.run import Run, between
+from bench.whole import LINGER_MS
 from stream.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,7 +72,14 @@ def _worked_off(bench: Bench, began: float, payments: int) -> Run:
 
 
 def open_loop(
-    bench: Bench, rate: float, seconds: float, *, warm_up: float = 3.0, observed: bool = False, patience: float = 120.0
+    bench: Bench,
+    rate: float,
+    seconds: float,
+    *,
+    warm_up: float = 3.0,
+    observed: bool = False,
+    patience: float = 120.0,
+    linger_ms: float = LINGER_MS,
 ) -> Run:
     """Publish on schedule, whatever the worker does, and measure from the scheduled time on, behind the warm-up.
 
@@ -84,7 +92,7 @@ def open_loop(
         latency.ends(bench.kafka.bootstrap_servers, Settings().topic_transactions, bench.partitions) if observed else {}
     )
     observer = bench.observer(payments) if observed else None
-    switch = bench.switch(payments, rate)
+    switch = bench.switch(payments, rate, linger_ms)
     bench.wait_for(began + 1, max(300, payments / MADE_A_SECOND))  # making the payments comes first
     time.sleep(warm_up)
     first = last = bench.look()

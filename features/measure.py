@@ -124,7 +124,7 @@ def scan(
     windows: NDArray[np.int64],
     out: Measures,
 ) -> None:
-    """Measure over the rows of recent records, fewer than 256; what they hold is a set, so their order does not count."""
+    """Measure over the rows of recent records, fewer than 256; windows hold sets, so the order does not count."""
     if _in_order(event_time, start, stop, now):
         _scan_ordered(event_time, amount_paise, counterparty, start, stop, now, own, windows, out)
         return
@@ -147,7 +147,7 @@ def scan(
 
 @njit()
 def _sort(keys: NDArray[np.int64], count: int) -> None:
-    """Shell sort (1959) with Ciura's gaps (2001): what is nearly in order, as most logs that are not are, takes little."""
+    """Shell sort (1959) with Ciura's gaps (2001), which does little where little is out of order."""
     for gap in (132, 57, 23, 10, 4, 1):
         for late in range(gap, count):
             key, place = keys[late], late

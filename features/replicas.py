@@ -21,7 +21,7 @@ from features.fold import put_panes as _put_panes
 from features.layout import UNKNOWN_LENGTH
 from features.logs import NONE, SLOT, Logs, clear_slot, put_blocks
 from features.record import RECORD_BYTES, put_number
-from features.windows import BLOCK, SUPER
+from features.windows import BLOCK, LONGEST, SUPER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -213,10 +213,11 @@ def make_room(table: Table, slot: int, records: int) -> bool:
 
 
 @njit()
-def expect(table: Table, reads: NDArray[np.uint8], logs: int, of: NDArray[np.int64], batch: int) -> None:
+def expect(table: Table, reads: NDArray[np.uint8], logs: int, of: NDArray[np.int64], batch: int, now: int) -> None:
     """Fill in of how many records each entity log is known, and how long it is if only this micro-batch appends to it.
 
     reads: uint8[r, 17], the first `logs` of entity logs. of: [at least 3, n], which of them a payment is appended to.
+    now: the latest event time; of a log that may have expired since the worker saw it, nothing is known.
     """
     appended = np.zeros(logs, dtype=np.int64)
     for part in range(3):
@@ -226,7 +227,9 @@ def expect(table: Table, reads: NDArray[np.uint8], logs: int, of: NDArray[np.int
     for k in range(logs):
         slot = find(table, reads[k, 0], read_identity(reads, k))
         known, length = 0, appended[k] * RECORD_BYTES
-        if slot != NONE:
+        if slot != NONE and now - table.logs.slots[slot].clock >= LONGEST:
+            length = UNKNOWN_LENGTH
+        elif slot != NONE:
             log = table.logs.slots[slot]
             known = log.seen
             length = UNKNOWN_LENGTH if log.folded > 0 else length + known * RECORD_BYTES
@@ -322,10 +325,10 @@ class Replicas:
         with self.lock:
             _clear(self.table)
 
-    def expect(self, request: Request, batch: int) -> None:
-        """Fill in what is known and expected of the entity logs of a micro-batch."""
+    def expect(self, request: Request, batch: int, now: int) -> None:
+        """Fill in what is known and expected of the entity logs of a micro-batch whose latest event time is now."""
         with self.lock:
-            expect(self.table, request.reads, request.logs, request.of, batch)
+            expect(self.table, request.reads, request.logs, request.of, batch, now)
 
     def note(self, request: Request, totals: NDArray[np.int64]) -> None:
         """Remember what was read, or need not be."""

@@ -67,7 +67,7 @@ def test_what_is_known_and_expected_is_said_of_entity_logs_alone() -> None:
     features = OnlineFeatures(MemoryEntityStore(), 1 << 22)
     features.process(columns_of([Payment(1, 1, 1, 7, 8, 9)]), *source(0, 1))
     request = Request.of_columns(columns_of([Payment(2, 1, 1, 7, 8, 9), Payment(3, 1, 1, 7, 10, 9)]))
-    features._replicas.expect(request, 2)
+    features._replicas.expect(request, 2, 1)
     said = {
         read[:9].tobytes(): struct.unpack("<II", read[9:].tobytes())
         for read in request.reads

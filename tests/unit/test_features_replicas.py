@@ -14,6 +14,7 @@ from features.memory_store import MemoryEntityStore
 from features.online import Claims, OnlineFeatures
 from features.replicas import BATCH, FEWEST_UNITS, UNIT, Replicas, find, forget, make_room, place
 from features.store import Origin
+from features.windows import DAY
 from tests.oracle import Payment, columns_of
 
 PAYER = np.uint8(ord("p"))
@@ -107,6 +108,21 @@ def test_a_store_that_lost_the_micro_batch_before_is_noticed_whatever_the_next_i
     store.logs, store.offsets = before
     with pytest.raises(StoreRolledBackError):
         pay(features, 3, b"transactions:0")
+
+
+def test_a_log_that_may_have_expired_is_read_again_although_it_is_as_long_as_expected() -> None:
+    """Since the worker saw the shop's one payment, 31 days ago, others appended one to what was empty again."""
+    store = MemoryEntityStore()
+    features, other = OnlineFeatures(store), OnlineFeatures(store)
+    pay(features, 1, b"transactions:0")
+    store.logs.clear()
+    pay(other, 31 * DAY, b"transactions:1")
+    pay(features, 31 * DAY + 1, b"transactions:0")
+    assert features.misses == 2, "the payer's log and the shop's"
+    slot = features._replicas.slot_of(b"m" + (8).to_bytes(8, "little"))
+    log = features._replicas.logs.slots[slot]
+    assert log["born"] == START + 31 * DAY
+    assert log["length"] == 2
 
 
 def pay(features: OnlineFeatures, number: int, partition: bytes) -> None:
