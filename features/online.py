@@ -263,8 +263,8 @@ class OnlineFeatures:
         """Fold the logs for which it is worth it; whoever comes second leaves it."""
         logs = self._replicas.logs
         held = np.flatnonzero(slots != NONE)
-        rows = logs.slots[slots[held]]
-        for index in held[rows["length"] - rows["folded"] >= fewest_to_fold()].tolist():
+        kept = logs.slots["length"][slots[held]] - logs.slots["folded"][slots[held]]
+        for index in held[kept >= fewest_to_fold()].tolist():
             slot = int(slots[index])
             base, position = int(logs.slots["folded"][slot]), fold_position(logs, slot)
             if position == base:

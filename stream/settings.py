@@ -129,7 +129,7 @@ class Settings:
     )
     rebalance_limit_seconds: float = setting(seconds(1, 3600), 120.0, "Liveness fails after so long in a rebalance.")
     replica_cache_bytes: int = setting(
-        integer(0, 2**40), 256 * 2**20, "Bytes that a worker may keep of busy entity logs."
+        integer(0, 2**40), 256 * 2**20, "Bytes that a worker may keep of entity logs."
     )
 
     kafka_conf: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)

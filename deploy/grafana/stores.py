@@ -49,7 +49,7 @@ def _now() -> Section:
         + [
             number(
                 "Replica hits",
-                "Share of busy entity logs that were at hand in the worker. Below, they are fetched whole: raise "
+                "Share of entity logs that were at hand in the worker; the others were read whole. Low for long: raise "
                 "UPIFRAUD_REPLICA_CACHE_BYTES.",
                 "percentunit",
                 Query(HIT_SHARE, "hits"),
@@ -106,8 +106,8 @@ def _redis() -> Section:
             *_calls("Redis", "redis_latency_seconds", "operation", apply),
             lines(
                 "Replica hits and misses",
-                "Busy entity logs read from the worker's replica, and those that had to be fetched whole. Misses "
-                "after a rebalance are normal: the new owner starts with none.",
+                "Entity logs that were at hand in the worker, and those that were read whole. Misses after a rebalance are "
+                "normal: the new owner starts with none.",
                 "cps",
                 Query(HITS, "hits"),
                 Query(MISSES, "misses"),
