@@ -108,7 +108,7 @@ class Suite:
         here = [name for name in PEERS if not name.startswith("quix") or QUIX_PYTHON.exists()]
         if len(here) < len(PEERS):
             self.say("  Quix Streams is left out: it has an environment of its own, run `make install-bench`")
-        names, backlog, seconds, warm_up = [WORKER, *here], 150_000, 6.0, 3.0
+        names, backlog, seconds, warm_up = [WORKER, *here], 400_000, 6.0, 3.0
         if self.sizes.tiny:
             names, backlog, seconds, warm_up = [WORKER, "plain"], 30_000, 1.0, 0.1
         failed: dict[str, str] = {}

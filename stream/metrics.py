@@ -157,10 +157,10 @@ CONSUMER_PAUSED = _gauge("consumer_paused", "1 while partitions are paused becau
 # Online store -----------------------------------------------------------------------------------------------------
 
 # Gauges that only grow, because a counter's name would get `_total` behind it and dashboards use these names.
-FEATURE_STORE_CACHE_HITS = _gauge("feature_store_cache_hits", "Entity logs of which nothing or only what was new was read, ever.")
-FEATURE_STORE_CACHE_MISSES = _gauge(
-    "feature_store_cache_misses", "Entity logs that were read whole, ever."
+FEATURE_STORE_CACHE_HITS = _gauge(
+    "feature_store_cache_hits", "Entity logs of which at most what was new was read, ever."
 )
+FEATURE_STORE_CACHE_MISSES = _gauge("feature_store_cache_misses", "Entity logs that were read whole, ever.")
 FEATURE_STORE_CACHE_BYTES = _gauge("feature_store_cache_bytes", "Bytes of entity logs that the worker keeps.")
 
 # Servers ----------------------------------------------------------------------------------------------------------

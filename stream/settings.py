@@ -128,9 +128,7 @@ class Settings:
         seconds(1, 3600), 60.0, "Liveness fails after so long without progress while there is lag."
     )
     rebalance_limit_seconds: float = setting(seconds(1, 3600), 120.0, "Liveness fails after so long in a rebalance.")
-    replica_cache_bytes: int = setting(
-        integer(0, 2**40), 256 * 2**20, "Bytes that a worker may keep of entity logs."
-    )
+    replica_cache_bytes: int = setting(integer(0, 2**40), 256 * 2**20, "Bytes that a worker may keep of entity logs.")
 
     kafka_conf: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     """Further options of librdkafka, for the consumer and the producer."""

@@ -20,7 +20,7 @@ def main() -> None:
         peer.add_argument("--progress", type=Path, help="count in this file: 64-bit numbers of payments and outcomes")
     comparing = commands.add_parser("compare", help="measure the worker and its peers in one run")
     comparing.add_argument("names", nargs="*", choices=[[], WORKER, *PEERS], help="default: all")
-    comparing.add_argument("--payments", type=int, default=150_000, help="of the backlog (default %(default)s)")
+    comparing.add_argument("--payments", type=int, default=400_000, help="of the backlog (default %(default)s)")
     comparing.add_argument("--payers", type=int, default=4_000)
     comparing.add_argument(
         "--seconds", type=float, default=20.0, help="measured at most, of each (default %(default)s)"

@@ -109,7 +109,7 @@ def run(
     servers: Servers,
     names: Sequence[str] = (WORKER, *PEERS),
     *,
-    backlog: Backlog = Backlog(150_000),
+    backlog: Backlog = Backlog(400_000),
     seconds: float = 20.0,
     warm_up: float = 3.0,
     rounds: int = 3,

@@ -106,8 +106,8 @@ def _redis() -> Section:
             *_calls("Redis", "redis_latency_seconds", "operation", apply),
             lines(
                 "Replica hits and misses",
-                "Entity logs that were at hand in the worker, and those that were read whole. Misses after a rebalance are "
-                "normal: the new owner starts with none.",
+                "Entity logs that were at hand in the worker, and those that were read whole. Misses after a rebalance "
+                "are normal: the new owner starts with none.",
                 "cps",
                 Query(HITS, "hits"),
                 Query(MISSES, "misses"),
