@@ -205,7 +205,7 @@ class Stack:
 
     def _make_directory(self) -> None:
         if not self.directory.is_dir():
-            self.directory.mkdir(parents=True, mode=0o700)
+            self.directory.mkdir(parents=True, mode=0o700, exist_ok=True)  # another `up` may do so at this moment
             # It holds data and a password; a repository that it lies in should not take it up.
             (self.directory / ".gitignore").write_text("*\n")
 

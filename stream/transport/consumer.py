@@ -107,8 +107,10 @@ class FetchConsumer(TablelessConsumer):
         """Commit what is done and leave the group."""
         self._health.stopping()
         last = self._committable_by_thread()
-        farewells = (thread.close(last.get(thread, {}), _FAREWELL_SECONDS) for thread in self._threads)
-        await asyncio.gather(*farewells)
+        deadline = self.loop.time() + _FAREWELL_SECONDS
+        await asyncio.gather(*(thread.commit_last(last.get(thread, {}), _FAREWELL_SECONDS) for thread in self._threads))
+        left = max(1.0, deadline - self.loop.time())
+        await asyncio.gather(*(thread.leave(left) for thread in self._threads))
 
     def assignment(self) -> set[TP]:
         """Return the partitions that the worker has."""

@@ -87,6 +87,8 @@ class PollThread(threading.Thread):
         self._quiet = threading.Event()
         self._closing = threading.Event()
         self._last_offsets: Mapping[TP, int] = {}
+        self._may_leave = threading.Event()
+        self._committed_last: asyncio.Future[None] = loop.create_future()
         self._closed: asyncio.Future[None] = loop.create_future()
         self.paused = False
         """Whether partitions are paused because nothing was finished for a while."""
@@ -108,15 +110,21 @@ class PollThread(threading.Thread):
         """Take no more records; rebalances are still answered."""
         self._quiet.set()
 
-    async def close(self, offsets: Mapping[TP, int], within: float) -> None:
-        """Commit these offsets, leave the group and end the thread, or stop waiting for that."""
+    async def commit_last(self, offsets: Mapping[TP, int], within: float) -> None:
+        """Take no more records and commit these offsets, or stop waiting for that."""
         self._last_offsets = offsets
         self._quiet.set()
         self._closing.set()
-        try:
-            await asyncio.wait_for(asyncio.shield(self._closed), within)
-        except TimeoutError:
-            logger.warning("Kafka did not answer the worker's farewell within %.0f s; going without.", within)
+        await _answered(self._committed_last, within)
+
+    async def leave(self, within: float) -> None:
+        """Leave the group and end the thread, or stop waiting for that.
+
+        The group rebalances then, and refuses the commits of those that stay for a moment: the worker's other members
+        commit first.
+        """
+        self._may_leave.set()
+        await _answered(self._closed, within)
 
     # The thread -------------------------------------------------------------------------------------------------------
 
@@ -205,6 +213,8 @@ class PollThread(threading.Thread):
             self._client.commit_now(self._last_offsets)
         except FatalError:
             logger.exception("The last commit failed; its records come again.")
+        self._tell(_resolve, self._committed_last)
+        self._may_leave.wait()
         self._client.close()
 
     # Partitions come --------------------------------------------------------------------------------------------------
@@ -310,6 +320,13 @@ class PollThread(threading.Thread):
 
 def _worded(error: Exception) -> Exception:
     return KafkaRefusedError(f"Kafka: {error}.") if isinstance(error, KafkaException) else error
+
+
+async def _answered(future: asyncio.Future[None], within: float) -> None:
+    try:
+        await asyncio.wait_for(asyncio.shield(future), within)
+    except TimeoutError:
+        logger.warning("Kafka did not answer the worker's farewell within %.0f s; going without.", within)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -108,13 +108,13 @@ def test_two_at_once_make_one_stack(run: Run, tmp_path: Path, environment: dict[
             cwd=tmp_path,
             env={**environment, "PYTHONPATH": str(root)},
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
         )
         for _ in range(2)
     ]
-    first, second = (process.communicate(timeout=200)[0] for process in both)
-    assert [process.returncode for process in both] == [0, 0]
+    (first, said), (second, said_second) = (process.communicate(timeout=200) for process in both)
+    assert [process.returncode for process in both] == [0, 0], said + said_second
     assert first == second != ""
 
 
