@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 LONG_RUN = {"UPIFRAUD_REPLICA_CACHE_BYTES": str(2 * 2**30)}
-"""Millions of payments of 200,000 payers make tens of thousands of long logs, and one worker has all of them: more than
-the default has room for. `feature_store_cache_misses` tells an operator so."""
+"""Millions of payments of 200,000 payers make 600,000 logs, and one worker has all of them: more than the default has
+room for. `feature_store_cache_misses` tells an operator so."""
 
 
 def everything(options: argparse.Namespace) -> int:

@@ -31,7 +31,6 @@ IDENTITY_CHECK: Final = f"upifraud:{TAG}:identity".encode()
 IDENTITY_BYTES: Final = 8
 ENTRY_BYTES: Final = 99
 READ_BYTES: Final = 17
-PLACES_BYTES: Final = 16
 UNKNOWN_LENGTH: Final = 0xFFFFFFFF
 """Expected of a log of which nothing is expected."""
 

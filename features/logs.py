@@ -135,7 +135,3 @@ class Logs(NamedTuple):
             kept=np.zeros(blocks * LEVELS, dtype=SUMMARY),
             kept_key=np.zeros((blocks * LEVELS, 5), dtype=np.int64),
         )
-
-    def clear(self, slot: int, at: int) -> None:
-        """Make the slot an empty log without blocks or panes, its records to lie at `at`."""
-        clear_slot(self.slots, slot, at)

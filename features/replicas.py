@@ -287,9 +287,6 @@ class Replicas:
         )
         self.lock = threading.Lock()
 
-    def __len__(self) -> int:
-        return int(self.table.state[COUNT])
-
     @property
     def logs(self) -> Logs:
         """The arenas."""

@@ -15,7 +15,7 @@ from features import hll, vector, wide
 from features.compiled import njit
 from features.definitions import Aggregation
 from features.ingest import append
-from features.logs import SUMMARY, Logs
+from features.logs import SUMMARY, Logs, clear_slot
 from features.measure import STAMPS, Measures, measure
 from tests.oracle import hyperloglog, round_once
 
@@ -57,7 +57,7 @@ def test_integers_are_rounded_to_float32_once(total: int, amount: int) -> None:
 @given(integers)
 def test_what_a_payer_received_is_rounded_once(received: int) -> None:
     logs = Logs.make(records=1, slots=1, blocks=0, supers=0, panes=0)
-    logs.clear(0, 0)
+    clear_slot(logs.slots, 0, 0)
     append(logs, 0, 1_000, received, 5, 0)
     plain = np.full(vector.PLAIN_COUNT, np.nan, dtype=np.float32)
     vector._received(plain, logs, 0, 1, 2_000, 7, vector.INBOUND, Measures.make(1), np.zeros(1, dtype=SUMMARY))
@@ -157,7 +157,7 @@ def test_few_are_counted_almost_exactly() -> None:
 
 def test_cells_are_emptied_where_stamps_run_out() -> None:
     logs = Logs.make(records=3, slots=1, blocks=0, supers=0, panes=0)
-    logs.clear(0, 0)
+    clear_slot(logs.slots, 0, 0)
     for counterparty in (5, 6, 5):
         append(logs, 0, 1_000, 100, counterparty, 0)
     windows = vector.WINDOW_LENGTHS

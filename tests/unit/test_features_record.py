@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from features.columns import pack_kind, pack_place
 from features.ingest import append_raw
 from features.layout import key
-from features.logs import Logs
+from features.logs import Logs, clear_slot
 from features.record import pack_records
 from features.risk import pack_report
 from tests.oracle import Payment, columns_of
@@ -45,7 +45,7 @@ def test_what_is_packed_is_read(some: list[Payment]) -> None:
     columns = columns_of(some)
     raw = pack_records(columns, columns.payee).ravel()
     logs = Logs.make(records=len(some), slots=1, blocks=0, supers=0, panes=0)
-    logs.clear(0, 0)
+    clear_slot(logs.slots, 0, 0)
     append_raw(logs, 0, 0, len(raw), raw.view("<u8"))
     assert logs.slots["last"][0].tobytes() == raw[-32:].tobytes()
     assert logs.event_time.tolist() == [p.event_time for p in some]
