@@ -2,25 +2,34 @@
 
 Runs in one process on payments like the simulator's, in micro-batches of several sizes, and on payments that must be
 read alone (escapes in strings). Prints the median of the rounds; `json.loads` alone is the yardstick beside them.
+
+`python -m bench.decode --worst` prints instead what values of 64 KiB cost that somebody made to be slow: milliseconds a
+value and nanoseconds a byte of wall clock, the best of the rounds, the slowest first, for payments and for outcomes. It
+exits 1 if one takes more than 10 ms.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
+import sys
 import time
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench.hostile_values import HOSTILE
 from features.identity import Identities
-from stream.decode import decode_payments
+from stream.decode import decode_outcomes, decode_payments
 from stream.wire import utc_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOW_MS = 1_764_000_000_000
+WORST_MS = 10.0
+"""What a value of 64 KiB may cost at most."""
 
 
 def payments(count: int, seed: int, *, times: str, ascii_only: bool = True) -> list[bytes]:
@@ -69,12 +78,50 @@ def microseconds(run: Callable[[], object], payments_a_run: int, rounds: int) ->
     return median(figures)
 
 
+def worst(rounds: int) -> bool:
+    """Print what each hostile value costs, the slowest first; return whether all are within the limit."""
+    identities = Identities(bytes(range(16)))
+    topics: dict[str, Callable[[list[bytes | None]], object]] = {
+        "transactions": lambda values: decode_payments(values, NOW_MS, identities),
+        "outcomes": decode_outcomes,
+    }
+    costs = []
+    for kind, hostile in HOSTILE.items():
+        value = hostile.largest()
+        for topic, decode in topics.items():
+            costs.append(
+                (_milliseconds(lambda decode=decode, value=value: decode([value]), rounds), topic, kind, value)
+            )
+    costs.sort(key=lambda cost: -cost[0])
+    print(f"{'ms':>8s} {'ns a byte':>9s}  {'topic':12s}  {'bytes':>6s}  value")
+    for milliseconds, topic, kind, value in costs:
+        print(f"{milliseconds:8.3f} {milliseconds * 1e6 / len(value):9.2f}  {topic:12s}  {len(value):6d}  {kind}")
+    batch = [hostile.largest() for hostile in HOSTILE.values()]
+    seconds = _milliseconds(lambda: topics["transactions"](batch * 3), 1) / 1000 / (len(batch) * 3)
+    print(f"all of them in one micro-batch of payments: {seconds * 1000:.3f} ms a value")
+    print(f"the slowest takes {costs[0][0]:.3f} ms of the {WORST_MS:g} ms that one may take")
+    return costs[0][0] <= WORST_MS
+
+
+def _milliseconds(run: Callable[[], object], rounds: int) -> float:
+    run()
+    best = math.inf
+    for _ in range(rounds):
+        started = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - started)
+    return best * 1000
+
+
 def main() -> None:
-    """Print a line per kind of payment and size of micro-batch."""
+    """Print a line per kind of payment and size of micro-batch, or with --worst a line per hostile value."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--payments", type=int, default=20_000, help="payments a round (default 20000)")
     arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--worst", action="store_true", help="hostile values of 64 KiB instead of payments")
     given = arguments.parse_args()
+    if given.worst:
+        sys.exit(0 if worst(given.rounds) else 1)
     identities = Identities(bytes(range(16)))
 
     def decode(values: list[bytes], size: int) -> None:
