@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
+_LONGEST_INTEGER: Final = 400
+"""Digits. Python converts 4,300 at most; a float holds 309."""
+
 MISSING: Final = None
 """A field with this value is left out."""
 
@@ -31,9 +34,9 @@ def from_text(kind: Kind) -> Callable[[Any], Any]:
     def convert(cell: str) -> Any:
         if not cell:
             return MISSING
-        if _INTEGER.fullmatch(cell) and kind is not Kind.NUMBER:
+        if _INTEGER.fullmatch(cell) and kind is not Kind.NUMBER and len(cell) <= _LONGEST_INTEGER:
             return int(cell)
-        return float(cell) if _NUMBER.fullmatch(cell) else cell
+        return float(cell) if len(cell) <= _LONGEST_INTEGER and _NUMBER.fullmatch(cell) else cell
 
     return convert
 
