@@ -61,7 +61,8 @@ class ColumnMap:
             if target not in sources and target not in self.const:
                 raise SourceError(
                     f"{where}: expected a column {target} ({fields.kinds[target].value}), but the columns are "
-                    f'{", ".join(there)}; rename the one that holds it, or map it (`upifraud replay --map`): {target} = "COLUMN"'
+                    f"{', '.join(there)}; rename the one that holds it, or map it (`upifraud replay --map`): "
+                    f'{target} = "COLUMN"'
                 )
         wanted = {target: source for target, source in sources.items() if target not in self.const}
         times_there = Counter(there)

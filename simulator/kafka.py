@@ -30,6 +30,8 @@ class Outlet:
         self.failed = 0
         self.ends: dict[Place, int] = {}
         """The offset after the last acknowledged record of each partition; with `follow` only."""
+        self.runs: dict[Place, list[tuple[int, int]]] = {}
+        """All offsets that its records got, as runs (first, behind the last); with `follow` only."""
         self._address = str(settings.get("bootstrap.servers"))
         self._complaint = ""
         self._producer = Producer(
@@ -95,7 +97,13 @@ class Outlet:
             self._failed(error)
             return
         place = (message.topic(), message.partition())
-        self.ends[place] = max(self.ends.get(place, 0), message.offset() + 1)
+        offset = message.offset()
+        self.ends[place] = max(self.ends.get(place, 0), offset + 1)
+        runs = self.runs.setdefault(place, [])
+        if runs and runs[-1][1] == offset:
+            runs[-1] = (runs[-1][0], offset + 1)
+        elif offset >= 0:  # the client does not know it of a record that it had to send twice
+            runs.append((offset, offset + 1))
 
     def _failed(self, error: KafkaError) -> None:
         self.failed += 1

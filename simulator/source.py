@@ -71,7 +71,7 @@ class Source:
     def __init__(self, path: Path, fields: Fields, columns: ColumnMap | None = None, zone: str | None = None) -> None:
         self.path = path
         self.map = columns or ColumnMap()
-        self._fields = fields
+        self.fields = fields
         self._mapped = bool(self.map.columns or self.map.scale or self.map.const)
         self._zone = zone or self.map.zone
         readers: dict[str, _Format] = {
@@ -130,9 +130,9 @@ class Source:
         from simulator.parquet import ParquetRows
 
         file = ParquetRows(self.path, self._zone)
-        sources = self.map.sources(self._fields, file.names, str(self.path))
+        sources = self.map.sources(self.fields, file.names, str(self.path))
         finish = self._finisher(sources, _typed)
-        times = {source for target, source in sources.items() if self._fields.kinds[target] is Kind.TIME}
+        times = {source for target, source in sources.items() if self.fields.kinds[target] is Kind.TIME}
         for row, values in enumerate(file.rows(list(sources.values()), times), 1):
             yield finish(row, values)
 
@@ -149,7 +149,7 @@ class Source:
                         f"{self.path}: expected the names of the columns in line 1, but the file is empty"
                     )
                 line = lines.line_num
-                sources = self.map.sources(self._fields, names, str(self.path))
+                sources = self.map.sources(self.fields, names, str(self.path))
                 finish = self._finisher(sources, lambda _target, kind: from_text(kind))
                 positions = [names.index(source) for source in sources.values()]
                 for cells in lines:
@@ -176,7 +176,7 @@ class Source:
             if not first:
                 raise SourceError(f"{self.path}: expected a JSON object in every line, but the file is empty")
             names = dict.fromkeys(name for line in first for name in (_object(line or b"") or {}))
-            sources = self.map.sources(self._fields, names, str(self.path))
+            sources = self.map.sources(self.fields, names, str(self.path))
             finish = self._finisher(sources, lambda _target, _kind: lambda value: value)
             for number, line in enumerate(chain(first, lines), 1):
                 if line is None or len(line) > LARGEST:
@@ -211,23 +211,23 @@ class Source:
 
     def _converter(self, target: str, reader: Reader) -> Callable[[Any], Any]:
         """Return what turns a value of the file into one of the message."""
-        kind = self._fields.kinds[target]
+        kind = self.fields.kinds[target]
         factor = self.map.scale.get(target)
         basic = reader(target, kind)
         if factor is not None:
             return lambda value: scaled(basic(value), factor, kind)
-        if kind in {Kind.INTEGER, Kind.TIME} and target not in self._fields.required:
+        if kind in {Kind.INTEGER, Kind.TIME} and target not in self.fields.required:
             return lambda value: whole(basic(value))
         return basic
 
     def _message(self, number: int, row: Row, value: bytes) -> Message | Refused:
         if len(value) > LARGEST:
             return _too_large(number)
-        key = row.get(self._fields.key)
+        key = row.get(self.fields.key)
         return Message(
             key.encode("utf-8", "replace") if isinstance(key, str) else None,
             value,
-            moment_of(row.get(self._fields.moment)),
+            moment_of(row.get(self.fields.moment)),
             number,
         )
 

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import numpy as np
@@ -113,35 +113,35 @@ def source_of_payments(path: Path, zone: str | None = None) -> Source:
 
 def read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS) -> History:
     """Read a file of payments, file order is delivery order; raises ClickException where not one row is a payment."""
-    with _said():
-        settings = read_settings(os.environ)
-    # Distinct counts of dense logs depend on the hashes, so the stream's own key makes the stream's own vectors.
-    identities, now_ms = Identities(settings.identity_key), int(time.time() * 1000)
-    refusals = Refusals(source.path, "payments")
-    parts: list[Decoded] = []
-    rows: list[NDArray[np.int64]] = []
-    for messages in _chunks(source, refusals):
-        decoded = decode_payments([message.value for message in messages], now_ms, identities)
-        _count(decoded.rejections, messages, refusals)
-        parts.append(decoded)
-        rows.append(np.array([message.row for message in messages], dtype=np.int64)[decoded.rows])
-        progress(refusals.rows)
-    if not refusals.rows:
+    read = _read_payments(source, progress)
+    if not read.refusals.rows:
         raise click.ClickException(f"{source.path}: expected payments, but it holds none.")
-    refusals.check(1.0)
+    read.refusals.check(1.0)
     columns = PaymentColumns(
-        *(np.concatenate([getattr(part.payments, field.name) for part in parts]) for field in fields(PaymentColumns))
+        *(
+            np.concatenate([getattr(part.payments, field.name) for part in read.parts])
+            for field in fields(PaymentColumns)
+        )
     )
-    ids = [one for part in parts for one in part.transaction_id]
-    kept = np.flatnonzero(_distinct(parts, np.concatenate(rows), refusals))
-    return History(columns.take(kept), [ids[row] for row in kept.tolist()], refusals)
+    ids = [one for part in read.parts for one in part.transaction_id]
+    kept = np.flatnonzero(read.first)
+    return History(columns.take(kept), [ids[row] for row in kept.tolist()], read.refusals)
+
+
+def refusals_of(source: Source) -> Refusals:
+    """Return what the stream would refuse of a file of payments or outcomes, as far as the file alone tells."""
+    return (_read_payments(source) if source.fields is PAYMENT else _read_outcomes(source)).refusals
 
 
 def read_outcomes(path: Path, zone: str | None = None) -> Reported:
     """Read a file of outcomes, in file order."""
     with _said():
         source = Source(path, OUTCOME, zone=zone)
-    refusals = Refusals(path, "outcomes")
+    return _read_outcomes(source)
+
+
+def _read_outcomes(source: Source) -> Reported:
+    refusals = Refusals(source.path, "outcomes")
     rows: list[OutcomeRow] = []
     for messages in _chunks(source, refusals):
         decoded = decode_outcomes([message.value for message in messages])
@@ -191,6 +191,32 @@ def measure(
     return Measured(history.transaction_id, history.event_time, vectors, state, history.refusals, reported)
 
 
+class _Payments(NamedTuple):
+    """A file of payments, decoded."""
+
+    parts: list[Decoded]
+    first: NDArray[np.bool_]
+    """Which of the accepted payments are the first of their id."""
+    refusals: Refusals
+
+
+def _read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS) -> _Payments:
+    with _said():
+        settings = read_settings(os.environ)
+    # Distinct counts of dense logs depend on the hashes, so the stream's own key makes the stream's own vectors.
+    identities, now_ms = Identities(settings.identity_key), int(time.time() * 1000)
+    refusals = Refusals(source.path, "payments")
+    parts: list[Decoded] = []
+    rows: list[NDArray[np.int64]] = []
+    for messages in _chunks(source, refusals):
+        decoded = decode_payments([message.value for message in messages], now_ms, identities)
+        _count(decoded.rejections, messages, refusals)
+        parts.append(decoded)
+        rows.append(np.array([message.row for message in messages], dtype=np.int64)[decoded.rows])
+        progress(refusals.rows)
+    return _Payments(parts, _first(parts, rows, refusals), refusals)
+
+
 def _chunks(source: Source, refusals: Refusals) -> Iterator[list[Message]]:
     """Yield the rows as the messages they would be; those of which none can be made are counted."""
 
@@ -210,9 +236,11 @@ def _count(rejections: list[Rejection], messages: list[Message], refusals: Refus
         refusals.add(messages[rejection.index].row, rejection.reason, rejection.detail)
 
 
-def _distinct(parts: list[Decoded], rows: NDArray[np.int64], refusals: Refusals) -> NDArray[np.bool_]:
+def _first(parts: list[Decoded], rows: list[NDArray[np.int64]], refusals: Refusals) -> NDArray[np.bool_]:
     """Return which payments are the first of their id; the others are duplicates or, if they differ, refused."""
-    ids = np.concatenate([part.ids128 for part in parts])
+    if not parts:
+        return np.empty(0, dtype=np.bool_)
+    ids, row = np.concatenate([part.ids128 for part in parts]), np.concatenate(rows)
     fingerprint = np.concatenate([part.fingerprint for part in parts])
     first = first_appearances(ids)
     if not first.all():
@@ -221,7 +249,7 @@ def _distinct(parts: list[Decoded], rows: NDArray[np.int64], refusals: Refusals)
             if stands[ids[at].tobytes()] == fingerprint[at]:
                 refusals.duplicates += 1
             else:
-                refusals.add(int(rows[at]), RejectionReason.CONFLICTING_DUPLICATE, CONFLICT)
+                refusals.add(int(row[at]), RejectionReason.CONFLICTING_DUPLICATE, CONFLICT)
     return first
 
 

@@ -65,6 +65,6 @@ class Refusals:
                 "Nothing was written; correct the file."
             )
         raise click.ClickException(
-            f"{self.path}: expected {option} of {100 * limit:.4g} % to be enough, but {self.refused:,} of {self.rows:,} "
-            f"rows were refused: {self.by_reason()}. Nothing was written; correct them, or allow more."
+            f"{self.path}: expected {option} of {100 * limit:.4g} % to be enough, but {self.refused:,} rows of "
+            f"{self.rows:,} were refused: {self.by_reason()}. Nothing was written; correct them, or allow more."
         )
