@@ -77,7 +77,7 @@ class Fates:
             behind = {place: end for place, end in behind.items() if committed[place] < end}
             if behind and now - asked > _ASK_MEMBERS_S:
                 asked = now
-                if not self._members():
+                if not self._is_at_work():
                     return f"no worker is in group {name}"
             if behind and now - since > patience_s:
                 return f"group {name} committed nothing for {patience_s:.0f} s"
@@ -101,11 +101,11 @@ class Fates:
             return Fate(sent.count, Counter(), None, str(error))
         return Fate(sent.count, letters, verdicts, "")
 
-    def _members(self) -> int:
+    def _is_at_work(self) -> bool:
         try:
-            return group.members(self._settings)
+            return group.is_at_work(self._settings)
         except StreamError:
-            return 0
+            return False
 
     def _letters_end(self, topic: str) -> dict[Place, int] | None:
         """Return where the dead letters of a topic end now; None where there is no such topic."""

@@ -232,7 +232,9 @@ def _tell(topic: str, sent: Outgoing, outlet: Outlet, fates: Fates, unknown: str
     from upifraud.history import refusals_of
 
     if sent.refusals.refused:
-        click.echo(f"{topic}: {sent.refusals.refused:,} rows were not published: {sent.refusals.by_reason()}")
+        click.echo(f"{topic}: rows that could not be published: {sent.refusals.by_reason()}")
+    if not sent.count:
+        return sent.rows > 0
     if not unknown:
         fate = fates.of(topic, outlet, sent)
         if not fate.unknown:
