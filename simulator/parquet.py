@@ -58,9 +58,7 @@ class ParquetRows:
                 column = column.cast(pa.timestamp("ms", column.type.tz), safe=False).cast(pa.int64())
             return list(column.to_pylist())
         except (ValueError, OverflowError) as error:  # a year beyond 9999, text that is no UTF-8, an unknown zone
-            raise SourceError(
-                f"{self._path}: expected values in {name} that can be read, got: {_line(error)}"
-            ) from None
+            raise SourceError(f"{self._path}: expected readable values in {name}, got: {_line(error)}") from None
 
 
 def _line(error: BaseException) -> str:
