@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from simulator.source import Message, Refused
     from stream.decode import Decoded, OutcomeRow, Rejection
+    from stream.settings import Settings
 
 CHUNK = 8_192
 CONFLICT = "transaction_id: expected another, or the same time, amount and parties as its first payment"
@@ -141,10 +142,10 @@ def read_outcomes(path: Path, zone: str | None = None) -> Reported:
 
 
 def _read_outcomes(source: Source) -> Reported:
-    refusals = Refusals(source.path, "outcomes")
+    refusals, earliest_ms = Refusals(source.path, "outcomes"), _earliest_ms(source, _settings())
     rows: list[OutcomeRow] = []
     for messages in _chunks(source, refusals):
-        decoded = decode_outcomes([message.value for message in messages])
+        decoded = decode_outcomes([message.value for message in messages], earliest_ms=earliest_ms)
         _count(decoded.rejections, messages, refusals)
         rows.extend(decoded.rows)
     return Reported(rows, refusals)
@@ -201,15 +202,16 @@ class _Payments(NamedTuple):
 
 
 def _read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS) -> _Payments:
-    with _said():
-        settings = read_settings(os.environ)
+    settings = _settings()
     # Distinct counts of dense logs depend on the hashes, so the stream's own key makes the stream's own vectors.
     identities, now_ms = Identities(settings.identity_key), int(time.time() * 1000)
     refusals = Refusals(source.path, "payments")
     parts: list[Decoded] = []
     rows: list[NDArray[np.int64]] = []
     for messages in _chunks(source, refusals):
-        decoded = decode_payments([message.value for message in messages], now_ms, identities)
+        decoded = decode_payments(
+            [message.value for message in messages], now_ms, identities, earliest_ms=_earliest_ms(source, settings)
+        )
         _count(decoded.rejections, messages, refusals)
         parts.append(decoded)
         rows.append(np.array([message.row for message in messages], dtype=np.int64)[decoded.rows])
@@ -251,6 +253,16 @@ def _first(parts: list[Decoded], rows: list[NDArray[np.int64]], refusals: Refusa
             else:
                 refusals.add(int(row[at]), RejectionReason.CONFLICTING_DUPLICATE, CONFLICT)
     return first
+
+
+def _settings() -> Settings:
+    with _said():
+        return read_settings(os.environ)
+
+
+def _earliest_ms(source: Source, settings: Settings) -> int:
+    """Return the time before which one is refused: the map's, for a file from long ago, or the stream's."""
+    return settings.earliest_time if source.map.earliest is None else source.map.earliest
 
 
 @contextmanager
