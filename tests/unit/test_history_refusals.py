@@ -14,7 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from features.schema import FEATURE_NAMES
+from simulator.column_map import ColumnMap
+from simulator.fields import PAYMENT
+from simulator.source import Source
 from upifraud.cli import main
+from upifraud.history import refusals_of
 
 FILES = Path(__file__).parents[1] / "fixtures/files"
 START = 1_767_200_000_000
@@ -191,6 +195,33 @@ def test_times_without_a_zone_are_refused_unless_one_is_named(tmp_path: Path) ->
         # The hour of the day is told in Indian time, so that it tells which zone the file's times were read in.
         assert pq.read_table(out)["hour_of_day"][0].as_py() == int(hour)
     assert run("features", "--payments", path, "--out", out, "--zone", "Mars").exit_code == 2
+
+
+def test_seconds_for_milliseconds_are_refused_with_a_hint_unless_the_settings_go_back_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.parquet"
+    files = ("features", "--payments", FILES / "payments-seconds.parquet", "--out", out)
+    result = run(*files)
+    assert result.exit_code == 1
+    assert (
+        "all 3 rows were refused: 3 out-of-range (first row 1: event_time: expected a time from 2015" in result.stderr
+    )
+    assert "in seconds, and milliseconds are expected" in result.stderr
+    assert not out.exists()
+    labels = outcomes(tmp_path / "b.parquet", reported_at=[START // 1000] * 2)
+    result = run("evaluate", "--verdicts", verdicts(tmp_path / "a.parquet"), "--outcomes", labels)
+    assert result.exit_code == 1
+    assert "2 out-of-range (first row 1: reported_at: expected a time from 2015" in result.stderr
+    monkeypatch.setenv("UPIFRAUD_EARLIEST_TIME", "1970-01-01T00:00:00Z")
+    assert run(*files).exit_code == 0
+
+
+def test_the_earliest_time_of_a_map_counts_for_its_file() -> None:
+    columns = ColumnMap(earliest=0)
+    refusals = refusals_of(Source(FILES / "payments-seconds.parquet", PAYMENT, columns))
+    assert (refusals.rows, refusals.refused) == (3, 0)
+    assert refusals_of(Source(FILES / "payments-seconds.parquet", PAYMENT)).refused == 3
 
 
 def test_a_file_without_rows_and_one_that_is_none_are_one_line(tmp_path: Path) -> None:
