@@ -129,7 +129,9 @@ def test_numbers_of_any_length_and_null_bytes_are_for_the_stream_to_judge(tmp_pa
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.csv", f"{HEAD}\n{ROW}\n"), ("a.jsonl", LINE + "\n"), ("a.json", LINE)]
+    ("name", "content"),
+    [("a.csv", f"{HEAD}\n{ROW}\n"), ("a.jsonl", LINE + "\n"), ("a.json", LINE)],
+    ids=["CSV", "lines", "one object"],
 )
 def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, name: str, content: str, encoding: str) -> None:
     (row,), _ = read(written(tmp_path, name, content, encoding))
@@ -176,6 +178,7 @@ def test_utf_16_without_a_mark_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [(gzip.compress(b"x"), "packed by gzip"), (b"PK\x03\x04rest", "Excel"), (b"PAR1rest", "Parquet")],
+    ids=["gzip", "Excel", "Parquet"],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_what_is_no_text_is_refused_by_name(tmp_path: Path, name: str, content: bytes, what: str) -> None:
