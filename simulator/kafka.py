@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
 
 _ANSWER_S: Final = 10.0
 _FULL_WAIT_S: Final = 0.02
+_COORDINATOR_WAIT_S: Final = 0.1
+_LOOKING_FOR_COORDINATOR: Final = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
 
 Place = tuple[str, int]
 """A topic and a partition."""
@@ -125,13 +134,20 @@ class Group:
         asked = [TopicPartition(topic, partition) for topic, partition in places]
         if not asked:
             return {}
-        try:
-            answer = self._consumer.committed(asked, timeout=_ANSWER_S)
-        except KafkaException as error:
-            raise DeliveryError(
-                f"Kafka: expected the offsets of group {self.name} within {_ANSWER_S:.0f} s, got: {error.args[0].str()}"
-            ) from None
-        return {(place.topic, place.partition): max(place.offset, 0) for place in answer}
+        deadline = time.monotonic() + _ANSWER_S
+        while True:
+            try:
+                answer = self._consumer.committed(asked, timeout=_ANSWER_S)
+            except KafkaException as error:
+                # A group that nobody has used yet has no coordinator for a moment, and the client does not ask again.
+                if error.args[0].code() in _LOOKING_FOR_COORDINATOR and time.monotonic() < deadline:
+                    time.sleep(_COORDINATOR_WAIT_S)
+                    continue
+                raise DeliveryError(
+                    f"Kafka: expected the offsets of group {self.name} within {_ANSWER_S:.0f} s, got: "
+                    f"{error.args[0].str()}"
+                ) from None
+            return {(place.topic, place.partition): max(place.offset, 0) for place in answer}
 
     def close(self) -> None:
         """Let go of the connection."""

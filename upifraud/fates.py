@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.errors import DeliveryError
 from stream.dead_letters import NotADeadLetterError, headers_of, read_headers
 from stream.errors import StreamError
 from stream.topic_reader import TopicReader
@@ -70,15 +71,18 @@ class Fates:
         came: dict[Place, int] = {}
         pause, asked, since = _FIRST_WAIT_S, float("-inf"), time.monotonic()
         while behind:
-            committed = followed.committed(behind)
             now = time.monotonic()
-            if committed != came:
-                came, since = committed, now
-            behind = {place: end for place, end in behind.items() if committed[place] < end}
-            if behind and now - asked > _ASK_MEMBERS_S:
+            if now - asked > _ASK_MEMBERS_S:
                 asked = now
                 if not self._is_at_work():
                     return f"no worker is in group {name}"
+            try:
+                committed = followed.committed(behind)
+            except DeliveryError as error:
+                return str(error)
+            if committed != came:
+                came, since = committed, now
+            behind = {place: end for place, end in behind.items() if committed[place] < end}
             if behind and now - since > patience_s:
                 return f"group {name} committed nothing for {patience_s:.0f} s"
             if behind and stop.wait(pause):
