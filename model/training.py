@@ -159,10 +159,15 @@ def _slice(event_time: NDArray[np.int64], fraud: NDArray[np.bool_], settings: Tr
     second = times[min(int((settings.fit_share + settings.calibration_share) * len(times)), len(times) - 1)]
     fit, hold_out = event_time < first, event_time >= second
     parts = (fit, ~fit & ~hold_out, hold_out)
-    if not all(fraud[part].any() and not fraud[part].all() for part in parts):
+    if not all(fraud[part].any() for part in parts):
         raise TrainingError(
-            "Expected frauds and genuine payments in each slice of the history, got frauds at too few different "
-            "times; give a longer history."
+            f"Expected frauds in each slice of the history, got {len(times)} frauds at too few different times "
+            f"({len(np.unique(times))}); give a longer history."
+        )
+    if any(fraud[part].all() for part in parts):
+        raise TrainingError(
+            f"Expected genuine payments in each slice of the history, got {int((~fraud).sum())} among "
+            f"{len(fraud)} payments, and a slice without any; give a history with the payments that were no fraud."
         )
     return Slices(*(np.flatnonzero(part) for part in parts))
 

@@ -2,18 +2,24 @@
 
 A map is TOML: `target = "source column"`, a table `[scale]` with a factor per target, and a table `[const]` with a
 value per target. A field that it does not name is taken from the column of the field's own name, if there is one.
+Three more keys say what is true of the whole file: `zone`, `encoding` and `earliest`.
 """
 
 from __future__ import annotations
 
 import difflib
 import tomllib
+from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from simulator import text
+from simulator.convert import moment_of
 from simulator.errors import SourceError
 from simulator.fields import Kind
+from simulator.zones import check_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,6 +35,12 @@ class ColumnMap:
     columns: Mapping[str, str] = field(default_factory=dict)
     scale: Mapping[str, Decimal] = field(default_factory=dict)
     const: Mapping[str, Any] = field(default_factory=dict)
+    zone: str | None = None
+    """Of timestamps that have none: an IANA name or an offset from UTC."""
+    encoding: str | None = None
+    """Of a text file without a byte order mark; None: UTF-8."""
+    earliest: int | None = None
+    """Epoch milliseconds before which a time is refused; None: as the program's settings say."""
 
     def sources(self, fields: Fields, available: Iterable[str], where: str) -> dict[str, str]:
         """Return the source column of each field that the file has; raises SourceError where one is missing.
@@ -36,6 +48,8 @@ class ColumnMap:
         Missing is a column that the map names, and a required field that is neither mapped, nor constant, nor a column.
         """
         there = list(available)
+        if not there:
+            raise SourceError(f"{where}: expected rows with names of columns, but no row has any")
         sources = {name: name for name in fields.kinds if name in there} | dict(self.columns)
         for target, source in self.columns.items():
             if source not in there:
@@ -47,17 +61,27 @@ class ColumnMap:
             if target not in sources and target not in self.const:
                 raise SourceError(
                     f"{where}: expected a column {target} ({fields.kinds[target].value}), but the columns are "
-                    f'{", ".join(there)}; name the one that holds it with --map: a TOML file with {target} = "COLUMN"'
+                    f"{', '.join(there)}; rename the one that holds it, or map it (`upifraud replay --map`): "
+                    f'{target} = "COLUMN"'
                 )
-        return {target: source for target, source in sources.items() if target not in self.const}
+        wanted = {target: source for target, source in sources.items() if target not in self.const}
+        times_there = Counter(there)
+        for target, source in wanted.items():
+            if times_there[source] > 1:
+                raise SourceError(
+                    f"{where}: expected one column {source} for {target}, but {times_there[source]} columns have that "
+                    "name; rename those that are not meant"
+                )
+        return wanted
 
 
 def read_map(path: Path, fields: Fields) -> ColumnMap:
     """Read a map; raises SourceError that names what is wrong with it."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(text.read(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SourceError(f"{path}: expected a TOML file that can be read, got: {error}") from None
+    whole = {name: table.pop(name, None) for name in ("zone", "encoding", "earliest")}
     scale, const = table.pop("scale", {}), table.pop("const", {})
     for name, part in (("[scale]", scale), ("[const]", const)):
         if not isinstance(part, dict):
@@ -80,7 +104,47 @@ def read_map(path: Path, fields: Fields) -> ColumnMap:
             raise SourceError(f"{path}: expected [scale] {target} to be a number, got {factor!r}")
         if fields.kinds[target] is Kind.TEXT:
             raise SourceError(f"{path}: [scale] {target}: expected a field with numbers, but {target} is text")
-    return ColumnMap(table, {target: Decimal(str(factor)) for target, factor in scale.items()}, const)
+    return ColumnMap(
+        columns=table,
+        scale={target: Decimal(str(factor)) for target, factor in scale.items()},
+        const=const,
+        zone=_zone(whole["zone"], path),
+        encoding=_encoding(whole["encoding"], path),
+        earliest=_earliest(whole["earliest"], path),
+    )
+
+
+def _zone(value: Any, path: Path) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise SourceError(f'{path}: expected zone = "Asia/Kolkata" or another name in quotes, got {value!r}')
+    try:
+        return check_zone(value)
+    except ValueError as error:
+        raise SourceError(f"{path}: zone: {error}") from None
+
+
+def _encoding(value: Any, path: Path) -> str | None:
+    if value is None:
+        return None
+    try:
+        "".encode(value)
+    except (LookupError, TypeError, ValueError):
+        raise SourceError(f'{path}: expected encoding = "cp1252" or another that Python knows, got {value!r}') from None
+    return str(value).lower()
+
+
+def _earliest(value: Any, path: Path) -> int | None:
+    if value is None:
+        return None
+    moment = moment_of(value.isoformat() if isinstance(value, datetime) else value)
+    if moment is None or moment < 0:
+        raise SourceError(
+            f"{path}: expected earliest as a time with an offset from 1970 on, as 2012-01-01T00:00:00+05:30, or epoch "
+            f"milliseconds, got {value!r}"
+        )
+    return moment
 
 
 def _nearest(name: str, names: list[str]) -> str:

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
+_PLAIN: Final = frozenset({str, int, bool})
+"""Types that are alike in files and messages: nearly all values, so they are looked for first."""
+
+_LONGEST_INTEGER: Final = 400
+"""Digits. Python converts 4,300 at most; a float holds 309."""
+
 MISSING: Final = None
 """A field with this value is left out."""
 
@@ -31,15 +37,17 @@ def from_text(kind: Kind) -> Callable[[Any], Any]:
     def convert(cell: str) -> Any:
         if not cell:
             return MISSING
-        if _INTEGER.fullmatch(cell) and kind is not Kind.NUMBER:
+        if _INTEGER.fullmatch(cell) and kind is not Kind.NUMBER and len(cell) <= _LONGEST_INTEGER:
             return int(cell)
-        return float(cell) if _NUMBER.fullmatch(cell) else cell
+        return float(cell) if len(cell) <= _LONGEST_INTEGER and _NUMBER.fullmatch(cell) else cell
 
     return convert
 
 
 def from_typed(value: Any) -> Any:
     """Return a value of a Parquet file as JSON has it: times as epoch ms, decimals as numbers, NaN as missing."""
+    if value is None or type(value) in _PLAIN:
+        return value
     if isinstance(value, datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=UTC)
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND

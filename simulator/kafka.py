@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
 
 _ANSWER_S: Final = 10.0
 _FULL_WAIT_S: Final = 0.02
+_COORDINATOR_WAIT_S: Final = 0.1
+_LOOKING_FOR_COORDINATOR: Final = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
 
 Place = tuple[str, int]
 """A topic and a partition."""
@@ -30,6 +39,8 @@ class Outlet:
         self.failed = 0
         self.ends: dict[Place, int] = {}
         """The offset after the last acknowledged record of each partition; with `follow` only."""
+        self.runs: dict[Place, list[tuple[int, int]]] = {}
+        """All offsets that its records got, as runs (first, behind the last); with `follow` only."""
         self._address = str(settings.get("bootstrap.servers"))
         self._complaint = ""
         self._producer = Producer(
@@ -95,7 +106,13 @@ class Outlet:
             self._failed(error)
             return
         place = (message.topic(), message.partition())
-        self.ends[place] = max(self.ends.get(place, 0), message.offset() + 1)
+        offset = message.offset()
+        self.ends[place] = max(self.ends.get(place, 0), offset + 1)
+        runs = self.runs.setdefault(place, [])
+        if runs and runs[-1][1] == offset:
+            runs[-1] = (runs[-1][0], offset + 1)
+        elif offset >= 0:  # the client does not know it of a record that it had to send twice
+            runs.append((offset, offset + 1))
 
     def _failed(self, error: KafkaError) -> None:
         self.failed += 1
@@ -117,13 +134,20 @@ class Group:
         asked = [TopicPartition(topic, partition) for topic, partition in places]
         if not asked:
             return {}
-        try:
-            answer = self._consumer.committed(asked, timeout=_ANSWER_S)
-        except KafkaException as error:
-            raise DeliveryError(
-                f"Kafka: expected the offsets of group {self.name} within {_ANSWER_S:.0f} s, got: {error.args[0].str()}"
-            ) from None
-        return {(place.topic, place.partition): max(place.offset, 0) for place in answer}
+        deadline = time.monotonic() + _ANSWER_S
+        while True:
+            try:
+                answer = self._consumer.committed(asked, timeout=_ANSWER_S)
+            except KafkaException as error:
+                # A group that nobody has used yet has no coordinator for a moment, and the client does not ask again.
+                if error.args[0].code() in _LOOKING_FOR_COORDINATOR and time.monotonic() < deadline:
+                    time.sleep(_COORDINATOR_WAIT_S)
+                    continue
+                raise DeliveryError(
+                    f"Kafka: expected the offsets of group {self.name} within {_ANSWER_S:.0f} s, got: "
+                    f"{error.args[0].str()}"
+                ) from None
+            return {(place.topic, place.partition): max(place.offset, 0) for place in answer}
 
     def close(self) -> None:
         """Let go of the connection."""

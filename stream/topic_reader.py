@@ -49,8 +49,17 @@ class TopicReader:
     ) -> None:
         self._consumer.close()
 
-    def until_end(self) -> Iterator[Message]:
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Return the end of each partition now; the embedded broker's may be a little behind.
+
+        Raises RetryableError if Kafka does not answer, KafkaRefusedError if it refuses or there is no such topic.
+        """
+        return {(place.topic, place.partition): self._end_of(place) for place in self._partitions()}
+
+    def until_end(self, since: Mapping[tuple[str, int], int] | None = None) -> Iterator[Message]:
         """Yield every record up to the end of each partition, in offset order, partition by partition mixed.
+
+        `since`: the offset to begin at, for partitions that are not to be read from their beginning.
 
         Raises RetryableError if Kafka does not answer, KafkaRefusedError if it refuses or there is no such topic.
         """
@@ -58,7 +67,15 @@ class TopicReader:
         # Where a partition ends is told by the fetch that gets there. A broker asked beforehand can be behind: the
         # embedded one sometimes is, by one record.
         open_ends = {(place.topic, place.partition) for place in places}
-        self._consumer.assign([TopicPartition(place.topic, place.partition, OFFSET_BEGINNING) for place in places])
+        begins = since or {}
+        self._consumer.assign(
+            [
+                TopicPartition(
+                    place.topic, place.partition, begins.get((place.topic, place.partition), OFFSET_BEGINNING)
+                )
+                for place in places
+            ]
+        )
         while open_ends:
             for record in self._consume():
                 at = record.topic() or "", -1 if record.partition() is None else record.partition()

@@ -6,9 +6,9 @@ Every function raises RetryableError where Kafka does not answer, KafkaRefusedEr
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.errors import KafkaRefusedError, RetryableError
@@ -39,10 +39,22 @@ def committed_offsets(settings: Settings) -> dict[Place, int]:
 
 def members(settings: Settings) -> int:
     """Return how many workers are in the group now."""
+    members: list[Any] = _described(settings).members
+    return len(members)
+
+
+def is_at_work(settings: Settings) -> bool:
+    """Return whether there is a worker in the group now: by its state, for the embedded broker tells no members."""
+    idle = {ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN}
+    return bool(_described(settings).state not in idle)
+
+
+def _described(settings: Settings) -> Any:
     with _asking(settings):
-        admin = AdminClient(client_config(settings))
+        # At its end the client says in the log how many answers nobody waited for: nothing that concerns anybody.
+        admin = AdminClient({**client_config(settings), "log_level": 5})
         asked = admin.describe_consumer_groups([settings.consumer_group], request_timeout=ANSWER_SECONDS)
-        return len(asked[settings.consumer_group].result().members)
+        return asked[settings.consumer_group].result()
 
 
 def held_since(settings: Settings, places: list[Place], epoch_ms: int) -> dict[Place, tuple[int, int]]:

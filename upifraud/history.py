@@ -1,4 +1,4 @@
-"""History files as the stream would have seen them: decoded by the same decoder, measured by the same kernel.
+"""History files as the stream would have seen them: read as `replay` reads them, decoded by the stream's decoder.
 
 Rows are encoded as messages and decoded again: a detour that costs a few microseconds a row and buys that no rule of
 the wire has a second version for files.
@@ -8,32 +8,47 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
-import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from features.columns import PaymentColumns
 from features.history import OutcomeReports, first_appearances, history_vectors
 from features.identity import Identities
+from simulator.errors import SourceError
+from simulator.fields import OUTCOME, PAYMENT
+from simulator.source import Source
 from stream.decode import decode_outcomes, decode_payments
+from stream.errors import StreamError
 from stream.settings import read_settings
+from stream.wire import RejectionReason
+from upifraud.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from stream.decode import Decoded, OutcomeRow
+    from simulator.source import Message, Refused
+    from stream.decode import Decoded, OutcomeRow, Rejection
+    from stream.settings import Settings
 
 CHUNK = 8_192
+CONFLICT = "transaction_id: expected another, or the same time, amount and parties as its first payment"
 NO_PROGRESS: Callable[[int], None] = lambda _: None  # noqa: E731 - a default that does nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What share of each file's rows may be refused."""
+
+    payments: float = 0.01
+    outcomes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +57,33 @@ class History:
 
     columns: PaymentColumns
     transaction_id: list[bytes]
-    rows: int
-    """Rows of the file."""
-    rejected: dict[str, int]
-    """Rows that the stream would have made dead letters of, by reason; a repeated id counts as `duplicate`."""
+    refusals: Refusals
 
     @property
     def event_time(self) -> NDArray[np.int64]:
         """Epoch milliseconds of each payment."""
         return self.columns.event_time
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The outcomes of a file, in file order."""
+
+    rows: list[OutcomeRow]
+    refusals: Refusals
+
+    def match(self, transaction_ids: Iterable[bytes]) -> None:
+        """Count the outcomes of other payments than these."""
+        there = set(transaction_ids)
+        self.refusals.unmatched = sum(row.transaction_id not in there for row in self.rows)
+
+    def expect_a_match(self, payments: Path) -> None:
+        """Return if some outcome is of one of the payments, or there are none; raises ClickException otherwise."""
+        if self.rows and self.refusals.unmatched == len(self.rows):
+            raise click.ClickException(
+                f"{self.refusals.path}: expected outcomes of the payments in {payments}, but none of its "
+                f"{len(self.rows):,} outcomes is of one of them; transaction_id must be the same text in both files."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,43 +94,61 @@ class Measured:
     event_time: NDArray[np.int64]
     vectors: NDArray[np.float32]
     state: NDArray[np.uint8]
+    refusals: Refusals
+    """Of the file of payments."""
+    reported: Reported | None
+    """None without a file of outcomes."""
+
+    def account(self) -> Iterator[str]:
+        """Yield for each file how many of its rows were refused, and why."""
+        yield str(self.refusals)
+        if self.reported is not None:
+            yield str(self.reported.refusals)
 
 
-def read_payments(path: Path, progress: Callable[[int], None] = NO_PROGRESS) -> History:
-    """Read a Parquet file of payments; its columns are the message's fields, file order is delivery order."""
-    # Distinct counts of dense logs depend on the hashes, so the stream's own key makes the stream's own vectors.
-    settings = read_settings(os.environ)
-    identities, now_ms = Identities(settings.identity_key), int(time.time() * 1000)
-    parts: list[Decoded] = []
-    rejected: dict[str, int] = {}
-    rows = 0
-    for values in _messages(path, ("transaction_id", "event_time", "payer_vpa", "payee_vpa", "amount_paise")):
-        decoded = decode_payments(values, now_ms, identities, earliest_ms=settings.earliest_time)
-        for rejection in decoded.rejections:
-            rejected[str(rejection.reason)] = rejected.get(str(rejection.reason), 0) + 1
-        parts.append(decoded)
-        rows += len(values)
-        progress(rows)
-    if not parts:
-        raise click.ClickException(f"{path} holds no payments.")
+def source_of_payments(path: Path, zone: str | None = None) -> Source:
+    """Return a file of payments as what `replay` would publish; its columns are the message's fields."""
+    with _said():
+        return Source(path, PAYMENT, zone=zone)
+
+
+def read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS) -> History:
+    """Read a file of payments, file order is delivery order; raises ClickException where not one row is a payment."""
+    read = _read_payments(source, progress)
+    if not read.refusals.rows:
+        raise click.ClickException(f"{source.path}: expected payments, but it holds none.")
+    read.refusals.check(1.0)
     columns = PaymentColumns(
-        *(np.concatenate([getattr(part.payments, field.name) for part in parts]) for field in fields(PaymentColumns))
+        *(
+            np.concatenate([getattr(part.payments, field.name) for part in read.parts])
+            for field in fields(PaymentColumns)
+        )
     )
-    ids = [one for part in parts for one in part.transaction_id]
-    first = first_appearances(np.concatenate([part.ids128 for part in parts]))
-    if not first.all():
-        rejected["duplicate"] = int((~first).sum())
-    kept = np.flatnonzero(first)
-    return History(columns.take(kept), [ids[row] for row in kept.tolist()], rows, rejected)
+    ids = [one for part in read.parts for one in part.transaction_id]
+    kept = np.flatnonzero(read.first)
+    return History(columns.take(kept), [ids[row] for row in kept.tolist()], read.refusals)
 
 
-def read_outcomes(path: Path) -> list[OutcomeRow]:
-    """Read a Parquet file of outcomes, in file order; rows that are none are left out."""
+def refusals_of(source: Source) -> Refusals:
+    """Return what the stream would refuse of a file of payments or outcomes, as far as the file alone tells."""
+    return (_read_payments(source) if source.fields is PAYMENT else _read_outcomes(source)).refusals
+
+
+def read_outcomes(path: Path, zone: str | None = None) -> Reported:
+    """Read a file of outcomes, in file order."""
+    with _said():
+        source = Source(path, OUTCOME, zone=zone)
+    return _read_outcomes(source)
+
+
+def _read_outcomes(source: Source) -> Reported:
+    refusals, earliest_ms = Refusals(source.path, "outcomes"), _earliest_ms(source, _settings())
     rows: list[OutcomeRow] = []
-    earliest_ms = read_settings(os.environ).earliest_time
-    for values in _messages(path, ("transaction_id", "outcome", "reported_at")):
-        rows.extend(decode_outcomes(values, earliest_ms=earliest_ms).rows)
-    return rows
+    for messages in _chunks(source, refusals):
+        decoded = decode_outcomes([message.value for message in messages], earliest_ms=earliest_ms)
+        _count(decoded.rejections, messages, refusals)
+        rows.extend(decoded.rows)
+    return Reported(rows, refusals)
 
 
 def reports_on(history: History, outcomes: list[OutcomeRow]) -> OutcomeReports:
@@ -115,54 +166,109 @@ def measure(
     payments: Path,
     outcomes: Path | None,
     *,
-    reading: Callable[[int], None] = NO_PROGRESS,
-    measuring: Callable[[int], None] = NO_PROGRESS,
+    zone: str | None = None,
+    limits: Limits | None = None,
+    step: Callable[[str, int], Callable[[int], None]] = lambda _what, _total: NO_PROGRESS,
 ) -> Measured:
-    """Return the point-in-time vectors of a file of payments; both callbacks get the rows done so far."""
-    history = read_payments(payments, reading)
-    reports = None if outcomes is None else reports_on(history, read_outcomes(outcomes))
-    vectors, state = history_vectors(history.columns, reports, measuring)
-    return Measured(history.transaction_id, history.event_time, vectors, state)
+    """Return the point-in-time vectors of a file of payments; raises ClickException where too many rows are refused.
+
+    `step` begins a part of the work (what, how many rows) and returns what is told how many are done.
+    """
+    limits = limits or Limits()
+    source = source_of_payments(payments, zone)
+    with _said():
+        total = len(source)
+    # Outcomes first: they are few, and a file of them that cannot be used should cost no waiting.
+    reported = None if outcomes is None else read_outcomes(outcomes, zone)
+    if reported is not None:
+        reported.refusals.check(limits.outcomes)
+    history = read_payments(source, step("reading", total))
+    history.refusals.check(limits.payments)
+    reports = None
+    if reported is not None:
+        reported.match(history.transaction_id)
+        reports = reports_on(history, reported.rows)
+    vectors, state = history_vectors(history.columns, reports, step("measuring", len(history.transaction_id)))
+    return Measured(history.transaction_id, history.event_time, vectors, state, history.refusals, reported)
 
 
-def rows_in(path: Path) -> int:
-    """Return how many rows a Parquet file has."""
-    return int(_open(path).metadata.num_rows)
+class _Payments(NamedTuple):
+    """A file of payments, decoded."""
+
+    parts: list[Decoded]
+    first: NDArray[np.bool_]
+    """Which of the accepted payments are the first of their id."""
+    refusals: Refusals
 
 
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise click.ClickException(f"{path} cannot be read as Parquet: {error}.") from error
-
-
-def _messages(path: Path, required: tuple[str, ...]) -> Iterator[list[bytes]]:
-    """Yield the rows as the messages they would be."""
-    file = _open(path)
-    missing = [name for name in required if name not in file.schema_arrow.names]
-    if missing:
-        raise click.ClickException(
-            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(file.schema_arrow.names)}. "
-            "Its columns must be named as the message's fields."
+def _read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS) -> _Payments:
+    settings = _settings()
+    # Distinct counts of dense logs depend on the hashes, so the stream's own key makes the stream's own vectors.
+    identities, now_ms = Identities(settings.identity_key), int(time.time() * 1000)
+    refusals = Refusals(source.path, "payments")
+    parts: list[Decoded] = []
+    rows: list[NDArray[np.int64]] = []
+    for messages in _chunks(source, refusals):
+        decoded = decode_payments(
+            [message.value for message in messages], now_ms, identities, earliest_ms=_earliest_ms(source, settings)
         )
-    encode = msgspec.json.Encoder(enc_hook=_encode).encode
-    for batch in file.iter_batches(CHUNK):
-        yield [
-            encode({name: _value(value) for name, value in row.items() if value is not None})
-            for row in batch.to_pylist()
-        ]
+        _count(decoded.rejections, messages, refusals)
+        parts.append(decoded)
+        rows.append(np.array([message.row for message in messages], dtype=np.int64)[decoded.rows])
+        progress(refusals.rows)
+    return _Payments(parts, _first(parts, rows, refusals), refusals)
 
 
-def _value(value: Any) -> Any:
-    """Write a timestamp as the message has it: epoch milliseconds; one without an offset is UTC."""
-    if isinstance(value, datetime):
-        moment = np.datetime64(value.replace(tzinfo=None), "ms").astype(np.int64)
-        offset = value.utcoffset()
-        return int(moment) - (0 if offset is None else int(offset.total_seconds() * 1000))
-    return value
+def _chunks(source: Source, refusals: Refusals) -> Iterator[list[Message]]:
+    """Yield the rows as the messages they would be; those of which none can be made are counted."""
+
+    def refuse(refused: Refused) -> None:
+        refusals.rows += 1
+        refusals.add(*refused)
+
+    with _said():
+        messages = source.messages(refuse)
+        while chunk := list(islice(messages, CHUNK)):
+            refusals.rows += len(chunk)
+            yield chunk
 
 
-def _encode(value: Any) -> Any:
-    """Write what JSON has no form for as text, for the decoder to judge."""
-    return str(value)
+def _count(rejections: list[Rejection], messages: list[Message], refusals: Refusals) -> None:
+    for rejection in rejections:
+        refusals.add(messages[rejection.index].row, rejection.reason, rejection.detail)
+
+
+def _first(parts: list[Decoded], rows: list[NDArray[np.int64]], refusals: Refusals) -> NDArray[np.bool_]:
+    """Return which payments are the first of their id; the others are duplicates or, if they differ, refused."""
+    if not parts:
+        return np.empty(0, dtype=np.bool_)
+    ids, row = np.concatenate([part.ids128 for part in parts]), np.concatenate(rows)
+    fingerprint = np.concatenate([part.fingerprint for part in parts])
+    first = first_appearances(ids)
+    if not first.all():
+        stands = {one.tobytes(): fingerprint[at] for at, one in zip(np.flatnonzero(first), ids[first], strict=True)}
+        for at in np.flatnonzero(~first).tolist():
+            if stands[ids[at].tobytes()] == fingerprint[at]:
+                refusals.duplicates += 1
+            else:
+                refusals.add(int(row[at]), RejectionReason.CONFLICTING_DUPLICATE, CONFLICT)
+    return first
+
+
+def _settings() -> Settings:
+    with _said():
+        return read_settings(os.environ)
+
+
+def _earliest_ms(source: Source, settings: Settings) -> int:
+    """Return the time before which one is refused: the map's, for a file from long ago, or the stream's."""
+    return settings.earliest_time if source.map.earliest is None else source.map.earliest
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Say in one line what is wrong with a file or with the settings."""
+    try:
+        yield
+    except (SourceError, StreamError) as error:
+        raise click.ClickException(str(error)) from error

@@ -13,7 +13,7 @@ from stream.verdict_store.connector import PlainConnection, plain_connection
 from stream.verdict_store.records import Model, OutcomeRow, PaymentRef, Provenance, VerdictRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROWS: Final = 2000
 """Rows read at a time."""
@@ -27,6 +27,12 @@ _PROVENANCE: Final = "SELECT event_time, source_partition, source_offset, proven
 # Partitions are ordered by event_time, so PostgreSQL sorts one day at a time.
 _IN_ORDER: Final = " ORDER BY event_time, transaction_id"
 _COUNT: Final = "SELECT count(*) FROM verdicts_by_day"
+_COUNT_SENT: Final = """
+SELECT count(*) FROM verdicts_by_day AS stored
+JOIN unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS sent (source_partition, first, behind)
+    ON stored.source_partition = sent.source_partition AND stored.source_offset >= sent.first
+    AND stored.source_offset < sent.behind
+"""
 _MODELS: Final = "SELECT model_key, model_id, schema_hash, base_value, features, thresholds FROM models"
 _OUTCOMES: Final = """
 SELECT o.transaction_id, o.outcome, o.reported_at, o.typology, o.source, o.source_partition, o.source_offset,
@@ -81,6 +87,20 @@ def count(url: str, since: int | None, until: int | None) -> int:
     where, parameters = _range(since, until)
     with plain_connection(url, name="read") as connection:
         found = connection.execute(_COUNT + where, parameters)
+        return int(found[0][0])
+
+
+def count_of_records(url: str, runs: Sequence[tuple[int, int, int]], since: int | None, until: int | None) -> int:
+    """Count the verdicts of records by their places: runs of (partition, first offset, offset behind the last).
+
+    Of payments with since <= event_time < until, so that only these days are read.
+    """
+    if not runs:
+        return 0
+    where, bounds = _range(since, until)
+    partitions, first, behind = (list(column) for column in zip(*runs, strict=True))
+    with plain_connection(url, name="read") as connection:
+        found = connection.execute(_COUNT_SENT + where, (partitions, first, behind, *bounds))
         return int(found[0][0])
 
 

@@ -13,8 +13,10 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
@@ -23,8 +25,6 @@ from simulator.errors import DeliveryError
 from simulator.kafka import Group, Outlet
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from local.kafka import Broker
     from tests.fixtures.servers import TopicFactory
 
@@ -195,6 +195,56 @@ def test_replay_publishes_csv_with_a_map_at_a_rate(bench: Bench, tmp_path: Path)
     }
     stamps = sorted(record.timestamp()[1] for record in records)
     assert stamps[-1] - stamps[0] == pytest.approx(495, abs=15)
+
+
+FILES = Path(__file__).parents[1] / "fixtures/files"
+
+
+def test_a_file_of_which_every_row_is_refused_fails_without_a_worker_too(bench: Bench) -> None:
+    said = bench.run("replay", FILES / "payments-float-amounts.parquet", code=1)
+    assert "published 3 records" in said
+    assert f"not known yet: no worker is in group {bench.group}" in said
+    assert "3 rows, 3 refused: 3 wrong-type (first row 1: amount_paise: " in said
+    assert "expected rows that can be used, but all were refused" in said
+    bench.read(bench.transactions, 3)
+
+
+def test_a_row_with_too_many_cells_is_not_published(bench: Bench, tmp_path: Path) -> None:
+    said = bench.run("replay", FILES / "csv-unquoted-thousands.csv", "--map", FILES / "csv-thousands.map.toml", code=1)
+    assert "rows that could not be published: 1 too-many-cells (row 1: line 2: expected at most 5 cells" in said
+    mixed = tmp_path / "mixed.csv"
+    head, row = "transaction_id,event_time,payer_vpa,payee_vpa,amount_paise", "x,1767200000000,a@bank,b@bank"
+    mixed.write_text(f"{head}\n{row},1,234\n{row},100\n")
+    said = bench.run("replay", mixed)
+    assert "1 too-many-cells" in said
+    assert "2 rows, 1 refused" in said
+    (record,) = bench.read(bench.transactions, 1)
+    assert json.loads(record.value())["amount_paise"] == 100
+
+
+def test_a_file_that_turns_out_to_be_damaged_says_what_was_published_before(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "damaged.csv"
+    rows = [f"p-{number},1767200000000,payer@bank,shop@bank,{number + 1}" for number in range(5_000)]
+    file.write_text("\n".join(("transaction_id,event_time,payer_vpa,payee_vpa,amount_paise", *rows, '"p-5000,1')))
+    said = bench.run("replay", file, code=1)
+    assert "in row 5001, which begins in line 5002" in said
+    found = re.search(r"\(([0-9,]+) records were published before, all acknowledged\)", said)
+    assert found is not None
+    assert len(said.strip().splitlines()) == 1, "one line"
+    published = int(found[1].replace(",", ""))
+    assert 0 < published <= 5_000
+    bench.read(bench.transactions, published)
+
+
+def test_local_times_are_published_in_their_zone(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "local.parquet"
+    table = pq.read_table(FILES / "payments-integer-ids.parquet")
+    local = table["event_time"].cast(pa.timestamp("ms"))
+    pq.write_table(table.set_column(table.schema.get_field_index("event_time"), "event_time", local), file)
+    assert "without a zone; say which it is with --zone" in bench.run("replay", file, code=1)
+    bench.run("replay", file, "--zone", "Asia/Kolkata")
+    times = sorted(json.loads(record.value())["event_time"] for record in bench.read(bench.transactions, 3))
+    assert times == [at - 19_800_000 for at in table["event_time"].to_pylist()]
 
 
 # In step with a group ---------------------------------------------------------------------------------------------

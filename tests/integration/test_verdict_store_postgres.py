@@ -13,7 +13,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from stream.verdict_store import Claim, Model, OutcomeRow, VerdictRows, VerdictStore, housekeeping, migrate
+from stream.verdict_store import Claim, Model, OutcomeRow, VerdictRows, VerdictStore, housekeeping, migrate, scans
 from stream.verdict_store.connector import Statement
 from stream.verdict_store.errors import (
     ContendedError,
@@ -96,6 +96,20 @@ def verdict_rows(store: VerdictStore, names: Sequence[str], event_time: int = NO
         "alerts": [None] * n,
     }
     return VerdictRows(**given | columns)
+
+
+# Counting ---------------------------------------------------------------------------------------------------------
+
+
+def test_verdicts_are_counted_by_the_places_of_their_records(url: str) -> None:
+    with open_store(url) as store:
+        store.insert(verdict_rows(store, ["a", "b", "c", "d"]))
+        store.insert(verdict_rows(store, ["e", "f"], NOON + 10, source_partition=np.ones(2, dtype=np.int32)))
+    assert scans.count_of_records(url, [(0, 1, 3)], None, None) == 2
+    assert scans.count_of_records(url, [(0, 0, 1), (0, 3, 9), (1, 0, 2), (2, 0, 9)], None, None) == 4
+    assert scans.count_of_records(url, [(0, 0, 9), (1, 0, 9)], NOON, NOON + 10) == 4
+    assert scans.count_of_records(url, [(0, 0, 9), (1, 0, 9)], NOON + 10, NOON + 11) == 2
+    assert scans.count_of_records(url, [], None, None) == 0
 
 
 # Migrations -------------------------------------------------------------------------------------------------------

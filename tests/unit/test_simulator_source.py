@@ -23,17 +23,21 @@ TIME = 1_767_205_800_123
 HEAD = "transaction_id,event_time,payer_vpa,payee_vpa,amount_paise"
 
 
-def messages(path: Path, map_text: str | None = None, fields: Fields = PAYMENT) -> list[Message]:
+def messages(
+    path: Path, map_text: str | None = None, fields: Fields = PAYMENT, zone: str | None = None
+) -> list[Message]:
     columns = None
     if map_text is not None:
         map_path = path.with_suffix(".toml")
         map_path.write_text(map_text)
         columns = read_map(map_path, fields)
-    return list(Source(path, fields, columns).messages())
+    return list(Source(path, fields, columns, zone).messages())
 
 
-def rows(path: Path, map_text: str | None = None, fields: Fields = PAYMENT) -> list[dict[str, Any]]:
-    return [json.loads(message.value) for message in messages(path, map_text, fields)]
+def rows(
+    path: Path, map_text: str | None = None, fields: Fields = PAYMENT, zone: str | None = None
+) -> list[dict[str, Any]]:
+    return [json.loads(message.value) for message in messages(path, map_text, fields, zone)]
 
 
 def text_file(tmp_path: Path, name: str, text: str) -> Path:
@@ -189,7 +193,7 @@ def test_parquet_types_become_what_a_message_has(tmp_path: Path) -> None:
         }
     )
     pq.write_table(table, path)
-    first, second = rows(path)
+    first, second = rows(path, zone="UTC")
     assert first == {
         "transaction_id": "71",
         "event_time": 1_767_225_600_000,

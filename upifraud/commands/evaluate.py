@@ -11,6 +11,7 @@ import click
 
 from upifraud.commands.simulate import MOMENT
 from upifraud.commands.train import SHARE
+from upifraud.options import FILE, max_rejected, zone
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,13 +26,14 @@ Examples:
       with what precision would be at 7 frauds in a million payments, and plots
 """
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 AMOUNT = "amount_paise"
 
 
 @click.command(epilog=EPILOG)
 @click.option("--verdicts", type=FILE, required=True, help="Parquet file that `upifraud export verdicts` wrote.")
-@click.option("--outcomes", type=FILE, required=True, help="Parquet file of outcomes; a payment without is genuine.")
+@click.option("--outcomes", type=FILE, required=True, help="File of outcomes; a payment without is genuine.")
+@zone
+@max_rejected("outcomes", "0%")
 @click.option("--since", type=MOMENT, help="First event time.")
 @click.option("--until", type=MOMENT, help="Event time before which to stop.")
 @click.option(
@@ -46,13 +48,18 @@ AMOUNT = "amount_paise"
 def command(
     verdicts: Path,
     outcomes: Path,
+    zone: str | None,
+    max_rejected_outcomes: float,
     since: int | None,
     until: int | None,
     alert_budget: float,
     base_rate: float | None,
     out: Path | None,
 ) -> None:
-    """Compare verdicts with outcomes; one JSON object on stdout."""
+    """Compare verdicts with outcomes; one JSON object on stdout.
+
+    How many outcomes were refused, by reason, goes to stderr.
+    """
     from model.artifact import REPORT, canonical_json
     from model.errors import ModelError
     from model.evaluation import Scores, evaluate
@@ -60,12 +67,16 @@ def command(
     from upifraud.history import read_outcomes
 
     try:
+        reported = read_outcomes(outcomes, zone)
+        reported.refusals.check(max_rejected_outcomes)
         stored = _read(verdicts, since, until)
-        labels = label(stored.transaction_id, read_outcomes(outcomes))
+        reported.match(stored.others + stored.transaction_id)
+        reported.expect_a_match(verdicts)
+        labels = label(stored.transaction_id, reported.rows)
         scores = Scores(stored.score, labels.fraud, stored.amount_paise, labels.typology, stored.verdict)
         figures = evaluate(scores, alert_budget=alert_budget, base_rate=base_rate)
     except ModelError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(f"{error} ({reported.refusals})") from error
     if out is not None:
         from model.plots import draw
 
@@ -74,6 +85,7 @@ def command(
             (out / name).write_bytes(png)
         (out / REPORT).write_bytes(canonical_json(figures))
     click.echo(json.dumps(figures, allow_nan=False))
+    click.echo(str(reported.refusals), err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,8 @@ class Stored:
     amount_paise: NDArray[np.float64] | None
     """None where amounts are no feature."""
     verdict: NDArray[np.uint8]
+    others: list[bytes]
+    """Payments of the file outside the range that was asked for."""
 
 
 def _read(path: Path, since: int | None, until: int | None) -> Stored:
@@ -108,6 +122,7 @@ def _read(path: Path, since: int | None, until: int | None) -> Stored:
     amount_at = features.index(AMOUNT) if AMOUNT in features else None
     codes = {verdict.name: int(verdict) for verdict in Verdict}
     ids: list[bytes] = []
+    others: list[bytes] = []
     scores: list[Any] = [np.empty(0)]
     amounts: list[Any] = [np.empty(0)]
     given: list[Any] = [np.empty(0, dtype=np.uint8)]
@@ -118,6 +133,8 @@ def _read(path: Path, since: int | None, until: int | None) -> Stored:
         )
         chosen = batch.filter(pa.array(within))
         ids += [one.encode() for one in chosen["transaction_id"].to_pylist()]
+        outside = batch["transaction_id"].filter(pa.array(~within))
+        others += [one.encode() for one in outside.to_pylist()]
         scores.append(chosen["score"].to_numpy())
         given.append(np.array([codes[name] for name in chosen["verdict"].to_pylist()], dtype=np.uint8))
         if amount_at is not None:
@@ -128,4 +145,5 @@ def _read(path: Path, since: int | None, until: int | None) -> Stored:
         np.concatenate(scores),
         np.concatenate(amounts) if amount_at is not None else None,
         np.concatenate(given),
+        others,
     )

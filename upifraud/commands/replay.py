@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from upifraud.options import FILE, zone
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from simulator.kafka import Group, Outlet
     from simulator.schedule import AtOnce, AtRate, AtSpeed
     from simulator.source import Source
+    from stream.settings import Settings
+    from upifraud.fates import Fates
+    from upifraud.outgoing import Outgoing
 
 EPILOG = """
 \b
@@ -22,6 +31,8 @@ Examples:
       publish an hour of recorded payments a minute
   upifraud replay history/outcomes.parquet --topic outcomes
       publish outcomes alone
+  upifraud replay payments.parquet --zone Asia/Kolkata
+      its timestamps have no zone: they are local times of India
   upifraud replay history/payments.parquet --outcomes history/outcomes.parquet
       publish both, each outcome between the payments it was reported between, in step with the workers
 
@@ -34,9 +45,12 @@ A map says which column is which field; fields it does not name are taken from c
   amount_paise = 100
   [const]
   flow = "P2P"
-"""
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+\b
+Before the tables it may say what is true of the whole file:
+  zone = "Asia/Kolkata"
+  encoding = "cp1252"
+"""
 
 
 @click.command(epilog=EPILOG)
@@ -45,6 +59,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--outcomes", type=FILE, help="Outcomes to merge in, in step with the consumer group.")
 @click.option("--map", "map_", type=FILE, help="TOML: which column is which field of FILE.")
 @click.option("--outcomes-map", type=FILE, help="The same for --outcomes.")
+@zone
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Records a second.")
 @click.option("--speed", type=click.FloatRange(0, min_open=True), help="Times the recorded pace.")
 @click.option("--max", "max_", is_flag=True, help="As fast as the broker takes them (the default).")
@@ -53,7 +68,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.FloatRange(0, min_open=True),
     default=60.0,
     show_default=True,
-    help="Seconds without a commit after which a merged replay gives up.",
+    help="Seconds without a commit of the group after which it is not waited for any more.",
 )
 @click.option("--linger-ms", type=click.FloatRange(0), default=5.0, show_default=True, help="The producer's linger.ms.")
 def command(
@@ -62,6 +77,7 @@ def command(
     outcomes: Path | None,
     map_: Path | None,
     outcomes_map: Path | None,
+    zone: str | None,
     rate: float | None,
     speed: float | None,
     max_: bool,
@@ -70,8 +86,11 @@ def command(
 ) -> None:
     """Publish the payments (or outcomes) of a Parquet, CSV or JSON Lines file, in file order.
 
-    Ends when every record is acknowledged. With --outcomes both are merged in time: outcomes go out when the consumer
-    group has committed the payments before them, and later payments when it has committed the outcomes.
+    With --outcomes both are merged in time: outcomes go out when the consumer group has committed the payments before
+    them, and later payments when it has committed the outcomes.
+
+    Ends when every record is acknowledged and, if workers are in the group, when they have processed it: then with how
+    many became verdicts, dead letters and duplicates. Exit code 1 if all were refused.
     """
     from simulator.column_map import read_map
     from simulator.errors import SimulatorError
@@ -86,12 +105,12 @@ def command(
         raise click.UsageError("--outcomes-map: expected --outcomes beside it")
     fields = PAYMENT if topic == "transactions" else OUTCOME
     try:
-        source = Source(file, fields, None if map_ is None else read_map(map_, fields))
+        source = Source(file, fields, None if map_ is None else read_map(map_, fields), zone)
         if outcomes is None:
-            _publish(source, topic, _schedule(rate, speed), linger_ms)
+            _publish(source, topic, _schedule(rate, speed), patience, linger_ms)
         else:
-            reported = Source(outcomes, OUTCOME, None if outcomes_map is None else read_map(outcomes_map, OUTCOME))
-            _merge(source, reported, _schedule(rate, speed), patience)
+            columns = None if outcomes_map is None else read_map(outcomes_map, OUTCOME)
+            _merge(source, Source(outcomes, OUTCOME, columns, zone), _schedule(rate, speed), patience)
     except SimulatorError as error:
         raise click.ClickException(str(error)) from error
 
@@ -104,33 +123,43 @@ def _schedule(rate: float | None, speed: float | None) -> AtRate | AtSpeed | AtO
     return AtOnce() if speed is None else AtSpeed(speed)
 
 
-def _publish(source: Source, topic: str, schedule: AtRate | AtSpeed | AtOnce, linger_ms: float) -> None:
+def _publish(
+    source: Source, topic: str, schedule: AtRate | AtSpeed | AtOnce, patience: float, linger_ms: float
+) -> None:
     """Publish one file."""
     from simulator.kafka import Outlet
     from simulator.publisher import Publisher
     from simulator.replay import runs_of
+    from upifraud.fates import Fates
+    from upifraud.outgoing import Outgoing
     from upifraud.progress import steps
     from upifraud.publishing import brokers, stopping
 
     source.check()
     settings, conf = brokers()
     name = settings.topic_transactions if topic == "transactions" else settings.topic_outcomes
-    outlet = Outlet(conf, linger_ms)
+    outlet = Outlet(conf, linger_ms, follow=True)
     outlet.check([name])
+    fates = Fates(settings, conf, (name,))
+    sent = Outgoing(source)
     with steps() as step:
         publisher = Publisher(outlet, (name, name), step("publishing", len(source)))
-        with stopping(publisher.stop):
-            summary = publisher.publish(runs_of(source.messages()), schedule)
+        with stopping(publisher.stop), _saying_what_was_sent(outlet):
+            summary = publisher.publish(runs_of(sent), schedule)
     click.echo(
         f"published {summary.payments} records to {name} in {summary.seconds:.1f} s: {summary.rate:.0f} a second, all "
         f"acknowledged{', stopped before the end' if summary.stopped else ''}"
     )
+    if not summary.stopped:
+        _conclude({name: sent}, outlet, fates, settings, conf, patience)
 
 
 def _merge(payments: Source, outcomes: Source, schedule: AtRate | AtSpeed | AtOnce, patience: float) -> None:
     """Publish payments and outcomes in step with the consumer group."""
-    from simulator.kafka import Group, Outlet
+    from simulator.kafka import Outlet
     from simulator.replay import Merger
+    from upifraud.fates import Fates
+    from upifraud.outgoing import Outgoing
     from upifraud.progress import steps
     from upifraud.publishing import brokers
 
@@ -140,14 +169,79 @@ def _merge(payments: Source, outcomes: Source, schedule: AtRate | AtSpeed | AtOn
     topics = (settings.topic_transactions, settings.topic_outcomes)
     outlet = Outlet(conf, linger_ms=1.0, follow=True)  # every slice ends with a wait for the last of it
     outlet.check(topics)
-    group = Group(conf, settings.consumer_group)
-    try:
-        with steps() as step:
-            merger = Merger(outlet, group, topics, patience, step("replaying", len(payments)))
-            done = merger.replay(payments.messages(), outcomes.messages(), schedule)
-    finally:
-        group.close()
+    fates = Fates(settings, conf, topics)
+    sent = {topic: Outgoing(source) for topic, source in zip(topics, (payments, outcomes), strict=True)}
+    with _followed(settings, conf) as group, steps() as step, _saying_what_was_sent(outlet):
+        merger = Merger(outlet, group, topics, patience, step("replaying", len(payments)))
+        done = merger.replay(sent[topics[0]], sent[topics[1]], schedule)
     click.echo(
         f"published {done.payments} payments and {done.outcomes} outcomes in {done.seconds:.1f} s, in step with group "
         f"{settings.consumer_group}: waited {done.slices} times, all acknowledged"
     )
+    _conclude(sent, outlet, fates, settings, conf, patience)
+
+
+@contextmanager
+def _saying_what_was_sent(outlet: Outlet) -> Iterator[None]:
+    """Where a file turns out to be damaged, wait for what was sent before, and say how much that was."""
+    from simulator.errors import SourceError
+
+    try:
+        yield
+    except SourceError as error:
+        outlet.finish()
+        count = sum(behind - first for runs in outlet.runs.values() for first, behind in runs)
+        raise SourceError(f"{error} ({count:,} records were published before, all acknowledged)") from None
+
+
+@contextmanager
+def _followed(settings: Settings, conf: Mapping[str, Any]) -> Iterator[Group]:
+    """Yield the consumer group as something to follow, and let go of it."""
+    from simulator.kafka import Group
+
+    group = Group(conf, settings.consumer_group)
+    try:
+        yield group
+    finally:
+        group.close()
+
+
+def _conclude(
+    sent: Mapping[str, Outgoing],
+    outlet: Outlet,
+    fates: Fates,
+    settings: Settings,
+    conf: Mapping[str, Any],
+    patience: float,
+) -> None:
+    """Say what became of what was published, as far as it can be known; exit with 1 if all of a file was refused."""
+    import threading
+
+    from upifraud.publishing import stopping
+
+    stop = threading.Event()
+    with _followed(settings, conf) as group, stopping(stop.set):
+        unknown = fates.wait(outlet, group, patience, stop)
+    useless = [one.source.path.name for topic, one in sent.items() if _tell(topic, one, outlet, fates, unknown)]
+    if useless:
+        raise click.ClickException(f"{' and '.join(useless)}: expected rows that can be used, but all were refused")
+
+
+def _tell(topic: str, sent: Outgoing, outlet: Outlet, fates: Fates, unknown: str) -> bool:
+    """Say what became of the rows of one file; True if all were refused."""
+    from upifraud.history import refusals_of
+
+    if sent.refusals.refused:
+        click.echo(f"{topic}: rows that could not be published: {sent.refusals.by_reason()}")
+    if not sent.count:
+        return sent.rows > 0
+    if not unknown:
+        fate = fates.of(topic, outlet, sent)
+        if not fate.unknown:
+            click.echo(f"{topic}: {fate}")
+            return sent.refusals.refused + fate.letters.total() == sent.rows > 0
+        unknown = fate.unknown
+    click.echo(f"{topic}: how many became verdicts, dead letters and duplicates is not known yet: {unknown}")
+    expected = refusals_of(sent.source)
+    click.echo(f"by its form alone: {expected}")
+    return expected.refused == expected.rows > 0

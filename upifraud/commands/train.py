@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from upifraud.commands.simulate import MOMENT
+from upifraud.options import FILE, max_rejected, zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from model.artifact import Artifact
     from model.training import TrainingSettings
+    from model.verdict import Thresholds
+    from upifraud.history import Measured
 
 EPILOG = """
 \b
@@ -28,7 +32,6 @@ Examples:
       scores are probabilities for a stream with 7 frauds in a million payments
 """
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 SHARE = click.FloatRange(0, 1, min_open=True)
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 _MILLISECONDS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -53,8 +56,11 @@ DURATION = Duration()
 
 
 @click.command(epilog=EPILOG)
-@click.option("--payments", type=FILE, required=True, help="Parquet file of payments; file order is delivery order.")
-@click.option("--outcomes", type=FILE, required=True, help="Parquet file of outcomes.")
+@click.option("--payments", type=FILE, required=True, help="File of payments; file order is delivery order.")
+@click.option("--outcomes", type=FILE, required=True, help="File of outcomes.")
+@zone
+@max_rejected("payments", "1%")
+@max_rejected("outcomes", "0%")
 @click.option("--since", type=MOMENT, help="First event time to train on; payments before warm the windows.")
 @click.option("--until", type=MOMENT, help="Event time before which to stop.  [default: after the last payment]")
 @click.option(
@@ -78,6 +84,9 @@ DURATION = Duration()
 def command(
     payments: Path,
     outcomes: Path,
+    zone: str | None,
+    max_rejected_payments: float,
+    max_rejected_outcomes: float,
     since: int | None,
     until: int | None,
     label_delay: int,
@@ -87,24 +96,31 @@ def command(
     """Train a model on a history, and write it as an artifact with its report.
 
     The earliest frauds train the trees, later ones set probabilities and thresholds, the last ones are held out for
-    the report. The artifact is checked against shap and scikit-learn before it is written.
+    the report. The artifact is checked against shap and scikit-learn before it is written. Ends with how many rows
+    were refused, by reason, as the stream would have refused them.
     """
     from model.errors import ModelError
     from model.training import TrainingSettings
+    from upifraud.history import Limits, measure
     from upifraud.progress import steps
 
     settings = replace(TrainingSettings(), **{name: value for name, value in chosen.items() if value is not None})
-    try:
-        with steps() as step:
-            artifact = train_artifact(payments, outcomes, since, until, label_delay, settings, out, step)
-    except ModelError as error:
-        raise click.ClickException(str(error)) from error
+    limits = Limits(max_rejected_payments, max_rejected_outcomes)
+    with steps() as step:
+        measured = measure(payments, outcomes, zone=zone, limits=limits, step=step)
+        if measured.reported is not None:
+            measured.reported.expect_a_match(payments)
+        try:
+            artifact = train_artifact(measured, since, until, label_delay, settings, out, step)
+        except ModelError as error:
+            raise click.ClickException(f"{error} ({'; '.join(measured.account())})") from error
     _summarise(artifact, out)
+    for line in measured.account():
+        click.echo(line)
 
 
 def train_artifact(
-    payments: Path,
-    outcomes: Path,
+    measured: Measured,
     since: int | None,
     until: int | None,
     label_delay: int,
@@ -121,17 +137,13 @@ def train_artifact(
     from model.publishing import publish
     from model.report import make_report
     from model.training import train
-    from upifraud.history import measure, read_outcomes, rows_in
 
-    total = rows_in(payments)
-    measured = measure(payments, outcomes, reading=step("reading", total), measuring=step("measuring", total))
     until = int(measured.event_time.max()) + 1 if until is None else until
     rows = np.flatnonzero((measured.event_time < until) & (measured.event_time >= (since or measured.event_time.min())))
     if not len(rows):
         raise TrainingError("Expected payments between --since and --until, got none; give a wider range.")
-    labels = label(
-        [measured.transaction_id[row] for row in rows.tolist()], read_outcomes(outcomes), until + label_delay
-    )
+    reports = [] if measured.reported is None else measured.reported.rows
+    labels = label([measured.transaction_id[row] for row in rows.tolist()], reports, until + label_delay)
     vectors, event_time = measured.vectors[rows], measured.event_time[rows]
     stage = step("training", 3)
     trained = train(vectors, labels.fraud, event_time, settings)
@@ -181,3 +193,24 @@ def _summarise(artifact: Artifact, out: Path) -> None:
         for name, least in (("REVIEW", thresholds.review), ("HOLD", thresholds.hold), ("BLOCK", thresholds.block))
     )
     click.echo(f"Verdicts: {named}.")
+    if never := _why_never(thresholds, report["training"]):
+        click.echo(never)
+
+
+def _why_never(thresholds: Thresholds, training: dict[str, Any]) -> str | None:
+    """Say what to do where a verdict is never given; None where all are."""
+    names = [name for name in ("review", "hold", "block") if getattr(thresholds, name) > 1]
+    if not names:
+        return None
+    from model.verdict import MIN_ALERTS
+
+    settings, slice_ = training["settings"], training["slices"]["calibrate"]
+    budget, payments, frauds = settings["alert_budget"], slice_["payments"], slice_["frauds"]
+    cause = (
+        f"{' and '.join(name.upper() for name in names)} never: thresholds were set on {payments:,} payments with "
+        f"{frauds:,} frauds, of which --alert-budget {budget:.4g} lets {int(budget * payments):,} be flagged"
+    )
+    if budget * payments < max(frauds, MIN_ALERTS):
+        enough = min(max(frauds, MIN_ALERTS) / payments, 1.0)
+        return f"{cause}. A larger budget is the cure: --alert-budget {ceil(enough * 1_000) / 1_000:.4g} or more."
+    return f"{cause}, and none of the highest scores are fraud often enough: lower --hold-precision, --block-precision."
