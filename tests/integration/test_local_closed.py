@@ -1,4 +1,4 @@
-"""The stack comes up where no other user may look: checkout, packages and state in a closed folder, as in root's home."""
+"""The stack comes up where no other user may look: packages and state in a closed folder, as in root's home."""
 
 from __future__ import annotations
 
