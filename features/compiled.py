@@ -97,6 +97,12 @@ def places(folder: Path, name: str) -> Places:
     return Places(tuple(read), None)
 
 
+def where() -> Places:
+    """Return where the kernels of this package are kept, by those of its largest module."""
+    path = Path(__file__).with_name("vector.py")
+    return places(path.parent, f"kernels-{sources(path, path.parents[1])}")
+
+
 class Candidate(NamedTuple):
     """A place for kernels."""
 
