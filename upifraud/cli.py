@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
+from upifraud.asked_to_stop import PROGRAM, heed_signals
+
+# Where this is the program, and not part of another. Everything below takes time, during which it may be told to stop.
+if os.path.basename(sys.argv[0]) == PROGRAM:  # noqa: PTH119 - pathlib takes as long as all of the rest
+    heed_signals(sys.argv[1:])
+
 import importlib
 from importlib import resources
 from typing import cast

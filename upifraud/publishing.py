@@ -31,8 +31,11 @@ def brokers() -> tuple[Settings, dict[str, Any]]:
 
 @contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at SIGINT or SIGTERM, instead of ending at once."""
-    before: dict[signal.Signals, Any] = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    """Call `stop` at SIGINT, SIGTERM or SIGHUP, instead of ending at once; `nohup` is heeded."""
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before: dict[signal.Signals, Any] = {name: signal.getsignal(name) for name in names}
+    if before[signal.SIGHUP] == signal.SIG_IGN:
+        del before[signal.SIGHUP]
     for name in before:
         signal.signal(name, lambda _signal, _frame: stop())
     try:
