@@ -208,5 +208,5 @@ def _silent(subject: str, address: str, problem: str) -> Finding:
 
 
 def _bare(url: str) -> str:
-    """Return where a URL leads to, without who asks."""
-    return url.partition("://")[2].rpartition("@")[2]
+    """Return where a URL leads to, without who asks and without options, one of which may be a password."""
+    return url.partition("://")[2].rpartition("@")[2].partition("?")[0]

@@ -135,6 +135,8 @@ def ask(url: str, *, data: Path | None = None, seconds: int = 2) -> str | None:
                 return None
             # Only a superuser, as we are of our own server, may ask for this.
             row = connection.execute("SELECT current_setting('data_directory')").fetchone()
+    except psycopg.ProgrammingError:
+        return "libpq cannot read its URL; a password in it must be percent-encoded"  # its own words quote the URL
     except psycopg.Error as error:
         return " ".join(str(error).split())
     if row is None or Path(row[0]).resolve() != data.resolve():

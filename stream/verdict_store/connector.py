@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
 
+from stream.server_url import TO_ENCODE
 from stream.verdict_store.binary import to_epoch_ms
 from stream.verdict_store.errors import (
     ContendedError,
@@ -195,7 +197,17 @@ class _EpochMs(Loader):
 
 
 def connect(url: str, *, name: str) -> psycopg.Connection[Any]:
-    """Open a connection in autocommit; UnavailableError if there is none to be had."""
+    """Open a connection in autocommit; UnavailableError if there is none to be had.
+
+    Raises PostgresRefusedError for a URL that libpq cannot read, whose own error would quote it, password and all.
+    """
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise PostgresRefusedError(
+            "Postgres: expected a URL that libpq can read in UPIFRAUD_POSTGRES_URL, got a secret that is not shown: "
+            f"a part of it is malformed, or an option after its ? is none of libpq's. {TO_ENCODE}."
+        ) from None
     try:
         return psycopg.connect(
             url,
