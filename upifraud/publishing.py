@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def brokers() -> tuple[Settings, dict[str, Any]]:
-    """Return the settings, and what a client of their Kafka is configured with."""
+    """Return the settings, and what a client of their Kafka is configured with: it keeps its log to itself."""
     from stream.errors import StreamError
     from stream.settings import read_settings
 
@@ -25,8 +25,9 @@ def brokers() -> tuple[Settings, dict[str, Any]]:
     except StreamError as error:
         raise click.ClickException(str(error)) from error
     from stream.transport.config import client_config  # brings Faust, which takes half a second
+    from stream.transport.kafka_errors import QUIET
 
-    return settings, client_config(settings)
+    return settings, {**QUIET, **client_config(settings)}
 
 
 @contextmanager
