@@ -209,7 +209,7 @@ def connect(url: str, *, name: str) -> psycopg.Connection[Any]:
             f"a part of it is malformed, or an option after its ? is none of libpq's. {TO_ENCODE}."
         ) from None
     try:
-        return psycopg.connect(
+        connection: psycopg.Connection[Any] = psycopg.connect(
             url,
             autocommit=True,
             application_name=f"upifraud-{name}",
@@ -220,6 +220,10 @@ def connect(url: str, *, name: str) -> psycopg.Connection[Any]:
             keepalives_count=3,
             tcp_user_timeout=int(ANSWER_SECONDS * 1000),
         )
+        # Statements and the bodies of functions have backslashes in their strings, which an old database may have set
+        # to mean something else. Not among the options of the connection: some poolers take none.
+        connection.execute(b"SET standard_conforming_strings = on")
+        return connection  # noqa: TRY300 - it is what was tried
     except psycopg.OperationalError as error:
         raise UnavailableError(f"Postgres: expected a connection, got: {' '.join(str(error).split())}") from error
 
