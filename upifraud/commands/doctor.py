@@ -65,7 +65,8 @@ def _findings(state_dir: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("settings", Verdict.OK, "all can be used")
     for warning in settings.warnings:
         yield Finding("settings", Verdict.OPTIONAL, warning)
-    yield from server_findings(_addresses(stack_of(state_dir), environ), topics_of(settings), TABLES)
+    sources = (settings.topic_transactions, settings.topic_outcomes)
+    yield from server_findings(_addresses(stack_of(state_dir), environ), topics_of(settings), TABLES, sources)
 
 
 def _kernels(given: str | None) -> Finding:
