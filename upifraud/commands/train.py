@@ -100,12 +100,17 @@ def command(
     were refused, by reason, as the stream would have refused them.
     """
     from model.errors import ModelError
+    from model.publishing import check_place
     from model.training import TrainingSettings
     from upifraud.history import Limits, measure
     from upifraud.progress import steps
 
     settings = replace(TrainingSettings(), **{name: value for name, value in chosen.items() if value is not None})
     limits = Limits(max_rejected_payments, max_rejected_outcomes)
+    try:
+        check_place(out)
+    except ModelError as error:
+        raise click.ClickException(str(error)) from error
     with steps() as step:
         measured = measure(payments, outcomes, zone=zone, limits=limits, step=step)
         if measured.reported is not None:
