@@ -8,7 +8,7 @@ from features.errors import FeatureError, StoreUnavailableError
 from features.online import Claims
 from stream import metrics
 from stream.arrivals import partition_name
-from stream.errors import FatalError, RetryableError
+from stream.errors import FatalError, RetryableError, TopicRenewedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +26,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SERVER = "redis"
+ADVICE = (
+    "Its records would be taken for those of the earlier one, which were counted already. Stop all workers, and run "
+    "`upifraud accept-topic {topic}`."
+)
 
 
 class StoreBehindError(RetryableError):
@@ -44,11 +48,9 @@ class FeatureStage:
         self._patience = patience
         self._expected: dict[bytes, int] = {}
 
-    def apply(
-        self, columns: PaymentColumns, rows: NDArray[np.intp], claimed_before: NDArray[np.bool_], arrivals: Arrivals
-    ) -> Pending:
+    def apply(self, columns: PaymentColumns, rows: NDArray[np.intp], arrivals: Arrivals) -> Pending:
         """Append the payments that stood at `rows` of the arrivals and read their logs; all offsets move."""
-        claims = Claims(claimed_before, arrivals.slice_of[rows], arrivals.offset[rows])
+        claims = Claims(arrivals.slice_of[rows], arrivals.offset[rows])
         origins = arrivals.origins(self._expected)
         pending = self._patience.call(SERVER, "apply", translated, self._features.apply, columns, claims, origins)
         self._moved(arrivals)
@@ -69,12 +71,42 @@ class FeatureStage:
         if arrivals is not None:
             self._moved(arrivals)
 
-    def starts(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
-        """Return where to start partitions whose store stands before the committed offset.
+    def reached(
+        self, committed: Mapping[tuple[str, int], int | None], ids: Mapping[str, str | None]
+    ) -> dict[tuple[str, int], int]:
+        """Return up to where each partition is known to have been worked on; those of which nothing is are left out.
+
+        ids: which topics they are now. Raises TopicRenewedError where the offsets are of another of that name.
+        """
+        for topic, now in ids.items():
+            held = translated(self._store.topic_id, topic.encode())
+            if held is not None and now is not None and held != now.encode():
+                raise TopicRenewedError(
+                    f"Topic {topic} was made anew: expected the one with the id {held.decode()}, whose records were "
+                    f"applied, got {now}. {ADVICE.format(topic=topic)}"
+                )
+        applied = translated(self._store.next_offsets, [partition_name(*place) for place in committed])
+        both = zip(committed.items(), applied, strict=True)
+        return {place: most for (place, offset), stands in both if (most := max(stands or 0, offset or 0)) > 0}
+
+    def starts(
+        self,
+        committed: Mapping[tuple[str, int], int | None],
+        ids: Mapping[str, str | None],
+        shorter: Mapping[tuple[str, int], int],
+    ) -> dict[tuple[str, int], int]:
+        """Return where to start partitions whose store stands before the committed offset; keep which topics they are.
+
+        shorter: the ends of logs that do not reach as far as they were worked on; raises TopicRenewedError for them.
 
         Raises StoreBehindError where offsets were committed and the store holds nothing: it was wiped, and whoever
         scored now would score on missing windows. Asked again, it answers as soon as it was rebuilt.
         """
+        for (topic, partition), end in shorter.items():
+            raise TopicRenewedError(
+                f"Topic {topic} was made anew, or lost records: the log of {topic}[{partition}] ends at {end}, expected "
+                f"at least what was worked on. {ADVICE.format(topic=topic)}"
+            )
         partitions = list(committed)
         names = [partition_name(topic, partition) for topic, partition in partitions]
         applied = translated(self._store.next_offsets, names)
@@ -90,6 +122,9 @@ class FeatureStage:
             self._expected[name] = stands or 0
             if stands is not None and offset is not None and stands < offset:
                 starts[partition] = stands
+        for topic, now in ids.items():
+            if now is not None:
+                translated(self._store.keep_topic_id, topic.encode(), now.encode())
         return starts
 
     def _moved(self, arrivals: Arrivals) -> None:

@@ -31,6 +31,7 @@ from stream.rehearsal import rehearse
 from stream.retry import Patience
 from stream.rounds import Round, Rounds
 from stream.series import begin_series
+from stream.source_topics import SourceTopics
 from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
 from stream.transport.config import client_config
@@ -97,7 +98,8 @@ def run(settings: Settings) -> int:
             patience=patience,
         )
         outcomes = OutcomeFlow(lanes=lanes, features=features, store=verdict_store, outbox=outbox, patience=patience)
-        app = make_app(settings, transactions.process, outcomes.process, StoreHooks(lanes, features), health=health)
+        hooks = StoreHooks(lanes, features, SourceTopics(client_config(settings)))
+        app = make_app(settings, transactions.process, outcomes.process, hooks, health=health)
         return run_worker(app)
 
 

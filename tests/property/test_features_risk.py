@@ -71,7 +71,7 @@ def online_vectors(columns: PaymentColumns, reports: list[Report], most: int, se
             waiting.pop(0)
         end = min(at + r.randint(1, most), len(columns), *(row for row, _ in waiting[:1]))
         rows = np.arange(at, end)
-        claims = Claims(np.zeros(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.uint16), rows)
+        claims = Claims(np.zeros(len(rows), dtype=np.uint16), rows)
         vectors.append(features.process(columns.take(rows), claims, [Origin(b"t:0", at, end)]).vectors)
         at = end
     return np.concatenate(vectors)

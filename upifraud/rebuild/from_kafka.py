@@ -92,9 +92,7 @@ def _apply(features: OnlineFeatures, decoded: Decoded, kept: NDArray[np.intp]) -
 
     A worker that waits for the rebuild takes offsets for the sign that it is done.
     """
-    nowhere = Claims(
-        np.zeros(len(kept), dtype=np.bool_), np.zeros(len(kept), dtype=np.uint16), np.zeros(len(kept), dtype=np.int64)
-    )
+    nowhere = Claims(np.zeros(len(kept), dtype=np.uint16), np.zeros(len(kept), dtype=np.int64))
     features.process(decoded.payments.take(kept), nowhere, [Origin(b"rebuild", 0, 0)])
 
 
