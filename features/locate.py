@@ -24,8 +24,8 @@ class Located(NamedTuple):
     at: NDArray[np.int64]
     """[4, n]: positions; of the inbound log how many records it had at the moment of the payment."""
     lost: NDArray[np.bool_]
-    """[n, 4]: places that were folded away, or that the payment never had; the current one stands for them, where the log
-    still is."""
+    """[n, 4]: places that were folded away, or that the payment never had; the current one of a log that is still there
+    stands for them."""
     aged: NDArray[np.bool_]
     """[r]: logs whose payment before was on another day, so that their expiry is to be pushed out."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PREFIX = 16
 SAME = PLACE
-"""Bytes of a record that are the same wherever and however often its payment is delivered: time, amount, parties, id."""
+"""Bytes of a record that are the same however often its payment is delivered: time, amount, counterparty, id."""
 
 
 class MemoryEntityStore:
@@ -148,10 +148,13 @@ class MemoryEntityStore:
         """Keep the id of the topic that the offsets are of, where none is kept."""
         self.topic_ids.setdefault(topic, topic_id)
 
-    def begin_topic(self, topic: bytes, topic_id: bytes, offsets: Mapping[bytes, int]) -> None:
+    def begin_topic(self, topic: bytes, topic_id: bytes | None, offsets: Mapping[bytes, int]) -> None:
         """Take a topic for another than before: all offsets of its partitions give way to these, and its id to this."""
-        self.offsets = {name: at for name, at in self.offsets.items() if name.rpartition(b":")[0] != topic} | dict(offsets)
-        self.topic_ids[topic] = topic_id
+        others = {name: at for name, at in self.offsets.items() if name.rpartition(b":")[0] != topic}
+        self.offsets = {**others, **offsets}
+        self.topic_ids.pop(topic, None)
+        if topic_id is not None:
+            self.topic_ids[topic] = topic_id
 
     def load(self, logs: Iterable[tuple[bytes, bytes]], offsets: Mapping[bytes, int]) -> None:
         """Put whole logs, then the offsets they stand for."""

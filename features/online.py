@@ -206,7 +206,9 @@ class OnlineFeatures:
         if n < len(columns):
             columns = columns.take(rows)
         kept_since = int(self._clock() * 1_000) - KEPT
-        if not locate(logs, columns.event_time, of, reading.reply.lengths[rows], slots, header, base, kept_since, found):
+        if not locate(
+            logs, columns.event_time, of, reading.reply.lengths[rows], slots, header, base, kept_since, found
+        ):
             raise StoreCorruptError(
                 "A payment is in one of its logs and missing in another: the store lost some of them. "
                 "Run `upifraud rebuild-features`."

@@ -30,7 +30,8 @@ class ApplyRequest:
     """One micro-batch for `EntityStore.apply`, packed as docs/specs/online_store.md says."""
 
     entries: bytes
-    """98 bytes a payment: payer, payee and device identity, the payer's record, that of the other two, origin, offset."""
+    """98 bytes a payment: payer, payee and device identity, the payer's record, that of the other two, origin,
+    offset."""
     reads: bytes
     """17 bytes a log to read: kind, identity, number of records known (0: read it whole), and the byte length that it
     has if nobody else appended to it (UNKNOWN_LENGTH: tell of it in any case). The last two count for entity logs."""
@@ -94,7 +95,7 @@ class EntityStore(Protocol):
         """Keep the id of the topic that the offsets are of, where none is kept."""
         ...
 
-    def begin_topic(self, topic: bytes, topic_id: bytes, offsets: Mapping[bytes, int]) -> None:
+    def begin_topic(self, topic: bytes, topic_id: bytes | None, offsets: Mapping[bytes, int]) -> None:
         """Take a topic for another than before: all offsets of its partitions give way to these, and its id to this.
 
         Logs stay as they are: the payments of the earlier topic were made.

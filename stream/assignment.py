@@ -34,8 +34,7 @@ class StoreHooks:
         """
         offsets = {(tp.topic, tp.partition): offset for tp, offset in committed.items()}
         # Kafka is asked outside the lane: micro-batches under way must not wait for its answer.
-        topics = await asyncio.to_thread(self._topics.look, {topic for topic, _ in offsets})
-        ids = {topic: now.id for topic, now in topics.items()}
+        ids = await asyncio.to_thread(self._topics.ids, {topic for topic, _ in offsets})
         reached = await self._lanes.run(self._lanes.features, self._features.reached, offsets, ids)
         shorter = await asyncio.to_thread(self._topics.shorter, reached)
         starts = await self._lanes.run(self._lanes.features, self._features.starts, offsets, ids, shorter)

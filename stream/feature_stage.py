@@ -28,7 +28,7 @@ T = TypeVar("T")
 SERVER = "redis"
 ADVICE = (
     "Its records would be taken for those of the earlier one, which were counted already. Stop all workers, and run "
-    "`upifraud accept-topic {topic}`."
+    "`upifraud accept-topic {topic} --from beginning`."
 )
 
 
@@ -95,17 +95,18 @@ class FeatureStage:
         ids: Mapping[str, str | None],
         shorter: Mapping[tuple[str, int], int],
     ) -> dict[tuple[str, int], int]:
-        """Return where to start partitions whose store stands before the committed offset; keep which topics they are.
+        """Return where to start partitions whose store stands before the committed offset; keep topics' ids.
 
         shorter: the ends of logs that do not reach as far as they were worked on; raises TopicRenewedError for them.
 
         Raises StoreBehindError where offsets were committed and the store holds nothing: it was wiped, and whoever
         scored now would score on missing windows. Asked again, it answers as soon as it was rebuilt.
         """
-        for (topic, partition), end in shorter.items():
+        if shorter:
+            (topic, number), end = next(iter(shorter.items()))
             raise TopicRenewedError(
-                f"Topic {topic} was made anew, or lost records: the log of {topic}[{partition}] ends at {end}, expected "
-                f"at least what was worked on. {ADVICE.format(topic=topic)}"
+                f"Topic {topic} was made anew, or lost records: the log of {topic}[{number}] ends at {end}, expected it "
+                f"to reach as far as it was worked on. {ADVICE.format(topic=topic)}"
             )
         partitions = list(committed)
         names = [partition_name(topic, partition) for topic, partition in partitions]

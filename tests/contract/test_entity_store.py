@@ -217,7 +217,10 @@ def test_below_the_next_offset_nothing_is_appended_found_or_not(store: EntitySto
 def test_below_the_next_offset_nothing_is_appended_to_a_folded_log(store: EntityStore) -> None:
     store.load([(PAYER + ALICE, header(256) + record(257))], {PARTITION: 10})
     lengths, totals, _ = apply(
-        store, entry(2, ALICE, SHOP, offset=5), reads=read(PAYEE, SHOP) + read(PAYER, ALICE), origin=Origin(PARTITION, 5, 6)
+        store,
+        entry(2, ALICE, SHOP, offset=5),
+        reads=read(PAYEE, SHOP) + read(PAYER, ALICE),
+        origin=Origin(PARTITION, 5, 6),
     )
     assert lengths == [0, 0, 0, 0]
     assert totals == [0, len(header(256)) + 32]
