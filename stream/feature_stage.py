@@ -95,7 +95,7 @@ class FeatureStage:
         ids: Mapping[str, str | None],
         shorter: Mapping[tuple[str, int], int],
     ) -> dict[tuple[str, int], int]:
-        """Return where to start partitions whose store stands before the committed offset; keep topics' ids.
+        """Return where to start partitions whose store stands before the committed offset; keep the ids.
 
         shorter: the ends of logs that do not reach as far as they were worked on; raises TopicRenewedError for them.
 
@@ -105,7 +105,7 @@ class FeatureStage:
         if shorter:
             (topic, number), end = next(iter(shorter.items()))
             raise TopicRenewedError(
-                f"Topic {topic} was made anew, or lost records: the log of {topic}[{number}] ends at {end}, expected it "
+                f"Topic {topic} was made anew, or lost records: its log {topic}[{number}] ends at {end}, expected it "
                 f"to reach as far as it was worked on. {ADVICE.format(topic=topic)}"
             )
         partitions = list(committed)

@@ -50,10 +50,10 @@ def send(store: EntityStore, columns: PaymentColumns, report: Report) -> None:
 
 
 def arrivals(columns: PaymentColumns, reports: list[Report]) -> list[tuple[int, Report]]:
-    """The row before which each report comes: after its payment, and when the delivery has reached its time."""
+    """The row before which each report comes: after its payment, and after the payments of its time."""
     clock = np.maximum.accumulate(columns.event_time)
     timed = [
-        (max(report.row + 1, int(np.searchsorted(clock, report.reported_at, side="left"))), report)
+        (max(report.row + 1, int(np.searchsorted(clock, report.reported_at, side="right"))), report)
         for report in reports
     ]
     return sorted(timed, key=lambda arrival: arrival[0])
