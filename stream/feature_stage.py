@@ -47,9 +47,12 @@ class FeatureStage:
         self._features = features
         self._patience = patience
         self._expected: dict[bytes, int] = {}
+        self._ids: dict[str, str] = {}
+        self._renewed: TopicRenewedError | None = None
 
     def apply(self, columns: PaymentColumns, rows: NDArray[np.intp], arrivals: Arrivals) -> Pending:
         """Append the payments that stood at `rows` of the arrivals and read their logs; all offsets move."""
+        self._check_topics()
         claims = Claims(arrivals.slice_of[rows], arrivals.offset[rows])
         origins = arrivals.origins(self._expected)
         pending = self._patience.call(SERVER, "apply", translated, self._features.apply, columns, claims, origins)
@@ -66,6 +69,7 @@ class FeatureStage:
 
     def report(self, reports: Sequence[tuple[bytes, bytes]], arrivals: Arrivals | None = None) -> None:
         """Set outcome reports; the offsets of the arrivals, if they came from the outcomes topic, move with them."""
+        self._check_topics()
         origins = [] if arrivals is None else arrivals.origins(self._expected)
         self._patience.call(SERVER, "report", translated, self._store.report, reports, origins)
         if arrivals is not None:
@@ -81,10 +85,7 @@ class FeatureStage:
         for topic, now in ids.items():
             held = translated(self._store.topic_id, topic.encode())
             if held is not None and now is not None and held != now.encode():
-                raise TopicRenewedError(
-                    f"Topic {topic} was made anew: expected the one with the id {held.decode()}, whose records were "
-                    f"applied, got {now}. {ADVICE.format(topic=topic)}"
-                )
+                raise _another(topic, held.decode(), now)
         applied = translated(self._store.next_offsets, [partition_name(*place) for place in committed])
         both = zip(committed.items(), applied, strict=True)
         return {place: most for (place, offset), stands in both if (most := max(stands or 0, offset or 0)) > 0}
@@ -125,12 +126,34 @@ class FeatureStage:
                 starts[partition] = stands
         for topic, now in ids.items():
             if now is not None:
+                self._ids[topic] = now
                 translated(self._store.keep_topic_id, topic.encode(), now.encode())
         return starts
+
+    def watch(self, ids: Mapping[str, str | None]) -> None:
+        """Let no record be applied any more once a topic has another id than when its partitions came; for any thread.
+
+        A topic may be made anew so quickly that a worker does not miss it, and goes on at its offset in another log.
+        """
+        for topic, held in list(self._ids.items()):
+            now = ids.get(topic)
+            if now is not None and now != held:
+                self._renewed = _another(topic, held, now)
+
+    def _check_topics(self) -> None:
+        if self._renewed is not None:
+            raise self._renewed
 
     def _moved(self, arrivals: Arrivals) -> None:
         for partition, _, following in arrivals.spans:
             self._expected[partition_name(arrivals.topic, partition)] = following
+
+
+def _another(topic: str, held: str, now: str) -> TopicRenewedError:
+    return TopicRenewedError(
+        f"Topic {topic} was made anew: expected the one with the id {held}, whose records were applied, got {now}. "
+        f"{ADVICE.format(topic=topic)}"
+    )
 
 
 def translated(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

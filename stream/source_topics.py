@@ -29,6 +29,10 @@ _NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 logger = logging.getLogger(__name__)
 
 
+WATCH_SECONDS: Final = 10.0
+"""How often a worker looks whether its topics are still the same ones."""
+
+
 class SourceTopics:
     """Asks Kafka, and blocks meanwhile.
 
