@@ -44,6 +44,7 @@ class Message(NamedTuple):
     key: bytes | None
     value: bytes
     moment: int | None
+    transaction_id: str | None = None
     row: int = 0
     """The row of the file that it was made of, counted from 1 without header and blank lines."""
 
@@ -98,6 +99,10 @@ class Source:
                     yield made
         except OSError as error:
             raise self._unreadable(error) from None
+
+    def __iter__(self) -> Iterator[Message]:
+        """Read the file from its beginning."""
+        return self.messages()
 
     def check(self) -> None:
         """Return if the file can be read and has every column it needs."""
@@ -184,7 +189,7 @@ class Source:
                     continue
                 row = _object(line)
                 if row is None:
-                    yield Message(None, line, None, number)  # not an object: the stream says what it is
+                    yield Message(None, line, None, row=number)  # not an object: the stream says what it is
                 elif self._mapped:
                     yield finish(number, [row.get(source, MISSING) for source in sources.values()])
                 else:
@@ -223,11 +228,12 @@ class Source:
     def _message(self, number: int, row: Row, value: bytes) -> Message | Refused:
         if len(value) > LARGEST:
             return _too_large(number)
-        key = row.get(self.fields.key)
+        key, transaction_id = row.get(self.fields.key), row.get("transaction_id")
         return Message(
             key.encode("utf-8", "replace") if isinstance(key, str) else None,
             value,
             moment_of(row.get(self.fields.moment)),
+            transaction_id if isinstance(transaction_id, str) else None,
             number,
         )
 

@@ -14,17 +14,21 @@ if TYPE_CHECKING:
 
 
 class Outgoing:
-    """Yields the messages of a source, once; knows how many there were, and which rows could not be sent at all."""
+    """Yields the messages of a source; knows of the last pass how many there were, and which rows could not be sent."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self._begin()
+
+    def _begin(self) -> None:
         self.count = 0
-        self.refusals = Refusals(source.path, "payments" if source.fields is PAYMENT else "outcomes")
+        self.refusals = Refusals(self.source.path, "payments" if self.source.fields is PAYMENT else "outcomes")
         self._first: int | None = None
         self._last: int | None = None
         self._all_timed = True
 
     def __iter__(self) -> Iterator[Message]:
+        self._begin()  # a merged replay looks at all payments before it sends the first
         for message in self.source.messages(lambda refused: self.refusals.add(*refused)):
             self.count += 1
             moment = message.moment
