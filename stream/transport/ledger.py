@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from faust.types import TP
 
-from stream.transport.fetch import offset_of
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
@@ -82,14 +80,15 @@ class Ledger:
             self._pass(handed.popleft())
 
     def _pass(self, ticket: Ticket) -> None:
-        for partition, records in ticket.fetch.slices:
-            tp = TP(ticket.fetch.topic, partition)
+        fetch = ticket.fetch
+        for (partition, records), (_, _, following) in zip(fetch.slices, fetch.spans(), strict=True):
+            tp = TP(fetch.topic, partition)
             owned = ticket.owned.get(tp)
             # A partition that was released, even if it came back since, is no longer the one that was handed over.
             if owned is None or self._owned.get(tp) is not owned:
                 continue
-            owned.next_offset = offset_of(records[-1]) + 1
-            kind, timestamp_ms = records[-1].timestamp()
+            owned.next_offset = following
+            kind, timestamp_ms = records[-1].timestamp() if records else (0, 0)
             owned.newest_ms = timestamp_ms if kind else owned.newest_ms
 
     def forget(self, unstarted: Callable[[Ticket], bool]) -> None:
