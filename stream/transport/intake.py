@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from faust.types import TP
@@ -40,19 +41,16 @@ class Intake:
         if not self._kept:
             self.poll(wait)
         taken: list[Message] = []
-        size, deadline = 0, time.monotonic() + linger
-        while True:
-            size = self._move(taken, size)
-            if self._kept or not taken or len(taken) >= self._records:
-                return taken
+        size, deadline = self._move(taken, 0), time.monotonic() + linger
+        while taken and not self._kept and len(taken) < self._records:
             room = max(1, (self._size - size) // max(1, self._largest))
             wanted = min(self._records - len(taken), _PORTION, room)
             came = self._still_ours(partial(self._consumer.consume, wanted, max(0.0, deadline - time.monotonic())))
-            self._largest = max(map(_size, came), default=self._largest)
             self._kept = came
+            size = self._move(taken, size)
             if len(came) < wanted:
-                self._move(taken, size)
-                return taken
+                break
+        return taken
 
     def poll(self, wait: float) -> None:
         """Wait for something and keep it; callbacks run meanwhile."""
@@ -75,21 +73,19 @@ class Intake:
 
     def _move(self, taken: list[Message], size: int) -> int:
         """Move of what is kept as much as fits, and at least one record; return the size of what is taken then."""
-        fits = 0
-        for one in self._kept[: self._records - len(taken)]:
-            size += _size(one)
-            if size > self._size and (taken or fits):
-                break
-            fits += 1
-        taken += self._kept[:fits]
-        self._kept = self._kept[fits:]
-        return size
+        kept = self._kept
+        sizes = [len(one) + len(one.key() or b"") for one in kept]  # what headers take is known only when they are read
+        self._largest = max(sizes, default=self._largest)
+        if size + sum(sizes) <= self._size and len(taken) + len(kept) <= self._records:
+            fits = len(kept)
+        else:
+            totals = accumulate(sizes[: self._records - len(taken)], initial=size)
+            fits = sum(total <= self._size for total in totals) - 1
+            fits = max(fits, 0 if taken else 1)
+        taken += kept[:fits]
+        self._kept = kept[fits:]
+        return size + sum(sizes[:fits])
 
 
 def _place(record: Message) -> TP:
     return TP(str(record.topic()), int(record.partition() or 0))
-
-
-def _size(record: Message) -> int:
-    """Return the bytes of a record's value and key; what headers take is known only once they are read."""
-    return len(record) + len(record.key() or b"")
