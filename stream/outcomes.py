@@ -15,6 +15,7 @@ from stream.decode import decode_outcomes
 from stream.entity_risk import reports_of
 from stream.outcome_counts import count_reported
 from stream.verdict_store import OutcomeRow
+from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
     from stream.decode import DecodedOutcomes
@@ -33,13 +34,21 @@ class OutcomeFlow:
     """Takes fetches of the outcomes topic through all steps."""
 
     def __init__(
-        self, *, lanes: Lanes, features: FeatureStage, store: VerdictStore, outbox: Outbox, patience: Patience
+        self,
+        *,
+        lanes: Lanes,
+        features: FeatureStage,
+        store: VerdictStore,
+        outbox: Outbox,
+        patience: Patience,
+        earliest_ms: int = EARLIEST_TIME_MS,
     ) -> None:
         self._lanes = lanes
         self._features = features
         self._store = store
         self._outbox = outbox
         self._patience = patience
+        self._earliest_ms = earliest_ms
 
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
@@ -47,8 +56,9 @@ class OutcomeFlow:
 
     def _way(self, fetch: Fetch) -> Way[None]:
         lanes, arrivals = self._lanes, Arrivals.of(fetch)
-        decoded = decode_outcomes(arrivals.values)
-        known: list[PaymentRef] = yield lanes.verdicts.step(self._put, decoded, arrivals)
+        decoded: DecodedOutcomes
+        known: list[PaymentRef]
+        decoded, known = yield lanes.verdicts.step(self._put, arrivals)
         fetch.passed.set()
         yield lanes.features.step(self._features.report, reports_of(known), arrivals)
         yield lanes.verdicts.step(self._patience.call, POSTGRES, "settle", self._store.settle, known)
@@ -57,7 +67,9 @@ class OutcomeFlow:
         for name, count in decoded.unusable_optional.items():
             metrics.OPTIONAL_FIELDS_UNKNOWN.labels(name).inc(count)
 
-    def _put(self, decoded: DecodedOutcomes, arrivals: Arrivals) -> list[PaymentRef]:
+    def _put(self, arrivals: Arrivals) -> tuple[DecodedOutcomes, list[PaymentRef]]:
+        """Steps 1 and 2, in a thread of the lanes: the event loop has heartbeats to send meanwhile."""
+        decoded = decode_outcomes(arrivals.values, earliest_ms=self._earliest_ms)
         rows = [
             OutcomeRow(
                 transaction_id=row.transaction_id,
@@ -72,7 +84,7 @@ class OutcomeFlow:
         ]
         known = self._patience.call(POSTGRES, "outcomes", self._store.put_outcomes, rows)
         count_reported(rows, known)
-        return known
+        return decoded, known
 
     def _bury(self, decoded: DecodedOutcomes, arrivals: Arrivals) -> None:
         for rejection in decoded.rejections:

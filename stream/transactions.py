@@ -1,6 +1,7 @@
 """What happens to a micro-batch of payments, in the order that makes it safe to die anywhere.
 
-1. Decode: every record becomes a payment or a rejection.
+1. Decode: every record becomes a payment or a rejection. What only a later rule refuses is a payment where its id has a
+   claim: it was judged before that rule came.
 2. Claim: every transaction_id belongs to one record from here on; duplicates and conflicts are decided, durably.
 3. Features: append to the entity logs and read them back in one atomic step that also moves the source offsets.
 4. Windows: measure every payment as of its place in the logs.
@@ -29,7 +30,7 @@ from stream.errors import FatalError
 from stream.judge import count_verdicts, verdict_rows
 from stream.outcome_counts import count_judged
 from stream.verdict_store import Claim
-from stream.wire import RejectionReason
+from stream.wire import EARLIEST_TIME_MS, RejectionReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,7 @@ class TransactionFlow:
         store: VerdictStore,
         outbox: Outbox,
         patience: Patience,
+        earliest_ms: int = EARLIEST_TIME_MS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._lanes = lanes
@@ -103,6 +105,7 @@ class TransactionFlow:
         self._store = store
         self._outbox = outbox
         self._patience = patience
+        self._earliest_ms = earliest_ms
         self._clock = clock
         self._broken = False
 
@@ -132,7 +135,13 @@ class TransactionFlow:
         now = self._clock()
         with metrics.stage("decode"):
             arrivals = Arrivals.of(fetch)
-            decoded = decode_payments(arrivals.values, int(now * 1000), self._identities)
+            decoded = decode_payments(
+                arrivals.values,
+                int(now * 1000),
+                self._identities,
+                earliest_ms=self._earliest_ms,
+                claimed=self._claimed,
+            )
         with metrics.stage("claim"):
             claims = self._patience.call(
                 POSTGRES,
@@ -157,6 +166,9 @@ class TransactionFlow:
             rejections=[*decoded.rejections, *conflicts],
             duplicates=int((claims == Claim.DUPLICATE).sum()),
         )
+
+    def _claimed(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        return self._patience.call(POSTGRES, "claimed", self._store.claimed, ids)
 
     def _apply(self, admitted: Admitted, passed: Callable[[], None]) -> Pending:
         """Step 3, the slowest; the next micro-batch, formed when it begins, is then ready when it ends.

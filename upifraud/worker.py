@@ -95,8 +95,16 @@ def run(settings: Settings) -> int:
             store=verdict_store,
             outbox=outbox,
             patience=patience,
+            earliest_ms=settings.earliest_time,
         )
-        outcomes = OutcomeFlow(lanes=lanes, features=features, store=verdict_store, outbox=outbox, patience=patience)
+        outcomes = OutcomeFlow(
+            lanes=lanes,
+            features=features,
+            store=verdict_store,
+            outbox=outbox,
+            patience=patience,
+            earliest_ms=settings.earliest_time,
+        )
         app = make_app(settings, transactions.process, outcomes.process, StoreHooks(lanes, features), health=health)
         return run_worker(app)
 

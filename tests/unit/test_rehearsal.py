@@ -51,6 +51,7 @@ values = [
         PAYMENT, transaction_id=f"t{row}", payer_vpa=f"p{row}@x", device_id=f"d{row % 7}", amount_paise=100 + row))
     for row in range(n)
 ]
+decode_payments([b"[" * 300, rb'"\\ud800"'], 1, identities)
 decoded = decode_payments(values, 2_000_000_000_000, identities)
 places = np.zeros(n, dtype=np.int32), np.arange(n)
 claims = Claims(np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.uint16), places[1])

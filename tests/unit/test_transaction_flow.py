@@ -26,12 +26,14 @@ from stream.schemas.examples import PAYMENT
 from stream.transactions import TransactionFlow
 from stream.transport.fetch import Fetch, Slice
 from stream.verdict_store import MemoryVerdictStore
+from stream.wire import EARLIEST_TIME_MS
 from upifraud.worker import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from features.store import Applied, ApplyRequest
+    from stream.decode import Rejection
 
 
 class EntityStore(MemoryEntityStore):
@@ -53,13 +55,20 @@ class Claims(MemoryVerdictStore):
 
 
 class Program:
-    """The flow on in-memory stores; nothing is published."""
+    """The flow on in-memory stores; nothing is published, dead letters are kept with their offsets."""
 
-    def __init__(self) -> None:
-        self.entities, self.verdicts, self.lanes = EntityStore(), Claims(), Lanes()
+    def __init__(self, before: Program | None = None, *, earliest_ms: int = EARLIEST_TIME_MS) -> None:
+        self.entities = EntityStore() if before is None else before.entities
+        self.verdicts = Claims() if before is None else before.verdicts
+        self.lanes = Lanes()
         artifact = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH)
         patience = Patience(Health(lambda: 0.0, stall_seconds=60, rebalance_seconds=60), threading.Event())
-        published: Any = SimpleNamespace(alert=lambda *_: None, dead_letter=lambda *_: None, confirm=lambda: None)
+        self.dead_letters: list[tuple[int, Rejection]] = []
+        published: Any = SimpleNamespace(
+            alert=lambda *_: None,
+            dead_letter=lambda record, rejection: self.dead_letters.append((record.offset(), rejection)),
+            confirm=lambda: None,
+        )
         store: Any = self.verdicts
         self.flow = TransactionFlow(
             lanes=self.lanes,
@@ -69,6 +78,7 @@ class Program:
             store=store,
             outbox=published,
             patience=patience,
+            earliest_ms=earliest_ms,
         )
 
     def process(self, first: int) -> None:
@@ -79,11 +89,11 @@ class Program:
         return self.entities.next_offsets([b"transactions:0"])[0]
 
 
-def fetch(first: int, count: int) -> Fetch:
+def fetch(first: int, count: int, **changed: Any) -> Fetch:
     records: list[Any] = [
         SimpleNamespace(
             value=lambda offset=offset: msgspec.json.encode(
-                msgspec.structs.replace(PAYMENT, transaction_id=f"t{offset}")
+                msgspec.structs.replace(PAYMENT, transaction_id=f"t{offset}", **changed)
             ),
             offset=lambda offset=offset: offset,
             timestamp=lambda: (1, 1_764_000_000_000),
@@ -129,6 +139,37 @@ def test_nothing_is_applied_after_a_micro_batch_that_was_not(program: Program, f
     with pytest.raises(FatalError, match="micro-batch before"):
         program.process(8)
     assert program.applied_to == 4
+
+
+@pytest.mark.parametrize(
+    "changed", [{"event_time": 1_764_000_000}, {"payer_vpa": "@okaxis"}, {"payee_vpa": "sh\u200bop@ybl"}]
+)
+def test_what_an_older_version_judged_is_judged_again_and_what_is_new_is_a_dead_letter(
+    program: Program, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older version stored three of these and died; all come to this one, and a fourth that is new."""
+    with monkeypatch.context() as older:
+        older.setattr("stream.decode.payments.refused", lambda _payment, _earliest_ms: None)
+        asyncio.run(program.flow.process(fetch(0, 3, **changed)))
+    assert program.dead_letters == []
+    upgraded = Program(program)
+    try:
+        asyncio.run(upgraded.flow.process(fetch(0, 4, **changed)))
+        assert [offset for offset, _ in upgraded.dead_letters] == [3]
+        asyncio.run(upgraded.flow.process(fetch(4, 1, **changed)))
+        assert [offset for offset, _ in upgraded.dead_letters] == [3, 4]
+    finally:
+        upgraded.lanes.close()
+    assert [upgraded.verdicts.get(f"t{offset}") is not None for offset in range(5)] == [True] * 3 + [False] * 2
+
+
+def test_the_earliest_time_can_be_lowered(program: Program) -> None:
+    lenient = Program(program, earliest_ms=0)
+    try:
+        asyncio.run(lenient.flow.process(fetch(0, 1, event_time=1_764_000_000)))
+        assert lenient.dead_letters == []
+    finally:
+        lenient.lanes.close()
 
 
 def test_the_next_micro_batch_may_be_formed_when_the_store_is_asked(program: Program) -> None:
