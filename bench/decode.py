@@ -112,7 +112,7 @@ def worst(rounds: int) -> bool:
 
 
 def _beside_another_thread(run: Callable[[], object]) -> tuple[float, float]:
-    """Return the milliseconds of a run, and the longest that another thread, as the probes', could not run meanwhile."""
+    """Return the milliseconds of a run, and the longest that another thread, as the probes', had to wait."""
     longest, ended = 0.0, threading.Event()
 
     def wake() -> None:

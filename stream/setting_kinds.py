@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+
+from stream.server_url import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,11 +93,10 @@ def choice(*names: str) -> Kind:
 
 
 def url(*schemes: str) -> Kind:
-    """A URL with one of the schemes."""
+    """A URL with one of the schemes that every client reads as it was meant."""
 
     def parse(text: str) -> str:
-        if urlsplit(text).scheme not in schemes:
-            raise ValueError
+        check_url(text, schemes)
         return text
 
     return Kind(" or ".join(f"{scheme}://..." for scheme in schemes), parse)
