@@ -29,6 +29,13 @@ LEAST_DAYS = 3
 """Of records: claims, and so what may be read again, go back as far."""
 REBUILD_DAYS = 31
 """Of records: the longest window and a day."""
+INFLATES = {"uncompressed": 1, "snappy": 22, "lz4": 255, "gzip": 1032}
+"""What a byte of each codec becomes at most; a producer may choose gzip. Of Zstandard one batch is bounded otherwise:
+the worker refuses to inflate it beyond 100 MB (receive.message.max.bytes).
+"""
+DEFAULT_BATCH_BYTES = 1_048_588
+MOST_INFLATED = 512 * 2**20
+"""Bytes. The worker may hold two inflated batches, of each topic, beside what it needs itself."""
 _DAY_MS = 86_400_000
 _SECONDS = 5
 
@@ -164,7 +171,9 @@ def _kafka(addresses: Addresses, topics: Mapping[str, int], sources: Sequence[st
         return
     for name, expected in topics.items():
         yield _topic(name, there.get(name), expected)
-    yield from _kept(kafka_admin.topic_settings(address, topics.keys() & there.keys(), conf=conf), sources)
+    settings = kafka_admin.topic_settings(address, topics.keys() & there.keys(), conf=conf)
+    yield from _kept(settings, sources)
+    yield from (_inflation(name, settings[name]) for name in sources if name in settings)
 
 
 def _topic(name: str, count: int | None, expected: int) -> Finding:
@@ -203,6 +212,21 @@ def _retention(name: str, its: Mapping[str, str]) -> Iterator[Finding]:
     else:
         to_do = f"{REBUILD_DAYS} days are needed to make all windows again should Redis and PostgreSQL both be lost."
         yield Finding(subject, Verdict.OPTIONAL, found, to_do)
+
+
+def _inflation(name: str, its: Mapping[str, str]) -> Finding:
+    """Look at how far one batch of a topic that the worker reads can inflate: it is held whole in memory."""
+    subject = f"topic {name}: batches"
+    limit, codec = int(its.get("max.message.bytes", DEFAULT_BATCH_BYTES)), its.get("compression.type", "producer")
+    inflated = limit * INFLATES.get(codec, INFLATES["gzip"])
+    found = f"one may inflate to {inflated / 2**20:.0f} MiB (max.message.bytes={limit}, compression.type={codec})"
+    if inflated <= MOST_INFLATED:
+        return Finding(subject, Verdict.OK, found)
+    to_do = (
+        f"Set compression.type=lz4 and a max.message.bytes of at most {MOST_INFLATED // INFLATES['lz4']}: the broker "
+        "then measures every batch anew. Or give each worker three times as much memory."
+    )
+    return Finding(subject, Verdict.OPTIONAL, found, to_do)
 
 
 def _redis(url: str | None) -> Iterator[Finding]:

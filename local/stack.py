@@ -203,7 +203,7 @@ class Stack:
 
     def _make_topics(self, record: Record, topics: Mapping[str, int], conf: Conf) -> list[str]:
         conf = conf if record.kafka.kind == Kind.SETTINGS else kafka_admin.NO_CONF
-        made = kafka_admin.make_topics(record.kafka.address, topics, conf=conf)
+        made = kafka_admin.make_topics(record.kafka.address, topics, settings=kafka_admin.BOUNDED, conf=conf)
         self._say(f"topics: made {', '.join(made)}" if made else "topics: all there")
         return made
 

@@ -33,16 +33,13 @@ class Arrivals:
     slice_of: NDArray[np.uint16]
     """Which of the fetch's slices a record belongs to; the order of `origins`."""
     spans: list[tuple[int, int, int]]
-    """Partition, first offset and next offset of each slice."""
+    """Partition, first offset and next offset of each slice; a slice may be without records."""
 
     @classmethod
     def of(cls, fetch: Fetch) -> Arrivals:
         """Lay the records of a fetch out in one run."""
-        records: list[Message] = []
-        spans = []
-        for partition, run in fetch.slices:
-            records.extend(run)
-            spans.append((partition, offset_of(run[0]), offset_of(run[-1]) + 1))
+        records: list[Message] = [record for _, run in fetch.slices for record in run]
+        spans = fetch.spans()
         sizes = [len(run) for _, run in fetch.slices]
         return cls(
             topic=fetch.topic,

@@ -134,8 +134,15 @@ MICRO_BATCHES_IN_FLIGHT = _gauge("micro_batches_in_flight", "Micro-batches hande
 # Kafka ------------------------------------------------------------------------------------------------------------
 
 CONSUMER_LAG_RECORDS = _gauge(
-    "consumer_lag_records", "Records between the end of a partition and the first one not done.", "topic", "partition"
-)
+    "consumer_lag_records",
+    "Offsets between the end of what can be read of a partition, the last stable offset, and the first one not done.",
+    "topic", "partition",
+)  # fmt: skip
+CONSUMER_HELD_BACK_RECORDS = _gauge(
+    "consumer_held_back_records",
+    "Offsets of a partition behind an open transaction: nobody can read them until their producer ends it.",
+    "topic", "partition",
+)  # fmt: skip
 CONSUMER_NEXT_OFFSET = _gauge(
     "consumer_next_offset", "First offset of a partition that is not done; it stands still where work does.",
     "topic", "partition",

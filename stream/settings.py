@@ -46,7 +46,7 @@ RESERVED_KAFKA_CONF: Mapping[str, str] = MappingProxyType(
         "enable.auto.commit": "offsets are committed only after all effects of a record",
         "enable.auto.offset.store": "offsets are committed only after all effects of a record",
         "auto.offset.reset": "an offset out of range must stop the worker, not skip records",
-        "enable.partition.eof": "the worker does not handle it",
+        "enable.partition.eof": "the worker needs it, or lag would stay behind the marks of transactions",
         "max.poll.interval.ms": "the drain bound depends on it",
     }
 )
@@ -122,6 +122,9 @@ class Settings:
     kafka_fetch_wait_seconds: float = setting(seconds(0.001, 300), 0.1, "How long a broker gathers at most.")
 
     micro_batch_records: int = setting(integer(1, 1_000_000), 2048, "Records of a micro-batch at most.")
+    micro_batch_bytes: int = setting(
+        integer(2**16, 2**30), 8 * 2**20, "Bytes of a micro-batch's values and keys at most; one record always fits."
+    )
     micro_batches_in_flight: int = setting(integer(1, 16), 3, "Micro-batches at work at the same time.")
     linger_seconds: float = setting(seconds(0, 10), 0.005, "Wait for more records after the first of a micro-batch.")
     commit_interval_seconds: float = setting(seconds(0.05, 60), 1.0, "Time between offset commits.")

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from stream.settings import Settings
 
 CLIENT_ID = "upi-fraud-stream"
-STATISTICS_SECONDS = 5
+STATISTICS_SECONDS = 1
+
+FETCH_BYTES = 256 * 1024
+"""Bytes, as they are on the wire, of one answer to a fetch. librdkafka inflates all of an answer at once, and gzip
+inflates a thousandfold: so this, times a thousand, is what an answer may take. A batch larger than that comes alone.
+"""
+
+QUEUE_KILOBYTES = 8 * 1024
+QUEUE_RECORDS = 20_000
+"""Nothing is fetched while so much waits in the queue; what an answer brings on top of it is not bounded by these."""
 
 _SECURITY = {
     "security.protocol": "kafka_security_protocol",
@@ -69,8 +78,12 @@ def _check(options: tuple[tuple[str, Any], ...]) -> None:
 
 def consumer_config(settings: Settings) -> dict[str, Any]:
     """Return the options of the consumer."""
+    fetch_bytes = settings.kafka_conf.get("fetch.max.bytes", FETCH_BYTES)
     return {
-        "queued.max.messages.kbytes": 32 * 1024,
+        "fetch.max.bytes": fetch_bytes,
+        "max.partition.fetch.bytes": fetch_bytes,
+        "queued.max.messages.kbytes": QUEUE_KILOBYTES,
+        "queued.min.messages": QUEUE_RECORDS,
         "statistics.interval.ms": STATISTICS_SECONDS * 1000,
         # A topic that is made after the worker has started is found within seconds, not after five minutes.
         "topic.metadata.refresh.interval.ms": 10_000,
@@ -81,7 +94,10 @@ def consumer_config(settings: Settings) -> dict[str, Any]:
         "enable.auto.offset.store": False,
         # Starts are always given explicitly; whatever else asks for a reset would skip or repeat records silently.
         "auto.offset.reset": "error",
-        "enable.partition.eof": False,
+        # The only word on what follows the last record: a transaction's mark, an aborted record, or nothing.
+        "enable.partition.eof": True,
+        # A limit of producers; librdkafka wants it below fetch.max.bytes, and fetches larger batches all the same.
+        "message.max.bytes": min(int(fetch_bytes), FETCH_BYTES),
         "allow.auto.create.topics": False,
         "fetch.min.bytes": settings.kafka_fetch_min_bytes,
         "fetch.wait.max.ms": max(1, round(settings.kafka_fetch_wait_seconds * 1000)),

@@ -74,6 +74,7 @@ class FetchConsumer(TablelessConsumer):
         options = PollOptions(
             cooperative=is_cooperative(settings),
             micro_batch_records=settings.micro_batch_records,
+            micro_batch_bytes=settings.micro_batch_bytes,
             micro_batches_in_flight=settings.micro_batches_in_flight,
             linger=settings.linger_seconds,
             pause_after=settings.pause_after_seconds,
@@ -133,7 +134,8 @@ class FetchConsumer(TablelessConsumer):
             return
         self._handover.bring(fetches)
         metrics.MICRO_BATCHES_IN_FLIGHT.inc()
-        metrics.MICRO_BATCH_RECORDS.observe(sum(map(len, fetches)))
+        if records := sum(map(len, fetches)):
+            metrics.MICRO_BATCH_RECORDS.observe(records)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
         """Yield what has arrived, waiting so long for a first fetch."""
@@ -222,13 +224,16 @@ class FetchConsumer(TablelessConsumer):
     def _end_offset(self, tp: TP) -> int | None:
         return self._thread_of[tp.topic].end_offset(tp) if tp.topic in self._thread_of else None
 
+    def _held_back(self, tp: TP) -> int:
+        return self._thread_of[tp.topic].held_back(tp) if tp.topic in self._thread_of else 0
+
     def highwater(self, tp: TP) -> int:
         """Return the end of a partition's log as far as it is known."""
         return self._end_offset(tp) or 0
 
     def _measure_lag(self) -> int:
         metrics.CONSUMER_PAUSED.set(any(thread.paused for thread in self._threads))
-        return lag.measure(self._ledger, self._end_offset, now=time.time())
+        return lag.measure(self._ledger, self._end_offset, self._held_back, now=time.time())
 
     # Partitions come and go -------------------------------------------------------------------------------------------
 

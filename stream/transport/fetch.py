@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from threading import Event
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from faust.types import TP
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
 
+NO_ENDS: Mapping[TP, int] = MappingProxyType({})
+
+
 class Slice(NamedTuple):
-    """The records of one partition in a fetch, in offset order, never empty."""
+    """The records of one partition in a fetch, in offset order; none where only what is no record was passed."""
 
     partition: int
     records: Sequence[Message]
@@ -23,10 +27,12 @@ class Slice(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fetch:
-    """The records of one topic that had arrived over all of the worker's partitions, never empty."""
+    """The records of one topic that had arrived over all of the worker's partitions; it has at least one slice."""
 
     topic: str
     slices: Sequence[Slice]
+    passed_over: Mapping[int, int] = field(default_factory=dict)
+    """By partition, the offset to go on at where what is no record follows the slice: the marks of transactions."""
     passed: Event = field(default_factory=Event)
     """Set by the process function when the next micro-batch may be formed; at the latest when all effects are done."""
 
@@ -35,8 +41,16 @@ class Fetch:
         return sum(len(records) for _, records in self.slices)
 
     def __repr__(self) -> str:
-        spans = ", ".join(f"[{p}] {r[0].offset()}..{r[-1].offset()}" for p, r in self.slices)
+        spans = ", ".join(f"[{partition}] {first}..{following - 1}" for partition, first, following in self.spans())
         return f"<Fetch {self.topic} {spans}>"
+
+    def spans(self) -> list[tuple[int, int, int]]:
+        """Return the partition, the first offset and the next offset of each slice."""
+        spans = []
+        for partition, records in self.slices:
+            following = self.passed_over.get(partition, offset_of(records[-1]) + 1 if records else 0)
+            spans.append((partition, offset_of(records[0]) if records else following, following))
+        return spans
 
 
 class _Positioned(Protocol):
@@ -45,11 +59,16 @@ class _Positioned(Protocol):
     def offset(self) -> int | None: ...
 
 
-def gather(topic: str, records: Iterable[Message], positions: Mapping[TP, int]) -> Fetch | None:
+def gather(
+    topic: str, records: Iterable[Message], positions: Mapping[TP, int], ends: Mapping[TP, int] = NO_ENDS
+) -> Fetch | None:
     """Group records of one topic into a fetch; the order within a partition is kept. None if nothing is left.
 
     `positions` has the next expected offset of every partition the worker owns. Records of other partitions, and
     records before that offset, are left out: they were on their way when a rebalance took their partition or moved it.
+
+    `ends` has partitions of which librdkafka has said that it passed all records before this offset. Where it lies
+    behind the last record, or behind the position, what is between is no record and is passed with the fetch.
     """
     runs: dict[int | None, list[Message]] = {}
     last = run = None
@@ -68,7 +87,14 @@ def gather(topic: str, records: Iterable[Message], positions: Mapping[TP, int]) 
             run = [record for record in run if offset_of(record) >= position]
         if run:
             slices.append(Slice(partition, run))
-    return Fetch(topic, slices) if slices else None
+    reached = {partition: offset_of(run[-1]) + 1 for partition, run in slices}
+    passed_over = {}
+    for tp, end in ends.items():
+        if tp.topic == topic and tp in positions and end > reached.get(tp.partition, positions[tp]):
+            passed_over[tp.partition] = end
+            if tp.partition not in reached:
+                slices.append(Slice(tp.partition, []))
+    return Fetch(topic, slices, passed_over) if slices else None
 
 
 def offset_of(record: _Positioned) -> int:

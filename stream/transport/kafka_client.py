@@ -6,17 +6,18 @@ pause keeps all others out. Callbacks run inside `receive`, `poll` and `close`.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from faust.types import TP
 
 from stream.errors import KafkaRefusedError, OffsetLostError
 from stream.transport import kafka_errors
-from stream.transport.fetch import gather, offset_of
+from stream.transport.fetch import NO_ENDS, gather, offset_of
+from stream.transport.intake import Intake
+from stream.transport.statistics import read_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,15 @@ _REQUEST_SECONDS = 5.0
 _JOIN_SECONDS = 5.0
 _JOIN_POLL_SECONDS = 0.1
 _LOG_EVERY_SECONDS = 10.0
+_PASS_OVER_SECONDS = 0.5
+
+
+class Bounds(NamedTuple):
+    """The most that one micro-batch may have."""
+
+    records: int
+    size: int
+    """Bytes; one record always fits."""
 
 
 class Listener(Protocol):
@@ -56,19 +66,30 @@ class KafkaClient:
     """One member of the consumer group, from construction until `close`."""
 
     def __init__(
-        self, config: Mapping[str, Any], topics: Sequence[str], *, cooperative: bool, listener: Listener
+        self,
+        config: Mapping[str, Any],
+        topics: Sequence[str],
+        *,
+        cooperative: bool,
+        listener: Listener,
+        bounds: Bounds,
     ) -> None:
         self._topics = list(topics)
         self._cooperative = cooperative
         self._listener = listener
         callbacks = {"error_cb": self._on_error, "stats_cb": self._on_statistics, "on_commit": self._on_commit}
         self._consumer = Consumer({**config, **callbacks}, logger=logger.getChild("librdkafka"))
+        self._intake = Intake(self._consumer, records=bounds.records, size=bounds.size)
         self._logged_at: dict[str, float] = {}
-        self._left_over: list[Message] = []
+        self._stable_ends: dict[TP, int] = {}
+        self._ends: dict[TP, int] = {}
+        self._ends_since = 0.0
         self._rouse_again = False
         self._joining = False
         self.positions: dict[TP, int] = {}
         """The next offset to hand out, of every partition that is fetched."""
+        self.held_back: dict[TP, int] = {}
+        """How many offsets of each partition stand behind an open transaction, as of about a second ago."""
 
     def subscribe(self) -> None:
         """Join the group."""
@@ -101,25 +122,30 @@ class KafkaClient:
 
     # Records ----------------------------------------------------------------------------------------------------------
 
-    def receive(self, limit: int, *, wait: float, linger: float) -> list[Fetch]:
+    def receive(self, *, wait: float, linger: float) -> list[Fetch]:
         """Wait for a record, then a little for more; return them as one fetch a topic, nothing if none came.
 
         OffsetLostError and KafkaRefusedError: what the broker holds, or allows, is not what the worker must have.
         """
         if self._rouse_again:
             self._rouse(again=False)
-        first = [] if self._left_over else [self._consumer.poll(wait)]
-        records = [record for record in [*self._left_over, *first] if record is not None]
-        self._left_over = []
-        if records and limit > len(records):
-            records += self._consumer.consume(limit - len(records), linger)
-        by_topic = self._by_topic([record for record in records if self._is_record(record)])
-        gathered = [gather(topic, lot, self.positions) for topic, lot in by_topic.items()]
+        records = [one for one in self._intake.take(wait=wait, linger=linger) if self._is_record(one)]
+        by_topic = self._by_topic(records)
+        ends = self._ends_to_pass(alone=not records)
+        gathered = [gather(topic, lot, self.positions, ends) for topic, lot in by_topic.items()]
         fetches = [fetch for fetch in gathered if fetch is not None]
         for fetch in fetches:
-            for partition, run in fetch.slices:
-                self.positions[TP(fetch.topic, partition)] = offset_of(run[-1]) + 1
+            for partition, _, following in fetch.spans():
+                self.positions[TP(fetch.topic, partition)] = following
         return fetches
+
+    def _ends_to_pass(self, *, alone: bool) -> Mapping[TP, int]:
+        """Return what may be passed over now: with records at once, alone not at every mark of a busy producer."""
+        self._ends = {tp: end for tp, end in self._ends.items() if end > self.positions.get(tp, end)}
+        if not self._ends or (alone and time.monotonic() - self._ends_since < _PASS_OVER_SECONDS):
+            return NO_ENDS
+        ends, self._ends = self._ends, {}
+        return ends
 
     def _rouse(self, *, again: bool = True) -> None:
         """Let partitions that stay go on at once after a rebalance.
@@ -135,17 +161,15 @@ class KafkaClient:
 
     def _by_topic(self, records: list[Message]) -> dict[str, list[Message]]:
         if len(self._topics) == 1:
-            return {self._topics[0]: records} if records else {}
-        lots: dict[str, list[Message]] = {}
+            return {self._topics[0]: records}
+        lots: dict[str, list[Message]] = {topic: [] for topic in self._topics}
         for record in records:
-            lots.setdefault(str(record.topic()), []).append(record)
+            lots[str(record.topic())].append(record)
         return lots
 
     def poll(self, wait: float) -> None:
         """Answer callbacks while everything is paused; a record that slips through is kept for `receive`."""
-        record = self._consumer.poll(wait)
-        if record is not None:
-            self._left_over.append(record)
+        self._intake.poll(wait)
 
     def fetch_from(self, starts: Mapping[TP, int | None]) -> None:
         """Begin to fetch partitions that the group gave, from these offsets; None is the beginning of the log."""
@@ -169,6 +193,9 @@ class KafkaClient:
         error = record.error()
         if error is None:
             return True
+        if kafka_errors.is_end(error):
+            self._note_end(record)
+            return False
         if kafka_errors.is_out_of_range(error):
             raise OffsetLostError(self._gap(TP(str(record.topic()), int(record.partition() or 0)), error))
         if not kafka_errors.passes(error):
@@ -178,6 +205,12 @@ class KafkaClient:
         else:
             self._warn_seldom(f"Kafka: {error.str()}.")
         return False
+
+    def _note_end(self, record: Message) -> None:
+        """Keep where librdkafka has come to the end; all records before it are taken, for it came behind them."""
+        if not self._ends:
+            self._ends_since = time.monotonic()
+        self._ends[TP(str(record.topic()), int(record.partition() or 0))] = offset_of(record)
 
     def _gap(self, tp: TP, error: KafkaError) -> str:
         wanted, name = self.positions.get(tp, 0), f"{tp.topic}[{tp.partition}]"
@@ -226,15 +259,11 @@ class KafkaClient:
         return {TP(p.topic, p.partition): p.offset for p in answers if p.error is None}
 
     def known_end(self, tp: TP) -> int | None:
-        """Return the end of a partition's log as the last fetch told it."""
-        try:
-            _, end = self._consumer.get_watermark_offsets(TopicPartition(*tp), cached=True)
-        except (KafkaException, RuntimeError):
-            return None
-        return end if end >= 0 else None
+        """Return the end of what can be read of a partition's log, as it was about a second ago."""
+        return self._stable_ends.get(tp)
 
     def asked_end(self, tp: TP) -> int | None:
-        """Ask the broker for the end of a partition's log; None if it does not answer."""
+        """Ask the broker for the end of what can be read of a partition's log; None if it does not answer."""
         try:
             return self._consumer.get_watermark_offsets(TopicPartition(*tp), timeout=1.0)[1]
         except KafkaException:
@@ -267,8 +296,10 @@ class KafkaClient:
             self._consumer.incremental_unassign(fetched)
         else:
             self._consumer.unassign()
+        self._intake.drop(gone)
         for tp in gone:
             self.positions.pop(tp, None)
+            self._ends.pop(tp, None)
         if self._cooperative:
             self._rouse()
 
@@ -290,8 +321,10 @@ class KafkaClient:
         self._warn_seldom(f"Kafka: {error.str()}.")
 
     def _on_statistics(self, text: str) -> None:
-        brokers = json.loads(text)["brokers"].values()
-        self._listener.on_kafka(up=any(broker["state"] == "UP" for broker in brokers))
+        statistics = read_statistics(text)
+        self._stable_ends = statistics.stable_ends()
+        self.held_back = statistics.held_back()
+        self._listener.on_kafka(up=statistics.is_up())
 
     def _pass_or_raise(self, error: KafkaError, what: str) -> None:
         if not kafka_errors.passes(error):

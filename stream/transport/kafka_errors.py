@@ -44,6 +44,7 @@ _TOPIC_AWAY: Final = {
 }
 _POLL_LATE: Final = {KafkaError._MAX_POLL_EXCEEDED}  # noqa: SLF001 - the partitions come back at the next poll
 _OUT_OF_RANGE: Final = {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET}  # noqa: SLF001
+_END: Final = {KafkaError._PARTITION_EOF}  # noqa: SLF001
 
 
 def passes(error: KafkaError) -> bool:
@@ -61,6 +62,11 @@ def is_topic_away(error: KafkaError) -> bool:
 def is_out_of_range(error: KafkaError) -> bool:
     """Return whether the offset to read from is not in the log."""
     return _in(error, _OUT_OF_RANGE)
+
+
+def is_end(error: KafkaError) -> bool:
+    """Return whether it is none: all records before this offset have been handed out, and none follows yet."""
+    return _in(error, _END)
 
 
 def is_all_down(error: KafkaError) -> bool:

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from stream.transport.ledger import Ledger
 
 
-def measure(ledger: Ledger, end_of: Callable[[TP], int | None], *, now: float) -> int:
+def measure(
+    ledger: Ledger, end_of: Callable[[TP], int | None], held_back_of: Callable[[TP], int], *, now: float
+) -> int:
     """Set the lag metrics of every partition in the ledger and return the records behind altogether.
 
-    `end_of` returns the end offset of a partition, None where it is not known; `now` is epoch seconds. A topic's lag in
+    `end_of` returns the end of what can be read of a partition, None where it is not known; `held_back_of` how much
+    stands behind that, in open transactions, which no worker can shorten. `now` is epoch seconds. A topic's lag in
     seconds is that of the partition furthest behind: the age of the newest record done there, or the time since the
     worker has it where none is done yet, for as long as records follow.
     """
@@ -29,6 +32,7 @@ def measure(ledger: Ledger, end_of: Callable[[TP], int | None], *, now: float) -
         behind = max(0, (end_of(tp) or 0) - following)
         total += behind
         metrics.CONSUMER_LAG_RECORDS.labels(tp.topic, tp.partition).set(behind)
+        metrics.CONSUMER_HELD_BACK_RECORDS.labels(tp.topic, tp.partition).set(held_back_of(tp))
         metrics.CONSUMER_NEXT_OFFSET.labels(tp.topic, tp.partition).set(following)
         age = now - ledger.newest_ms(tp) / 1000 if behind else 0.0
         ages[tp.topic] = max(ages[tp.topic], age)
@@ -48,4 +52,5 @@ def forget(tps: Iterable[TP]) -> None:
     """Take the lag of partitions away that the worker no longer has: another worker shows it."""
     for tp in tps:
         metrics.CONSUMER_LAG_RECORDS.remove(tp.topic, tp.partition)
+        metrics.CONSUMER_HELD_BACK_RECORDS.remove(tp.topic, tp.partition)
         metrics.CONSUMER_NEXT_OFFSET.remove(tp.topic, tp.partition)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from faust.types import TP
 
-from stream.transport.fetch import offset_of
 from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
@@ -83,14 +82,15 @@ class Ledger:
             self._pass(handed.popleft())
 
     def _pass(self, ticket: Ticket) -> None:
-        for partition, records in ticket.fetch.slices:
-            tp = TP(ticket.fetch.topic, partition)
+        fetch = ticket.fetch
+        for (partition, records), (_, _, following) in zip(fetch.slices, fetch.spans(), strict=True):
+            tp = TP(fetch.topic, partition)
             owned = ticket.owned.get(tp)
             # A partition that was released, even if it came back since, is no longer the one that was handed over.
             if owned is None or self._owned.get(tp) is not owned:
                 continue
-            owned.next_offset = offset_of(records[-1]) + 1
-            _kind, timestamp_ms = records[-1].timestamp()
+            owned.next_offset = following
+            timestamp_ms = records[-1].timestamp()[1] if records else 0
             if timestamp_ms >= EARLIEST_TIME_MS:  # else there is none, or the producer wrote 0: no lag of decades
                 owned.newest_ms = timestamp_ms
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from confluent_kafka import KafkaException
 
 from stream.errors import FatalError, KafkaRefusedError
-from stream.transport.kafka_client import KafkaClient
+from stream.transport.kafka_client import Bounds, KafkaClient
 from stream.transport.owner import Start
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class PollOptions:
 
     cooperative: bool
     micro_batch_records: int
+    micro_batch_bytes: int
     micro_batches_in_flight: int
     linger: float
     pause_after: float
@@ -74,7 +75,8 @@ class PollThread(threading.Thread):
         self._options = options
         self._loop = loop
         self._owner = owner
-        self._client = KafkaClient(config, topics, cooperative=options.cooperative, listener=self)
+        bounds = Bounds(options.micro_batch_records, options.micro_batch_bytes)
+        self._client = KafkaClient(config, topics, cooperative=options.cooperative, listener=self, bounds=bounds)
         self.room = threading.BoundedSemaphore(options.micro_batches_in_flight)
         self._ahead: list[threading.Event] = []
         self._waiting: set[TP] = set()
@@ -103,8 +105,12 @@ class PollThread(threading.Thread):
         self._offsets = offsets
 
     def end_offset(self, tp: TP) -> int | None:
-        """Return the end of a partition's log as it was about a second ago, None where it is not known."""
+        """Return the end of what can be read of a partition, about a second ago; None where it is not known."""
         return self._ends.get(tp)
+
+    def held_back(self, tp: TP) -> int:
+        """Return how many offsets stood behind an open transaction about a second ago."""
+        return self._client.held_back.get(tp, 0)
 
     def quiesce(self) -> None:
         """Take no more records; rebalances are still answered."""
@@ -153,7 +159,7 @@ class PollThread(threading.Thread):
             self._resume()
             wait = _POLL_SECONDS if self._question is None else _ANSWER_POLL_SECONDS
             linger = max(0.0, self._options.linger - (time.monotonic() - began))  # records came while it waited
-            fetches = self._client.receive(self._options.micro_batch_records, wait=wait, linger=linger)
+            fetches = self._client.receive(wait=wait, linger=linger)
         finally:
             if not fetches:
                 self.room.release()

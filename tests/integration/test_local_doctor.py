@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -9,7 +10,9 @@ import pytest
 import redis
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from local import kafka_admin
 from local.doctor import Addresses, Finding, Verdict, server_findings
+from tests.fixtures.hostile_batches import RawProducer, gzip_batch
 
 if TYPE_CHECKING:
     from local.kafka import Broker
@@ -45,6 +48,38 @@ def test_a_topic_that_loses_records_by_itself_is_told(kafka: Broker, topic_facto
     }
     assert found[f"topic {topic}: cleanup"].verdict is Verdict.PROBLEM
     assert found[f"topic {topic}: retention"].verdict is Verdict.PROBLEM
+
+
+@pytest.mark.apache
+def test_a_topic_whose_batches_may_inflate_beyond_a_workers_memory_is_told(
+    kafka: Broker, topic_factory: TopicFactory
+) -> None:
+    topic, bounded = topic_factory("open"), f"bounded-{uuid.uuid4().hex}"
+    kafka_admin.make_topics(kafka.address, {bounded: 1}, settings=kafka_admin.BOUNDED)
+    topics = {topic: 1, bounded: 1}
+    try:
+        told = list(server_findings(Addresses(kafka.address, None, None, {}), topics, (), list(topics)))
+    finally:
+        kafka_admin.delete_topics(kafka.address, [bounded])
+    found = {finding.subject: finding for finding in told}
+    assert found[f"topic {topic}: batches"].verdict is Verdict.OPTIONAL
+    assert "compression.type=producer" in found[f"topic {topic}: batches"].found
+    assert found[f"topic {bounded}: batches"].verdict is Verdict.OK
+
+
+@pytest.mark.apache
+def test_the_broker_measures_the_batches_of_bounded_topics_anew(kafka: Broker) -> None:
+    """0.2 MB as gzip, which the topic's limit lets through, and 1.5 MB as LZ4, which it does not."""
+    topic = f"bounded-{uuid.uuid4().hex}"
+    kafka_admin.make_topics(kafka.address, {topic: 1}, settings=kafka_admin.BOUNDED)
+    producer = RawProducer(kafka.address)
+    try:
+        producer.append(topic, 0, gzip_batch(b" " * 65_002, 100))
+        with pytest.raises(AssertionError, match="answered 10"):
+            producer.append(topic, 0, gzip_batch(b" " * 65_002, 6_000))
+    finally:
+        producer.close()
+        kafka_admin.delete_topics(kafka.address, [topic])
 
 
 def test_topics_that_the_broker_tells_nothing_of_are_left_out(kafka: Broker, topic_factory: TopicFactory) -> None:

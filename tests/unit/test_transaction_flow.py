@@ -132,6 +132,17 @@ def test_a_repetition_that_is_read_again_without_its_original_changes_nothing(pr
     assert {len(log) for log in program.entities.logs.values()} == {64}
 
 
+def test_what_is_no_record_moves_the_stores_offset_too(program: Program) -> None:
+    """Else the next start would lie before the commit, and retention could take what is there."""
+    program.process(0)
+    asyncio.run(program.flow.process(Fetch("transactions", [Slice(0, []), Slice(1, [])], {0: 6, 1: 9})))
+    assert program.applied_to == 6
+    assert program.entities.next_offsets([b"transactions:1"]) == [9]
+    program.process(6)
+    assert program.applied_to == 10
+    assert program.verdicts.get("t9") is not None
+
+
 @pytest.mark.parametrize("failing", ["entities", "verdicts"])
 def test_nothing_is_applied_after_a_micro_batch_that_was_not(program: Program, failing: str) -> None:
     program.process(0)

@@ -29,6 +29,21 @@ def test_librdkafka_accepts_the_options(protocol):
     Producer(client_config(settings)).flush(0)
 
 
+def test_one_answer_to_a_fetch_is_small_for_it_may_inflate_a_thousandfold():
+    config = consumer_config(Settings())
+    assert config["fetch.max.bytes"] * 1032 < 512 * 2**20
+    assert config["max.partition.fetch.bytes"] == config["fetch.max.bytes"]
+
+
+def test_whoever_wants_larger_fetches_gets_them():
+    settings = read_settings(
+        {"UPIFRAUD_KAFKA_CONF_FETCH_MAX_BYTES": "4194304", "UPIFRAUD_KAFKA_CONF_MESSAGE_MAX_BYTES": "9000000"}
+    )
+    config = consumer_config(settings)
+    assert (config["fetch.max.bytes"], config["max.partition.fetch.bytes"]) == ("4194304", "4194304")
+    Consumer(config).close()
+
+
 def test_security_and_options_of_your_own_reach_every_client():
     settings = read_settings(
         {

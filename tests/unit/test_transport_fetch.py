@@ -53,6 +53,27 @@ def test_records_before_the_position_are_left_out():
     assert [record.offset() for record in fetch.slices[0].records] == [6]
 
 
+def test_what_is_no_record_is_passed_with_the_records_before_it():
+    """partition 0: | 5 | 6 | mark |, and 8 is where it goes on"""
+    fetch = gather(TOPIC, [Record(0, 5), Record(0, 6)], positions(p0=5), positions(p0=8))
+    assert fetch is not None
+    assert fetch.spans() == [(0, 5, 8)]
+
+
+def test_marks_alone_make_a_fetch_without_records():
+    fetch = gather(TOPIC, [], positions(p0=5, p1=9), positions(p0=8, p1=9))
+    assert fetch is not None
+    assert fetch.spans() == [(0, 8, 8)]
+    assert len(fetch) == 0
+
+
+def test_an_end_that_is_passed_already_or_of_a_partition_that_is_gone_changes_nothing():
+    fetch = gather(TOPIC, [Record(0, 8)], positions(p0=5), positions(p0=8, p3=70))
+    assert fetch is not None
+    assert fetch.spans() == [(0, 8, 9)]
+    assert gather(TOPIC, [], positions(p0=5), positions(p0=5, p3=70)) is None
+
+
 @given(st.lists(st.integers(0, 3), max_size=40))
 def test_nothing_is_lost_and_no_order_changed_however_partitions_interleave(partitions):
     ends: dict[int, int] = {}

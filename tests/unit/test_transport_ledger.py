@@ -148,3 +148,16 @@ def test_the_watermark_is_the_first_record_not_done_whatever_finishes_first(data
         whole = next((n for n in range(len(tickets)) if n not in done), len(tickets))
         counted = {tp: offsets.stop for span in spans[:whole] for tp, offsets in span}
         assert ledger.committable() == counted
+
+
+def test_marks_move_the_watermark_after_all_records_before_them():
+    """0    3     5
+    A  |  ....|marks|      nothing may be committed before the records are done
+    """
+    ledger = owning(A)
+    records = ledger.hand_over(fetch((A, range(3))))
+    ledger.done(ledger.hand_over(Fetch(A.topic, [Slice(0, [])], {0: 5})))
+    assert ledger.committable() == {}
+    ledger.done(records)
+    assert ledger.committable() == {A: 5}
+    assert ledger.newest_ms(A) == 1000

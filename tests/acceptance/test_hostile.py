@@ -1,0 +1,148 @@
+"""Records that are written to hurt, beside honest payments: probes are answered, verdicts come, and memory is bounded.
+
+UPIFRAUD_TEST_HOSTILE_RECORDS sets how many inflated records are worked off in each shape; 48000 is the full run.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Producer
+
+from tests.fixtures.hostile_batches import RawProducer, gzip_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.fixtures.deployment import Deployment, WorkerProcess
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+
+PARTITIONS = 12
+INFLATED = 48_000
+LIMIT_BYTES = 1536 * 2**20
+BLANKS = b" " * 65_002
+OPEN_STRING = b"[" * 257 + b'"' + b'\\"' * 32_600
+RATE, CALM_SECONDS, HOSTILE_SECONDS = 2_000, 8, 15
+PROBE_SECONDS, VERDICT_SECONDS = 2.0, 5.0
+
+
+def until_counted(deployment: Deployment, worker: WorkerProcess, name: str, count: int, seconds: float = 600) -> None:
+    deadline = time.monotonic() + seconds
+    while worker.metric(name) < count:
+        assert worker.running(), worker.said()[-3000:]
+        assert time.monotonic() < deadline, f"{name} is {worker.metric(name)}, wanted {count}"
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("in_a_batch", [1_000, 8_000])
+def test_compressed_batches_that_inflate_a_thousandfold_do_not_fill_the_memory(
+    deployment: Deployment, in_a_batch: int
+) -> None:
+    """48,000 records of 65 KB, 3 GB, wait as 3.5 MB when the worker starts."""
+    producer = RawProducer(deployment.environment["UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS"])
+    batch = gzip_batch(BLANKS, in_a_batch)
+    for number in range(INFLATED // in_a_batch):
+        producer.append("transactions", number % PARTITIONS, batch)
+    producer.close()
+    worker = deployment.start_worker()
+    worked_off = int(os.environ.get("UPIFRAUD_TEST_HOSTILE_RECORDS", str(in_a_batch + 1_000)))
+    until_counted(deployment, worker, "transactions_consumed_total", worked_off)
+    print(f"{in_a_batch} in a batch: at most {worker.peak_memory() / 2**20:.0f} MiB resident")
+    assert worker.peak_memory() < LIMIT_BYTES
+    assert worker.metric("dead_letters_total", reason="not-json") >= worked_off
+    assert worker.live()
+
+
+@contextmanager
+def probing(worker: WorkerProcess) -> Iterator[list[float]]:
+    """Ask the probes all the time, as the kubelet and Prometheus do, and collect how long each took."""
+    took: list[float] = []
+    failed: list[AssertionError] = []
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(0.1):
+            for path in ("healthz", "readyz", "metrics"):
+                try:
+                    took.append(worker.seconds_to_answer(path))
+                except AssertionError as error:
+                    failed.append(error)
+
+    prober = threading.Thread(target=run)
+    prober.start()
+    try:
+        yield took
+    finally:
+        stop.set()
+        prober.join()
+    assert not failed, failed[0]
+
+
+def honest(deployment: Deployment, seed: int, seconds: int) -> None:
+    """Publish payments at the rate, in real time, and wait for the generator."""
+    switch = deployment.begin(
+        "simulate", "--seed", str(seed), "--seconds", str(seconds), "--rate", str(RATE), "--pace", "real"
+    )
+    assert switch.wait(180) == 0, (deployment.directory / "simulate.log").read_text()
+
+
+def publish_hostile(deployment: Deployment) -> int:
+    """Publish what is in no way a payment or an outcome, over all partitions; return how many records that was."""
+    servers = deployment.environment["UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS"]
+    open_strings, count = Producer({"bootstrap.servers": servers, "acks": "all"}), 0
+    for number in range(60):
+        open_strings.produce("transactions", OPEN_STRING, partition=number % PARTITIONS)
+        count += 1
+    for _ in range(14):
+        open_strings.produce("outcomes", OPEN_STRING)
+        count += 1
+    assert open_strings.flush(60) == 0
+    raw, batch = RawProducer(servers), gzip_batch(BLANKS, 250)
+    for partition in (0, 5):
+        raw.append("transactions", partition, batch)
+        count += 250
+    raw.close()
+    return count
+
+
+def test_hostile_records_beside_honest_payments_delay_neither_probes_nor_verdicts(deployment: Deployment) -> None:
+    """Calm, then hostile: what this machine needs in the calm is granted on top of the limits."""
+    worker = deployment.start_worker()
+    with probing(worker) as calm_probes:
+        honest(deployment, 1, CALM_SECONDS)
+        deployment.drain()
+    hostile_since = time.time() * 1000
+    counted: list[int] = []
+    attack = threading.Timer(2, lambda: counted.append(publish_hostile(deployment)))
+    with probing(worker) as probes:
+        attack.start()
+        honest(deployment, 2, HOSTILE_SECONDS)
+        attack.join()
+        deployment.drain()
+
+    records = {(record.partition, record.offset): record.timestamp for record in deployment.records("transactions")}
+    rows = deployment.query(
+        "SELECT source_partition, source_offset, extract(epoch FROM decided_at) * 1000 FROM verdicts_by_day"
+    )
+    assert len(rows) >= RATE * (CALM_SECONDS + HOSTILE_SECONDS)
+    late = {True: 0.0, False: 0.0}
+    for partition, offset, decided_ms in rows:
+        published_ms = records[partition, offset]
+        calm = published_ms < hostile_since
+        late[calm] = max(late[calm], (float(decided_ms) - published_ms) / 1000)
+    print(
+        f"slowest probe {max(probes):.2f} s (calm {max(calm_probes):.2f} s), "
+        f"latest verdict {late[False]:.2f} s (calm {late[True]:.2f} s)"
+    )
+    assert max(probes) < PROBE_SECONDS + max(calm_probes)
+    assert late[False] < VERDICT_SECONDS + late[True]
+
+    letters = [*deployment.records("transactions.dead-letter"), *deployment.records("outcomes.dead-letter")]
+    assert len(letters) == counted[0]
+    assert {letter.value for letter in letters} == {OPEN_STRING, BLANKS}
