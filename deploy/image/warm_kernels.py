@@ -29,6 +29,7 @@ from stream.judge import Judge
 from stream.lanes import Lanes
 from stream.outbox import Outbox
 from stream.outcomes import OutcomeFlow
+from stream.rehearsal import rehearse
 from stream.retry import Patience
 from stream.settings import Settings
 from stream.transactions import TransactionFlow
@@ -110,6 +111,7 @@ async def work() -> dict[str, int]:
     """Give all records their effects, in memory; return how many there were of each topic."""
     settings = Settings()
     artifact = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH)
+    rehearse(artifact, Identities(settings.identity_key))  # with kernels that only odd records need
     patience = Patience(make_health(settings), threading.Event())
     lanes, verdicts, entities = Lanes(), MemoryVerdictStore(), MemoryEntityStore()
     outbox = Outbox(Nobody(), alerts=settings.topic_alerts, patience=patience)  # type: ignore[arg-type]

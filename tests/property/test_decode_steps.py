@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.hostile_values import FIELDS, HOSTILE, Hostile, members
 from tests.fixtures.decode_steps import Backtracking, StepCounter, step_counter
-from tests.fixtures.hostile_values import FIELDS, HOSTILE, Hostile, members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
