@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.errors import DeliveryError
+from simulator.fields import PAYMENT
 from stream.dead_letters import NotADeadLetterError, headers_of, read_headers
 from stream.errors import StreamError
 from stream.topic_reader import TopicReader
 from stream.verdict_store import scans
 from stream.wire import LAST_TIME_MS, dead_letter_topic
 from upifraud import group
+from upifraud.refusals import Refusals
 
 if TYPE_CHECKING:
     import threading
@@ -27,12 +29,51 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from simulator.kafka import Group, Outlet, Place
+    from simulator.source import Message as FileMessage
+    from simulator.source import Source
     from stream.settings import Settings
-    from upifraud.outgoing import Outgoing
 
 _FIRST_WAIT_S: Final = 0.02
 _LONGEST_WAIT_S: Final = 0.5
 _ASK_MEMBERS_S: Final = 5.0
+
+
+class Outgoing:
+    """Yields the messages of a source; knows of the last pass how many there were, and which rows could not be sent."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._begin()
+
+    def _begin(self) -> None:
+        self.count = 0
+        self.refusals = Refusals(self.source.path, "payments" if self.source.fields is PAYMENT else "outcomes")
+        self._first: int | None = None
+        self._last: int | None = None
+        self._all_timed = True
+
+    def __iter__(self) -> Iterator[FileMessage]:
+        self._begin()  # a merged replay looks at all payments before it sends the first
+        for message in self.source.messages(lambda refused: self.refusals.add(*refused)):
+            self.count += 1
+            moment = message.moment
+            if moment is None:
+                self._all_timed = False
+            else:
+                self._first = moment if self._first is None else min(self._first, moment)
+                self._last = moment if self._last is None else max(self._last, moment)
+            yield message
+
+    @property
+    def rows(self) -> int:
+        """Rows of the file so far."""
+        return self.count + self.refusals.refused
+
+    def span(self, latest: int) -> tuple[int | None, int | None]:
+        """Return since and until of the times of all messages, up to `latest`; None where one has none."""
+        if not self._all_timed or self._first is None or self._last is None:
+            return None, None
+        return max(0, min(self._first, latest)), max(0, min(self._last, latest)) + 1
 
 
 @dataclass(frozen=True, slots=True)

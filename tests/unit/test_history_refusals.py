@@ -311,6 +311,21 @@ def test_an_evaluation_says_on_stderr_what_became_of_the_outcomes(tmp_path: Path
     assert json.loads(result.stdout)["frauds"] == 0
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [{"verdict": ["MAYBE"] * 100}, {"event_time": ["yesterday"] * 100}, {"score": pa.array([None] * 100, pa.null())}],
+)
+def test_verdicts_that_are_none_are_one_line(tmp_path: Path, columns: dict[str, Any]) -> None:
+    path = verdicts(tmp_path / "a.parquet")
+    table = pq.read_table(path)
+    for name, column in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(column))
+    pq.write_table(table, path)
+    result = run("evaluate", "--verdicts", path, "--outcomes", outcomes(tmp_path / "b.parquet"))
+    assert result.exit_code == 1
+    assert "expected a file that `upifraud export verdicts` wrote" in result.stderr
+
+
 def test_a_verdict_that_is_never_given_says_what_to_do(tmp_path: Path) -> None:
     """15 % fraud within an alert budget of 0.5 %."""
     count = 3_000

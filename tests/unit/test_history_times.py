@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from upifraud.history import read_outcomes, read_payments
+from simulator.fields import OUTCOME
+from simulator.source import Source
+from upifraud.history import read_outcomes, read_payments, refusals_of, source_of_payments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,14 +39,14 @@ def outcomes(tmp_path: Path) -> Path:
 
 
 def test_seconds_in_a_file_are_refused(payments: Path, outcomes: Path) -> None:
-    history = read_payments(payments)
-    assert (len(history.transaction_id), history.rejected) == (0, {"out-of-range": 3})
-    assert read_outcomes(outcomes) == []
+    for source in (source_of_payments(payments), Source(outcomes, OUTCOME)):
+        refusals = refusals_of(source)
+        assert (refusals.rows, refusals.reasons) == (3, {"out-of-range": 3})
 
 
 def test_the_setting_lets_an_old_history_be_read(
     payments: Path, outcomes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UPIFRAUD_EARLIEST_TIME", "1970-01-01")
-    assert read_payments(payments).event_time.tolist() == SECONDS
-    assert [row.reported_at for row in read_outcomes(outcomes)] == SECONDS
+    assert read_payments(source_of_payments(payments)).event_time.tolist() == SECONDS
+    assert [row.reported_at for row in read_outcomes(outcomes).rows] == SECONDS

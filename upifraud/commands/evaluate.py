@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from upifraud.commands.train import SHARE
 from upifraud.options import FILE, max_rejected, zone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -69,7 +72,8 @@ def command(
     try:
         reported = read_outcomes(outcomes, zone)
         reported.refusals.check(max_rejected_outcomes)
-        stored = _read(verdicts, since, until)
+        with _readable(verdicts):
+            stored = _read(verdicts, since, until)
         reported.match(stored.others + stored.transaction_id)
         reported.expect_a_match(verdicts)
         labels = label(stored.transaction_id, reported.rows)
@@ -101,6 +105,20 @@ class Stored:
     """Payments of the file outside the range that was asked for."""
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say in one line what is wrong with a file of verdicts."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise click.ClickException(
+            f"{path}: expected a file that `upifraud export verdicts` wrote, got: {' '.join(str(error).split())}; "
+            "export it anew."
+        ) from error
+
+
 def _read(path: Path, since: int | None, until: int | None) -> Stored:
     import numpy as np
     import pyarrow as pa
@@ -109,10 +127,7 @@ def _read(path: Path, since: int | None, until: int | None) -> Stored:
     from model.verdict import Verdict
 
     wanted = ("transaction_id", "event_time", "score", "verdict", "vector")
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise click.ClickException(f"{path} cannot be read as Parquet: {error}.") from error
+    file = pq.ParquetFile(path)
     missing = [name for name in wanted if name not in file.schema_arrow.names]
     if missing:
         raise click.ClickException(

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from simulator.schedule import AtOnce, AtRate, AtSpeed
     from simulator.source import Source
     from stream.settings import Settings
-    from upifraud.fates import Fates
-    from upifraud.outgoing import Outgoing
+    from upifraud.fates import Fates, Outgoing
 
 EPILOG = """
 \b
@@ -130,8 +129,7 @@ def _publish(
     from simulator.kafka import Outlet
     from simulator.publisher import Publisher
     from simulator.replay import runs_of
-    from upifraud.fates import Fates
-    from upifraud.outgoing import Outgoing
+    from upifraud.fates import Fates, Outgoing
     from upifraud.progress import steps
     from upifraud.publishing import brokers, stopping
 
@@ -158,8 +156,7 @@ def _merge(payments: Source, outcomes: Source, schedule: AtRate | AtSpeed | AtOn
     """Publish payments and outcomes in step with the consumer group."""
     from simulator.kafka import Outlet
     from simulator.replay import Merger
-    from upifraud.fates import Fates
-    from upifraud.outgoing import Outgoing
+    from upifraud.fates import Fates, Outgoing
     from upifraud.progress import steps
     from upifraud.publishing import brokers
 
