@@ -103,8 +103,8 @@ class FeatureStage:
             (topic, number), end = next(iter(shorter.items()))
             raise TopicRenewedError(
                 f"Topic {topic} was made anew, or lost records: its log {topic}[{number}] ends at {end}, expected it "
-                "to reach as far as it was worked on. What comes next would be taken for what was counted already. Stop "
-                "all workers, and run `upifraud rebuild-features --force`."
+                "to reach as far as it was worked on. What comes next would be taken for what was counted already. "
+                "Stop all workers, and run `upifraud rebuild-features --force`."
             )
         partitions = list(committed)
         names = [partition_name(topic, partition) for topic, partition in partitions]
