@@ -26,10 +26,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SERVER = "redis"
-ADVICE = (
-    "Its records would be taken for those of the earlier one, which were counted already. Stop all workers, and run "
-    "`upifraud accept-topic {topic} --from beginning`."
-)
 
 
 class StoreBehindError(RetryableError):
@@ -107,7 +103,8 @@ class FeatureStage:
             (topic, number), end = next(iter(shorter.items()))
             raise TopicRenewedError(
                 f"Topic {topic} was made anew, or lost records: its log {topic}[{number}] ends at {end}, expected it "
-                f"to reach as far as it was worked on. {ADVICE.format(topic=topic)}"
+                "to reach as far as it was worked on. What comes next would be taken for what was counted already. "
+                "Stop all workers, and run `upifraud rebuild-features --force`."
             )
         partitions = list(committed)
         names = [partition_name(topic, partition) for topic, partition in partitions]
@@ -152,7 +149,8 @@ class FeatureStage:
 def _another(topic: str, held: str, now: str) -> TopicRenewedError:
     return TopicRenewedError(
         f"Topic {topic} was made anew: expected the one with the id {held}, whose records were applied, got {now}. "
-        f"{ADVICE.format(topic=topic)}"
+        "Its records would be taken for those of the earlier one, which were counted already. Stop all workers, and "
+        f"run `upifraud accept-topic {topic} --from beginning`."
     )
 
 
