@@ -89,10 +89,14 @@ def _lag() -> Section:
             lines(
                 "Records behind, by partition",
                 "One partition above the others is a hot payer or a stuck partition: more replicas do not help it. All "
-                "of them together are too few workers or a slow server.",
+                "of them together are too few workers or a slow server. Held back: a producer's open transaction.",
                 "short",
                 Query(f"sum by (topic, partition) ({of('consumer_lag_records')})", "{{topic}} {{partition}}"),
-                alerts=("UpiFraudPartitionStuck",),
+                Query(
+                    f"sum by (topic, partition) ({of('consumer_held_back_records')}) > 0",
+                    "{{topic}} {{partition}}, held back",
+                ),
+                alerts=("UpiFraudPartitionStuck", "UpiFraudTransactionOpen"),
             ),
             lines(
                 "Seconds behind, by topic",
