@@ -20,7 +20,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from stream.errors import KafkaRefusedError, RetryableError
-from stream.transport.config import client_config
+from stream.transport.config import checked_client_config
 from stream.transport.kafka_errors import Client, Complaint, passes
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def held_since(settings: Settings, places: list[Place], epoch_ms: int) -> dict[P
         "enable.partition.eof": True,
         "auto.offset.reset": "earliest",  # retention may pass the place that is read
     }
-    consumer = Consumer({**complaint.options(), **client_config(settings), **reading})
+    consumer = Consumer({**complaint.options(), **checked_client_config(settings), **reading})
     held: dict[Place, tuple[int, int]] = {}
     try:
         with _asking(settings, complaint, consumer):
@@ -132,7 +132,7 @@ def set_back(settings: Settings, offsets: Mapping[Place, int]) -> None:
 @contextmanager
 def _admin(settings: Settings) -> Iterator[AdminClient]:
     complaint = Complaint()
-    admin = AdminClient({**complaint.options(), **client_config(settings)})
+    admin = AdminClient({**complaint.options(), **checked_client_config(settings)})
     with _asking(settings, complaint, admin):
         yield admin
 
