@@ -318,6 +318,11 @@ class FetchConsumer(TablelessConsumer):
             self._kafka_down.discard(member)
             self._health.wait_ended(KAFKA)
 
+    def reads_on(self) -> None:
+        """Note progress where nothing is at work: many aborted records take time, and a restart reads them again."""
+        if not self._ledger.busy():
+            self._health.progress()
+
     def failed(self, error: Exception) -> None:
         """End the worker with this error."""
         self.add_future(self._fail(error))

@@ -17,7 +17,7 @@ from stream.errors import KafkaRefusedError, OffsetLostError
 from stream.transport import kafka_errors
 from stream.transport.fetch import NO_ENDS, gather, offset_of
 from stream.transport.intake import Intake
-from stream.transport.statistics import read_statistics
+from stream.transport.statistics import Statistics, read_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,6 +61,9 @@ class Listener(Protocol):
     def on_kafka(self, *, up: bool) -> None:
         """Whether at least one broker is connected; told now and then."""
 
+    def on_reading(self) -> None:
+        """Within the last second something was read, be it aborted records that are handed to nobody."""
+
 
 class KafkaClient:
     """One member of the consumer group, from construction until `close`."""
@@ -81,6 +84,7 @@ class KafkaClient:
         self._consumer = Consumer({**config, **callbacks}, logger=logger.getChild("librdkafka"))
         self._intake = Intake(self._consumer, records=bounds.records, size=bounds.size)
         self._logged_at: dict[str, float] = {}
+        self._statistics = Statistics()
         self._stable_ends: dict[TP, int] = {}
         self._ends: dict[TP, int] = {}
         self._ends_since = 0.0
@@ -322,6 +326,9 @@ class KafkaClient:
 
     def _on_statistics(self, text: str) -> None:
         statistics = read_statistics(text)
+        before, self._statistics = self._statistics, statistics
+        if statistics.reads_on_from(before):
+            self._listener.on_reading()
         self._stable_ends = statistics.stable_ends()
         self.held_back = statistics.held_back()
         self._listener.on_kafka(up=statistics.is_up())

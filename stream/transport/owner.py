@@ -49,5 +49,8 @@ class Owner(Protocol):
     def kafka_answers(self, member: str, *, up: bool) -> None:
         """Whether at least one broker is connected."""
 
+    def reads_on(self) -> None:
+        """A member read something within the last second, be it aborted records that are handed to nobody."""
+
     def failed(self, error: Exception) -> None:
         """A thread cannot go on and takes no more records."""

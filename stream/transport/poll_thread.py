@@ -314,6 +314,10 @@ class PollThread(threading.Thread):
         """Pass it on."""
         self._tell(partial(self._owner.kafka_answers, self.name, up=up))
 
+    def on_reading(self) -> None:
+        """Pass it on."""
+        self._tell(self._owner.reads_on)
+
     def _tell(self, function: Callable[..., None], *args: object) -> None:
         try:
             self._loop.call_soon_threadsafe(function, *args)

@@ -46,6 +46,11 @@ class Statistics(Struct):
         known = ((tp, of) for tp, of in self._partitions().items() if of.ls_offset >= 0)
         return {tp: max(0, of.hi_offset - of.ls_offset) for tp, of in known}
 
+    def reads_on_from(self, before: Statistics) -> bool:
+        """Return whether librdkafka has read on in any partition since, be it over what it hands to nobody."""
+        then = before._partitions()
+        return any(tp in then and of.next_offset > then[tp].next_offset for tp, of in self._partitions().items())
+
     def _partitions(self) -> dict[TP, _Partition]:
         return {
             TP(name, number): partition

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, Producer
 from stream.errors import SendRefusedError
 from stream.settings import Settings, read_settings
 from stream.transport import kafka_errors
-from stream.transport.config import client_config, consumer_config, is_cooperative
+from stream.transport.config import FETCH_BYTES, client_config, consumer_config, is_cooperative
 
 
 def test_offsets_are_committed_and_reset_by_nobody_but_the_transport():
@@ -36,11 +36,14 @@ def test_one_answer_to_a_fetch_is_small_for_it_may_inflate_a_thousandfold():
 
 
 def test_whoever_wants_larger_fetches_gets_them():
-    settings = read_settings(
-        {"UPIFRAUD_KAFKA_CONF_FETCH_MAX_BYTES": "4194304", "UPIFRAUD_KAFKA_CONF_MESSAGE_MAX_BYTES": "9000000"}
-    )
-    config = consumer_config(settings)
+    config = consumer_config(read_settings({"UPIFRAUD_KAFKA_CONF_FETCH_MAX_BYTES": "4194304"}))
     assert (config["fetch.max.bytes"], config["max.partition.fetch.bytes"]) == ("4194304", "4194304")
+    Consumer(config).close()
+
+
+def test_a_producers_limit_does_not_make_fetches_larger():
+    config = consumer_config(read_settings({"UPIFRAUD_KAFKA_CONF_MESSAGE_MAX_BYTES": "9000000"}))
+    assert config["message.max.bytes"] == config["fetch.max.bytes"] == FETCH_BYTES
     Consumer(config).close()
 
 

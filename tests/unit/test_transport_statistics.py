@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from stream.transport import TP
-from stream.transport.statistics import read_statistics
+from stream.transport.statistics import Statistics, read_statistics
 
 
 def partition(**numbers: int) -> dict[str, object]:
@@ -36,3 +36,13 @@ def test_what_can_be_read_ends_where_the_oldest_open_transaction_begins():
 
 def test_without_a_connected_broker_kafka_is_down():
     assert not read_statistics('{"brokers": {"a:1": {"state": "CONNECT"}}}').is_up()
+
+
+def test_reading_on_is_seen_where_nothing_is_handed_out():
+    def told(*next_offsets: int) -> Statistics:
+        partitions = {str(number): partition(next_offset=at) for number, at in enumerate(next_offsets)}
+        return read_statistics(json.dumps({"topics": {"transactions": {"partitions": partitions}}}))
+
+    assert told(7, 41).reads_on_from(told(7, 40))
+    assert not told(7, 40).reads_on_from(told(7, 40))
+    assert not told(7, 40).reads_on_from(told(7)), "a partition that has just come"
