@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from features.errors import FeatureError, StoreUnavailableError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 SERVER = "redis"
 
@@ -110,6 +113,7 @@ class FeatureStage:
         names = [partition_name(topic, partition) for topic, partition in partitions]
         applied = translated(self._store.next_offsets, names)
         starts = {}
+        again = 0
         for partition, name, stands in zip(partitions, names, applied, strict=True):
             offset = committed[partition]
             if stands is None and offset:
@@ -119,8 +123,13 @@ class FeatureStage:
                     server=SERVER,
                 )
             self._expected[name] = stands or 0
+            again += max(0, (stands or 0) - (offset or 0))
             if stands is not None and offset is not None and stands < offset:
                 starts[partition] = stands
+        if again:
+            log.info(
+                "Up to %d records are read again that Redis has applied: they are looked up, and count once.", again
+            )
         for topic, now in ids.items():
             if now is not None:
                 self._ids[topic] = now
