@@ -55,7 +55,7 @@ def command(topic: str, since: str | int, dry_run: bool) -> None:
     from stream.errors import StreamError
     from stream.settings import read_settings
     from stream.source_topics import SourceTopics
-    from stream.transport.config import client_config
+    from stream.transport.config import checked_client_config
     from upifraud import group
 
     try:
@@ -69,7 +69,7 @@ def command(topic: str, since: str | int, dry_run: bool) -> None:
                 f"{working} workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever "
                 "scales them), wait for the session timeout, and try again."
             )
-        store, topics = RedisEntityStore(settings.redis_url), SourceTopics(client_config(settings))
+        store, topics = RedisEntityStore(settings.redis_url), SourceTopics(checked_client_config(settings))
         now, held = topics.ids([topic])[topic], store.topic_id(topic.encode())
         places = topics.places(topic)
         committed = {place: at for place, at in group.committed_offsets(settings).items() if place in places}

@@ -37,7 +37,7 @@ def command(source: str, force: bool) -> None:
     from stream.errors import StreamError
     from stream.settings import read_settings
     from stream.source_topics import SourceTopics
-    from stream.transport.config import client_config
+    from stream.transport.config import checked_client_config
     from upifraud.group import committed_offsets, held_since, set_back
     from upifraud.progress import steps
     from upifraud.rebuild import from_kafka, from_postgres
@@ -48,7 +48,7 @@ def command(source: str, force: bool) -> None:
     try:
         settings = read_settings(os.environ)
         store = RedisEntityStore(settings.redis_url)
-        topics = SourceTopics(client_config(settings))
+        topics = SourceTopics(checked_client_config(settings))
         there = [*topics.places(settings.topic_transactions), *topics.places(settings.topic_outcomes)]
         committed = {place: offset for place, offset in committed_offsets(settings).items() if place in there}
         held = [stands for stands in store.next_offsets([partition_name(*place) for place in there]) if stands]

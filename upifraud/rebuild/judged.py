@@ -19,7 +19,7 @@ from features.provenance import PROVENANCE
 from features.record import PAYMENT_ID, PLACE
 from stream.decode import decode_payments
 from stream.source_topics import SourceTopics
-from stream.transport.config import client_config
+from stream.transport.config import checked_client_config
 from upifraud.rebuild.in_order import in_order
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Judged:
 
     def reached(self, settings: Settings) -> dict[Place, int]:
         """Return the offset behind the last verdict of each partition that has any; asks Kafka."""
-        config = client_config(settings)
+        config = checked_client_config(settings)
         topics = SourceTopics(config)
         there = set(topics.places(self._topic))
         last = {place: max(offsets) for place, offsets in self._offsets.items() if place in there}

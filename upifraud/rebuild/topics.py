@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stream.arrivals import partition_name
 from stream.source_topics import SourceTopics
-from stream.transport.config import client_config
+from stream.transport.config import checked_client_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def begin_topics(settings: Settings, store: EntityStore, offsets: Mapping[Place, int]) -> dict[bytes, int]:
     """Let the store stand at these offsets of the topics that there are now; return the offsets by name."""
-    ids = SourceTopics(client_config(settings)).ids([settings.topic_transactions, settings.topic_outcomes])
+    ids = SourceTopics(checked_client_config(settings)).ids([settings.topic_transactions, settings.topic_outcomes])
     named: dict[bytes, int] = {}
     for topic, now in ids.items():
         own = {partition_name(*place): offset for place, offset in offsets.items() if place[0] == topic}
