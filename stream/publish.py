@@ -22,6 +22,9 @@ MAX_MESSAGE_BYTES = 16 << 20
 DELIVERY_SECONDS = 20.0
 """After so long librdkafka gives a record up. Wait longer than that in `confirm`, and it always knows the reason."""
 
+CONFIRM_SECONDS = 30.0
+"""How long a try waits for the deliveries of one micro-batch."""
+
 Header = tuple[str, bytes | None]
 
 _REFUSALS = frozenset(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from stream.decode import Decoded, OutcomeRow
+    from stream.decode import Decoded, DecodedOutcome
 
 CHUNK = 8_192
 NO_PROGRESS: Callable[[int], None] = lambda _: None  # noqa: E731 - a default that does nothing
@@ -90,15 +90,15 @@ def read_payments(path: Path, progress: Callable[[int], None] = NO_PROGRESS) -> 
     return History(columns.take(kept), [ids[row] for row in kept.tolist()], rows, rejected)
 
 
-def read_outcomes(path: Path) -> list[OutcomeRow]:
+def read_outcomes(path: Path) -> list[DecodedOutcome]:
     """Read a Parquet file of outcomes, in file order; rows that are none are left out."""
-    rows: list[OutcomeRow] = []
+    rows: list[DecodedOutcome] = []
     for values in _messages(path, ("transaction_id", "outcome", "reported_at")):
         rows.extend(decode_outcomes(values).rows)
     return rows
 
 
-def reports_on(history: History, outcomes: list[OutcomeRow]) -> OutcomeReports:
+def reports_on(history: History, outcomes: list[DecodedOutcome]) -> OutcomeReports:
     """Match outcomes with the payments of a history; those of other payments are left out."""
     row_of = {transaction_id: row for row, transaction_id in enumerate(history.transaction_id)}
     known = [outcome for outcome in outcomes if outcome.transaction_id in row_of]

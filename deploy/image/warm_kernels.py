@@ -23,16 +23,18 @@ from simulator.dirt import Dirt
 from simulator.parameters import Parameters
 from simulator.records import TRANSACTIONS
 from simulator.run import Extent, Extras, compressed
+from stream.alerts import Alerts
 from stream.app import make_health
+from stream.dead_letters import DeadLetters
 from stream.feature_stage import FeatureStage
 from stream.judge import Judge
 from stream.lanes import Lanes
-from stream.outbox import Outbox
 from stream.outcomes import OutcomeFlow
-from stream.retry import Patience
+from stream.retry import Retry, Server
 from stream.settings import Settings
 from stream.transactions import TransactionFlow
 from stream.transport.fetch import Fetch, Slice
+from stream.verdict_stage import VerdictStage
 from stream.verdict_store.binary import text_array
 from stream.verdict_store.memory import MemoryVerdictStore
 from upifraud.worker import described
@@ -110,19 +112,22 @@ async def work() -> dict[str, int]:
     """Give all records their effects, in memory; return how many there were of each topic."""
     settings = Settings()
     artifact = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH)
-    patience = Patience(make_health(settings), threading.Event())
+    health, stop = make_health(settings), threading.Event()
+    kafka, redis, postgres = (Retry(server, health, stop) for server in (Server.KAFKA, Server.REDIS, Server.POSTGRES))
     lanes, verdicts, entities = Lanes(), MemoryVerdictStore(), MemoryEntityStore()
-    outbox = Outbox(Nobody(), alerts=settings.topic_alerts, patience=patience)  # type: ignore[arg-type]
+    nobody: Any = Nobody()
     parts: dict[str, Any] = {
         "lanes": lanes,
-        "features": FeatureStage(entities, OnlineFeatures(entities, settings.replica_cache_bytes), patience),
-        "store": verdicts,
-        "outbox": outbox,
-        "patience": patience,
+        "features": FeatureStage(entities, OnlineFeatures(entities, settings.replica_cache_bytes), redis),
+        "verdicts": VerdictStage(verdicts, postgres),
+        "dead_letters": DeadLetters(nobody, kafka),
     }
+    alerts = Alerts(nobody, settings.topic_alerts, kafka)
     judge = Judge(artifact, model_key=verdicts.model_key(described(artifact)), include_allow=False)
     flows: dict[str, Any] = {
-        "transactions": TransactionFlow(identities=Identities(settings.identity_key), judge=judge, **parts),
+        "transactions": TransactionFlow(
+            identities=Identities(settings.identity_key), judge=judge, sinks=[alerts], **parts
+        ),
         "outcomes": OutcomeFlow(**parts),
     }
     done: defaultdict[str, int] = defaultdict(int)

@@ -22,7 +22,7 @@ _object = ObjectReader(Outcome)
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeRow:
+class DecodedOutcome:
     """One well-formed outcome."""
 
     index: int
@@ -39,7 +39,7 @@ class OutcomeRow:
 class DecodedOutcomes:
     """What a run of outcome records holds, in delivery order."""
 
-    rows: list[OutcomeRow]
+    rows: list[DecodedOutcome]
     rejections: list[Rejection]
     unusable_optional: dict[str, int]
     """How often an optional field was there but counts as unknown, by its name."""
@@ -51,7 +51,7 @@ def decode_outcomes(values: Sequence[bytes | None]) -> DecodedOutcomes:
     Which of several outcomes for one payment stands is decided where they are stored. A reported_at may lie ahead of
     the clock: histories are replayed with their labels' delay.
     """
-    rows: list[OutcomeRow] = []
+    rows: list[DecodedOutcome] = []
     rejections: list[Rejection] = []
     unusable: Counter[str] = Counter()
     for index, value in enumerate(values):
@@ -65,7 +65,7 @@ def decode_outcomes(values: Sequence[bytes | None]) -> DecodedOutcomes:
     return DecodedOutcomes(rows, rejections, dict(unusable))
 
 
-def _read_outcome(index: int, value: bytes | None) -> tuple[OutcomeRow, list[str]]:
+def _read_outcome(index: int, value: bytes | None) -> tuple[DecodedOutcome, list[str]]:
     found = _object.read(value)
     transaction_id = fields.transaction_id(found["transaction_id"])
     outcome = fields.one_of((FRAUD, GENUINE), found["outcome"], "outcome")
@@ -75,7 +75,7 @@ def _read_outcome(index: int, value: bytes | None) -> tuple[OutcomeRow, list[str
             RejectionReason.OUT_OF_RANGE, "reported_at: expected a time before the year 10000; check its unit"
         )
     optional = OptionalFields(found)
-    row = OutcomeRow(
+    row = DecodedOutcome(
         index=index,
         transaction_id=transaction_id.encode(),
         is_fraud=outcome == FRAUD,
