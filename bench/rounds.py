@@ -53,7 +53,7 @@ class Nobody:
     def __init__(self, *_config: object, **_more: object) -> None:
         pass
 
-    def produce(self, *_record: object) -> None:
+    def produce(self, *_record: object, **_more: object) -> None:
         """Take a record."""
 
     def confirm(self, _seconds: float) -> None:

@@ -11,7 +11,7 @@ from stream import metrics
 from stream.publish import CONFIRM_SECONDS
 
 if TYPE_CHECKING:
-    from stream.publish import Publisher
+    from stream.publish import Confirming
     from stream.retry import Retry
     from stream.verdict_store import StoredVerdicts
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Alerts:
     """Publishes alerts under their payer's VPA, in the bytes in which they are stored; a sink (`stream.sinks`)."""
 
-    def __init__(self, publisher: Publisher, topic: str, retry: Retry) -> None:
+    def __init__(self, publisher: Confirming, topic: str, retry: Retry) -> None:
         self._publisher = publisher
         self._topic = topic
         self._retry = retry

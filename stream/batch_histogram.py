@@ -33,7 +33,7 @@ class BatchHistogram(Collector):
 
     def observe_all(self, values: NDArray[np.float64]) -> None:
         """Count values, float64[n]."""
-        found = np.bincount(np.searchsorted(self._bounds, values, side="left"), minlength=len(self._counts))
+        found = np.bincount(self._bounds.searchsorted(values), minlength=len(self._counts))
         total = float(values.sum())
         with self._lock:
             self._counts += found

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from stream.decode import Rejection
-    from stream.publish import Publisher
+    from stream.publish import Confirming
     from stream.retry import Retry
 
 Header = tuple[str, bytes | None]
@@ -77,7 +77,7 @@ class DeadLetter:
 class DeadLetters:
     """Publishes records that are no payment or outcome, with the verbs of a sink; used by one lane."""
 
-    def __init__(self, publisher: Publisher, retry: Retry) -> None:
+    def __init__(self, publisher: Confirming, retry: Retry) -> None:
         self._publisher = publisher
         self._retry = retry
         self._letters: list[DeadLetter] = []

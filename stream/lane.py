@@ -89,6 +89,10 @@ class Way:
         if step is not None:
             self._lap = self.laps.setdefault(step, Lap())
 
+    def stop_timing(self) -> None:
+        """Count what follows in this lane for no step."""
+        self._end_lap()
+
     def end(self) -> None:
         """Leave the last lane; to be called whatever happened."""
         self._end_lap()

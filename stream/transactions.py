@@ -118,6 +118,8 @@ class TransactionFlow:
             sink.confirm()
         self._dead_letters.deliver(arrivals.records, claimed.rejections)
         self._dead_letters.confirm()
+
+        way.stop_timing()
         self._count(decoded, claimed, judged, stored)
 
     def _refuse_after_a_failure(self) -> None:

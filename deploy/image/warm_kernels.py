@@ -40,7 +40,9 @@ from stream.verdict_store.memory import MemoryVerdictStore
 from upifraud.worker import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from stream.publish import Header
 
 PAYMENTS: Final = 12_000
 # Few payers and a busy shop, so that logs grow long enough for the kernels of long and of folded ones.
@@ -86,10 +88,10 @@ class Record:
 class Nobody:
     """Takes what is published and confirms it."""
 
-    def produce(self, *_letter: object) -> None:
+    def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
         """Take a record."""
 
-    def confirm(self, _seconds: float) -> None:
+    def confirm(self, seconds: float) -> None:
         """Confirm all of them."""
 
 
@@ -115,7 +117,7 @@ async def work() -> dict[str, int]:
     health, stop = make_health(settings), threading.Event()
     kafka, redis, postgres = (Retry(server, health, stop) for server in (Server.KAFKA, Server.REDIS, Server.POSTGRES))
     lanes, verdicts, entities = Lanes(), MemoryVerdictStore(), MemoryEntityStore()
-    nobody: Any = Nobody()
+    nobody = Nobody()
     parts: dict[str, Any] = {
         "lanes": lanes,
         "features": FeatureStage(entities, OnlineFeatures(entities, settings.replica_cache_bytes), redis),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from confluent_kafka import Message
 
 from features.errors import StoreCorruptError
 from features.identity import Identities
@@ -16,22 +17,29 @@ from features.memory_store import MemoryEntityStore
 from features.online import OnlineFeatures
 from features.schema import SCHEMA_HASH
 from model.artifact import DEFAULT_DIR, load
+from stream import metrics
+from stream.dead_letters import DeadLetters
 from stream.errors import FatalError
 from stream.feature_stage import FeatureStage
 from stream.health import Health
 from stream.judge import Judge
+from stream.lane import Lane
 from stream.lanes import Lanes
-from stream.retry import Patience
+from stream.retry import Retry, Server
 from stream.schemas.examples import PAYMENT
+from stream.steps import Step
 from stream.transactions import TransactionFlow
 from stream.transport.fetch import Fetch, Slice
+from stream.verdict_stage import VerdictStage
 from stream.verdict_store import MemoryVerdictStore
 from upifraud.worker import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from features.store import Applied, ApplyRequest
+    from stream.publish import Header
+    from stream.verdict_store import StoredVerdicts
 
 
 class EntityStore(MemoryEntityStore):
@@ -43,7 +51,7 @@ class EntityStore(MemoryEntityStore):
         return super().apply(request)
 
 
-class Claims(MemoryVerdictStore):
+class Verdicts(MemoryVerdictStore):
     fails = False
 
     def claim(self, *args: Any, **kwargs: Any) -> Any:
@@ -52,23 +60,54 @@ class Claims(MemoryVerdictStore):
         return super().claim(*args, **kwargs)
 
 
+class Kept:
+    """A sink that keeps what it was given; `order` hears of it."""
+
+    def __init__(self, order: list[str]) -> None:
+        self.stored: list[StoredVerdicts] = []
+        self._order = order
+
+    def deliver(self, stored: StoredVerdicts) -> None:
+        self.stored.append(stored)
+        self._order.append("deliver")
+
+    def confirm(self) -> None:
+        self._order.append("confirm")
+
+
+class Published:
+    """Stands for Kafka: keeps topic and value of what was published."""
+
+    def __init__(self, order: list[str]) -> None:
+        self.records: list[tuple[str, bytes | None]] = []
+        self._order = order
+
+    def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
+        self.records.append((topic, value))
+
+    def confirm(self, seconds: float) -> None:
+        self._order.append("dead letters")
+
+
 class Program:
-    """The flow on in-memory stores; nothing is published."""
+    """The flow on in-memory stores, with a sink that keeps what stands."""
 
     def __init__(self) -> None:
-        self.entities, self.verdicts, self.lanes = EntityStore(), Claims(), Lanes()
+        self.entities, self.verdicts, self.lanes = EntityStore(), Verdicts(), Lanes()
+        self.order: list[str] = []
+        self.sink, self.published = Kept(self.order), Published(self.order)
         artifact = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH)
-        patience = Patience(Health(lambda: 0.0, stall_seconds=60, rebalance_seconds=60), threading.Event())
-        published: Any = SimpleNamespace(alert=lambda *_: None, dead_letter=lambda *_: None, confirm=lambda: None)
-        store: Any = self.verdicts
+        health, stop = Health(lambda: 0.0, stall_seconds=60, rebalance_seconds=60), threading.Event()
         self.flow = TransactionFlow(
             lanes=self.lanes,
             identities=Identities(bytes(16)),
-            features=FeatureStage(self.entities, OnlineFeatures(self.entities, 1 << 22), patience),
+            features=FeatureStage(
+                self.entities, OnlineFeatures(self.entities, 1 << 22), Retry(Server.REDIS, health, stop)
+            ),
             judge=Judge(artifact, model_key=self.verdicts.model_key(described(artifact)), include_allow=False),
-            store=store,
-            outbox=published,
-            patience=patience,
+            verdicts=VerdictStage(self.verdicts, Retry(Server.POSTGRES, health, stop)),
+            sinks=[self.sink],
+            dead_letters=DeadLetters(self.published, Retry(Server.KAFKA, health, stop)),
         )
 
     def process(self, first: int) -> None:
@@ -79,16 +118,17 @@ class Program:
         return self.entities.next_offsets([b"transactions:0"])[0]
 
 
-def fetch(first: int, count: int) -> Fetch:
-    records: list[Any] = [
-        SimpleNamespace(
-            value=lambda offset=offset: msgspec.json.encode(
-                msgspec.structs.replace(PAYMENT, transaction_id=f"t{offset}")
-            ),
-            offset=lambda offset=offset: offset,
-            timestamp=lambda: (1, 1_764_000_000_000),
-        )
+def fetch(first: int, count: int, *, odd: bytes = b"") -> Fetch:
+    """Return so many payments, the last one replaced by what is odd."""
+    values = [
+        msgspec.json.encode(msgspec.structs.replace(PAYMENT, transaction_id=f"t{offset}"))
         for offset in range(first, first + count)
+    ]
+    if odd:
+        values[-1] = odd
+    records = [
+        Message(topic="transactions", partition=0, offset=first + place, value=value, timestamp=(1, 1_764_000_000_000))
+        for place, value in enumerate(values)
     ]
     return Fetch("transactions", [Slice(0, records)])
 
@@ -140,3 +180,73 @@ def test_the_next_micro_batch_may_be_formed_when_the_store_is_asked(program: Pro
     program.verdicts.claim = claimed  # type: ignore[method-assign]
     asyncio.run(program.flow.process(first))
     assert passed == [False, True]
+
+
+def test_effects_come_in_the_order_that_makes_it_safe_to_die_anywhere(program: Program) -> None:
+    for store, names in ((program.verdicts, ("claim", "insert", "waiting_outcomes")), (program.entities, ("apply",))):
+        for name in names:
+            call = getattr(store, name)
+            setattr(store, name, lambda *a, name=name, call=call, **k: (program.order.append(name), call(*a, **k))[1])
+    asyncio.run(program.flow.process(fetch(0, 4, odd=b"no payment")))
+    assert program.order == ["claim", "apply", "insert", "waiting_outcomes", "deliver", "confirm", "dead letters"]
+    assert program.published.records == [("transactions.dead-letter", b"no payment")]
+    assert program.sink.stored[0].transaction_id == [b"t0", b"t1", b"t2"]
+
+
+def test_a_sink_sees_what_stands_and_never_what_was_computed_again(program: Program) -> None:
+    program.process(0)
+    key = (b"t1", program.verdicts._verdicts[next(iter(program.verdicts._verdicts))].event_time)
+    was = program.verdicts._verdicts[key]
+    program.verdicts._verdicts[key] = replace(was, verdict=3, score=0.75, alert=b"as it was stored")
+    program.process(0)
+    first, again = program.sink.stored
+    assert first.is_new.all()
+    assert not again.is_new.any()
+    assert again.verdict.tolist() == [first.verdict[0], 3, *first.verdict[2:].tolist()]
+    assert again.score.tolist() == [first.score[0], 0.75, *first.score[2:].tolist()]
+    assert again.alerts == [first.alerts[0], b"as it was stored", *first.alerts[2:]]
+    assert again.transaction_id == first.transaction_id
+
+
+def test_a_sink_that_fails_keeps_the_micro_batch_unfinished(program: Program) -> None:
+    def refuse() -> None:
+        raise FatalError("no such topic")
+
+    program.sink.confirm = refuse  # type: ignore[method-assign]
+    with pytest.raises(FatalError, match="no such topic"):
+        program.process(0)
+
+
+def test_nothing_is_applied_after_a_micro_batch_that_was_cancelled_before_its_turn(program: Program) -> None:
+    """It never ran, so it claimed and applied nothing: the offsets must not move over its payments."""
+    go_on = threading.Event()
+
+    async def scene() -> None:
+        before = asyncio.ensure_future(program.lanes.run(program.lanes.claim, go_on.wait, 10))
+        cancelled = asyncio.ensure_future(program.flow.process(fetch(0, 4)))
+        await asyncio.sleep(0)
+        after = asyncio.ensure_future(program.flow.process(fetch(4, 4)))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(FatalError, match="micro-batch before"):
+            await after
+        await before
+
+    asyncio.run(scene())
+    assert program.applied_to is None
+
+
+def test_every_step_is_counted_once_a_micro_batch(program: Program) -> None:
+    def counts() -> dict[Step, float]:
+        name = "stage_latency_seconds_count"
+        return {step: metrics.REGISTRY.get_sample_value(name, {"stage": step}) or 0 for step in Step}
+
+    before = counts()
+    program.process(0)
+    assert counts() == {step: count + 1 for step, count in before.items()}
+
+
+def test_lanes_are_named_for_the_steps(program: Program) -> None:
+    assert {name for name, lane in vars(program.lanes).items() if isinstance(lane, Lane)} <= set(Step)
