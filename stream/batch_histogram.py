@@ -61,7 +61,7 @@ class LabelledHistogram(Collector):
         self._name = name
         self._about = about
         self._bounds = list(buckets)
-        self._label = label
+        self.label = label
         self._series: dict[str, _Series] = {}
         self._lock = threading.Lock()
         registry.register(self)
@@ -79,7 +79,7 @@ class LabelledHistogram(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Yield the histograms as they stand."""
         bounds = [*map(floatToGoString, self._bounds), "+Inf"]
-        family = HistogramMetricFamily(self._name, self._about, labels=[self._label])
+        family = HistogramMetricFamily(self._name, self._about, labels=[self.label])
         with self._lock:
             for label, series in self._series.items():
                 counts = map(float, accumulate(series.counts))
