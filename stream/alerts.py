@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stream import metrics
 from stream.publish import CONFIRM_SECONDS
 
@@ -44,7 +42,7 @@ class Alerts:
         began = time.perf_counter()
         self._retry.until_done(self._publish)
         metrics.KAFKA_DELIVERY.labels(self._topic).observe(time.perf_counter() - began)
-        metrics.count_verdicts(metrics.ALERTS_PUBLISHED, np.array(self._verdicts))
+        metrics.count_verdicts(metrics.ALERTS_PUBLISHED, bytes(self._verdicts))
         self._alerts, self._verdicts = [], []
 
     def _publish(self) -> None:

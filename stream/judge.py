@@ -9,7 +9,6 @@ import numpy as np
 
 from features.columns import FeatureState
 from model.reasons import Explainer
-from model.verdict import Verdict
 from stream import metrics
 from stream.verdict_store import VerdictRows
 from stream.wire import Alert, Reason, alert_id, encode_alert, utc_time
@@ -27,7 +26,6 @@ REASONS = 5
 """Reasons an alert carries; `upifraud explain` shows all."""
 
 STATE_NAMES = [state.name for state in FeatureState]
-ALLOW = Verdict.ALLOW.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +78,13 @@ class Judge:
 
     def count(self, judged: Judged, is_new: NDArray[np.bool_]) -> None:
         """Put the verdicts of new rows, their scores, and the strongest reason of each alert on the meters."""
-        verdicts, contributions = judged.rows.verdict, judged.scored.contributions
-        metrics.count_verdicts(metrics.FRAUD_PREDICTIONS, verdicts[is_new])
-        metrics.FRAUD_SCORE.observe_all(judged.scored.probability[is_new])
-        flagged = np.flatnonzero(is_new & (verdicts > ALLOW))
+        rows = judged.rows
+        metrics.count_verdicts(metrics.FRAUD_PREDICTIONS, bytes(rows.verdict[is_new].tolist()))
+        metrics.FRAUD_SCORE.observe_all(rows.score[is_new])
+        flagged = np.flatnonzero(rows.verdict)  # ALLOW is 0
+        flagged = flagged[is_new[flagged]]
         if len(flagged):
-            codes = self._explainer.strongest_codes(judged.rows.vectors[flagged], contributions[flagged])
+            codes = self._explainer.strongest_codes(rows.vectors[flagged], judged.scored.contributions[flagged])
             for code, count in codes.items():
                 metrics.ALERT_REASONS.labels(code).inc(count)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -25,8 +24,6 @@ from stream.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from numpy.typing import NDArray
 
     from stream.lane import Lap
 
@@ -202,8 +199,8 @@ def note_steps(laps: Mapping[Step, Lap]) -> None:
 VERDICT_NAMES = [verdict.name for verdict in Verdict]
 
 
-def count_verdicts(counter: Counter, verdicts: NDArray[np.integer]) -> None:
-    """Add verdict codes, [n], to a counter by verdict."""
-    for name, count in zip(VERDICT_NAMES, np.bincount(verdicts, minlength=len(VERDICT_NAMES)).tolist(), strict=True):
-        if count:
+def count_verdicts(counter: Counter, codes: bytes) -> None:
+    """Add verdicts to a counter by verdict; a byte each."""
+    for code, name in enumerate(VERDICT_NAMES):
+        if count := codes.count(code):
             counter.labels(name).inc(count)

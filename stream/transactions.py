@@ -17,6 +17,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from stream import metrics
 from stream.arrivals import Arrivals
 from stream.claimed import Claimed
@@ -129,7 +131,7 @@ class TransactionFlow:
     def _count(self, decoded: Decoded, claimed: Claimed, judged: Judged, stored: StoredVerdicts) -> None:
         """Put the finished micro-batch on the meters."""
         metrics.DUPLICATES.inc(claimed.duplicates)
-        metrics.REPLAYS.inc(int(claimed.replayed.sum()))
+        metrics.REPLAYS.inc(int(np.count_nonzero(claimed.replayed)))
         for name, count in decoded.unusable_optional.items():
             metrics.OPTIONAL_FIELDS_UNKNOWN.labels(name).inc(count)
         self._judge.count(judged, stored.is_new)
