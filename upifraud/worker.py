@@ -41,6 +41,7 @@ from stream.verdict_store import Model, VerdictStore
 if TYPE_CHECKING:
     from model.artifact import Artifact
     from stream.settings import Settings
+    from stream.sinks import Sink
 
 log = logging.getLogger(__name__)
 
@@ -92,13 +93,14 @@ def run(settings: Settings) -> int:
         online = OnlineFeatures(entity_store, settings.replica_cache_bytes, measuring=measuring)
         features, verdicts = FeatureStage(entity_store, online, redis), VerdictStage(verdict_store, postgres)
         dead_letters = DeadLetters(publisher, kafka)
+        sinks: list[Sink] = [Alerts(publisher, settings.topic_alerts, kafka)]
         transactions = TransactionFlow(
             lanes=lanes,
             identities=identities,
             features=features,
             judge=judge,
             verdicts=verdicts,
-            sinks=[Alerts(publisher, settings.topic_alerts, kafka)],
+            sinks=sinks,
             dead_letters=dead_letters,
         )
         outcomes = OutcomeFlow(lanes=lanes, features=features, verdicts=verdicts, dead_letters=dead_letters)
