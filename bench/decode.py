@@ -2,25 +2,37 @@
 
 Runs in one process on payments like the simulator's, in micro-batches of several sizes, and on payments that must be
 read alone (escapes in strings). Prints the median of the rounds; `json.loads` alone is the yardstick beside them.
+
+`python -m bench.decode --worst` prints instead what values of 64 KiB cost that somebody made to be slow: milliseconds a
+value and nanoseconds a byte of wall clock, the best of the rounds, the slowest first, for payments and for outcomes. It
+exits 1 if one takes more than 10 ms.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
+import sys
+import threading
 import time
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench.hostile_values import HOSTILE
 from features.identity import Identities
-from stream.decode import decode_payments
+from stream.decode import decode_outcomes, decode_payments
 from stream.wire import utc_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOW_MS = 1_764_000_000_000
+WORST_MS = 10.0
+"""What a value of 64 KiB may cost at most."""
+BATCH = 256
+"""Values of 64 KiB in 16 MiB."""
 
 
 def payments(
@@ -71,12 +83,74 @@ def microseconds(run: Callable[[], object], payments_a_run: int, rounds: int) ->
     return median(figures)
 
 
+def worst(rounds: int) -> bool:
+    """Print what each hostile value costs, the slowest first; return whether all are within the limit."""
+    identities = Identities(bytes(range(16)))
+    topics: dict[str, Callable[[list[bytes | None]], object]] = {
+        "transactions": lambda values: decode_payments(values, NOW_MS, identities),
+        "outcomes": decode_outcomes,
+    }
+    costs = []
+    for kind, hostile in HOSTILE.items():
+        value = hostile.largest()
+        for topic, decode in topics.items():
+            costs.append(
+                (_milliseconds(lambda decode=decode, value=value: decode([value]), rounds), topic, kind, value)
+            )
+    costs.sort(key=lambda cost: -cost[0])
+    print(f"{'ms':>8s} {'ns a byte':>9s}  {'topic':12s}  {'bytes':>6s}  value")
+    for milliseconds, topic, kind, value in costs:
+        print(f"{milliseconds:8.3f} {milliseconds * 1e6 / len(value):9.2f}  {topic:12s}  {len(value):6d}  {kind}")
+    for topic, decode in topics.items():
+        _, _, kind, value = next(cost for cost in costs if cost[1] == topic)
+        batch = [value] * BATCH
+        milliseconds, waited = _beside_another_thread(lambda decode=decode, batch=batch: decode(batch))
+        print(
+            f"{BATCH} of the slowest in one micro-batch of {topic}: {milliseconds:.0f} ms; another thread that wakes "
+            f"every millisecond waited {waited:.1f} ms at most"
+        )
+    print(f"the slowest takes {costs[0][0]:.3f} ms of the {WORST_MS:g} ms that one may take")
+    return costs[0][0] <= WORST_MS
+
+
+def _beside_another_thread(run: Callable[[], object]) -> tuple[float, float]:
+    """Return the milliseconds of a run, and the most that another thread, as the probes', had to wait meanwhile."""
+    longest, ended = 0.0, threading.Event()
+
+    def wake() -> None:
+        nonlocal longest
+        before = time.perf_counter()
+        while not ended.wait(0.001):
+            now = time.perf_counter()
+            longest, before = max(longest, now - before), now
+
+    thread = threading.Thread(target=wake)
+    thread.start()
+    milliseconds = _milliseconds(run, 1)
+    ended.set()
+    thread.join()
+    return milliseconds, longest * 1000
+
+
+def _milliseconds(run: Callable[[], object], rounds: int) -> float:
+    run()
+    best = math.inf
+    for _ in range(rounds):
+        started = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - started)
+    return best * 1000
+
+
 def main() -> None:
-    """Print a line per kind of payment and size of micro-batch."""
+    """Print a line per kind of payment and size of micro-batch, or with --worst a line per hostile value."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--payments", type=int, default=20_000, help="payments a round (default 20000)")
     arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--worst", action="store_true", help="hostile values of 64 KiB instead of payments")
     given = arguments.parse_args()
+    if given.worst:
+        sys.exit(0 if worst(given.rounds) else 1)
     identities = Identities(bytes(range(16)))
 
     def decode(values: list[bytes], size: int) -> None:

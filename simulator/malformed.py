@@ -14,6 +14,7 @@ OVERSIZE: Final = 300_000
 
 _REQUIRED: Final = ("transaction_id", "event_time", "payer_vpa", "payee_vpa", "amount_paise")
 _YEAR_2100_MS: Final = 4_102_444_800_000
+_YEAR_2026_S: Final = 1_767_225_600
 _LONG: Final = "a" * 252
 
 Fields = dict[str, Any]
@@ -85,6 +86,9 @@ KINDS: Final = (
     Kind("vpa-too-short", "bad-vpa", _with(payer_vpa="a@")),
     Kind("vpa-too-long", "bad-vpa", _with(payee_vpa=f"{_LONG}@ybl")),
     Kind("vpa-empty", "bad-vpa", _with(payee_vpa="")),
+    Kind("vpa-without-handle", "bad-vpa", _with(payer_vpa="asha.rao@")),
+    Kind("vpa-invisible", "bad-vpa", _with(payee_vpa="asha.\u200brao@ybl")),
+    Kind("time-seconds", "out-of-range", _with(event_time=_YEAR_2026_S)),
     Kind("time-words", "bad-time", _with(event_time="yesterday")),
     Kind("time-without-offset", "bad-time", _with(event_time="2026-01-01T10:00:00")),
     Kind("time-date-only", "bad-time", _with(event_time="2026-01-01")),

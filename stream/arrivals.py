@@ -10,6 +10,7 @@ import numpy as np
 
 from features.store import Origin
 from stream.transport.fetch import offset_of
+from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,9 +66,12 @@ class Arrivals:
         ]
 
     def ages(self) -> NDArray[np.float64]:
-        """Return the seconds since each record's Kafka timestamp."""
+        """Return the seconds since the Kafka timestamps of those records that have one.
+
+        A producer may leave it out, or write 0: an age of half a century would spoil every mean and quantile.
+        """
         stamps = np.fromiter((record.timestamp()[1] for record in self.records), dtype=np.int64, count=len(self))
-        return np.maximum(time.time() - stamps / 1000.0, 0.0)
+        return np.maximum(time.time() - stamps[stamps >= EARLIEST_TIME_MS] / 1000.0, 0.0)
 
 
 def partition_name(topic: str, partition: int) -> bytes:

@@ -15,6 +15,7 @@ from stream.decode import decode_outcomes
 from stream.entity_risk import reports_of
 from stream.outcome_counts import count_reported
 from stream.verdict_store import OutcomeRow
+from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
     from stream.dead_letters import DeadLetters
@@ -30,12 +31,19 @@ class OutcomeFlow:
     """Takes fetches of the outcomes topic through all steps."""
 
     def __init__(
-        self, *, lanes: Lanes, features: FeatureStage, verdicts: VerdictStage, dead_letters: DeadLetters
+        self,
+        *,
+        lanes: Lanes,
+        features: FeatureStage,
+        verdicts: VerdictStage,
+        dead_letters: DeadLetters,
+        earliest_ms: int = EARLIEST_TIME_MS,
     ) -> None:
         self._lanes = lanes
         self._features = features
         self._verdicts = verdicts
         self._dead_letters = dead_letters
+        self._earliest_ms = earliest_ms
 
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
@@ -45,7 +53,7 @@ class OutcomeFlow:
         lanes = self._lanes
         way.enter(lanes.outcomes)
         arrivals = Arrivals.of(fetch)
-        decoded = decode_outcomes(arrivals.values)
+        decoded = decode_outcomes(arrivals.values, earliest_ms=self._earliest_ms)
 
         way.enter(lanes.store)
         rows = outcome_rows(decoded, arrivals)

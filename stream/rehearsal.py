@@ -22,6 +22,7 @@ from stream.judge import Judge
 from stream.schemas.examples import PAYMENT
 from stream.verdict_store import Claim
 from stream.verdict_store.copy_rows import copy_buffer
+from stream.wire import MAX_NESTING
 
 if TYPE_CHECKING:
     from features.identity import Identities
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 PAYMENTS: Final = 3 * BLOCK // 4
 """Of one payer to one payee: their logs grow over a block, and are known from the second micro-batch on."""
+
+_ODD: Final[list[bytes | None]] = [b"[" * (MAX_NESTING + 1), rb'"\ud800"']
+"""Values that are read by kernels of their own: brackets beyond count, half a surrogate pair."""
 
 _REPLICA_BYTES: Final = 1 << 22
 
@@ -38,6 +42,7 @@ def rehearse(artifact: Artifact, identities: Identities) -> None:
     judge = Judge(artifact, model_key=0, include_allow=True)
     features = OnlineFeatures(MemoryEntityStore(), _REPLICA_BYTES)
     now_ms = int(time.time() * 1000)
+    decode_payments(_ODD, now_ms, identities)
     for first in (0, PAYMENTS):
         offset = np.arange(first, first + PAYMENTS, dtype=np.int64)
         values: list[bytes | None] = [

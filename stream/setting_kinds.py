@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 
@@ -20,6 +22,8 @@ class Kind:
 
     expected: str
     parse: Callable[[str], Any]
+    show: Callable[[Any], str] = str
+    """Writes a value as a person would set it."""
 
 
 def _flag(text: str) -> bool:
@@ -55,6 +59,24 @@ def seconds(low: float, high: float) -> Kind:
         return number
 
     return Kind(f"seconds from {low:g} to {high:g}", parse)
+
+
+def epoch_ms() -> Kind:
+    """A time from 1970 on as epoch milliseconds, written as RFC 3339 or as a date in UTC."""
+
+    def parse(text: str) -> int:
+        try:
+            moment = datetime.combine(date.fromisoformat(text), time(), UTC)
+        except ValueError:
+            moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None or moment < _EPOCH:
+            raise ValueError
+        return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+    def show(epoch_ms: int) -> str:
+        return (_EPOCH + timedelta(milliseconds=epoch_ms)).isoformat().replace("+00:00", "Z")
+
+    return Kind("a time from 1970 on, as 2015-01-01T00:00:00Z or 2015-01-01", parse, show)
 
 
 def choice(*names: str) -> Kind:

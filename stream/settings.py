@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from stream.errors import SettingsError
-from stream.setting_kinds import FLAG, PATH, PATH_TEXT, TEXT, Kind, choice, hex_bytes, integer, seconds, url
+from stream.setting_kinds import FLAG, PATH, PATH_TEXT, TEXT, Kind, choice, epoch_ms, hex_bytes, integer, seconds, url
+from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 PREFIX = "UPIFRAUD_"
 KAFKA_CONF_PREFIX = f"{PREFIX}KAFKA_CONF_"
@@ -83,6 +84,12 @@ class Settings:
     topic_transactions: str = setting(TEXT, "transactions", "Topic of payments; dead letters go to NAME.dead-letter.")
     topic_outcomes: str = setting(TEXT, "outcomes", "Topic of outcomes; dead letters go to NAME.dead-letter.")
     topic_alerts: str = setting(TEXT, "alerts", "Topic of alerts.")
+
+    earliest_time: int = setting(
+        epoch_ms(),
+        EARLIEST_TIME_MS,
+        "Payments and outcomes of an earlier event_time or reported_at are dead letters: seconds for milliseconds.",
+    )
 
     kafka_security_protocol: str = setting(
         choice("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), "PLAINTEXT", "How connections to Kafka are secured."
@@ -217,12 +224,12 @@ def describe(settings: Settings) -> Iterator[Described]:
             variable=name,
             about=f"{about} Or {name}{_FILE}: a file that holds it." if secret else about,
             expected=field.metadata["kind"].expected,
-            default=_shown(field.default, secret=False),
-            value=_shown(value, secret=secret and value != field.default),
+            default=_shown(field.default, field.metadata["kind"].show, secret=False),
+            value=_shown(value, field.metadata["kind"].show, secret=secret and value != field.default),
             is_default=value == field.default,
         )
     for option, value in sorted(settings.kafka_conf.items()):
-        shown = _shown(value, secret=any(word in option for word in ("password", "secret", "key", "token")))
+        shown = _shown(value, str, secret=any(word in option for word in ("password", "secret", "key", "token")))
         yield Described(_conf_variable(option), f"librdkafka's {option}.", TEXT.expected, "", shown, is_default=False)
 
 
@@ -271,14 +278,14 @@ def _warnings(values: Mapping[str, Any], unknown: list[str], known: set[str]) ->
         yield f"{name} is not a setting{f'; did you mean {near[0]}?' if near else '.'}"
 
 
-def _shown(value: Any, *, secret: bool) -> str:
+def _shown(value: Any, show: Callable[[Any], str], *, secret: bool) -> str:
     if value is None:
         return ""
     if secret:
         return _without_password(value) if isinstance(value, str) and "://" in value else "********"
     if isinstance(value, bool):
         return str(value).lower()
-    return value.hex() if isinstance(value, bytes) else str(value)
+    return value.hex() if isinstance(value, bytes) else show(value)
 
 
 def _without_password(text: str) -> str:

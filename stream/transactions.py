@@ -1,6 +1,7 @@
 """What happens to a micro-batch of payments, in the order that makes it safe to die anywhere.
 
-1. Decode: every record becomes a payment or a rejection.
+1. Decode: every record becomes a payment or a rejection. What only a later rule refuses is a payment where its id has a
+   claim: it was judged before that rule came.
 2. Claim: every transaction_id belongs to one record from here on; duplicates and conflicts are decided, durably.
 3. Features: append to the entity logs and read them back in one atomic step that also moves the source offsets.
 4. Windows: measure every payment as of its place in the logs.
@@ -27,6 +28,7 @@ from stream.entity_risk import reports_of
 from stream.errors import FatalError
 from stream.outcome_counts import count_judged
 from stream.steps import Step
+from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +61,7 @@ class TransactionFlow:
         verdicts: VerdictStage,
         sinks: Sequence[Sink],
         dead_letters: DeadLetters,
+        earliest_ms: int = EARLIEST_TIME_MS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._lanes = lanes
@@ -68,6 +71,7 @@ class TransactionFlow:
         self._verdicts = verdicts
         self._sinks = sinks
         self._dead_letters = dead_letters
+        self._earliest_ms = earliest_ms
         self._clock = clock
         self._broken = False
 
@@ -81,7 +85,13 @@ class TransactionFlow:
             way.enter(lanes.claim, Step.DECODE)
             now = self._clock()
             arrivals = Arrivals.of(fetch)
-            decoded = decode_payments(arrivals.values, int(now * 1000), self._identities)
+            decoded = decode_payments(
+                arrivals.values,
+                int(now * 1000),
+                self._identities,
+                earliest_ms=self._earliest_ms,
+                has_claim=self._verdicts.has_claim,
+            )
 
             way.enter(lanes.claim, Step.CLAIM)
             claims = self._verdicts.claim(arrivals, decoded, int(now) // _DAY_SECONDS)

@@ -32,6 +32,9 @@ class Store(Protocol):
     ) -> NDArray[np.uint8]:
         """Return a `Claim` a record."""
 
+    def claimed(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return which of some ids have a claim."""
+
     def insert(self, rows: VerdictRows, *, replays: NDArray[np.bool_] | None = None) -> dict[int, StoredVerdict]:
         """Store verdicts, and return by row those that were there before."""
 
@@ -58,6 +61,10 @@ class VerdictStage:
         return self._retry.until_done(
             lambda: self._store.claim(decoded.ids128, decoded.fingerprint, partitions, offsets, day), "claim"
         )
+
+    def has_claim(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return which of some ids, uint64 [n, 2], have a claim; claims nothing."""
+        return self._retry.until_done(lambda: self._store.claimed(ids), "claimed")
 
     def store(self, rows: VerdictRows, claimed: Claimed) -> StoredVerdicts:
         """Store verdicts; return what stands of them, which is what was there where something was."""

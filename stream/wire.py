@@ -36,8 +36,19 @@ MAX_RRN = 10**12 - 1
 MAX_AHEAD_MS = 3_600_000
 """How far ahead of the clock an event_time may be: one hour."""
 
+EARLIEST_TIME_MS = 1_420_070_400_000
+"""2015-01-01T00:00:00Z, before there was UPI: an earlier event_time or reported_at has the wrong unit, seconds most
+often. `UPIFRAUD_EARLIEST_TIME` lowers it."""
+
 LAST_TIME_MS = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z, the last time that RFC 3339 can write in UTC."""
+
+FORMAT_CHARACTERS = (
+    "\\u00ad\\u0600-\\u0605\\u061c\\u06dd\\u070f\\u0890-\\u0891\\u08e2\\u180e\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2064"
+    "\\u2066-\\u206f\\ufeff\\ufff9-\\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
+)
+"""What Unicode calls Cf, for a regular expression: invisible, or changing the direction of what follows."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALERT_NAMESPACE = uuid.UUID("6f0c1f0e-5b0b-5e0c-9c1b-0d6a3f1d2e7a")
@@ -57,8 +68,9 @@ Vpa = Annotated[
     Meta(
         min_length=MIN_VPA,
         max_length=MAX_VPA,
-        pattern=r"^[^@\s\u0000-\u001f\u007f-\u009f]*@[^@\s\u0000-\u001f\u007f-\u009f]*$",
-        description="Virtual payment address: one @, no white space, no control characters; compared in lower case.",
+        pattern=rf"^[^@\s\u0000-\u001f\u007f-\u009f{FORMAT_CHARACTERS}]+@[^@\s\u0000-\u001f\u007f-\u009f{FORMAT_CHARACTERS}]+$",
+        description="Virtual payment address: one @ with something on both sides, no white space, no control "
+        "characters, none that are invisible or change direction; compared in lower case.",
         examples=["asha.rao@okaxis"],
     ),
 ]
@@ -115,7 +127,10 @@ class Payment(Struct, frozen=True, kw_only=True):
     """One UPI payment as a switch publishes it; a missing or null optional field is unknown, others are ignored."""
 
     transaction_id: TransactionId
-    event_time: Annotated[EpochMs | Rfc3339, Meta(description="Time of initiation, the same in every later status.")]
+    event_time: Annotated[
+        EpochMs | Rfc3339,
+        Meta(description="Time of initiation, the same in every later status; from 2015 on, unless that was lowered."),
+    ]
     payer_vpa: Vpa
     payee_vpa: Vpa
     amount_paise: Amount
@@ -141,7 +156,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     transaction_id: TransactionId
     outcome: OutcomeName
-    reported_at: EpochMs | Rfc3339
+    reported_at: Annotated[EpochMs | Rfc3339, Meta(description="From 2015 on, unless that was lowered.")]
     typology: Text | None = None
     source: Text | None = None
 

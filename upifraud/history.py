@@ -66,12 +66,13 @@ class Measured:
 def read_payments(path: Path, progress: Callable[[int], None] = NO_PROGRESS) -> History:
     """Read a Parquet file of payments; its columns are the message's fields, file order is delivery order."""
     # Distinct counts of dense logs depend on the hashes, so the stream's own key makes the stream's own vectors.
-    identities, now_ms = Identities(read_settings(os.environ).identity_key), int(time.time() * 1000)
+    settings = read_settings(os.environ)
+    identities, now_ms = Identities(settings.identity_key), int(time.time() * 1000)
     parts: list[Decoded] = []
     rejected: dict[str, int] = {}
     rows = 0
     for values in _messages(path, ("transaction_id", "event_time", "payer_vpa", "payee_vpa", "amount_paise")):
-        decoded = decode_payments(values, now_ms, identities)
+        decoded = decode_payments(values, now_ms, identities, earliest_ms=settings.earliest_time)
         for rejection in decoded.rejections:
             rejected[str(rejection.reason)] = rejected.get(str(rejection.reason), 0) + 1
         parts.append(decoded)
@@ -93,8 +94,9 @@ def read_payments(path: Path, progress: Callable[[int], None] = NO_PROGRESS) -> 
 def read_outcomes(path: Path) -> list[DecodedOutcome]:
     """Read a Parquet file of outcomes, in file order; rows that are none are left out."""
     rows: list[DecodedOutcome] = []
+    earliest_ms = read_settings(os.environ).earliest_time
     for values in _messages(path, ("transaction_id", "outcome", "reported_at")):
-        rows.extend(decode_outcomes(values).rows)
+        rows.extend(decode_outcomes(values, earliest_ms=earliest_ms).rows)
     return rows
 
 

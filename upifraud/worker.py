@@ -102,8 +102,15 @@ def run(settings: Settings) -> int:
             verdicts=verdicts,
             sinks=sinks,
             dead_letters=dead_letters,
+            earliest_ms=settings.earliest_time,
         )
-        outcomes = OutcomeFlow(lanes=lanes, features=features, verdicts=verdicts, dead_letters=dead_letters)
+        outcomes = OutcomeFlow(
+            lanes=lanes,
+            features=features,
+            verdicts=verdicts,
+            dead_letters=dead_letters,
+            earliest_ms=settings.earliest_time,
+        )
         app = make_app(settings, transactions.process, outcomes.process, StoreHooks(lanes, features), health=health)
         return run_worker(app)
 

@@ -7,11 +7,11 @@ grammatical but no character: it spoils the string it is in, not the record.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from stream.decode.odd_text import nests_deeper, without_half_pairs
 from stream.decode.rejection import Rejected
 from stream.wire import MAX_NESTING, MAX_VALUE_BYTES, RejectionReason
 
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
 _any_value = msgspec.json.Decoder(msgspec.Raw)
-_string = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_surrogate_or_escape = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
-    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"  # half a pair
-    rb"|\\.",  # any other escape, so that the second half of an escaped backslash starts nothing
-    re.DOTALL,
-)
 
 
 class ObjectReader:
@@ -69,11 +62,11 @@ def _checked(value: bytes) -> bytes:
         value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Rejected(RejectionReason.NOT_JSON, f"expected UTF-8, byte {error.start} is not") from None
-    if value.count(b"[") + value.count(b"{") > MAX_NESTING and _nesting(value) > MAX_NESTING:
+    if value.count(b"[") + value.count(b"{") > MAX_NESTING and nests_deeper(value, MAX_NESTING):
         raise Rejected(RejectionReason.NOT_JSON, f"expected nesting of at most {MAX_NESTING} levels")
     problem = _grammar_problem(value)
     if problem is not None and b"\\u" in value:
-        value = _surrogate_or_escape.sub(lambda match: rb"\u0000" if match[1] else match[0], value)
+        value = without_half_pairs(value)
         problem = _grammar_problem(value)
     if problem is not None:
         raise Rejected(RejectionReason.NOT_JSON, f"expected JSON (RFC 8259): {problem}")
@@ -86,15 +79,3 @@ def _grammar_problem(value: bytes) -> str | None:
     except (msgspec.DecodeError, RecursionError) as error:
         return str(error)
     return None
-
-
-def _nesting(value: bytes) -> int:
-    """Count the deepest nesting of brackets outside strings."""
-    depth = deepest = 0
-    for byte in _string.sub(b"", value):
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest

@@ -60,8 +60,8 @@ _NAMES = names_table(FIELDS)
 _RULES = _rules()
 
 
-def fill(table: PaymentTable, values: Sequence[bytes | None], latest_ms: int) -> dict[str, int]:
-    """Fill the rows of ordinary payments up to `latest_ms`; return how often which optional field was unusable."""
+def fill(table: PaymentTable, values: Sequence[bytes | None], earliest_ms: int, latest_ms: int) -> dict[str, int]:
+    """Fill the rows of ordinary payments between two times; return how often which optional field was unusable."""
     arena, ends = _joined(values)
     if len(arena) > MAX_ARENA:
         return {}
@@ -69,7 +69,7 @@ def fill(table: PaymentTable, values: Sequence[bytes | None], latest_ms: int) ->
     columns = Columns(*(getattr(table, name) for name in Columns._fields))
     texts = np.empty((TEXTS, len(arena)), dtype=np.uint8)
     text_ends = np.empty((TEXTS, len(values)), dtype=np.int64)
-    fill_all(arena, spans, _RULES, latest_ms, columns, texts, text_ends)
+    fill_all(arena, spans, _RULES, earliest_ms, latest_ms, columns, texts, text_ends)
     table.transaction_id, table.payer, table.payee, table.device = map(_cut, texts, text_ends)
     if not columns.unusable.any():
         return {}

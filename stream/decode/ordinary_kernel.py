@@ -209,6 +209,8 @@ def _is_vpa(record: Record, row: int, field: int, rules: Rules) -> bool:
     start, end = record.start[row, field], record.end[row, field]
     if record.what[row, field] != TEXT or not rules.min_vpa <= end - start <= rules.max_vpa:
         return False
+    if record.arena[start] == 64 or record.arena[end - 1] == 64:
+        return False
     ats = 0
     for at in range(start, end):
         if record.arena[at] == 32:
@@ -294,7 +296,7 @@ def _same_bank(record: Record, row: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _fill_row(record: Record, row: int, rules: Rules, latest_ms: int, columns: Columns) -> bool:
+def _fill_row(record: Record, row: int, rules: Rules, earliest_ms: int, latest_ms: int, columns: Columns) -> bool:
     """Fill a row; False if the record is not ordinary, and then the row means nothing."""
     if (
         record.what[row, _ID] != TEXT
@@ -309,7 +311,7 @@ def _fill_row(record: Record, row: int, rules: Rules, latest_ms: int, columns: C
         return False
     amount = _whole(record.arena, record.start[row, _AMOUNT], record.end[row, _AMOUNT])
     event_time = _time(record, row, _EVENT_TIME, latest_ms, _NO)
-    if not 1 <= amount <= rules.max_amount or event_time < 0:
+    if not 1 <= amount <= rules.max_amount or event_time < max(earliest_ms, 0):
         return False
     kind, unusable = 0, _unusable_texts(record, row, rules)
     shift = 0
@@ -360,6 +362,7 @@ def fill_all(
     arena: NDArray[np.uint8],
     spans: Spans,
     rules: Rules,
+    earliest_ms: int,
     latest_ms: int,
     columns: Columns,
     texts: NDArray[np.uint8],
@@ -373,7 +376,7 @@ def fill_all(
     used = np.zeros(TEXTS, dtype=np.int64)
     record = Record(arena, spans.what, spans.start, spans.end)
     for row in range(len(spans.scanned)):
-        if spans.scanned[row] and _fill_row(record, row, rules, latest_ms, columns):
+        if spans.scanned[row] and _fill_row(record, row, rules, earliest_ms, latest_ms, columns):
             columns.filled[row] = True
             used[0] += _copy(record, row, _ID, texts[0], used[0])
             used[1] += _copy_lower(record, row, _PAYER, texts[1], used[1])

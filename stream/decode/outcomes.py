@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from stream.decode import fields
 from stream.decode.document import ObjectReader
+from stream.decode.later_rules import too_early
 from stream.decode.optional import OptionalFields
 from stream.decode.rejection import Rejected, Rejection
-from stream.wire import LAST_TIME_MS, Outcome, RejectionReason
+from stream.wire import EARLIEST_TIME_MS, LAST_TIME_MS, Outcome, RejectionReason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,18 +46,19 @@ class DecodedOutcomes:
     """How often an optional field was there but counts as unknown, by its name."""
 
 
-def decode_outcomes(values: Sequence[bytes | None]) -> DecodedOutcomes:
+def decode_outcomes(values: Sequence[bytes | None], *, earliest_ms: int = EARLIEST_TIME_MS) -> DecodedOutcomes:
     """Take every value apart: each index ends up in a row or a rejection, whatever the bytes.
 
     Which of several outcomes for one payment stands is decided where they are stored. A reported_at may lie ahead of
-    the clock: histories are replayed with their labels' delay.
+    the clock: histories are replayed with their labels' delay. It may not lie before `earliest_ms` (epoch
+    milliseconds).
     """
     rows: list[DecodedOutcome] = []
     rejections: list[Rejection] = []
     unusable: Counter[str] = Counter()
     for index, value in enumerate(values):
         try:
-            row, unusable_here = _read_outcome(index, value)
+            row, unusable_here = _read_outcome(index, value, earliest_ms)
         except Rejected as rejected:
             rejections.append(rejected.at(index))
         else:
@@ -65,7 +67,7 @@ def decode_outcomes(values: Sequence[bytes | None]) -> DecodedOutcomes:
     return DecodedOutcomes(rows, rejections, dict(unusable))
 
 
-def _read_outcome(index: int, value: bytes | None) -> tuple[DecodedOutcome, list[str]]:
+def _read_outcome(index: int, value: bytes | None, earliest_ms: int) -> tuple[DecodedOutcome, list[str]]:
     found = _object.read(value)
     transaction_id = fields.transaction_id(found["transaction_id"])
     outcome = fields.one_of((FRAUD, GENUINE), found["outcome"], "outcome")
@@ -74,6 +76,9 @@ def _read_outcome(index: int, value: bytes | None) -> tuple[DecodedOutcome, list
         raise Rejected(
             RejectionReason.OUT_OF_RANGE, "reported_at: expected a time before the year 10000; check its unit"
         )
+    too_soon = too_early(reported_at, "reported_at", earliest_ms)
+    if too_soon is not None:
+        raise too_soon
     optional = OptionalFields(found)
     row = DecodedOutcome(
         index=index,

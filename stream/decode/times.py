@@ -12,8 +12,9 @@ from datetime import date
 
 _MS_A_DAY = 86_400_000
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
+# The fraction may be as long as a record: `++` gives no digit back, which could not help but would be tried.
 _SHAPE = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]++))?+"
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
 

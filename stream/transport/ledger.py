@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from faust.types import TP
 
 from stream.transport.fetch import offset_of
+from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -89,8 +90,9 @@ class Ledger:
             if owned is None or self._owned.get(tp) is not owned:
                 continue
             owned.next_offset = offset_of(records[-1]) + 1
-            kind, timestamp_ms = records[-1].timestamp()
-            owned.newest_ms = timestamp_ms if kind else owned.newest_ms
+            _kind, timestamp_ms = records[-1].timestamp()
+            if timestamp_ms >= EARLIEST_TIME_MS:  # else there is none, or the producer wrote 0: no lag of decades
+                owned.newest_ms = timestamp_ms
 
     def forget(self, unstarted: Callable[[Ticket], bool]) -> None:
         """Stop waiting for fetches that no agent will work on. They are not done: no watermark moves over them."""

@@ -70,6 +70,11 @@ class MemoryVerdictStore:
         columns = np.array(known, dtype=np.int64).reshape(-1, 4).T
         return decide(Claimants(ids, fingerprints, partitions, offsets), contested, Known(*columns))
 
+    def claimed(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """See `VerdictStore.claimed`."""
+        with self._lock:
+            return np.array([(high, low) in self._ids for high, low in ids.tolist()], dtype=np.bool_)
+
     def forget_ids(self, before: int) -> int:
         """See `VerdictStore.forget_ids`."""
         with self._lock:

@@ -98,6 +98,14 @@ class VerdictStore:
                 return decide(claims, contested, _known(found))
         raise contention
 
+    def claimed(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return which of some ids, uint64 [n, 2], have a claim, bool[n]; claims nothing."""
+        known = np.zeros(len(ids), dtype=np.bool_)
+        if len(ids):
+            found = self._claims.call(statements.CLAIMED, binary.uuid_array(ids))
+            known[[binary.to_int(cast("bytes", place)) - 1 for (place,) in found]] = True
+        return known
+
     def forget_ids(self, before: int) -> int:
         """Forget ids claimed before a day (from 1970-01-01 UTC) and return how many; on a connection of its own."""
         return housekeeping.forget_ids(self._url, before)

@@ -13,6 +13,11 @@ CLAIM: Final = Statement(
     " FROM claim_payments($1::uuid[], $2::bigint[], $3::integer[], $4::bigint[], $5::integer, $6::boolean)",
 )
 
+CLAIMED: Final = Statement(
+    "claimed",
+    "SELECT wanted.place FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) JOIN payment_ids USING (id)",
+)
+
 COPY_VERDICTS: Final = Statement(
     "copy_verdicts", f"COPY verdicts_by_day ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
 )

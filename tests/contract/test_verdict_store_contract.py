@@ -110,6 +110,14 @@ def test_a_micro_batch_of_known_and_new_ids(store: Store) -> None:
     assert claim(store, records) == [FRESH, REPLAY, FRESH, CONFLICT, DUPLICATE]
 
 
+def test_which_ids_have_a_claim_can_be_asked_without_claiming_any(store: Store) -> None:
+    claim(store, [(1, 11, 0, 100), (3, 33, 2, 7)])
+    ids = np.array([[one, one ^ 0x55] for one in (3, 2, 1, 3)] + [[1, 1]], dtype=np.uint64)
+    assert store.claimed(ids).tolist() == [True, False, True, True, False]
+    assert store.claimed(ids[:0]).tolist() == []
+    assert claim(store, [(2, 22, 0, 101)]) == [FRESH]
+
+
 def test_nothing_claims_nothing(store: Store) -> None:
     assert claim(store, []) == []
 

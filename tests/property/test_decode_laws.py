@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from features.columns import PaymentColumns
 from features.identity import Identities
 from stream.decode import Decoded, decode_outcomes, decode_payments
+from stream.decode.later_rules import refused
 from stream.decode.payment import read_payment
 from stream.decode.rejection import Rejected, Rejection
 from stream.decode.table import PaymentTable
-from stream.wire import Outcome, Payment
+from stream.wire import EARLIEST_TIME_MS, Outcome, Payment
 
 NOW = 1_764_000_000_000
 IDENTITIES = Identities(bytes(range(16)))
@@ -26,6 +27,11 @@ TIMES = [
     NOW,
     0,
     -1,
+    NOW // 1000,
+    EARLIEST_TIME_MS,
+    EARLIEST_TIME_MS - 1,
+    "2014-12-31T23:59:59.999Z",
+    "2015-01-01T05:30:00+05:30",
     NOW + 3_600_001,
     10**18,
     10**30,
@@ -44,6 +50,10 @@ VPAS = [
     "a@b",
     "@ab",
     "a@",
+    "@okaxis",
+    "asha.rao@",
+    "as\u200bha@okaxis",
+    "\u202easha@okaxis",
     "a@b@c",
     "a b@c",
     "é@x",
@@ -86,7 +96,7 @@ COORDINATES = st.one_of(
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "transaction_id": st.sampled_from(["T1", "x" * 64, "x" * 65, *TEXTS]),
     "event_time": st.one_of(
-        st.sampled_from(TIMES), st.integers(0, NOW), st.datetimes().map(lambda t: t.isoformat() + "Z")
+        st.sampled_from(TIMES), st.integers(1_300_000_000_000, NOW), st.datetimes().map(lambda t: t.isoformat() + "Z")
     ),
     "payer_vpa": st.sampled_from(VPAS),
     "payee_vpa": st.sampled_from(VPAS),
@@ -156,6 +166,9 @@ def alone(values: list[bytes | None]) -> Decoded:
     for row, value in enumerate(values):
         try:
             payment = read_payment(value, NOW)
+            why = refused(payment, EARLIEST_TIME_MS)
+            if why is not None:
+                raise why
         except Rejected as rejected:
             rejections.append(rejected.at(row))
         else:

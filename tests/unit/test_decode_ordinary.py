@@ -14,7 +14,7 @@ from stream.decode.ordinary import fill
 from stream.decode.ordinary_kernel import FIELDS
 from stream.decode.scan import names_table
 from stream.decode.table import PaymentTable
-from stream.wire import Payment
+from stream.wire import EARLIEST_TIME_MS, Payment
 
 NOW = 1_764_000_000_000
 GOOD = {
@@ -28,7 +28,7 @@ GOOD = {
 
 def filled(*values: bytes | None) -> list[bool]:
     table = PaymentTable(len(values))
-    fill(table, values, NOW)
+    fill(table, values, EARLIEST_TIME_MS, NOW)
     return table.filled.tolist()
 
 
@@ -69,6 +69,9 @@ def test_ordinary_payments_take_the_compiled_way(optional: dict[str, Any]) -> No
         b"{}",
         b"x" * 70_000,
         record(payer_vpa="é@okaxis"),
+        record(payer_vpa="@okaxis"),
+        record(payee_vpa="asha.rao@"),
+        record(event_time=EARLIEST_TIME_MS - 1),
         record(device_id='say "hi"'),
         record(event_time=NOW + 1),
         record(event_time="2016-12-31T23:59:60Z"),
@@ -103,7 +106,7 @@ def test_a_place_next_to_the_edge_of_its_cell_is_packed_as_features_pack_it(
     degrees = np.concatenate([edges, np.nextafter(edges, -1e3), np.nextafter(edges, 1e3), edges + 1e-4]).tolist()
     places = [{"latitude": 0.5, "longitude": 0.5, name: value} for value in degrees]
     table = PaymentTable(len(places))
-    fill(table, [record(**place) for place in places], NOW)
+    fill(table, [record(**place) for place in places], EARLIEST_TIME_MS, NOW)
     expected = np.array([pack_place(**place) for place in places], dtype=np.uint32)
     assert table.filled[-len(edges) :].all()
     assert (table.place == expected)[table.filled].all()

@@ -52,6 +52,7 @@ values = [
         PAYMENT, transaction_id=f"t{row}", payer_vpa=f"p{row}@x", device_id=f"d{row % 7}", amount_paise=100 + row))
     for row in range(n)
 ]
+decode_payments([b"[" * 300, rb'"\\ud800"'], 1, identities)
 decoded = decode_payments(values, 2_000_000_000_000, identities)
 arrivals = Arrivals(
     "t", [], values, np.zeros(n, np.int32), np.arange(n), np.zeros(n, np.uint16), [(0, 0, n)])

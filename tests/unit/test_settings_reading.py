@@ -60,6 +60,9 @@ def test_an_empty_variable_counts_as_unset():
         ("KAFKA_ASSIGNMENT", "sticky", "one of cooperative-sticky, roundrobin, range"),
         ("DRAIN_SECONDS", "nan", "seconds from 0 to 240"),
         ("IDENTITY_KEY", "abcd", "32 hexadecimal digits (16 bytes)"),
+        ("EARLIEST_TIME", "2015", "a time from 1970 on, as 2015-01-01T00:00:00Z or 2015-01-01"),
+        ("EARLIEST_TIME", "2015-01-01T00:00:00", "a time from 1970 on, as 2015-01-01T00:00:00Z or 2015-01-01"),
+        ("EARLIEST_TIME", "1969-12-31", "a time from 1970 on, as 2015-01-01T00:00:00Z or 2015-01-01"),
         ("MICRO_BATCH_RECORDS", "0", "a whole number from 1 to 1,000,000"),
     ],
 )
@@ -70,6 +73,23 @@ def test_an_error_names_the_variable_what_was_expected_and_what_came(name, text,
     assert message.startswith(f"UPIFRAUD_{name}: expected {expected}, got ")
     secret = name in {"REDIS_URL", "POSTGRES_URL", "IDENTITY_KEY"}
     assert (text in message) is not secret, "a mistyped secret must not end in a log"
+
+
+@pytest.mark.parametrize(
+    ("text", "epoch_ms", "shown"),
+    [
+        ("2015-01-01", 1_420_070_400_000, "2015-01-01T00:00:00Z"),
+        ("2015-01-01T05:30:00+05:30", 1_420_070_400_000, "2015-01-01T00:00:00Z"),
+        ("1970-01-01T00:00:00Z", 0, "1970-01-01T00:00:00Z"),
+        ("1999-12-31T23:59:59.5Z", 946_684_799_500, "1999-12-31T23:59:59.500000Z"),
+    ],
+)
+def test_a_time_is_a_date_or_rfc_3339_and_is_shown_as_it_may_be_set(text, epoch_ms, shown):
+    settings = read_settings({"UPIFRAUD_EARLIEST_TIME": text})
+    assert settings.earliest_time == epoch_ms
+    (listed,) = [one for one in describe(settings) if one.variable == "UPIFRAUD_EARLIEST_TIME"]
+    assert (listed.value, listed.default) == (shown, "2015-01-01T00:00:00Z")
+    assert read_settings({"UPIFRAUD_EARLIEST_TIME": shown}).earliest_time == epoch_ms
 
 
 def test_a_secret_may_come_from_a_mounted_file(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from features.identity import Identities
 from simulator.conflicts import KINDS as CONFLICTS
 from simulator.dirt import Dirt, Note, Soiler
 from simulator.errors import ParameterError
@@ -22,9 +23,9 @@ from simulator.switch import Switch
 from simulator.timeline import DAY_MS
 from simulator.traffic import Traffic
 from simulator.untidy import KINDS as UNTIDY
-from stream.decode.payment import read_payment
-from stream.decode.rejection import Rejected
+from stream.decode import decode_payments
 
+IDENTITIES = Identities(bytes(16))
 PAYMENTS = 6_000
 PARAMETERS = Parameters(seed=41, payers=600)
 SPAN_MS = int(PAYMENTS / PARAMETERS.payments_a_day * DAY_MS)
@@ -78,11 +79,8 @@ def identity(value: bytes | None) -> tuple[Any, ...]:
 
 def reason_given(value: bytes | None) -> str:
     """The reason for which the stream rejects this record; '' if it takes it."""
-    try:
-        read_payment(value, HISTORY_END_MS + DAY_MS)
-    except Rejected as rejected:
-        return str(rejected.reason)
-    return ""
+    rejections = decode_payments([value], HISTORY_END_MS + DAY_MS, IDENTITIES).rejections
+    return str(rejections[0].reason) if rejections else ""
 
 
 def test_every_note_points_at_its_record() -> None:

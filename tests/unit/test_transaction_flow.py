@@ -32,6 +32,7 @@ from stream.transactions import TransactionFlow
 from stream.transport.fetch import Fetch, Slice
 from stream.verdict_stage import VerdictStage
 from stream.verdict_store import MemoryVerdictStore
+from stream.wire import EARLIEST_TIME_MS
 from upifraud.worker import described
 
 if TYPE_CHECKING:
@@ -80,10 +81,12 @@ class Published:
 
     def __init__(self, order: list[str]) -> None:
         self.records: list[tuple[str, bytes | None]] = []
+        self.source_offsets: list[int] = []
         self._order = order
 
     def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
         self.records.append((topic, value))
+        self.source_offsets.append(int(dict(headers)["source-offset"] or b""))
 
     def confirm(self, seconds: float) -> None:
         self._order.append("dead letters")
@@ -92,8 +95,10 @@ class Published:
 class Program:
     """The flow on in-memory stores, with a sink that keeps what stands."""
 
-    def __init__(self) -> None:
-        self.entities, self.verdicts, self.lanes = EntityStore(), Verdicts(), Lanes()
+    def __init__(self, before: Program | None = None, *, earliest_ms: int = EARLIEST_TIME_MS) -> None:
+        self.entities = EntityStore() if before is None else before.entities
+        self.verdicts = Verdicts() if before is None else before.verdicts
+        self.lanes = Lanes()
         self.order: list[str] = []
         self.sink, self.published = Kept(self.order), Published(self.order)
         artifact = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH)
@@ -108,6 +113,7 @@ class Program:
             verdicts=VerdictStage(self.verdicts, Retry(Server.POSTGRES, health, stop)),
             sinks=[self.sink],
             dead_letters=DeadLetters(self.published, Retry(Server.KAFKA, health, stop)),
+            earliest_ms=earliest_ms,
         )
 
     def process(self, first: int) -> None:
@@ -118,10 +124,10 @@ class Program:
         return self.entities.next_offsets([b"transactions:0"])[0]
 
 
-def fetch(first: int, count: int, *, odd: bytes = b"") -> Fetch:
+def fetch(first: int, count: int, *, odd: bytes = b"", **changed: Any) -> Fetch:
     """Return so many payments, the last one replaced by what is odd."""
     values = [
-        msgspec.json.encode(msgspec.structs.replace(PAYMENT, transaction_id=f"t{offset}"))
+        msgspec.json.encode(msgspec.structs.replace(PAYMENT, transaction_id=f"t{offset}", **changed))
         for offset in range(first, first + count)
     ]
     if odd:
@@ -158,6 +164,37 @@ def test_nothing_is_applied_after_a_micro_batch_that_was_not(program: Program, f
     with pytest.raises(FatalError, match="micro-batch before"):
         program.process(8)
     assert program.applied_to == 4
+
+
+@pytest.mark.parametrize(
+    "changed", [{"event_time": 1_764_000_000}, {"payer_vpa": "@okaxis"}, {"payee_vpa": "sh\u200bop@ybl"}]
+)
+def test_what_an_older_version_judged_is_judged_again_and_what_is_new_is_a_dead_letter(
+    program: Program, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older version stored three of these and died; all come to this one, and a fourth that is new."""
+    with monkeypatch.context() as older:
+        older.setattr("stream.decode.payments.refused", lambda _payment, _earliest_ms: None)
+        asyncio.run(program.flow.process(fetch(0, 3, **changed)))
+    assert program.published.source_offsets == []
+    upgraded = Program(program)
+    try:
+        asyncio.run(upgraded.flow.process(fetch(0, 4, **changed)))
+        assert upgraded.published.source_offsets == [3]
+        asyncio.run(upgraded.flow.process(fetch(4, 1, **changed)))
+        assert upgraded.published.source_offsets == [3, 4]
+    finally:
+        upgraded.lanes.close()
+    assert [upgraded.verdicts.get(f"t{offset}") is not None for offset in range(5)] == [True] * 3 + [False] * 2
+
+
+def test_the_earliest_time_can_be_lowered(program: Program) -> None:
+    lenient = Program(program, earliest_ms=0)
+    try:
+        asyncio.run(lenient.flow.process(fetch(0, 1, event_time=1_764_000_000)))
+        assert lenient.published.source_offsets == []
+    finally:
+        lenient.lanes.close()
 
 
 def test_the_next_micro_batch_may_be_formed_when_the_store_is_asked(program: Program) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stream.transport import TP, Fetch, Slice
 from stream.transport.ledger import Ledger
 
+NOW = 1_764_000_000_000
 A, B = TP("transactions", 0), TP("transactions", 1)
 
 
@@ -117,9 +118,12 @@ def test_forgotten_work_is_not_waited_for_and_not_committed_over():
 def test_the_newest_timestamp_is_that_of_the_last_record_done():
     ledger = owning(A)
     assert ledger.newest_ms(A) == 1000, "since when the worker has it"
-    records = [Record(0, 5000), Record(1, 7000), Record(2, 6000)]
+    records = [Record(0, NOW + 5000), Record(1, NOW + 7000), Record(2, NOW + 6000)]
     ledger.done(ledger.hand_over(Fetch(A.topic, [Slice(0, records)])))
-    assert ledger.newest_ms(A) == 6000
+    assert ledger.newest_ms(A) == NOW + 6000
+    for at, nothing in ((3, 0), (4, 1), (5, NOW // 1000)):  # none, or one that no broker ever gave
+        ledger.done(ledger.hand_over(Fetch(A.topic, [Slice(0, [Record(at, nothing)])])))
+        assert ledger.newest_ms(A) == NOW + 6000
 
 
 @given(st.data())

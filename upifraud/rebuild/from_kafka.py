@@ -48,7 +48,7 @@ def rebuild(settings: Settings, store: EntityStore, committed: Mapping[Place, in
     identities = Identities(settings.identity_key)
     store.check_identity(identities.fingerprint())
     ends = _ends(committed, settings.topic_transactions)
-    outcomes = _Outcomes(_records(settings, _ends(committed, settings.topic_outcomes)))
+    outcomes = _Outcomes(_records(settings, _ends(committed, settings.topic_outcomes)), settings.earliest_time)
     features = OnlineFeatures(store, settings.replica_cache_bytes)
     fresh = _Fresh()
     read = step("payments", sum(ends.values()))
@@ -57,7 +57,9 @@ def rebuild(settings: Settings, store: EntityStore, committed: Mapping[Place, in
     for batch in _batches(_records(settings, ends)):
         # What was ahead of the clock then was rejected then; the newest timestamp is the nearest to that clock.
         clock = max(record.timestamp()[1] for record in batch)
-        decoded = decode_payments([record.value() for record in batch], clock, identities)
+        decoded = decode_payments(
+            [record.value() for record in batch], clock, identities, earliest_ms=settings.earliest_time
+        )
         kept = np.flatnonzero(fresh.of(decoded, clock) & (decoded.payments.event_time >= since))
         _apply(features, decoded, kept)
         outcomes.meet(decoded, kept)
@@ -122,11 +124,11 @@ class _Fresh:
 class _Outcomes:
     """The outcome that stands for each payment of the topic, and the reports they make once their payments are met."""
 
-    def __init__(self, records: Iterable[Message]) -> None:
+    def __init__(self, records: Iterable[Message], earliest_ms: int) -> None:
         self.reports: list[tuple[bytes, bytes]] = []
         self._of: dict[bytes, tuple[tuple[int, int, int], bool]] = {}
         for batch in _batches(records):
-            for row in decode_outcomes([record.value() for record in batch]).rows:
+            for row in decode_outcomes([record.value() for record in batch], earliest_ms=earliest_ms).rows:
                 record = batch[row.index]
                 # As in Postgres: the newest reported_at stands, ties by offset.
                 rank = row.reported_at, record.offset() or 0, record.partition() or 0
