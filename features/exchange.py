@@ -151,18 +151,18 @@ def _find(cells: NDArray[np.int64], identities: NDArray[np.uint64], count: int, 
 
 
 def entries_of(columns: PaymentColumns, claims: Claims) -> bytes:
-    """Pack payments and where they came from, 99 bytes each."""
+    """Pack payments and where they came from, 98 bytes each."""
     entries = np.empty(len(columns) * ENTRY_BYTES, dtype=np.uint8)
     _put_entries(
         entries, columns.payer, columns.payee, columns.device, columns.event_time, columns.amount_paise,
-        columns.payment_id, columns.place, columns.kind, claims.claimed_before, claims.origin, claims.offset,
+        columns.payment_id, columns.place, columns.kind, claims.origin, claims.offset,
     )  # fmt: skip
     return entries.tobytes()
 
 
 @njit()
 def _put_entries(  # type: ignore[no-untyped-def]
-    entries, payer, payee, device, event_time, amount_paise, payment_id, place, kind, claimed_before, origin, offset
+    entries, payer, payee, device, event_time, amount_paise, payment_id, place, kind, origin, offset
 ):  # fmt: skip
     for row in range(len(payer)):
         at = row * ENTRY_BYTES
@@ -173,9 +173,8 @@ def _put_entries(  # type: ignore[no-untyped-def]
             put_record(
                 entries, start, event_time[row], amount_paise[row], counterparty, payment_id[row], place[row], kind[row]
             )
-        entries[at + 88] = claimed_before[row]
-        put_number(entries, at + 89, np.uint64(origin[row]), 2)
-        put_number(entries, at + 91, np.uint64(offset[row]), 8)
+        put_number(entries, at + 88, np.uint64(origin[row]), 2)
+        put_number(entries, at + 90, np.uint64(offset[row]), 8)
 
 
 def reads_of(request: Request, reply: Reply) -> Reads:

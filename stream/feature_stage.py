@@ -9,7 +9,7 @@ from features.errors import FeatureError, StoreUnavailableError
 from features.online import Claims
 from stream import metrics
 from stream.arrivals import partition_name
-from stream.errors import FatalError, RetryableError
+from stream.errors import FatalError, RetryableError, TopicRenewedError
 from stream.retry import Server
 
 if TYPE_CHECKING:
@@ -37,10 +37,13 @@ class FeatureStage:
         self._features = features
         self._retry = retry
         self._expected: dict[bytes, int] = {}
+        self._ids: dict[str, str] = {}
+        self._renewed: TopicRenewedError | None = None
 
     def apply(self, claimed: Claimed) -> Pending:
         """Append the payments that are new and read their logs; the offsets of all arrivals move."""
-        claims = Claims(claimed.replayed, claimed.slice_of, claimed.offset)
+        self._check_topics()
+        claims = Claims(claimed.slice_of, claimed.offset)
         origins = claimed.arrivals.origins(self._expected)
 
         def apply() -> Pending:
@@ -66,6 +69,7 @@ class FeatureStage:
 
     def report(self, reports: Sequence[tuple[bytes, bytes]], arrivals: Arrivals | None = None) -> None:
         """Set outcome reports; the offsets of the arrivals, if they came from the outcomes topic, move with them."""
+        self._check_topics()
         origins = [] if arrivals is None else arrivals.origins(self._expected)
 
         def report() -> None:
@@ -76,12 +80,43 @@ class FeatureStage:
         if arrivals is not None:
             self._moved(arrivals)
 
-    def starts(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
-        """Return where to start partitions whose store stands before the committed offset.
+    def reached(
+        self, committed: Mapping[tuple[str, int], int | None], ids: Mapping[str, str | None]
+    ) -> dict[tuple[str, int], int]:
+        """Return up to where each partition is known to have been worked on; those of which nothing is are left out.
+
+        ids: which topics they are now. Raises TopicRenewedError where the offsets are of another of that name.
+        """
+        for topic, now in ids.items():
+            with worker_errors():
+                held = self._store.topic_id(topic.encode())
+            if held is not None and now is not None and held != now.encode():
+                raise _another(topic, held.decode(), now)
+        with worker_errors():
+            applied = self._store.next_offsets([partition_name(*place) for place in committed])
+        both = zip(committed.items(), applied, strict=True)
+        return {place: most for (place, offset), stands in both if (most := max(stands or 0, offset or 0)) > 0}
+
+    def starts(
+        self,
+        committed: Mapping[tuple[str, int], int | None],
+        ids: Mapping[str, str | None],
+        shorter: Mapping[tuple[str, int], int],
+    ) -> dict[tuple[str, int], int]:
+        """Return where to start partitions whose store stands before the committed offset; keep the ids.
+
+        shorter: the ends of logs that do not reach as far as they were worked on; raises TopicRenewedError for them.
 
         Raises StoreBehindError where offsets were committed and the store holds nothing: it was wiped, and whoever
         scored now would score on missing windows. Asked again, it answers as soon as it was rebuilt.
         """
+        if shorter:
+            (topic, number), end = next(iter(shorter.items()))
+            raise TopicRenewedError(
+                f"Topic {topic} was made anew, or lost records: its log {topic}[{number}] ends at {end}, expected it "
+                "to reach as far as it was worked on. What comes next would be taken for what was counted already. "
+                "Stop all workers, and run `upifraud rebuild-features --force`."
+            )
         partitions = list(committed)
         names = [partition_name(topic, partition) for topic, partition in partitions]
         with worker_errors():
@@ -98,11 +133,38 @@ class FeatureStage:
             self._expected[name] = stands or 0
             if stands is not None and offset is not None and stands < offset:
                 starts[partition] = stands
+        for topic, now in ids.items():
+            if now is not None:
+                self._ids[topic] = now
+                with worker_errors():
+                    self._store.keep_topic_id(topic.encode(), now.encode())
         return starts
+
+    def watch(self, ids: Mapping[str, str | None]) -> None:
+        """Let no record be applied any more once a topic has another id than when its partitions came; for any thread.
+
+        A topic may be made anew so quickly that a worker does not miss it, and goes on at its offset in another log.
+        """
+        for topic, held in list(self._ids.items()):
+            now = ids.get(topic)
+            if now is not None and now != held:
+                self._renewed = _another(topic, held, now)
+
+    def _check_topics(self) -> None:
+        if self._renewed is not None:
+            raise self._renewed
 
     def _moved(self, arrivals: Arrivals) -> None:
         for partition, _, following in arrivals.spans:
             self._expected[partition_name(arrivals.topic, partition)] = following
+
+
+def _another(topic: str, held: str, now: str) -> TopicRenewedError:
+    return TopicRenewedError(
+        f"Topic {topic} was made anew: expected the one with the id {held}, whose records were applied, got {now}. "
+        "Its records would be taken for those of the earlier one, which were counted already. Stop all workers, and "
+        f"run `upifraud accept-topic {topic} --from beginning`."
+    )
 
 
 @contextmanager

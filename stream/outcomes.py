@@ -18,6 +18,8 @@ from stream.verdict_store import OutcomeRow
 from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stream.dead_letters import DeadLetters
     from stream.decode import DecodedOutcomes
     from stream.feature_stage import FeatureStage
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from stream.lanes import Lanes
     from stream.transport import Fetch
     from stream.verdict_stage import VerdictStage
+    from stream.verdict_store import PaymentRef
 
 
 class OutcomeFlow:
@@ -57,7 +60,7 @@ class OutcomeFlow:
 
         way.enter(lanes.store)
         rows = outcome_rows(decoded, arrivals)
-        known = self._verdicts.put_outcomes(rows)
+        known = in_order_of_arrival(self._verdicts.put_outcomes(rows), rows)
         count_reported(rows, known)
         fetch.passed.set()
 
@@ -89,3 +92,9 @@ def outcome_rows(decoded: DecodedOutcomes, arrivals: Arrivals) -> list[OutcomeRo
         )
         for outcome in decoded.rows
     ]
+
+
+def in_order_of_arrival(known: Sequence[PaymentRef], rows: Sequence[OutcomeRow]) -> list[PaymentRef]:
+    """Return outcomes in the order in which they came: the logs keep reports so, and are read from their newest on."""
+    place = {row.transaction_id: number for number, row in enumerate(rows)}
+    return sorted(known, key=lambda ref: place[ref.transaction_id])

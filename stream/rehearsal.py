@@ -60,6 +60,6 @@ def rehearse(artifact: Artifact, identities: Identities) -> None:
         )
         decoded = decode_payments(values, now_ms, identities)
         claimed = Claimed.of(arrivals, decoded, np.full(PAYMENTS, Claim.FRESH, dtype=np.uint8))
-        claims = Claims(claimed.replayed, claimed.slice_of, claimed.offset)
+        claims = Claims(claimed.slice_of, claimed.offset)
         measured = features.process(claimed.payments, claims, arrivals.origins({}))
         copy_buffer(judge.judge(claimed, measured, decided_at=now_ms).rows)

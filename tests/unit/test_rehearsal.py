@@ -57,7 +57,7 @@ decoded = decode_payments(values, 2_000_000_000_000, identities)
 arrivals = Arrivals(
     "t", [], values, np.zeros(n, np.int32), np.arange(n), np.zeros(n, np.uint16), [(0, 0, n)])
 claimed = Claimed.of(arrivals, decoded, np.zeros(n, np.uint8))
-claims = Claims(claimed.replayed, claimed.slice_of, claimed.offset)
+claims = Claims(claimed.slice_of, claimed.offset)
 measured = features.process(claimed.payments, claims, arrivals.origins({}))
 copy_buffer(judge.judge(claimed, measured, decided_at=1).rows)
 missing = {name for name, count in loaded().items() if rehearsed.get(name, 0) < count}

@@ -36,7 +36,9 @@ def command(source: str, force: bool) -> None:
     from stream.arrivals import partition_name
     from stream.errors import StreamError
     from stream.settings import read_settings
-    from upifraud.group import committed_offsets
+    from stream.source_topics import SourceTopics
+    from stream.transport.config import client_config
+    from upifraud.group import committed_offsets, held_since, set_back
     from upifraud.progress import steps
     from upifraud.rebuild import from_kafka, from_postgres
 
@@ -54,11 +56,26 @@ def command(source: str, force: bool) -> None:
                 f"Redis holds what was applied of {len(held)} partitions, so nothing was lost. "
                 "Stop all workers and add --force to replace it."
             )
+        beyond = SourceTopics(client_config(settings)).shorter(
+            {at: offset for at, offset in committed.items() if offset}
+        )
+        if beyond and source == "kafka":
+            topic = next(iter(beyond))[0]
+            raise click.ClickException(
+                f"Topic {topic} was made anew, or lost records: its log ends before what the group committed, and only "
+                "the verdicts tell what of it was worked on. Leave out --from kafka, or run `upifraud accept-topic "
+                f"{topic} --from beginning` first."
+            )
+        committed = {place: offset for place, offset in committed.items() if place not in beyond}
         with steps() as step:
             if source == "kafka":
                 rebuilt = from_kafka.rebuild(settings, store, committed, since, step)
             else:
-                rebuilt = from_postgres.rebuild(settings, store, names, since, step)
+                rebuilt = from_postgres.rebuild(settings, store, committed, since, step)
+        if beyond:
+            firsts = held_since(settings, list(beyond), 0)
+            reached = {place: rebuilt.offsets.get(partition_name(*place), 0) for place in beyond}
+            set_back(settings, {place: max(offset, firsts[place][1]) for place, offset in reached.items()})
     except (StreamError, FeatureError) as error:
         raise click.ClickException(str(error)) from error
     back = "nothing was found" if rebuilt.since is None else f"windows reach back to {_utc(rebuilt.since)}"
