@@ -88,7 +88,7 @@ class Rounds:
         total = sum(size * count for size, count in turns)
         values = iter(decode.payments(total, 1, times="epoch", now_ms=int(time.time() * 1000), payees=PAYEES))
         for number, (size, count) in enumerate(turns):
-            fetches = [self._fetch(itertools.islice(values, size)) for _ in range(count)]
+            fetches = [self.fetch(itertools.islice(values, size)) for _ in range(count)]
             before, began = stage_cpu(), time.process_time()
             due = time.monotonic()
             for fetch in fetches:
@@ -101,7 +101,8 @@ class Rounds:
                 for stage, seconds in stage_cpu().items():
                     self.stages[size][stage].append((seconds - before.get(stage, 0.0)) / count * 1e6)
 
-    def _fetch(self, values: Iterator[bytes]) -> Fetch:
+    def fetch(self, values: Iterator[bytes]) -> Fetch:
+        """Return a fetch of these values, as if they had come over all partitions just now."""
         now = (1, int(time.time() * 1000))
         runs: defaultdict[int, list[Message]] = defaultdict(list)
         for number, value in enumerate(values):
