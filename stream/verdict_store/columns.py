@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Self
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -43,9 +44,9 @@ class VerdictRows:
     """The exact bytes that are published; None where no alert is."""
 
     def __post_init__(self) -> None:
-        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
-        if len(set(lengths.values())) != 1:
-            raise ValueError(f"Expected columns of one length, got {lengths}.")
+        lengths = tuple(map(len, _columns(self)))
+        if len(set(lengths)) != 1:
+            raise ValueError(f"Expected columns of one length, got {dict(zip(_NAMES, lengths, strict=True))}.")
 
     def __len__(self) -> int:
         return len(self.transaction_id)
@@ -53,12 +54,14 @@ class VerdictRows:
     def take(self, rows: NDArray[np.intp]) -> Self:
         """Return the given rows, in the order given."""
         chosen = rows.tolist()
-        columns = ((field.name, getattr(self, field.name)) for field in fields(self))
-        taken: dict[str, Any] = {
-            name: [column[row] for row in chosen] if isinstance(column, list) else column[rows]
-            for name, column in columns
-        }
-        return type(self)(**taken)
+        taken: list[Any] = [
+            [column[row] for row in chosen] if isinstance(column, list) else column[rows] for column in _columns(self)
+        ]
+        return type(self)(*taken)
+
+
+_NAMES: Final = tuple(field.name for field in fields(VerdictRows))
+_columns: Callable[[VerdictRows], tuple[Any, ...]] = attrgetter(*_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
