@@ -63,6 +63,17 @@ class Nobody:
         """Nothing to close."""
 
 
+class NoTopics:
+    """Knows of no topics, as there is no Kafka."""
+
+    def __init__(self, _config: object) -> None:
+        pass
+
+    def ids(self, _topics: object) -> dict[str, str | None]:
+        """Return none."""
+        return {}
+
+
 class Rounds:
     """Stands where the worker has its Faust app: makes micro-batches, one at a time, and notes what each size costs."""
 
@@ -157,7 +168,12 @@ def main() -> None:
             server.start()
             parts.callback(server.kill)
         migrate(postgres.url)
-        replaced: dict[str, Any] = {"make_app": rounds.make_app, "run_worker": rounds.run_worker, "Publisher": Nobody}
+        replaced: dict[str, Any] = {
+            "make_app": rounds.make_app,
+            "run_worker": rounds.run_worker,
+            "Publisher": Nobody,
+            "SourceTopics": NoTopics,
+        }
         if given.inline:
             replaced["Lanes"] = InlineLanes
         for name, stand_in in replaced.items():
