@@ -35,18 +35,20 @@ BATCH = 256
 """Values of 64 KiB in 16 MiB."""
 
 
-def payments(count: int, seed: int, *, times: str, ascii_only: bool = True) -> list[bytes]:
-    """Make record values as a switch would publish them, every optional field in them."""
+def payments(
+    count: int, seed: int, *, times: str, ascii_only: bool = True, now_ms: int = NOW_MS, payees: int = 10**5
+) -> list[bytes]:
+    """Make record values as a switch would publish them in the hour before `now_ms`, every optional field in them."""
     draw = random.Random(seed)
     values = []
     for number in range(count):
-        at = NOW_MS - draw.randrange(3_600_000)
+        at = now_ms - draw.randrange(3_600_000)
         payer = f"{draw.choice(['asha', 'ravi', 'meena', 'Imran', 'kabir'])}{draw.randrange(10**6)}"
         payment = {
             "transaction_id": f"AXB{draw.getrandbits(124):031x}",
             "event_time": at if times == "epoch" else utc_time(at),
             "payer_vpa": f"{payer}@ok{draw.choice(['axis', 'hdfcbank', 'icici', 'sbi'])}",
-            "payee_vpa": f"shop{draw.randrange(10**5)}@ybl",
+            "payee_vpa": f"shop{draw.randrange(payees)}@ybl",
             "amount_paise": int(draw.lognormvariate(10.5, 1.2)) + 1,
             "rrn": f"{draw.randrange(10**12):012d}",
             "flow": draw.choice(["P2P", "P2M"]),

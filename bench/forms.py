@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench import knee
 from bench.loops import drain, open_loop
-from bench.run import STAGES
 from bench.whole import LONG_LINGER_MS
+from stream.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ def lines(run: Run) -> Iterator[str]:
     """Yield what is to be said of a run."""
     yield f"{run.name}: {run.rate:,.0f} payments/s over {run.seconds:.1f} s"
     yield "  CPU us a payment: " + ", ".join(f"{name} {us:.1f}" for name, us in sorted(run.us.items()))
-    stages = dict.fromkeys([*STAGES, *run.stage_us])
+    stages = dict.fromkeys([*Step, *run.stage_us])
     yield "  of the worker's:  " + ", ".join(f"{name} {run.stage_us.get(name, 0):.1f}" for name in stages)
     yield "  cores in use:     " + ", ".join(
         f"{name} {used:.2f}" + (f" (one thread {run.busiest[name]:.2f})" if name in run.busiest else "")

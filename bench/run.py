@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.load import Punctuality
 
-STAGES = ("decode", "claim", "features", "windows", "score", "explain", "store", "publish")
-
 
 @dataclass
 class Look:

@@ -1,4 +1,4 @@
-"""A dead letter: the original bytes, key and headers, with the reason and the origin in headers behind them.
+"""Dead letters: the original bytes, key and headers, with the reason and the origin in headers behind them.
 
 The original may have headers of the same names, from its producer or from an earlier life as a dead letter. They stay,
 and ours come behind all of them, in a fixed order: so a reader who asks for the last of a name gets ours, and a replay
@@ -7,13 +7,17 @@ can take ours off again.
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass
 from operator import methodcaller
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
+from stream import metrics
 from stream.errors import PoisonError
+from stream.publish import CONFIRM_SECONDS, TooLargeError
 from stream.wire import DeadLetterHeaders, dead_letter_topic
 
 if TYPE_CHECKING:
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from stream.decode import Rejection
+    from stream.publish import Confirming
+    from stream.retry import Retry
 
 Header = tuple[str, bytes | None]
 
@@ -36,6 +42,9 @@ UTF-8, and CPython 3.11's specialised call, which a busy call site becomes, leav
 
 _ROOMY = 64 * 1024
 """Bytes of key and headers that fit wherever records of half a kilobyte are sent."""
+
+
+log = logging.getLogger(__name__)
 
 
 class NotADeadLetterError(PoisonError):
@@ -63,6 +72,53 @@ class DeadLetter:
         if size > _ROOMY:
             return DeadLetter(self.topic, None, b"", write_headers(small))
         return DeadLetter(self.topic, self.key, b"", [*original, *write_headers(small)])
+
+
+class DeadLetters:
+    """Publishes records that are no payment or outcome, with the verbs of a sink; used by one lane."""
+
+    def __init__(self, publisher: Confirming, retry: Retry) -> None:
+        self._publisher = publisher
+        self._retry = retry
+        self._letters: list[DeadLetter] = []
+        self._rejections: list[Rejection] = []
+
+    def deliver(self, records: Sequence[Message], rejections: Sequence[Rejection]) -> None:
+        """Take in those records that were rejected, each as it came, with the reason and where it came from."""
+        self._letters += [of(records[rejection.index], rejection) for rejection in rejections]
+        self._rejections += rejections
+
+    def confirm(self) -> None:
+        """Publish what was taken in; return when every delivery is confirmed, however long the broker is gone."""
+        if not self._letters:
+            return
+        began = time.perf_counter()
+        try:
+            self._publish(self._letters)
+        except TooLargeError:
+            self._publish_one_by_one()
+        metrics.KAFKA_DELIVERY.labels(self._letters[0].topic).observe(time.perf_counter() - began)
+        for rejection in self._rejections:
+            metrics.DEAD_LETTERS.labels(str(rejection.reason)).inc()
+        self._letters, self._rejections = [], []
+
+    def _publish(self, letters: Sequence[DeadLetter]) -> None:
+        def publish() -> None:  # a repeat sends all again: what had arrived is repeated with the same bytes
+            for letter in letters:
+                self._publisher.produce(letter.topic, letter.key, letter.value, letter.headers)
+            self._publisher.confirm(CONFIRM_SECONDS)
+
+        self._retry.until_done(publish)
+
+    def _publish_one_by_one(self) -> None:
+        """Find the dead letter that the broker refuses for its size; only that one goes without its value."""
+        for letter in self._letters:
+            try:
+                self._publish([letter])
+            except TooLargeError:
+                log.warning("A dead letter of %d bytes exceeds the topic's limit; sent without its value.",
+                            len(letter.value or b""))  # fmt: skip
+                self._publish([letter.without_value()])
 
 
 def of(record: Message, rejection: Rejection) -> DeadLetter:

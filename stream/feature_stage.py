@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from features.errors import FeatureError, StoreUnavailableError
 from features.online import Claims
 from stream import metrics
 from stream.arrivals import partition_name
 from stream.errors import FatalError, RetryableError, TopicRenewedError
+from stream.retry import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from features.columns import PaymentColumns
     from features.online import FeatureBatch, OnlineFeatures, Pending
     from features.store import EntityStore
     from stream.arrivals import Arrivals
-    from stream.retry import Patience
-
-P = ParamSpec("P")
-T = TypeVar("T")
+    from stream.claimed import Claimed
+    from stream.retry import Retry
 
 log = logging.getLogger(__name__)
-
-SERVER = "redis"
 
 
 class StoreBehindError(RetryableError):
@@ -41,26 +35,36 @@ class FeatureStage:
     `measure` is for one lane, all else for another: so one micro-batch is measured while the next waits for Redis.
     """
 
-    def __init__(self, store: EntityStore, features: OnlineFeatures, patience: Patience) -> None:
+    def __init__(self, store: EntityStore, features: OnlineFeatures, retry: Retry) -> None:
         self._store = store
         self._features = features
-        self._patience = patience
+        self._retry = retry
         self._expected: dict[bytes, int] = {}
         self._ids: dict[str, str] = {}
         self._renewed: TopicRenewedError | None = None
 
-    def apply(self, columns: PaymentColumns, rows: NDArray[np.intp], arrivals: Arrivals) -> Pending:
-        """Append the payments that stood at `rows` of the arrivals and read their logs; all offsets move."""
+    def apply(self, claimed: Claimed) -> Pending:
+        """Append the payments that are new and read their logs; the offsets of all arrivals move."""
         self._check_topics()
-        claims = Claims(arrivals.slice_of[rows], arrivals.offset[rows])
-        origins = arrivals.origins(self._expected)
-        pending = self._patience.call(SERVER, "apply", translated, self._features.apply, columns, claims, origins)
-        self._moved(arrivals)
+        claims = Claims(claimed.slice_of, claimed.offset)
+        origins = claimed.arrivals.origins(self._expected)
+
+        def apply() -> Pending:
+            with worker_errors():
+                return self._features.apply(claimed.payments, claims, origins)
+
+        pending = self._retry.until_done(apply, "apply")
+        self._moved(claimed.arrivals)
         return pending
 
     def measure(self, pending: Pending) -> FeatureBatch:
         """Return the vectors of what was applied; in the order in which it was."""
-        batch = self._patience.call(SERVER, None, translated, self._features.measure, pending)
+
+        def measure() -> FeatureBatch:
+            with worker_errors():
+                return self._features.measure(pending)
+
+        batch = self._retry.until_done(measure)  # it seldom asks Redis
         metrics.FEATURE_STORE_CACHE_HITS.set(self._features.hits)
         metrics.FEATURE_STORE_CACHE_MISSES.set(self._features.misses)
         metrics.FEATURE_STORE_CACHE_BYTES.set(self._features.replica_bytes)
@@ -70,7 +74,12 @@ class FeatureStage:
         """Set outcome reports; the offsets of the arrivals, if they came from the outcomes topic, move with them."""
         self._check_topics()
         origins = [] if arrivals is None else arrivals.origins(self._expected)
-        self._patience.call(SERVER, "report", translated, self._store.report, reports, origins)
+
+        def report() -> None:
+            with worker_errors():
+                self._store.report(reports, origins)
+
+        self._retry.until_done(report, "report")
         if arrivals is not None:
             self._moved(arrivals)
 
@@ -82,10 +91,12 @@ class FeatureStage:
         ids: which topics they are now. Raises TopicRenewedError where the offsets are of another of that name.
         """
         for topic, now in ids.items():
-            held = translated(self._store.topic_id, topic.encode())
+            with worker_errors():
+                held = self._store.topic_id(topic.encode())
             if held is not None and now is not None and held != now.encode():
                 raise _another(topic, held.decode(), now)
-        applied = translated(self._store.next_offsets, [partition_name(*place) for place in committed])
+        with worker_errors():
+            applied = self._store.next_offsets([partition_name(*place) for place in committed])
         both = zip(committed.items(), applied, strict=True)
         return {place: most for (place, offset), stands in both if (most := max(stands or 0, offset or 0)) > 0}
 
@@ -111,7 +122,8 @@ class FeatureStage:
             )
         partitions = list(committed)
         names = [partition_name(topic, partition) for topic, partition in partitions]
-        applied = translated(self._store.next_offsets, names)
+        with worker_errors():
+            applied = self._store.next_offsets(names)
         starts = {}
         again = 0
         for partition, name, stands in zip(partitions, names, applied, strict=True):
@@ -120,7 +132,7 @@ class FeatureStage:
                 raise StoreBehindError(
                     f"Redis holds nothing of {name.decode()}, whose offset {offset} was committed: it was wiped. "
                     "Run `upifraud rebuild-features`; the worker goes on by itself then.",
-                    server=SERVER,
+                    server=Server.REDIS,
                 )
             self._expected[name] = stands or 0
             again += max(0, (stands or 0) - (offset or 0))
@@ -133,7 +145,8 @@ class FeatureStage:
         for topic, now in ids.items():
             if now is not None:
                 self._ids[topic] = now
-                translated(self._store.keep_topic_id, topic.encode(), now.encode())
+                with worker_errors():
+                    self._store.keep_topic_id(topic.encode(), now.encode())
         return starts
 
     def watch(self, ids: Mapping[str, str | None]) -> None:
@@ -163,11 +176,12 @@ def _another(topic: str, held: str, now: str) -> TopicRenewedError:
     )
 
 
-def translated(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+@contextmanager
+def worker_errors() -> Iterator[None]:
     """Raise what the features package raises as what the worker acts on."""
     try:
-        return call(*args, **kwargs)
+        yield
     except StoreUnavailableError as error:
-        raise RetryableError(str(error), server=SERVER) from error
+        raise RetryableError(str(error), server=Server.REDIS) from error
     except FeatureError as error:
         raise FatalError(str(error)) from error

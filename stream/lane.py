@@ -1,33 +1,27 @@
 """Lanes keep the order of micro-batches: in each of them one at a time, and none overtakes another.
 
-A way leads through lanes, step by step, and is taken to its end by one thread. While it is in one lane others are in
-the lanes before and behind it, so that they overlap; where nobody is in the way it goes on without a pause. A thread
-for each lane would be woken for each step, five times a micro-batch, with the interpreter's lock wanted by all.
+A micro-batch goes its way from the first lane to the last in one thread. While it is in one lane others are in the
+lanes before and behind it, so that they overlap; where nobody is in the way it goes on without a pause. A thread for
+each lane would be woken for each step, with the interpreter's lock wanted by all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from stream.steps import Step
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Step(NamedTuple):
-    """A call that a way makes in a lane."""
-
-    lane: Lane
-    call: Callable[[], Any]
-
-
-Way: TypeAlias = Generator[Step, Any, T]
-"""Yields steps, is sent what each of them returned or thrown what it raised, and returns what comes of it all."""
 
 
 class Lane:
@@ -38,18 +32,14 @@ class Lane:
         self._queue: deque[threading.Lock] = deque()
         """The first is whose turn it is; the places of those that wait are locked."""
 
-    def step(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Step:
-        """Return a call in this lane, for a way to yield."""
-        return Step(self, partial(call, *args, **kwargs))
-
-    def queue(self) -> Callable[[], object]:
-        """Take the last place and return what waits for its turn; whoever took one must wait and `leave`."""
+    def queue(self) -> threading.Lock:
+        """Take the last place: it can be acquired when its turn has come, and whoever took one must `leave` then."""
         place = threading.Lock()
         with self._guard:
             if self._queue:
                 place.acquire()
             self._queue.append(place)
-        return place.acquire
+        return place
 
     def leave(self) -> None:
         """Let the next one in."""
@@ -59,76 +49,165 @@ class Lane:
                 self._queue[0].release()
 
 
-class Ways:
-    """The threads that take ways to their ends; at most `threads` ways can be begun at a time.
+class Lap:
+    """The seconds that one step of one micro-batch took, by the clock and by the CPU of its thread."""
 
-    No way waits for a thread: those that have one might wait for it in a lane, behind its place.
+    __slots__ = ("cpu", "wall")
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0.0
+
+
+class Way:
+    """The way of one micro-batch: it is in one lane at a time. For one thread, but for the first place."""
+
+    def __init__(self, first: Lane, *, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Take the last place in the first lane; `is_over` says that no further lane must be entered."""
+        self._lane = first
+        self._turn: threading.Lock | None = first.queue()
+        self._is_over = is_over
+        self._lap: Lap | None = None
+        self._began = self._worked = 0.0
+        self.laps: dict[Step, Lap] = {}
+        """What the steps took, waiting for lanes left out."""
+
+    def enter(self, lane: Lane, step: Step | None = None) -> None:
+        """Go on in this lane, once all that queued there before have left it; what follows is timed as the step.
+
+        The place in it is taken before the last lane is left, so nobody overtakes. The first lane is where the way
+        began. Raises CancelledError if nobody waits for the end of the way any more.
+        """
+        self._end_lap()
+        self._wait()
+        if lane is not self._lane:
+            turn = lane.queue()
+            self._lane.leave()
+            self._lane, self._turn = lane, turn
+            self._wait()
+        if self._is_over():
+            raise asyncio.CancelledError
+        if step is not None:
+            self._lap = self.laps.setdefault(step, Lap())
+
+    def stop_timing(self) -> None:
+        """Count what follows in this lane for no step."""
+        self._end_lap()
+
+    def end(self) -> None:
+        """Leave the last lane; to be called whatever happened."""
+        self._end_lap()
+        self._wait()
+        self._lane.leave()
+
+    def _wait(self) -> None:
+        if self._turn is None:
+            return
+        if not self._turn.acquire(blocking=False):
+            self._turn.acquire()
+            self._began, self._worked = time.perf_counter(), time.thread_time()
+        self._turn = None
+
+    def _end_lap(self) -> None:
+        now, worked = time.perf_counter(), time.thread_time()
+        if self._lap is not None:
+            self._lap.wall += now - self._began
+            self._lap.cpu += worked - self._worked
+            self._lap = None
+        self._began, self._worked = now, worked
+
+
+class Ways:
+    """The threads that take micro-batches their way.
+
+    No way waits for a thread: those that have one might wait for it in a lane, behind its place. So one is made where
+    none is idle, and whoever begins ways bounds their number.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._free = threading.Semaphore(threads)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="way")
+    def __init__(self, meter: Callable[[Mapping[Step, Lap]], None] = lambda _laps: None) -> None:
+        """`meter` hears of the laps of every way at its end, in its thread."""
+        self._meter = meter
+        self._threads: list[_Thread] = []
+        self._idle: list[_Thread] = []
         self.closed = threading.Event()
 
-    async def follow(self, way: Way[T]) -> T:
-        """Take a way to its end and return what it returns.
+    async def follow(self, first: Lane, go: Callable[Concatenate[Way, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `go` with a way that begins in the lane `first`, in a thread, and return what it returns.
 
-        Ways that lead through the same lanes go through each of them in the order in which they were begun. When the
-        caller is cancelled, no further step is begun.
+        The place in the first lane is taken here, where ways begin in order: ways that lead through the same lanes go
+        through each of them in the order in which they were begun. When the caller is cancelled, or the lanes are
+        closed, no further lane is entered; what the way does in its last one is finished.
         """
         if self.closed.is_set():
-            way.close()
             raise RuntimeError("No way can be begun: the threads were told to end.")
-        end: Future[T] = Future()
-        try:
-            step = next(way)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        if not self._free.acquire(blocking=False):
-            way.close()
-            raise RuntimeError("More ways were begun than there are threads for.")
-        # The place is taken here, where ways begin in order, and not in the thread.
-        self._threads.submit(self._take, way, step, step.lane.queue(), end)
-        return await asyncio.wrap_future(end)
+        loop = asyncio.get_running_loop()
+        end: asyncio.Future[None] = loop.create_future()
+        way = Way(first, is_over=lambda: self.closed.is_set() or end.cancelled())
+        returned: list[T] = []
+        failed: list[BaseException] = []
+
+        def walk() -> None:
+            try:
+                returned.append(self.walk(way, go, *args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits for the end must hear of it
+                failed.append(error)
+            with suppress(RuntimeError):  # the loop is closed, so nobody waits any more
+                loop.call_soon_threadsafe(_set, end)
+
+        self._thread().walks.put(walk)
+        await end
+        if failed:
+            raise failed[0]
+        return returned[0]
 
     async def run(self, lane: Lane, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make one call in a lane and return what it returns."""
-        return await self.follow(_one_step(lane.step(call, *args, **kwargs)))
+
+        def go(way: Way) -> T:
+            way.enter(lane)
+            return call(*args, **kwargs)
+
+        return await self.follow(lane, go)
+
+    def walk(self, way: Way, go: Callable[Concatenate[Way, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Take a way to its end in the thread that asks, and put its laps on the meter."""
+        try:
+            return go(way, *args, **kwargs)
+        finally:
+            way.end()
+            self._meter(way.laps)
 
     def close(self) -> None:
-        """Let steps that were begun finish and begin no other."""
+        """Let what ways do in their lanes finish, and let them enter no other."""
         self.closed.set()
-        self._threads.shutdown(wait=True)
+        for thread in self._threads:
+            thread.walks.put(None)
+        for thread in self._threads:
+            thread.join()
 
-    def _take(self, way: Way[T], step: Step, turn: Callable[[], object], end: Future[T]) -> None:
-        while True:
-            turn()
-            try:
-                step, left = self._next(way, step, end), step
-            except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits for the end must hear of it
-                step.lane.leave()
-                self._free.release()
-                if end.set_running_or_notify_cancel():
-                    if isinstance(error, StopIteration):
-                        end.set_result(error.value)
-                    else:
-                        end.set_exception(error)
-                return
-            turn = step.lane.queue()  # before the lane is left, so that nobody overtakes
-            left.lane.leave()
-
-    def _next(self, way: Way[T], step: Step, end: Future[T]) -> Step:
-        if self.closed.is_set():
-            end.cancel()
-        if end.cancelled():
-            way.close()
-            raise asyncio.CancelledError
-        try:
-            result = step.call()
-        except BaseException as error:  # noqa: BLE001 - the way decides
-            return way.throw(error)
-        return way.send(result)
+    def _thread(self) -> _Thread:
+        """Return the thread that was idle last, whose memory is warm, or a new one."""
+        if self._idle:
+            return self._idle.pop()
+        thread = _Thread(self._idle, name=f"way-{len(self._threads)}")
+        self._threads.append(thread)
+        return thread
 
 
-def _one_step(step: Step) -> Way[Any]:
-    return (yield step)
+class _Thread(threading.Thread):
+    """Takes one way after the other; between them it is in the list of those that are idle."""
+
+    def __init__(self, idle: list[_Thread], *, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.walks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._idle = idle
+        self.start()
+
+    def run(self) -> None:
+        while (walk := self.walks.get()) is not None:
+            walk()
+            self._idle.append(self)
+
+
+def _set(end: asyncio.Future[None]) -> None:
+    if not end.done():  # cancelled
+        end.set_result(None)

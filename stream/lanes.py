@@ -1,16 +1,25 @@
-"""The worker's lanes: one for each server it waits for and one that computes, so that they overlap in order."""
+"""The worker's lanes: one for each server that is waited for and one that computes, so that they overlap in order."""
 
 from __future__ import annotations
 
+from stream import metrics
 from stream.lane import Lane, Ways
-
-THREADS = 40
-"""As many ways as may ever be begun: of two topics, with the most micro-batches that a setting allows, and a hook."""
 
 
 class Lanes(Ways):
-    """Claims, features (what Redis does for them), windows, verdicts, outbox: as a micro-batch passes them."""
+    """Lanes by the steps that are made in them, in the order in which a micro-batch of payments passes them."""
 
     def __init__(self) -> None:
-        super().__init__(THREADS)
-        self.claims, self.features, self.windows, self.verdicts, self.outbox = (Lane() for _ in range(5))
+        super().__init__(metrics.note_steps)
+        self.claim = Lane()
+        """Decode and claim; a session of Postgres."""
+        self.features = Lane()
+        """Redis."""
+        self.windows = Lane()
+        """Measuring; Redis, over a connection of its own, where a log is not known."""
+        self.store = Lane()
+        """Judge, store, outcomes; another session of Postgres."""
+        self.publish = Lane()
+        """Sinks and dead letters; Kafka."""
+        self.outcomes = Lane()
+        """Where micro-batches of outcomes are decoded, in whose way no payment is."""

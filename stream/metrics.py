@@ -6,8 +6,6 @@ Nothing here carries a payer, a payee or an id as a label: the number of series 
 from __future__ import annotations
 
 import math
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -20,10 +18,14 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from stream.batch_histogram import BatchHistogram
+from model.verdict import Verdict
+from stream.batch_histogram import BatchHistogram, LabelledHistogram
+from stream.steps import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
+
+    from stream.lane import Lap
 
 # A second series with the time of creation beside every counter doubles the page and serves nobody here.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -65,6 +67,10 @@ def _unknown_gauge(name: str, about: str) -> Gauge:
 
 def _histogram(name: str, about: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
     return Histogram(name, about, labels, buckets=buckets, registry=REGISTRY)
+
+
+def _labelled(name: str, about: str, label: str) -> LabelledHistogram:
+    return LabelledHistogram(name, about, _CALL_SECONDS, label, registry=REGISTRY)
 
 
 # Payments and their verdicts --------------------------------------------------------------------------------------
@@ -120,8 +126,9 @@ OUTCOMES_UNMATCHED = _counter("outcomes_unmatched", "Outcomes that came before t
 
 # Micro-batches and time -------------------------------------------------------------------------------------------
 
-STAGE_LATENCY = _histogram("stage_latency_seconds", "Time of one stage for one micro-batch.", _CALL_SECONDS, "stage")
-STAGE_CPU = _counter("stage_cpu_seconds", "CPU time of one stage in its own thread.", "stage")
+STAGE_LATENCY = _labelled("stage_latency_seconds", "Time of one step for one micro-batch of payments.", "stage")
+STAGE_CPU = _counter("stage_cpu_seconds", "CPU time of one step, in the thread of its micro-batch.", "stage")
+_CPU_OF = {step: STAGE_CPU.labels(step) for step in Step}
 END_TO_END_LATENCY = BatchHistogram(
     "end_to_end_latency_seconds",
     "Time from a record's Kafka timestamp to its effects being done.",
@@ -172,8 +179,8 @@ FEATURE_STORE_CACHE_BYTES = _gauge("feature_store_cache_bytes", "Bytes of entity
 
 # Servers ----------------------------------------------------------------------------------------------------------
 
-REDIS_LATENCY = _histogram("redis_latency_seconds", "Time of one call to Redis.", _CALL_SECONDS, "operation")
-POSTGRES_LATENCY = _histogram("postgres_latency_seconds", "Time of one transaction.", _CALL_SECONDS, "operation")
+REDIS_LATENCY = _labelled("redis_latency_seconds", "Time of one call to Redis.", "operation")
+POSTGRES_LATENCY = _labelled("postgres_latency_seconds", "Time of one transaction.", "operation")
 KAFKA_DELIVERY = _histogram(
     "kafka_delivery_seconds", "Time until the broker confirmed what a micro-batch sent.", _CALL_SECONDS, "topic"
 )
@@ -189,12 +196,18 @@ RETRIES = _counter("retries", "Calls made again because a server did not answer.
 SERVER_UP = _gauge("server_up", "0 while the worker waits for this server, else 1.", "server")
 
 
-@contextmanager
-def stage(name: str) -> Iterator[None]:
-    """Put the wall time and the thread's CPU time of one stage of one micro-batch on the meters."""
-    began, worked = time.perf_counter(), time.thread_time()
-    try:
-        yield
-    finally:
-        STAGE_LATENCY.labels(name).observe(time.perf_counter() - began)
-        STAGE_CPU.labels(name).inc(time.thread_time() - worked)
+def note_steps(laps: Mapping[Step, Lap]) -> None:
+    """Put what the steps of one micro-batch took on the meters, all at its end."""
+    for step, lap in laps.items():
+        STAGE_LATENCY.observe(step, lap.wall)
+        _CPU_OF[step].inc(lap.cpu)
+
+
+VERDICT_NAMES = [verdict.name for verdict in Verdict]
+
+
+def count_verdicts(counter: Counter, codes: bytes) -> None:
+    """Add verdicts to a counter by verdict; a byte each."""
+    for code, name in enumerate(VERDICT_NAMES):
+        if count := codes.count(code):
+            counter.labels(name).inc(count)

@@ -1,8 +1,8 @@
 """What happens to a micro-batch of outcomes: stored, then looked up, so that outcome and verdict never miss each other.
 
 1. Decode. 2. Store: the newest report of a payment stands; committed. 3. Those whose payment has a verdict go to the
-entity logs, set by content, in the step that moves the source offsets; the others wait for their payment (step 6 of
-`stream.transactions`). 4. Settle. 5. Dead letters, confirmed. Delivered again, every step finds what it left.
+entity logs, set by content, in the step that moves the source offsets; the others wait for their payment (`OUTCOMES`
+in `stream.transactions`). 4. Settle. 5. Dead letters, confirmed. Delivered again, every step finds what it left.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from stream.verdict_store import OutcomeRow
 from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stream.dead_letters import DeadLetters
     from stream.decode import DecodedOutcomes
     from stream.feature_stage import FeatureStage
     from stream.lane import Way
     from stream.lanes import Lanes
-    from stream.outbox import Outbox
-    from stream.retry import Patience
     from stream.transport import Fetch
-    from stream.verdict_store import PaymentRef, VerdictStore
-
-POSTGRES = "postgres"
+    from stream.verdict_stage import VerdictStage
+    from stream.verdict_store import PaymentRef
 
 
 class OutcomeFlow:
@@ -38,58 +38,63 @@ class OutcomeFlow:
         *,
         lanes: Lanes,
         features: FeatureStage,
-        store: VerdictStore,
-        outbox: Outbox,
-        patience: Patience,
+        verdicts: VerdictStage,
+        dead_letters: DeadLetters,
         earliest_ms: int = EARLIEST_TIME_MS,
     ) -> None:
         self._lanes = lanes
         self._features = features
-        self._store = store
-        self._outbox = outbox
-        self._patience = patience
+        self._verdicts = verdicts
+        self._dead_letters = dead_letters
         self._earliest_ms = earliest_ms
 
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
-        await self._lanes.follow(self._way(fetch))
+        await self._lanes.follow(self._lanes.outcomes, self._run, fetch)
 
-    def _way(self, fetch: Fetch) -> Way[None]:
-        lanes, arrivals = self._lanes, Arrivals.of(fetch)
-        decoded: DecodedOutcomes
-        known: list[PaymentRef]
-        decoded, known = yield lanes.verdicts.step(self._put, arrivals)
+    def _run(self, way: Way, fetch: Fetch) -> None:
+        lanes = self._lanes
+        way.enter(lanes.outcomes)
+        arrivals = Arrivals.of(fetch)
+        decoded = decode_outcomes(arrivals.values, earliest_ms=self._earliest_ms)
+
+        way.enter(lanes.store)
+        rows = outcome_rows(decoded, arrivals)
+        known = in_order_of_arrival(self._verdicts.put_outcomes(rows), rows)
+        count_reported(rows, known)
         fetch.passed.set()
-        yield lanes.features.step(self._features.report, reports_of(known), arrivals)
-        yield lanes.verdicts.step(self._patience.call, POSTGRES, "settle", self._store.settle, known)
+
+        way.enter(lanes.features)
+        self._features.report(reports_of(known), arrivals)
+
+        way.enter(lanes.store)
+        self._verdicts.settle(known)
+
         if decoded.rejections:
-            yield lanes.outbox.step(self._bury, decoded, arrivals)
+            way.enter(lanes.publish)
+            self._dead_letters.deliver(arrivals.records, decoded.rejections)
+            self._dead_letters.confirm()
         for name, count in decoded.unusable_optional.items():
             metrics.OPTIONAL_FIELDS_UNKNOWN.labels(name).inc(count)
 
-    def _put(self, arrivals: Arrivals) -> tuple[DecodedOutcomes, list[PaymentRef]]:
-        """Steps 1 and 2, in a thread of the lanes: the event loop has heartbeats to send meanwhile."""
-        decoded = decode_outcomes(arrivals.values, earliest_ms=self._earliest_ms)
-        rows = [
-            OutcomeRow(
-                transaction_id=row.transaction_id,
-                is_fraud=row.is_fraud,
-                reported_at=row.reported_at,
-                typology=row.typology,
-                source=row.source,
-                source_partition=int(arrivals.partition[row.index]),
-                source_offset=int(arrivals.offset[row.index]),
-            )
-            for row in decoded.rows
-        ]
-        known = self._patience.call(POSTGRES, "outcomes", self._store.put_outcomes, rows)
-        count_reported(rows, known)
-        # The logs keep reports in the order of their arrival, and are read from their newest on.
-        place = {row.transaction_id: number for number, row in enumerate(rows)}
-        return decoded, sorted(known, key=lambda ref: place[ref.transaction_id])
 
-    def _bury(self, decoded: DecodedOutcomes, arrivals: Arrivals) -> None:
-        for rejection in decoded.rejections:
-            self._outbox.dead_letter(arrivals.records[rejection.index], rejection)
-            metrics.DEAD_LETTERS.labels(str(rejection.reason)).inc()
-        self._outbox.confirm()
+def outcome_rows(decoded: DecodedOutcomes, arrivals: Arrivals) -> list[OutcomeRow]:
+    """Return decoded outcomes with where each came from, as they are stored."""
+    return [
+        OutcomeRow(
+            transaction_id=outcome.transaction_id,
+            is_fraud=outcome.is_fraud,
+            reported_at=outcome.reported_at,
+            typology=outcome.typology,
+            source=outcome.source,
+            source_partition=int(arrivals.partition[outcome.index]),
+            source_offset=int(arrivals.offset[outcome.index]),
+        )
+        for outcome in decoded.rows
+    ]
+
+
+def in_order_of_arrival(known: Sequence[PaymentRef], rows: Sequence[OutcomeRow]) -> list[PaymentRef]:
+    """Return outcomes in the order in which they came: the logs keep reports so, and are read from their newest on."""
+    place = {row.transaction_id: number for number, row in enumerate(rows)}
+    return sorted(known, key=lambda ref: place[ref.transaction_id])

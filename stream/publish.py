@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -21,6 +21,9 @@ MAX_MESSAGE_BYTES = 16 << 20
 
 DELIVERY_SECONDS = 20.0
 """After so long librdkafka gives a record up. Wait longer than that in `confirm`, and it always knows the reason."""
+
+CONFIRM_SECONDS = 30.0
+"""How long a try waits for the deliveries of one micro-batch."""
 
 Header = tuple[str, bytes | None]
 
@@ -43,6 +46,16 @@ log = logging.getLogger(__name__)
 
 class TooLargeError(KafkaRefusedError):
     """The broker takes no record of this size."""
+
+
+class Confirming(Protocol):
+    """What sinks and dead letters publish with: `Publisher`, or what stands for it where there is no Kafka."""
+
+    def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
+        """Hand one record over."""
+
+    def confirm(self, seconds: float) -> None:
+        """Return when all that was handed over since the last call is confirmed."""
 
 
 class Publisher:

@@ -14,11 +14,13 @@ import numpy as np
 
 from features.memory_store import MemoryEntityStore
 from features.online import Claims, OnlineFeatures
-from features.store import Origin
 from features.windows import BLOCK
+from stream.arrivals import Arrivals
+from stream.claimed import Claimed
 from stream.decode import decode_payments
-from stream.judge import Judge, verdict_rows
+from stream.judge import Judge
 from stream.schemas.examples import PAYMENT
+from stream.verdict_store import Claim
 from stream.verdict_store.copy_rows import copy_buffer
 from stream.wire import MAX_NESTING
 
@@ -47,17 +49,17 @@ def rehearse(artifact: Artifact, identities: Identities) -> None:
             msgspec.json.encode(msgspec.structs.replace(PAYMENT, transaction_id=f"rehearsal-{number}"))
             for number in offset
         ]
-        decoded = decode_payments(values, now_ms, identities)
-        claims = Claims(np.zeros(PAYMENTS, dtype=np.uint16), offset)
-        measured = features.process(decoded.payments, claims, [Origin(b"rehearsal:0", first, first + PAYMENTS)])
-        rows = verdict_rows(
-            judge,
-            decoded,
-            decoded.rows,
-            measured,
-            judge.judge(measured.vectors),
-            decided_at=now_ms,
+        arrivals = Arrivals(
+            topic="rehearsal",
+            records=[],
+            values=values,
             partition=np.zeros(PAYMENTS, dtype=np.int32),
             offset=offset,
+            slice_of=np.zeros(PAYMENTS, dtype=np.uint16),
+            spans=[(0, first, first + PAYMENTS)],
         )
-        copy_buffer(rows)
+        decoded = decode_payments(values, now_ms, identities)
+        claimed = Claimed.of(arrivals, decoded, np.full(PAYMENTS, Claim.FRESH, dtype=np.uint8))
+        claims = Claims(claimed.slice_of, claimed.offset)
+        measured = features.process(claimed.payments, claims, arrivals.origins({}))
+        copy_buffer(judge.judge(claimed, measured, decided_at=now_ms).rows)

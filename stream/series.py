@@ -11,9 +11,9 @@ from typing import Final
 
 from model.verdict import Verdict
 from stream import metrics, typologies
+from stream.retry import Server
 from stream.wire import RejectionReason
 
-SERVERS: Final = ("kafka", "redis", "postgres")
 COMMIT_ERRORS: Final = (
     "ILLEGAL_GENERATION", "REBALANCE_IN_PROGRESS", "UNKNOWN_MEMBER_ID", "NOT_COORDINATOR", "COORDINATOR_NOT_AVAILABLE",
     "COORDINATOR_LOAD_IN_PROGRESS", "REQUEST_TIMED_OUT", "_TIMED_OUT", "_TRANSPORT", "_WAIT_COORD",
@@ -35,6 +35,6 @@ def begin_series() -> None:
         metrics.FRAUDS_REPORTED.labels(typology, verdict)
     for error in COMMIT_ERRORS:
         metrics.COMMIT_FAILURES.labels(error)
-    for server in SERVERS:
+    for server in Server:
         metrics.SERVER_UP.labels(server).set(1)
         metrics.RETRIES.labels(server)

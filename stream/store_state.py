@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from stream import metrics
-from stream.feature_stage import translated
+from stream.feature_stage import worker_errors
 from stream.rounds import Round
 from stream.verdict_store.housekeeping import days_ahead
 
@@ -24,7 +24,8 @@ def redis_round(store: RedisEntityStore) -> Round:
     """Return the round that asks Redis how full it is; the store is for it alone."""
 
     def ask() -> None:
-        state = translated(store.memory)
+        with worker_errors():
+            state = store.memory()
         metrics.REDIS_MEMORY_USED.set(state.used_bytes)
         metrics.REDIS_MEMORY_MAX.set(state.max_bytes)
         metrics.REDIS_EVICTED_KEYS.set(state.evicted_keys)

@@ -8,7 +8,7 @@
 5. Judge: margin, probability and exact contributions of every payment; the verdict by the artifact's thresholds.
 6. Store: one row a payment; a row that was there before stands, with the alert it was stored with.
 7. Outcomes that waited for these verdicts go to the entity logs.
-8. Publish: alerts and dead letters, every delivery confirmed.
+8. Publish: what stands goes to the sinks, rejected records to the dead letters; every delivery confirmed.
 Only then does `process` return, and the offsets may be committed. A crash between any two steps loses nothing: the
 records come again as REPLAY, steps 3 and 6 find what they left, and step 8 repeats the same bytes.
 """
@@ -16,70 +16,36 @@ records come again as REPLAY, steps 3 and 6 find what they left, and step 8 repe
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stream import metrics
 from stream.arrivals import Arrivals
+from stream.claimed import Claimed
 from stream.decode import decode_payments
-from stream.decode.rejection import Rejection
 from stream.entity_risk import reports_of
 from stream.errors import FatalError
-from stream.judge import count_verdicts, verdict_rows
 from stream.outcome_counts import count_judged
-from stream.verdict_store import Claim
-from stream.wire import EARLIEST_TIME_MS, RejectionReason
+from stream.steps import Step
+from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Sequence
 
     from features.identity import Identities
-    from features.online import FeatureBatch, Pending
+    from stream.dead_letters import DeadLetters
     from stream.decode import Decoded
     from stream.feature_stage import FeatureStage
     from stream.judge import Judge, Judged
     from stream.lane import Way
     from stream.lanes import Lanes
-    from stream.outbox import Outbox
-    from stream.retry import Patience
+    from stream.sinks import Sink
     from stream.transport import Fetch
-    from stream.verdict_store import PaymentRef, StoredVerdict, VerdictRows, VerdictStore
+    from stream.verdict_stage import VerdictStage
+    from stream.verdict_store import StoredVerdicts
 
-DAY_MS = 86_400_000
-CONFLICT_DETAIL = (
-    "transaction_id: taken by another payment of the last 3 days; expected the same time, amount and parties"
-)
-POSTGRES = "postgres"
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """The payments of a micro-batch that get a verdict here, and what becomes of the other records."""
-
-    arrivals: Arrivals
-    decoded: Decoded
-    kept: NDArray[np.intp]
-    """Rows of `decoded` that are no duplicates and no conflicts."""
-    replayed: NDArray[np.bool_]
-    """For each kept row whether its record was claimed at this very offset before."""
-    rejections: list[Rejection]
-    duplicates: int
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What was stored for the kept payments."""
-
-    rows: VerdictRows
-    judged: Judged
-    before: dict[int, StoredVerdict]
-    """By row, the verdicts that had been there."""
-    waiting: list[PaymentRef]
-    """Outcomes that had come before these verdicts."""
+_DAY_SECONDS = 86_400
 
 
 class TransactionFlow:
@@ -92,9 +58,9 @@ class TransactionFlow:
         identities: Identities,
         features: FeatureStage,
         judge: Judge,
-        store: VerdictStore,
-        outbox: Outbox,
-        patience: Patience,
+        verdicts: VerdictStage,
+        sinks: Sequence[Sink],
+        dead_letters: DeadLetters,
         earliest_ms: int = EARLIEST_TIME_MS,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -102,137 +68,81 @@ class TransactionFlow:
         self._identities = identities
         self._features = features
         self._judge = judge
-        self._store = store
-        self._outbox = outbox
-        self._patience = patience
+        self._verdicts = verdicts
+        self._sinks = sinks
+        self._dead_letters = dead_letters
         self._earliest_ms = earliest_ms
         self._clock = clock
         self._broken = False
 
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
-        await self._lanes.follow(self._way(fetch))
+        await self._lanes.follow(self._lanes.claim, self._run, fetch)
 
-    def _way(self, fetch: Fetch) -> Way[None]:
+    def _run(self, way: Way, fetch: Fetch) -> None:
         lanes = self._lanes
         try:
-            admitted: Admitted = yield lanes.claims.step(self._admit, fetch)
-            pending: Pending = yield lanes.features.step(self._apply, admitted, fetch.passed.set)
-        except BaseException:
-            self._broken = True
-            raise
-        measured: FeatureBatch = yield lanes.windows.step(self._measure, pending)
-        settled: Settled = yield lanes.verdicts.step(self._settle, admitted, measured)
-        if settled.waiting:
-            yield lanes.features.step(self._features.report, reports_of(settled.waiting))
-            yield lanes.verdicts.step(self._patience.call, POSTGRES, "settle", self._store.settle, settled.waiting)
-            count_judged(settled.waiting)
-        yield lanes.outbox.step(self._publish, admitted, settled)
-        self._count(admitted, settled)
-
-    def _admit(self, fetch: Fetch) -> Admitted:
-        """Steps 1 and 2."""
-        now = self._clock()
-        with metrics.stage("decode"):
+            way.enter(lanes.claim, Step.DECODE)
+            now = self._clock()
             arrivals = Arrivals.of(fetch)
             decoded = decode_payments(
                 arrivals.values,
                 int(now * 1000),
                 self._identities,
                 earliest_ms=self._earliest_ms,
-                claimed=self._claimed,
+                has_claim=self._verdicts.has_claim,
             )
-        with metrics.stage("claim"):
-            claims = self._patience.call(
-                POSTGRES,
-                "claim",
-                self._store.claim,
-                decoded.ids128,
-                decoded.fingerprint,
-                arrivals.partition[decoded.rows],
-                arrivals.offset[decoded.rows],
-                int(now) // 86_400,
-            )
-        kept = np.flatnonzero((claims == Claim.FRESH) | (claims == Claim.REPLAY))
-        conflicts = [
-            Rejection(int(decoded.rows[row]), RejectionReason.CONFLICTING_DUPLICATE, CONFLICT_DETAIL)
-            for row in np.flatnonzero(claims == Claim.CONFLICT).tolist()
-        ]
-        return Admitted(
-            arrivals=arrivals,
-            decoded=decoded,
-            kept=kept,
-            replayed=claims[kept] == Claim.REPLAY,
-            rejections=[*decoded.rejections, *conflicts],
-            duplicates=int((claims == Claim.DUPLICATE).sum()),
-        )
 
-    def _claimed(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        return self._patience.call(POSTGRES, "claimed", self._store.claimed, ids)
+            way.enter(lanes.claim, Step.CLAIM)
+            claims = self._verdicts.claim(arrivals, decoded, int(now) // _DAY_SECONDS)
+            claimed = Claimed.of(arrivals, decoded, claims)
 
-    def _apply(self, admitted: Admitted, passed: Callable[[], None]) -> Pending:
-        """Step 3, the slowest; the next micro-batch, formed when it begins, is then ready when it ends.
+            way.enter(lanes.features, Step.FEATURES)
+            self._refuse_after_a_failure()
+            fetch.passed.set()  # formed during the slowest step, the next micro-batch is ready when this step ends
+            pending = self._features.apply(claimed)
+        except BaseException:
+            self._broken = True  # after this one none may be applied: the offsets would move over its payments
+            raise
 
-        After one that did not come through it none may: the offsets would move over payments that are missing.
-        """
+        way.enter(lanes.windows, Step.WINDOWS)
+        measured = self._features.measure(pending)
+
+        way.enter(lanes.store, Step.JUDGE)
+        judged = self._judge.judge(claimed, measured, decided_at=int(self._clock() * 1000))
+
+        way.enter(lanes.store, Step.STORE)
+        stored = self._verdicts.store(judged.rows, claimed)
+
+        way.enter(lanes.store, Step.OUTCOMES)
+        waiting = self._verdicts.waiting_outcomes(judged.rows)
+        if waiting:
+            way.enter(lanes.features, Step.OUTCOMES)
+            self._features.report(reports_of(waiting))
+            way.enter(lanes.store, Step.OUTCOMES)
+            self._verdicts.settle(waiting)
+            count_judged(waiting)
+
+        way.enter(lanes.publish, Step.PUBLISH)
+        for sink in self._sinks:
+            sink.deliver(stored)
+        for sink in self._sinks:
+            sink.confirm()
+        self._dead_letters.deliver(arrivals.records, claimed.rejections)
+        self._dead_letters.confirm()
+
+        way.stop_timing()
+        self._count(decoded, claimed, judged, stored)
+
+    def _refuse_after_a_failure(self) -> None:
         if self._broken:
             raise FatalError("The micro-batch before was not applied to the online store, so this one must not be.")
-        passed()
-        with metrics.stage("features"):
-            payments = admitted.decoded.payments.take(admitted.kept)
-            rows = admitted.decoded.rows[admitted.kept]
-            return self._features.apply(payments, rows, admitted.arrivals)
 
-    def _measure(self, pending: Pending) -> FeatureBatch:
-        """Step 4, while the next micro-batch is at step 3."""
-        with metrics.stage("windows"):
-            return self._features.measure(pending)
-
-    def _settle(self, admitted: Admitted, measured: FeatureBatch) -> Settled:
-        """Steps 5 and 6."""
-        decoded, arrivals = admitted.decoded, admitted.arrivals
-        with metrics.stage("score"):
-            judged = self._judge.judge(measured.vectors)
-        with metrics.stage("explain"):
-            rows = verdict_rows(
-                self._judge,
-                decoded,
-                admitted.kept,
-                measured,
-                judged,
-                decided_at=int(self._clock() * 1000),
-                partition=arrivals.partition[decoded.rows],
-                offset=arrivals.offset[decoded.rows],
-            )
-        with metrics.stage("store"):
-            before = self._patience.call(POSTGRES, "insert", self._store.insert, rows, replays=admitted.replayed)
-            waiting = self._patience.call(POSTGRES, "waiting", self._store.waiting_outcomes, rows)
-        return Settled(rows, judged, before, waiting)
-
-    def _publish(self, admitted: Admitted, settled: Settled) -> None:
-        """Step 8."""
-        with metrics.stage("publish"):
-            alerted = []
-            for row, alert in enumerate(settled.rows.alerts):
-                stored = settled.before.get(row)
-                value = alert if stored is None else stored.alert
-                if value is not None:
-                    self._outbox.alert(settled.rows.payer_vpa[row], value)
-                    alerted.append(int(settled.rows.verdict[row]) if stored is None else stored.verdict)
-            for rejection in admitted.rejections:
-                self._outbox.dead_letter(admitted.arrivals.records[rejection.index], rejection)
-            self._outbox.confirm()
-            count_verdicts(metrics.ALERTS_PUBLISHED, np.array(alerted, dtype=np.int64))
-
-    def _count(self, admitted: Admitted, settled: Settled) -> None:
+    def _count(self, decoded: Decoded, claimed: Claimed, judged: Judged, stored: StoredVerdicts) -> None:
         """Put the finished micro-batch on the meters."""
-        metrics.DUPLICATES.inc(admitted.duplicates)
-        metrics.REPLAYS.inc(int(admitted.replayed.sum()))
-        for name, count in admitted.decoded.unusable_optional.items():
+        metrics.DUPLICATES.inc(claimed.duplicates)
+        metrics.REPLAYS.inc(int(np.count_nonzero(claimed.replayed)))
+        for name, count in decoded.unusable_optional.items():
             metrics.OPTIONAL_FIELDS_UNKNOWN.labels(name).inc(count)
-        for rejection in admitted.rejections:
-            metrics.DEAD_LETTERS.labels(str(rejection.reason)).inc()
-        fresh = np.ones(len(settled.rows), dtype=np.bool_)
-        fresh[list(settled.before)] = False
-        self._judge.count(settled.judged, settled.rows.vectors, fresh)
-        metrics.END_TO_END_LATENCY.observe_all(admitted.arrivals.ages())
+        self._judge.count(judged, stored.is_new)
+        metrics.END_TO_END_LATENCY.observe_all(claimed.arrivals.ages())

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from simulator.source import Message, Refused
-    from stream.decode import Decoded, OutcomeRow, Rejection
+    from stream.decode import Decoded, DecodedOutcome, Rejection
     from stream.settings import Settings
 
 CHUNK = 8_192
@@ -69,7 +69,7 @@ class History:
 class Reported:
     """The outcomes of a file, in file order."""
 
-    rows: list[OutcomeRow]
+    rows: list[DecodedOutcome]
     refusals: Refusals
 
     def match(self, transaction_ids: Iterable[bytes]) -> None:
@@ -143,7 +143,7 @@ def read_outcomes(path: Path, zone: str | None = None) -> Reported:
 
 def _read_outcomes(source: Source) -> Reported:
     refusals, earliest_ms = Refusals(source.path, "outcomes"), _earliest_ms(source, _settings())
-    rows: list[OutcomeRow] = []
+    rows: list[DecodedOutcome] = []
     for messages in _chunks(source, refusals):
         decoded = decode_outcomes([message.value for message in messages], earliest_ms=earliest_ms)
         _count(decoded.rejections, messages, refusals)
@@ -151,7 +151,7 @@ def _read_outcomes(source: Source) -> Reported:
     return Reported(rows, refusals)
 
 
-def reports_on(history: History, outcomes: list[OutcomeRow]) -> OutcomeReports:
+def reports_on(history: History, outcomes: list[DecodedOutcome]) -> OutcomeReports:
     """Match outcomes with the payments of a history; those of other payments are left out."""
     row_of = {transaction_id: row for row, transaction_id in enumerate(history.transaction_id)}
     known = [outcome for outcome in outcomes if outcome.transaction_id in row_of]

@@ -16,30 +16,33 @@ from features.schema import SCHEMA_HASH
 from model.artifact import DEFAULT_DIR, load
 from model.verdict import NEVER
 from stream import metrics
+from stream.alerts import Alerts
 from stream.app import make_app, make_health, run_worker
 from stream.assignment import StoreHooks
+from stream.dead_letters import DeadLetters
 from stream.drift import SHOW_SECONDS, Drift
 from stream.errors import FatalError
-from stream.feature_stage import FeatureStage, translated
+from stream.feature_stage import FeatureStage, worker_errors
 from stream.judge import Judge
 from stream.lanes import Lanes
-from stream.outbox import Outbox
 from stream.outcomes import OutcomeFlow
 from stream.probes import ProbeServer
 from stream.publish import Publisher
 from stream.rehearsal import rehearse
-from stream.retry import Patience
+from stream.retry import Retry, Server
 from stream.rounds import Round, Rounds
 from stream.series import begin_series
 from stream.source_topics import WATCH_SECONDS, SourceTopics
 from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
 from stream.transport.config import checked_client_config
+from stream.verdict_stage import VerdictStage
 from stream.verdict_store import Model, VerdictStore
 
 if TYPE_CHECKING:
     from model.artifact import Artifact
     from stream.settings import Settings
+    from stream.sinks import Sink
 
 log = logging.getLogger(__name__)
 
@@ -56,29 +59,31 @@ def run(settings: Settings) -> int:
     with ExitStack() as open_parts:
         open_parts.enter_context(ProbeServer(health, host=settings.metrics_host, port=settings.metrics_port))
         lanes = Lanes()
-        patience = Patience(health, stop)
+        kafka, redis, postgres = (
+            Retry(server, health, stop) for server in (Server.KAFKA, Server.REDIS, Server.POSTGRES)
+        )
         # A connection is for one at a time: in the features lane, in the windows lane, and for the rounds.
         entity_store, measuring, watched = (RedisEntityStore(settings.redis_url) for _ in range(3))
         for store in (entity_store, measuring, watched):
             open_parts.callback(store.close)
         verdict_store = VerdictStore(settings.postgres_url)
         open_parts.callback(verdict_store.close)
-        outbox = Outbox(Publisher(checked_client_config(settings)), alerts=settings.topic_alerts, patience=patience)
+        publisher = Publisher(checked_client_config(settings))
         open_parts.callback(lanes.close)
         open_parts.callback(stop.set)  # ends whoever waits for a server, so that the lanes can close
 
         identities = Identities(settings.identity_key)
-        patience.call("redis", "identity", translated, entity_store.check_identity, identities.fingerprint())
+        redis.until_done(lambda: check_identity(entity_store, identities), "identity")
         rehearse(artifact, identities)
         drift = Drift(artifact)
         judge = Judge(
             artifact,
-            model_key=patience.call("postgres", "model", verdict_store.model_key, described(artifact)),
+            model_key=postgres.until_done(lambda: verdict_store.model_key(described(artifact)), "model"),
             include_allow=settings.alerts_include_allow,
             drift=drift,
         )
         online = OnlineFeatures(entity_store, settings.replica_cache_bytes, measuring=measuring)
-        features = FeatureStage(entity_store, online, patience)
+        features, verdicts = FeatureStage(entity_store, online, redis), VerdictStage(verdict_store, postgres)
         topics = SourceTopics(checked_client_config(settings))
         names = (settings.topic_transactions, settings.topic_outcomes)
         open_parts.enter_context(
@@ -91,27 +96,34 @@ def run(settings: Settings) -> int:
                 ]
             )
         )
+        dead_letters = DeadLetters(publisher, kafka)
+        sinks: list[Sink] = [Alerts(publisher, settings.topic_alerts, kafka)]
         transactions = TransactionFlow(
             lanes=lanes,
             identities=identities,
             features=features,
             judge=judge,
-            store=verdict_store,
-            outbox=outbox,
-            patience=patience,
+            verdicts=verdicts,
+            sinks=sinks,
+            dead_letters=dead_letters,
             earliest_ms=settings.earliest_time,
         )
         outcomes = OutcomeFlow(
             lanes=lanes,
             features=features,
-            store=verdict_store,
-            outbox=outbox,
-            patience=patience,
+            verdicts=verdicts,
+            dead_letters=dead_letters,
             earliest_ms=settings.earliest_time,
         )
         hooks = StoreHooks(lanes, features, topics)
         app = make_app(settings, transactions.process, outcomes.process, hooks, health=health)
         return run_worker(app)
+
+
+def check_identity(store: RedisEntityStore, identities: Identities) -> None:
+    """Raise FatalError where the logs were written with another identity key."""
+    with worker_errors():
+        store.check_identity(identities.fingerprint())
 
 
 def show_model(artifact: Artifact) -> None:

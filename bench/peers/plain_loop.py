@@ -21,7 +21,8 @@ from unittest.mock import patch
 from confluent_kafka import Consumer, TopicPartition
 
 from stream import metrics
-from stream.lane import Lane
+from stream.lane import Way
+from stream.lanes import Lanes
 from stream.transport.config import consumer_config
 from stream.transport.fetch import Fetch, Slice
 from upifraud import worker
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from bench.peers.parts import Parts
-    from stream.lane import Way
+    from stream.lane import Lane
     from stream.settings import Settings
 
 POLL_SECONDS = 0.1
@@ -54,27 +55,12 @@ def run(parts: Parts, *, single: bool) -> None:
             worker.run(parts.settings)
 
 
-class InlineLanes:
+class InlineLanes(Lanes):
     """The worker's lanes, all in the thread that asks."""
 
-    def __init__(self) -> None:
-        self.claims = self.features = self.windows = self.verdicts = self.outbox = Lane()
-
-    async def follow(self, way: Way[Any]) -> Any:
-        """Take every step at once."""
-        try:
-            step = next(way)
-            while True:
-                step = way.send(step.call())
-        except StopIteration as stop:
-            return stop.value
-
-    async def run(self, _lane: Lane, call: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call at once."""
-        return call(*args, **kwargs)
-
-    def close(self) -> None:
-        """Nothing to close."""
+    async def follow(self, first: Lane, go: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Go the whole way at once."""
+        return self.walk(Way(first), go, *args, **kwargs)
 
 
 class Loop:

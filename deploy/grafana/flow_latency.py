@@ -49,8 +49,8 @@ def latency() -> Section:
             ),
             lines(
                 "Stages, p50",
-                "Time of one stage for one micro-batch. Features is Redis, claim and store are Postgres, publish is "
-                "Kafka; decode, windows, score and explain are the worker's own.",
+                "Time of one step for one micro-batch. Features is Redis; claim, store and outcomes are Postgres; "
+                "publish is Kafka; decode, windows and judge are the worker's own.",
                 "s",
                 Query(quantile(0.5, "stage_latency_seconds", "stage"), "{{stage}}"),
                 log=True,

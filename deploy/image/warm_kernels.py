@@ -23,23 +23,27 @@ from simulator.dirt import Dirt
 from simulator.parameters import Parameters
 from simulator.records import TRANSACTIONS
 from simulator.run import Extent, Extras, compressed
+from stream.alerts import Alerts
 from stream.app import make_health
+from stream.dead_letters import DeadLetters
 from stream.feature_stage import FeatureStage
 from stream.judge import Judge
 from stream.lanes import Lanes
-from stream.outbox import Outbox
 from stream.outcomes import OutcomeFlow
 from stream.rehearsal import rehearse
-from stream.retry import Patience
+from stream.retry import Retry, Server
 from stream.settings import Settings
 from stream.transactions import TransactionFlow
 from stream.transport.fetch import Fetch, Slice
+from stream.verdict_stage import VerdictStage
 from stream.verdict_store.binary import text_array
 from stream.verdict_store.memory import MemoryVerdictStore
 from upifraud.worker import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from stream.publish import Header
 
 PAYMENTS: Final = 12_000
 # Few payers and a busy shop, so that logs grow long enough for the kernels of long and of folded ones.
@@ -85,10 +89,10 @@ class Record:
 class Nobody:
     """Takes what is published and confirms it."""
 
-    def produce(self, *_letter: object) -> None:
+    def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
         """Take a record."""
 
-    def confirm(self, _seconds: float) -> None:
+    def confirm(self, seconds: float) -> None:
         """Confirm all of them."""
 
 
@@ -112,19 +116,22 @@ async def work() -> dict[str, int]:
     settings = Settings()
     artifact = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH)
     rehearse(artifact, Identities(settings.identity_key))  # with kernels that only odd records need
-    patience = Patience(make_health(settings), threading.Event())
+    health, stop = make_health(settings), threading.Event()
+    kafka, redis, postgres = (Retry(server, health, stop) for server in (Server.KAFKA, Server.REDIS, Server.POSTGRES))
     lanes, verdicts, entities = Lanes(), MemoryVerdictStore(), MemoryEntityStore()
-    outbox = Outbox(Nobody(), alerts=settings.topic_alerts, patience=patience)  # type: ignore[arg-type]
+    nobody = Nobody()
     parts: dict[str, Any] = {
         "lanes": lanes,
-        "features": FeatureStage(entities, OnlineFeatures(entities, settings.replica_cache_bytes), patience),
-        "store": verdicts,
-        "outbox": outbox,
-        "patience": patience,
+        "features": FeatureStage(entities, OnlineFeatures(entities, settings.replica_cache_bytes), redis),
+        "verdicts": VerdictStage(verdicts, postgres),
+        "dead_letters": DeadLetters(nobody, kafka),
     }
+    alerts = Alerts(nobody, settings.topic_alerts, kafka)
     judge = Judge(artifact, model_key=verdicts.model_key(described(artifact)), include_allow=False)
     flows: dict[str, Any] = {
-        "transactions": TransactionFlow(identities=Identities(settings.identity_key), judge=judge, **parts),
+        "transactions": TransactionFlow(
+            identities=Identities(settings.identity_key), judge=judge, sinks=[alerts], **parts
+        ),
         "outcomes": OutcomeFlow(**parts),
     }
     done: defaultdict[str, int] = defaultdict(int)

@@ -23,7 +23,7 @@ _object = ObjectReader(Outcome)
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeRow:
+class DecodedOutcome:
     """One well-formed outcome."""
 
     index: int
@@ -40,7 +40,7 @@ class OutcomeRow:
 class DecodedOutcomes:
     """What a run of outcome records holds, in delivery order."""
 
-    rows: list[OutcomeRow]
+    rows: list[DecodedOutcome]
     rejections: list[Rejection]
     unusable_optional: dict[str, int]
     """How often an optional field was there but counts as unknown, by its name."""
@@ -53,7 +53,7 @@ def decode_outcomes(values: Sequence[bytes | None], *, earliest_ms: int = EARLIE
     the clock: histories are replayed with their labels' delay. It may not lie before `earliest_ms` (epoch
     milliseconds).
     """
-    rows: list[OutcomeRow] = []
+    rows: list[DecodedOutcome] = []
     rejections: list[Rejection] = []
     unusable: Counter[str] = Counter()
     for index, value in enumerate(values):
@@ -67,7 +67,7 @@ def decode_outcomes(values: Sequence[bytes | None], *, earliest_ms: int = EARLIE
     return DecodedOutcomes(rows, rejections, dict(unusable))
 
 
-def _read_outcome(index: int, value: bytes | None, earliest_ms: int) -> tuple[OutcomeRow, list[str]]:
+def _read_outcome(index: int, value: bytes | None, earliest_ms: int) -> tuple[DecodedOutcome, list[str]]:
     found = _object.read(value)
     transaction_id = fields.transaction_id(found["transaction_id"])
     outcome = fields.one_of((FRAUD, GENUINE), found["outcome"], "outcome")
@@ -80,7 +80,7 @@ def _read_outcome(index: int, value: bytes | None, earliest_ms: int) -> tuple[Ou
     if too_soon is not None:
         raise too_soon
     optional = OptionalFields(found)
-    row = OutcomeRow(
+    row = DecodedOutcome(
         index=index,
         transaction_id=transaction_id.encode(),
         is_fraud=outcome == FRAUD,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from features.identity import Identities
     from stream.decode.payment import ReadPayment
 
-    Claimed = Callable[[NDArray[np.uint64]], NDArray[np.bool_]]
+    HasClaim = Callable[[NDArray[np.uint64]], NDArray[np.bool_]]
 
 
 def decode_payments(
@@ -31,12 +31,12 @@ def decode_payments(
     identities: Identities,
     *,
     earliest_ms: int = EARLIEST_TIME_MS,
-    claimed: Claimed | None = None,
+    has_claim: HasClaim | None = None,
 ) -> Decoded:
     """Take every value apart, in delivery order, by the rules of `read_payment` and those of `later_rules`.
 
-    `now_ms` is the clock and `earliest_ms` the earliest event_time, both in epoch milliseconds. `claimed` says which of
-    some ids (`Identities.hash128`, shape [n, 2]) have a claim, bool[n]: for their payments the later rules do not
+    `now_ms` is the clock and `earliest_ms` the earliest event_time, both in epoch milliseconds. `has_claim` says which
+    of some ids (`Identities.hash128`, shape [n, 2]) have a claim, bool[n]: for their payments the later rules do not
     count. It is only asked where they refuse one; without it, no id has a claim.
 
     Ordinary payments are read all at once; what is in any way unusual is read again, alone and exactly.
@@ -59,10 +59,10 @@ def decode_payments(
         unusable.update(payment.unusable)
     if doubtful:
         known = np.zeros(len(doubtful), dtype=np.bool_)
-        if claimed is not None:
-            known = claimed(identities.hash128([payment.transaction_id for _, payment, _ in doubtful]))
-        for (row, payment, why), has_claim in zip(doubtful, known.tolist(), strict=True):
-            if has_claim:
+        if has_claim is not None:
+            known = has_claim(identities.hash128([payment.transaction_id for _, payment, _ in doubtful]))
+        for (row, payment, why), is_known in zip(doubtful, known.tolist(), strict=True):
+            if is_known:
                 table.put(row, payment)
                 unusable.update(payment.unusable)
             else:

@@ -3,7 +3,7 @@
 docs/specs/verdict_store.md has the tables and what they promise.
 """
 
-from stream.verdict_store.columns import VerdictRows
+from stream.verdict_store.columns import StoredVerdicts, VerdictRows
 from stream.verdict_store.memory import MemoryVerdictStore
 from stream.verdict_store.migrations import migrate
 from stream.verdict_store.postgres import VerdictStore
@@ -25,6 +25,7 @@ __all__ = [
     "PaymentRef",
     "Provenance",
     "StoredVerdict",
+    "StoredVerdicts",
     "VerdictRecord",
     "VerdictRows",
     "VerdictStore",

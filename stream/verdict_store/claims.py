@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class Claimants:
     """The records of a micro-batch that claim ids, in delivery order.
 
     ids uint64 [n, 2], fingerprints int64 [n], partitions int32 [n], offsets int64 [n].
@@ -61,7 +61,7 @@ def contest(ids: NDArray[np.uint64]) -> Contest:
     return Contest(order[leads], place)
 
 
-def decide(claims: Claims, contested: Contest, known: Known) -> NDArray[np.uint8]:
+def decide(claims: Claimants, contested: Contest, known: Known) -> NDArray[np.uint8]:
     """Return a `Claim` a record: against whoever had its id before, else against the first of the micro-batch."""
     first, place = contested.first, contested.place
     if len(first) == len(claims) and not len(known.place):  # the ordinary micro-batch

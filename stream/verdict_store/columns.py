@@ -1,13 +1,19 @@
-"""The verdicts of a micro-batch as columns: what one COPY writes."""
+"""The verdicts of a micro-batch as columns: what one COPY writes, and what stands then."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Self
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import NDArray
+
+    from stream.verdict_store.records import StoredVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +44,9 @@ class VerdictRows:
     """The exact bytes that are published; None where no alert is."""
 
     def __post_init__(self) -> None:
-        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
-        if len(set(lengths.values())) != 1:
-            raise ValueError(f"Expected columns of one length, got {lengths}.")
+        lengths = tuple(map(len, _columns(self)))
+        if len(set(lengths)) != 1:
+            raise ValueError(f"Expected columns of one length, got {dict(zip(_NAMES, lengths, strict=True))}.")
 
     def __len__(self) -> int:
         return len(self.transaction_id)
@@ -48,9 +54,58 @@ class VerdictRows:
     def take(self, rows: NDArray[np.intp]) -> Self:
         """Return the given rows, in the order given."""
         chosen = rows.tolist()
-        columns = ((field.name, getattr(self, field.name)) for field in fields(self))
-        taken: dict[str, Any] = {
-            name: [column[row] for row in chosen] if isinstance(column, list) else column[rows]
-            for name, column in columns
-        }
-        return type(self)(**taken)
+        taken: list[Any] = [
+            [column[row] for row in chosen] if isinstance(column, list) else column[rows] for column in _columns(self)
+        ]
+        return type(self)(*taken)
+
+
+_NAMES: Final = tuple(field.name for field in fields(VerdictRows))
+_columns: Callable[[VerdictRows], tuple[Any, ...]] = attrgetter(*_NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVerdicts:
+    """Verdicts as they stand in the store: columns of one length.
+
+    Of a payment that came again they have what was stored at first. What was computed from it again is not here, so
+    nobody can take it for the verdict.
+    """
+
+    transaction_id: list[bytes]
+    event_time: NDArray[np.int64]
+    """Epoch milliseconds."""
+    payer_vpa: list[bytes]
+    payee_vpa: list[bytes]
+    amount_paise: NDArray[np.int64]
+    verdict: NDArray[np.integer]
+    score: NDArray[np.float64]
+    alerts: list[bytes | None]
+    """The exact bytes of each alert; None where there is none."""
+    is_new: NDArray[np.bool_]
+    """Whether it was stored now; else it was there, and may have been delivered before."""
+
+    def __len__(self) -> int:
+        return len(self.transaction_id)
+
+    @classmethod
+    def of(cls, rows: VerdictRows, before: Mapping[int, StoredVerdict]) -> Self:
+        """Return what stands of rows that were given to the store; `before` has, by row, the verdicts it had."""
+        verdict, score, alerts = rows.verdict, rows.score, rows.alerts
+        is_new = np.ones(len(rows), dtype=np.bool_)
+        if before:
+            verdict, score, alerts = verdict.copy(), score.copy(), list(alerts)
+            for row, stored in before.items():
+                verdict[row], score[row], alerts[row] = stored.verdict, stored.score, stored.alert
+                is_new[row] = False
+        return cls(
+            transaction_id=rows.transaction_id,
+            event_time=rows.event_time,
+            payer_vpa=rows.payer_vpa,
+            payee_vpa=rows.payee_vpa,
+            amount_paise=rows.amount_paise,
+            verdict=verdict,
+            score=score,
+            alerts=alerts,
+            is_new=is_new,
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from stream.verdict_store.claims import Claims, Known, contest, decide
+from stream.verdict_store.claims import Claimants, Known, contest, decide
 from stream.verdict_store.copy_rows import copy_buffer
 from stream.verdict_store.outcomes import standing
 from stream.verdict_store.postgres import check_same_model
@@ -68,7 +68,7 @@ class MemoryVerdictStore:
                 if owner is not claimed:
                     known.append((place, *owner[:3]))
         columns = np.array(known, dtype=np.int64).reshape(-1, 4).T
-        return decide(Claims(ids, fingerprints, partitions, offsets), contested, Known(*columns))
+        return decide(Claimants(ids, fingerprints, partitions, offsets), contested, Known(*columns))
 
     def claimed(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """See `VerdictStore.claimed`."""

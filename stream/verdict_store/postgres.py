@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 
 from stream.verdict_store import binary, housekeeping, scans, statements
-from stream.verdict_store.claims import Claims, Known, contest, decide
+from stream.verdict_store.claims import Claimants, Known, contest, decide
 from stream.verdict_store.connector import ANSWER_SECONDS, Cells, Session
 from stream.verdict_store.copy_rows import copy_buffer
 from stream.verdict_store.errors import ContendedError, DayMissingError, KeyTakenError, ModelChangedError
@@ -62,7 +62,7 @@ class VerdictStore:
         """The server's processes for claims and for verdicts, to measure them by."""
         return self._claims.server_pid, self._verdicts.server_pid
 
-    # Claims -------------------------------------------------------------------------------------------------------
+    # Claimants -------------------------------------------------------------------------------------------------------
 
     def claim(
         self,
@@ -79,7 +79,7 @@ class VerdictStore:
         """
         if not len(ids):
             return np.empty(0, dtype=np.uint8)
-        claims = Claims(ids, fingerprints, partitions, offsets)
+        claims = Claimants(ids, fingerprints, partitions, offsets)
         contested = contest(ids)
         first = contested.first
         parameters = (

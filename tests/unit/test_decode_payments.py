@@ -275,7 +275,7 @@ def test_what_only_a_later_rule_refuses_is_a_payment_where_its_id_has_a_claim() 
         asked.append(len(ids))
         return np.array([one.tobytes() in old for one in ids])
 
-    decoded = decode_payments(values, NOW, IDENTITIES, claimed=claimed)
+    decoded = decode_payments(values, NOW, IDENTITIES, has_claim=claimed)
     assert decoded.transaction_id == [b"old, early", b"ordinary", b"old, bare", b"old, invisible"]
     assert decoded.rows.tolist() == [1, 2, 3, 4]
     assert decoded.payments.event_time.tolist() == [5, NOW, NOW, NOW]
@@ -287,7 +287,7 @@ def test_what_only_a_later_rule_refuses_is_a_payment_where_its_id_has_a_claim() 
         (6, RejectionReason.OUT_OF_RANGE),
     ]
     assert asked == [5], "claims are looked up once a micro-batch, and only for what is in doubt"
-    decode_payments(values[2:3], NOW, IDENTITIES, claimed=claimed)
+    decode_payments(values[2:3], NOW, IDENTITIES, has_claim=claimed)
     assert asked == [5]
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from stream.steps import Step
 from stream.wire import Alert, Reason
 from upifraud.demo.bars import bar, chart, log_share
 from upifraud.demo.buckets import Buckets
@@ -64,7 +65,6 @@ def alert(number: int, verdict: str = "BLOCK") -> Alert:
     )
 
 
-STAGES = ("decode", "claim", "features", "windows", "score", "explain", "store", "publish")
 MARKS = Marks(
     precision={"REVIEW": Part(90, 120), "HOLD": Part(70, 80), "BLOCK": Part(40, 41)},
     recall={"REVIEW": Part(90, 150), "HOLD": Part(70, 150), "BLOCK": Part(40, 150)},
@@ -90,7 +90,7 @@ LIVE = Picture(
     ),
     rate=1_002.3,
     rates=tuple(float(step) for step in range(100)),
-    latency=Latency(0.0123, 0.0481, tuple((name, 0.001 * (step + 1)) for step, name in enumerate(STAGES))),
+    latency=Latency(0.0123, 0.0481, tuple((name, 0.001 * (step + 1)) for step, name in enumerate(Step))),
     alerts=tuple(alert(number, verdict) for number, verdict in enumerate(("BLOCK", "REVIEW", "HOLD", *["BLOCK"] * 20))),
     marks=MARKS,
 )

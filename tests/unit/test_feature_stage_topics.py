@@ -12,14 +12,14 @@ from features.online import OnlineFeatures
 from stream.errors import TopicRenewedError
 from stream.feature_stage import FeatureStage, StoreBehindError
 from stream.health import Health
-from stream.retry import Patience
+from stream.retry import Retry, Server
 
 TOPIC, PLACE = "transactions", ("transactions", 0)
 
 
 def stage(store: MemoryEntityStore) -> FeatureStage:
-    patience = Patience(Health(lambda: 0.0, stall_seconds=60, rebalance_seconds=60), threading.Event())
-    return FeatureStage(store, OnlineFeatures(store, 1 << 20), patience)
+    retry = Retry(Server.REDIS, Health(lambda: 0.0, stall_seconds=60, rebalance_seconds=60), threading.Event())
+    return FeatureStage(store, OnlineFeatures(store, 1 << 20), retry)
 
 
 def begin(features: FeatureStage, committed: int | None, topic_id: str | None, shorter: Any = ()) -> dict[Any, int]:

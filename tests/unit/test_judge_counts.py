@@ -1,16 +1,22 @@
-"""What the judge puts on the meters: fresh verdicts once, their scores, and the reason that their alerts name first."""
+"""What the judge puts on the meters: new verdicts once, their scores, and the reason that their alerts name first."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
+from features.columns import PaymentColumns
+from features.online import FeatureBatch
+from features.provenance import PROVENANCE
 from model.artifact import DEFAULT_DIR, Artifact, load
 from model.reasons import Explainer
 from model.verdict import Verdict
 from stream import metrics
+from stream.arrivals import Arrivals
+from stream.claimed import Claimed
 from stream.judge import Judge
 
 
@@ -45,18 +51,30 @@ def test_the_strongest_code_is_that_of_the_first_reason(artifact: Artifact):
     assert explainer.strongest_codes(vectors[:0], contributions[:0]) == {}
 
 
-def test_only_fresh_rows_count_and_only_alerts_have_reasons(artifact: Artifact):
+def payments_of(rows: int) -> Claimed:
+    """Return payments of which only the number matters."""
+    columns = PaymentColumns(*(np.zeros(rows, dtype=np.int64) for _ in fields(PaymentColumns)))
+    ids = [b"t%d" % row for row in range(rows)]
+    offset = np.arange(rows)
+    arrivals = Arrivals("t", [], [], np.zeros(rows, np.int32), offset, np.zeros(rows, np.uint16), [(0, 0, rows)])
+    return Claimed(columns, ids, ids, ids, offset, np.zeros(rows, np.bool_), arrivals, [], 0)
+
+
+def test_only_new_rows_count_and_only_alerts_have_reasons(artifact: Artifact):
     judge = Judge(artifact, model_key=1, include_allow=False)
-    vectors = artifact.probes["probe_vectors"]
-    judged = judge.judge(vectors)
-    fresh = np.arange(len(vectors)) % 2 == 0
-    flagged = fresh & (judged.verdict > 0)
+    vectors = artifact.probes["probe_vectors"].clip(-1e9, 1e9)
+    n = len(vectors)
+    measured = FeatureBatch(vectors, np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=PROVENANCE))
+    judged = judge.judge(payments_of(n), measured, decided_at=0)
+    is_new = np.arange(n) % 2 == 0
+    flagged = is_new & (judged.rows.verdict > 0)
     assert flagged.any()
+    assert [alert is not None for alert in judged.rows.alerts] == (judged.rows.verdict > 0).tolist()
     names = ("fraud_predictions_total", "alert_reasons_total", "fraud_score_count", "fraud_score_sum")
     before = {name: samples(name) for name in names}
-    judge.count(judged, vectors, fresh)
-    verdicts = Counter(Verdict(code).name for code in judged.verdict[fresh].tolist())
+    judge.count(judged, is_new)
+    verdicts = Counter(Verdict(code).name for code in judged.rows.verdict[is_new].tolist())
     assert grown(names[0], before[names[0]]) == {(name,): count for name, count in verdicts.items()}
     assert sum(grown(names[1], before[names[1]]).values()) == flagged.sum()
-    assert grown(names[2], before[names[2]]) == {(): fresh.sum()}
-    assert grown(names[3], before[names[3]])[()] == pytest.approx(judged.scored.probability[fresh].sum())
+    assert grown(names[2], before[names[2]]) == {(): is_new.sum()}
+    assert grown(names[3], before[names[3]])[()] == pytest.approx(judged.scored.probability[is_new].sum())

@@ -17,10 +17,11 @@ from features.identity import Identities
 from features.memory_store import MemoryEntityStore
 from features.online import Claims, OnlineFeatures
 from features.schema import SCHEMA_HASH
-from features.store import Origin
 from model.artifact import DEFAULT_DIR, load
+from stream.arrivals import Arrivals
+from stream.claimed import Claimed
 from stream.decode import decode_payments
-from stream.judge import Judge, verdict_rows
+from stream.judge import Judge
 from stream.rehearsal import rehearse
 from stream.schemas.examples import PAYMENT
 from stream.verdict_store.copy_rows import copy_buffer
@@ -53,12 +54,12 @@ values = [
 ]
 decode_payments([b"[" * 300, rb'"\\ud800"'], 1, identities)
 decoded = decode_payments(values, 2_000_000_000_000, identities)
-places = np.zeros(n, dtype=np.int32), np.arange(n)
-claims = Claims(np.zeros(n, dtype=np.uint16), places[1])
-measured = features.process(decoded.payments, claims, [Origin(b"t:0", 0, n)])
-judged = judge.judge(measured.vectors)
-copy_buffer(verdict_rows(
-    judge, decoded, decoded.rows, measured, judged, decided_at=1, partition=places[0], offset=places[1]))
+arrivals = Arrivals(
+    "t", [], values, np.zeros(n, np.int32), np.arange(n), np.zeros(n, np.uint16), [(0, 0, n)])
+claimed = Claimed.of(arrivals, decoded, np.zeros(n, np.uint8))
+claims = Claims(claimed.slice_of, claimed.offset)
+measured = features.process(claimed.payments, claims, arrivals.origins({}))
+copy_buffer(judge.judge(claimed, measured, decided_at=1).rows)
 missing = {name for name, count in loaded().items() if rehearsed.get(name, 0) < count}
 print(len(missing), *sorted(missing))
 """

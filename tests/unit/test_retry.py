@@ -1,4 +1,4 @@
-"""Patience: a retryable failure is waited out and said, everything else goes through."""
+"""Retry: a retryable failure is waited out and said, everything else goes through."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ import pytest
 
 from stream.errors import FatalError, RetryableError
 from stream.health import Health
-from stream.retry import Patience, StoppedError
+from stream.retry import Retry, Server, StoppedError
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def health():
     return Health(time.monotonic, stall_seconds=60, rebalance_seconds=60)
 
 
-class Server:
+class Flaky:
     """Fails a number of times, then answers; notes what health said meanwhile."""
 
     def __init__(self, health: Health, failures: int) -> None:
@@ -30,10 +30,10 @@ class Server:
 
 
 def test_a_call_is_made_again_until_it_succeeds_and_readiness_says_so(health):
-    server = Server(health, failures=3)
-    patience = Patience(health, threading.Event(), first=0.001, most=0.002)
+    server = Flaky(health, failures=3)
+    retry = Retry(Server.REDIS, health, threading.Event(), first=0.001, most=0.002)
 
-    assert patience.call("redis", "apply", server.ask) == "answer"
+    assert retry.until_done(server.ask) == "answer"
 
     assert server.calls == 4
     assert server.waits == [set(), {"redis"}, {"redis"}, {"redis"}]
@@ -42,11 +42,11 @@ def test_a_call_is_made_again_until_it_succeeds_and_readiness_says_so(health):
 
 def test_a_stop_ends_the_wait(health):
     stop = threading.Event()
-    patience = Patience(health, stop, first=30, most=30)
+    retry = Retry(Server.REDIS, health, stop, first=30, most=30)
     threading.Timer(0.05, stop.set).start()
 
     with pytest.raises(StoppedError):
-        patience.call("redis", "apply", Server(health, failures=9).ask)
+        retry.until_done(Flaky(health, failures=9).ask)
 
 
 def test_a_fatal_error_goes_through_at_once(health):
@@ -54,7 +54,7 @@ def test_a_fatal_error_goes_through_at_once(health):
         raise FatalError("never")
 
     with pytest.raises(FatalError):
-        Patience(health, threading.Event()).call("redis", "apply", refuse)
+        Retry(Server.REDIS, health, threading.Event()).until_done(refuse)
 
 
 def test_a_fatal_error_after_a_retryable_one_ends_the_wait(health):
@@ -64,5 +64,5 @@ def test_a_fatal_error_after_a_retryable_one_ends_the_wait(health):
         raise next(failures)
 
     with pytest.raises(FatalError):
-        Patience(health, threading.Event(), first=0.001).call("redis", "apply", fail)
+        Retry(Server.REDIS, health, threading.Event(), first=0.001).until_done(fail)
     assert health.ready().waiting_for == {}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from confluent_kafka import Message
 
 from features.errors import StoreCorruptError
 from features.identity import Identities
@@ -16,24 +17,30 @@ from features.memory_store import MemoryEntityStore
 from features.online import OnlineFeatures
 from features.schema import SCHEMA_HASH
 from model.artifact import DEFAULT_DIR, load
+from stream import metrics
+from stream.dead_letters import DeadLetters
 from stream.errors import FatalError
 from stream.feature_stage import FeatureStage
 from stream.health import Health
 from stream.judge import Judge
+from stream.lane import Lane
 from stream.lanes import Lanes
-from stream.retry import Patience
+from stream.retry import Retry, Server
 from stream.schemas.examples import PAYMENT
+from stream.steps import Step
 from stream.transactions import TransactionFlow
 from stream.transport.fetch import Fetch, Slice
+from stream.verdict_stage import VerdictStage
 from stream.verdict_store import MemoryVerdictStore
 from stream.wire import EARLIEST_TIME_MS
 from upifraud.worker import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from features.store import Applied, ApplyRequest
-    from stream.decode import Rejection
+    from stream.publish import Header
+    from stream.verdict_store import StoredVerdicts
 
 
 class EntityStore(MemoryEntityStore):
@@ -45,7 +52,7 @@ class EntityStore(MemoryEntityStore):
         return super().apply(request)
 
 
-class Claims(MemoryVerdictStore):
+class Verdicts(MemoryVerdictStore):
     fails = False
 
     def claim(self, *args: Any, **kwargs: Any) -> Any:
@@ -54,30 +61,58 @@ class Claims(MemoryVerdictStore):
         return super().claim(*args, **kwargs)
 
 
+class Kept:
+    """A sink that keeps what it was given; `order` hears of it."""
+
+    def __init__(self, order: list[str]) -> None:
+        self.stored: list[StoredVerdicts] = []
+        self._order = order
+
+    def deliver(self, stored: StoredVerdicts) -> None:
+        self.stored.append(stored)
+        self._order.append("deliver")
+
+    def confirm(self) -> None:
+        self._order.append("confirm")
+
+
+class Published:
+    """Stands for Kafka: keeps topic and value of what was published."""
+
+    def __init__(self, order: list[str]) -> None:
+        self.records: list[tuple[str, bytes | None]] = []
+        self.source_offsets: list[int] = []
+        self._order = order
+
+    def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
+        self.records.append((topic, value))
+        self.source_offsets.append(int(dict(headers)["source-offset"] or b""))
+
+    def confirm(self, seconds: float) -> None:
+        self._order.append("dead letters")
+
+
 class Program:
-    """The flow on in-memory stores; nothing is published, dead letters are kept with their offsets."""
+    """The flow on in-memory stores, with a sink that keeps what stands."""
 
     def __init__(self, before: Program | None = None, *, earliest_ms: int = EARLIEST_TIME_MS) -> None:
         self.entities = EntityStore() if before is None else before.entities
-        self.verdicts = Claims() if before is None else before.verdicts
+        self.verdicts = Verdicts() if before is None else before.verdicts
         self.lanes = Lanes()
+        self.order: list[str] = []
+        self.sink, self.published = Kept(self.order), Published(self.order)
         artifact = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH)
-        patience = Patience(Health(lambda: 0.0, stall_seconds=60, rebalance_seconds=60), threading.Event())
-        self.dead_letters: list[tuple[int, Rejection]] = []
-        published: Any = SimpleNamespace(
-            alert=lambda *_: None,
-            dead_letter=lambda record, rejection: self.dead_letters.append((record.offset(), rejection)),
-            confirm=lambda: None,
-        )
-        store: Any = self.verdicts
+        health, stop = Health(lambda: 0.0, stall_seconds=60, rebalance_seconds=60), threading.Event()
         self.flow = TransactionFlow(
             lanes=self.lanes,
             identities=Identities(bytes(16)),
-            features=FeatureStage(self.entities, OnlineFeatures(self.entities, 1 << 22), patience),
+            features=FeatureStage(
+                self.entities, OnlineFeatures(self.entities, 1 << 22), Retry(Server.REDIS, health, stop)
+            ),
             judge=Judge(artifact, model_key=self.verdicts.model_key(described(artifact)), include_allow=False),
-            store=store,
-            outbox=published,
-            patience=patience,
+            verdicts=VerdictStage(self.verdicts, Retry(Server.POSTGRES, health, stop)),
+            sinks=[self.sink],
+            dead_letters=DeadLetters(self.published, Retry(Server.KAFKA, health, stop)),
             earliest_ms=earliest_ms,
         )
 
@@ -89,16 +124,19 @@ class Program:
         return self.entities.next_offsets([b"transactions:0"])[0]
 
 
-def fetch(first: int, count: int, names: dict[int, str] | None = None, **changed: Any) -> Fetch:
-    records: list[Any] = [
-        SimpleNamespace(
-            value=lambda offset=offset: msgspec.json.encode(
-                msgspec.structs.replace(PAYMENT, transaction_id=(names or {}).get(offset, f"t{offset}"), **changed)
-            ),
-            offset=lambda offset=offset: offset,
-            timestamp=lambda: (1, 1_764_000_000_000),
+def fetch(first: int, count: int, names: dict[int, str] | None = None, *, odd: bytes = b"", **changed: Any) -> Fetch:
+    """Return so many payments, some with names of their own, the last one replaced by what is odd."""
+    values = [
+        msgspec.json.encode(
+            msgspec.structs.replace(PAYMENT, transaction_id=(names or {}).get(offset, f"t{offset}"), **changed)
         )
         for offset in range(first, first + count)
+    ]
+    if odd:
+        values[-1] = odd
+    records = [
+        Message(topic="transactions", partition=0, offset=first + place, value=value, timestamp=(1, 1_764_000_000_000))
+        for place, value in enumerate(values)
     ]
     return Fetch("transactions", [Slice(0, records)])
 
@@ -166,13 +204,13 @@ def test_what_an_older_version_judged_is_judged_again_and_what_is_new_is_a_dead_
     with monkeypatch.context() as older:
         older.setattr("stream.decode.payments.refused", lambda _payment, _earliest_ms: None)
         asyncio.run(program.flow.process(fetch(0, 3, **changed)))
-    assert program.dead_letters == []
+    assert program.published.source_offsets == []
     upgraded = Program(program)
     try:
         asyncio.run(upgraded.flow.process(fetch(0, 4, **changed)))
-        assert [offset for offset, _ in upgraded.dead_letters] == [3]
+        assert upgraded.published.source_offsets == [3]
         asyncio.run(upgraded.flow.process(fetch(4, 1, **changed)))
-        assert [offset for offset, _ in upgraded.dead_letters] == [3, 4]
+        assert upgraded.published.source_offsets == [3, 4]
     finally:
         upgraded.lanes.close()
     assert [upgraded.verdicts.get(f"t{offset}") is not None for offset in range(5)] == [True] * 3 + [False] * 2
@@ -182,7 +220,7 @@ def test_the_earliest_time_can_be_lowered(program: Program) -> None:
     lenient = Program(program, earliest_ms=0)
     try:
         asyncio.run(lenient.flow.process(fetch(0, 1, event_time=1_764_000_000)))
-        assert lenient.dead_letters == []
+        assert lenient.published.source_offsets == []
     finally:
         lenient.lanes.close()
 
@@ -207,3 +245,73 @@ def test_the_next_micro_batch_may_be_formed_when_the_store_is_asked(program: Pro
     program.verdicts.claim = claimed  # type: ignore[method-assign]
     asyncio.run(program.flow.process(first))
     assert passed == [False, True]
+
+
+def test_effects_come_in_the_order_that_makes_it_safe_to_die_anywhere(program: Program) -> None:
+    for store, names in ((program.verdicts, ("claim", "insert", "waiting_outcomes")), (program.entities, ("apply",))):
+        for name in names:
+            call = getattr(store, name)
+            setattr(store, name, lambda *a, name=name, call=call, **k: (program.order.append(name), call(*a, **k))[1])
+    asyncio.run(program.flow.process(fetch(0, 4, odd=b"no payment")))
+    assert program.order == ["claim", "apply", "insert", "waiting_outcomes", "deliver", "confirm", "dead letters"]
+    assert program.published.records == [("transactions.dead-letter", b"no payment")]
+    assert program.sink.stored[0].transaction_id == [b"t0", b"t1", b"t2"]
+
+
+def test_a_sink_sees_what_stands_and_never_what_was_computed_again(program: Program) -> None:
+    program.process(0)
+    key = (b"t1", program.verdicts._verdicts[next(iter(program.verdicts._verdicts))].event_time)
+    was = program.verdicts._verdicts[key]
+    program.verdicts._verdicts[key] = replace(was, verdict=3, score=0.75, alert=b"as it was stored")
+    program.process(0)
+    first, again = program.sink.stored
+    assert first.is_new.all()
+    assert not again.is_new.any()
+    assert again.verdict.tolist() == [first.verdict[0], 3, *first.verdict[2:].tolist()]
+    assert again.score.tolist() == [first.score[0], 0.75, *first.score[2:].tolist()]
+    assert again.alerts == [first.alerts[0], b"as it was stored", *first.alerts[2:]]
+    assert again.transaction_id == first.transaction_id
+
+
+def test_a_sink_that_fails_keeps_the_micro_batch_unfinished(program: Program) -> None:
+    def refuse() -> None:
+        raise FatalError("no such topic")
+
+    program.sink.confirm = refuse  # type: ignore[method-assign]
+    with pytest.raises(FatalError, match="no such topic"):
+        program.process(0)
+
+
+def test_nothing_is_applied_after_a_micro_batch_that_was_cancelled_before_its_turn(program: Program) -> None:
+    """It never ran, so it claimed and applied nothing: the offsets must not move over its payments."""
+    go_on = threading.Event()
+
+    async def scene() -> None:
+        before = asyncio.ensure_future(program.lanes.run(program.lanes.claim, go_on.wait, 10))
+        cancelled = asyncio.ensure_future(program.flow.process(fetch(0, 4)))
+        await asyncio.sleep(0)
+        after = asyncio.ensure_future(program.flow.process(fetch(4, 4)))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(FatalError, match="micro-batch before"):
+            await after
+        await before
+
+    asyncio.run(scene())
+    assert program.applied_to is None
+
+
+def test_every_step_is_counted_once_a_micro_batch(program: Program) -> None:
+    def counts() -> dict[Step, float]:
+        name = "stage_latency_seconds_count"
+        return {step: metrics.REGISTRY.get_sample_value(name, {"stage": step}) or 0 for step in Step}
+
+    before = counts()
+    program.process(0)
+    assert counts() == {step: count + 1 for step, count in before.items()}
+
+
+def test_lanes_are_named_for_the_steps(program: Program) -> None:
+    assert {name for name, lane in vars(program.lanes).items() if isinstance(lane, Lane)} <= set(Step)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.verdict_store.claims import Claims, Known, contest, decide
+from stream.verdict_store.claims import Claimants, Known, contest, decide
 from stream.verdict_store.records import Claim
 
 ids = st.lists(st.tuples(st.sampled_from([0, 1, 2**63, 2**64 - 1]), st.sampled_from([0, 7, 2**64 - 1])), max_size=30)
@@ -32,7 +32,7 @@ def test_the_first_of_an_id_is_the_first_delivered(values: list[tuple[int, int]]
 
 
 def test_whoever_was_known_before_wins_over_the_first_delivered() -> None:
-    claims = Claims(
+    claims = Claimants(
         ids=array([(1, 1), (2, 2), (1, 1), (2, 2)]),
         fingerprints=np.array([10, 20, 10, 20]),
         partitions=np.zeros(4, dtype=np.int32),

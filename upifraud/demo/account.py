@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from stream.steps import Step
 from upifraud.demo.observer import marks_of
-from upifraud.demo.reading import STAGES, Reading
+from upifraud.demo.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +111,7 @@ def _warm_up_rate(performance: Performance) -> float | None:
 def _stages(reading: Reading, before: Reading) -> tuple[tuple[str, Buckets], ...]:
     pairs = (
         (name, reading.stages[name].since(before.stages[name]))
-        for name in STAGES
+        for name in Step
         if name in reading.stages and name in before.stages
     )
     return tuple((name, buckets) for name, buckets in pairs if buckets.count)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from upifraud.demo.reading import STAGES, Reading
+from stream.steps import Step
+from upifraud.demo.reading import Reading
 
 if TYPE_CHECKING:
     from stream.wire import Alert
@@ -76,7 +77,7 @@ def latency_of(course: Course) -> Latency:
     recent = course.end_to_end()
     if recent is None:
         return Latency()
-    means = ((name, buckets.mean) for name in STAGES if (buckets := course.stage(name)) is not None)
+    means = ((name, buckets.mean) for name in Step if (buckets := course.stage(name)) is not None)
     return Latency(
         recent.quantile(0.5), recent.quantile(0.99), tuple((name, mean) for name, mean in means if mean is not None)
     )

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from prometheus_client.samples import Sample
 
-STAGES = ("decode", "claim", "features", "windows", "score", "explain", "store", "publish")
-"""The stages of a micro-batch of payments, in their order."""
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -37,6 +34,7 @@ class Reading:
     lag_seconds: float = 0.0
     end_to_end: Buckets = field(default_factory=Buckets)
     stages: Mapping[str, Buckets] = field(default_factory=dict)
+    """By step of a micro-batch of payments (`stream.steps`)."""
 
     @property
     def judged(self) -> int:

@@ -1,0 +1,52 @@
+"""Alerts: the sink that publishes the verdicts for which an alert is stored, on a Kafka topic."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from stream import metrics
+from stream.publish import CONFIRM_SECONDS
+
+if TYPE_CHECKING:
+    from stream.publish import Confirming
+    from stream.retry import Retry
+    from stream.verdict_store import StoredVerdicts
+
+
+class Alerts:
+    """Publishes alerts under their payer's VPA, in the bytes in which they are stored; a sink (`stream.sinks`)."""
+
+    def __init__(self, publisher: Confirming, topic: str, retry: Retry) -> None:
+        self._publisher = publisher
+        self._topic = topic
+        self._retry = retry
+        self._alerts: list[tuple[bytes, bytes]] = []
+        """Key and value."""
+        self._verdicts: list[int] = []
+
+    def deliver(self, stored: StoredVerdicts) -> None:
+        """Take in the alerts of a micro-batch."""
+        for row, alert in enumerate(stored.alerts):
+            if alert is not None:
+                self._alerts.append((stored.payer_vpa[row], alert))
+                self._verdicts.append(int(stored.verdict[row]))
+
+    def confirm(self) -> None:
+        """Publish what was taken in; return when every delivery is confirmed.
+
+        An alert is never too large: where the broker refuses one, its limit is wrong, and the error goes through.
+        """
+        if not self._alerts:
+            return
+        began = time.perf_counter()
+        self._retry.until_done(self._publish)
+        metrics.KAFKA_DELIVERY.labels(self._topic).observe(time.perf_counter() - began)
+        metrics.count_verdicts(metrics.ALERTS_PUBLISHED, bytes(self._verdicts))
+        self._alerts, self._verdicts = [], []
+
+    def _publish(self) -> None:
+        # A repeat sends all again: what had arrived is repeated with the same bytes, which readers know by its id.
+        for payer_vpa, alert in self._alerts:
+            self._publisher.produce(self._topic, payer_vpa, alert)
+        self._publisher.confirm(CONFIRM_SECONDS)
