@@ -28,7 +28,11 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 PARTITIONS = 12
 INFLATED = 48_000
 WORKED_OFF = int(os.environ.get("UPIFRAUD_TEST_HOSTILE_RECORDS", "9000"))
-LIMIT_BYTES = 1536 * 2**20
+LIMIT_MIB = {1_000: 768, 8_000: 1152}
+"""By records in a batch: an answer of 256 KiB has three of the small ones, and a large one, 0.5 GiB, comes alone.
+
+What is promised is 1.5 GiB for all of them; these are tighter, so that a second large batch in memory is seen.
+"""
 BLANKS = b" " * 65_002
 OPEN_STRING = b"[" * 257 + b'"' + b'\\"' * 32_600
 RATE, CALM_SECONDS, HOSTILE_SECONDS = 2_000, 8, 15
@@ -43,7 +47,7 @@ def until_counted(deployment: Deployment, worker: WorkerProcess, name: str, coun
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("in_a_batch", [1_000, 8_000])
+@pytest.mark.parametrize("in_a_batch", LIMIT_MIB)
 def test_compressed_batches_that_inflate_a_thousandfold_do_not_fill_the_memory(
     deployment: Deployment, in_a_batch: int
 ) -> None:
@@ -52,7 +56,7 @@ def test_compressed_batches_that_inflate_a_thousandfold_do_not_fill_the_memory(
     worker = deployment.start_worker(UPIFRAUD_PAUSE_AFTER_SECONDS="60")  # a pause would empty the queue meanwhile
     until_counted(deployment, worker, "transactions_consumed_total", WORKED_OFF)
     print(f"{in_a_batch} in a batch: at most {worker.peak_memory() / 2**20:.0f} MiB resident")
-    assert worker.peak_memory() < LIMIT_BYTES
+    assert worker.peak_memory() < LIMIT_MIB[in_a_batch] * 2**20
     assert worker.metric("dead_letters_total", reason="not-json") >= WORKED_OFF
     assert worker.live()
 
