@@ -30,6 +30,7 @@ from stream.feature_stage import FeatureStage
 from stream.judge import Judge
 from stream.lanes import Lanes
 from stream.outcomes import OutcomeFlow
+from stream.rehearsal import rehearse
 from stream.retry import Retry, Server
 from stream.settings import Settings
 from stream.transactions import TransactionFlow
@@ -114,6 +115,7 @@ async def work() -> dict[str, int]:
     """Give all records their effects, in memory; return how many there were of each topic."""
     settings = Settings()
     artifact = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH)
+    rehearse(artifact, Identities(settings.identity_key))  # with kernels that only odd records need
     health, stop = make_health(settings), threading.Event()
     kafka, redis, postgres = (Retry(server, health, stop) for server in (Server.KAFKA, Server.REDIS, Server.POSTGRES))
     lanes, verdicts, entities = Lanes(), MemoryVerdictStore(), MemoryEntityStore()
