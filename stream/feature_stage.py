@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from stream.arrivals import Arrivals
     from stream.claimed import Claimed
     from stream.retry import Retry
+
+log = logging.getLogger(__name__)
 
 
 class StoreBehindError(RetryableError):
@@ -122,6 +125,7 @@ class FeatureStage:
         with worker_errors():
             applied = self._store.next_offsets(names)
         starts = {}
+        again = 0
         for partition, name, stands in zip(partitions, names, applied, strict=True):
             offset = committed[partition]
             if stands is None and offset:
@@ -131,8 +135,13 @@ class FeatureStage:
                     server=Server.REDIS,
                 )
             self._expected[name] = stands or 0
+            again += max(0, (stands or 0) - (offset or 0))
             if stands is not None and offset is not None and stands < offset:
                 starts[partition] = stands
+        if again:
+            log.info(
+                "Up to %d records are read again that Redis has applied: they are looked up, and count once.", again
+            )
         for topic, now in ids.items():
             if now is not None:
                 self._ids[topic] = now

@@ -48,17 +48,16 @@ def command(source: str, force: bool) -> None:
     try:
         settings = read_settings(os.environ)
         store = RedisEntityStore(settings.redis_url)
-        committed = committed_offsets(settings)
-        names = {partition_name(*place): offset for place, offset in committed.items()}
-        held = [name for name, stands in zip(names, store.next_offsets(list(names)), strict=True) if stands]
+        topics = SourceTopics(client_config(settings))
+        there = [*topics.places(settings.topic_transactions), *topics.places(settings.topic_outcomes)]
+        committed = {place: offset for place, offset in committed_offsets(settings).items() if place in there}
+        held = [stands for stands in store.next_offsets([partition_name(*place) for place in there]) if stands]
         if held and not force:
             raise click.ClickException(
                 f"Redis holds what was applied of {len(held)} partitions, so nothing was lost. "
                 "Stop all workers and add --force to replace it."
             )
-        beyond = SourceTopics(client_config(settings)).shorter(
-            {at: offset for at, offset in committed.items() if offset}
-        )
+        beyond = topics.shorter({place: offset for place, offset in committed.items() if offset})
         if beyond and source == "kafka":
             topic = next(iter(beyond))[0]
             raise click.ClickException(
