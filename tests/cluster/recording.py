@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -69,3 +70,47 @@ class Recording:
         since = np.maximum(seconds - window, seconds[0])
         passed = np.maximum(seconds - since, 1e-9)
         return np.asarray((count - np.interp(since, seconds, count)) / passed, dtype=np.float64)
+
+    def pod_rate(self) -> float:
+        """Return the payments/s that a pod did where all of them had more to do than they could.
+
+        From the moments with a backlog worth several seconds and no pod coming or going for as long as the rate is
+        taken; raises ValueError where there are none.
+        """
+        window = 10.0
+        seconds, ready = self.column("second"), self.column("ready")
+        done = self.rate("committed", window)
+        lag = self.column("produced") - self.column("committed")
+        full = []
+        for at, now in enumerate(seconds):
+            recent = (seconds >= now - window - 5) & (seconds <= now)
+            if now - seconds[0] > window and np.ptp(ready[recent]) == 0 and lag[recent].min() > 3 * done[at]:
+                full.append(done[at] / ready[at])
+        if not full:
+            raise ValueError("the recording: expected 15 s of backlog with as many pods all the time, found none.")
+        return round(float(np.median(full)), 1)
+
+    def plot(self) -> bytes:
+        """Return payments/s, lag, seconds behind and pods over the run as PNG; the same figures give the same bytes."""
+        from matplotlib.figure import Figure
+
+        seconds = self.column("second")
+        figure = Figure(figsize=(9, 8), layout="constrained")
+        load, lag, behind, pods = figure.subplots(4, 1, sharex=True)
+        figure.suptitle("Recorded on a real control plane")
+        load.plot(seconds, self.rate("produced"), label="published")
+        load.plot(seconds, self.rate("committed"), label="done", alpha=0.7)
+        lag.plot(seconds, self.column("produced") - self.column("committed"), label="recorded")
+        behind.plot(seconds, self.column("behind"), label="recorded")
+        pods.step(seconds, self.column("replicas"), where="post", label="replicas")
+        pods.step(seconds, self.column("ready"), where="post", label="ready", alpha=0.7)
+        pods.set_xlabel("seconds")
+        names = ("payments/s", "lag, records", "seconds behind", "pods")
+        for axis, name in zip((load, lag, behind, pods), names, strict=True):
+            axis.set_ylabel(name)
+            axis.grid(visible=True, alpha=0.3)
+            axis.set_ylim(bottom=0)
+            axis.legend(loc="upper left", fontsize="small")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+        return buffer.getvalue()
