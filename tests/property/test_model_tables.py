@@ -12,10 +12,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from model.calibration import fit_calibration
-from model.compile import compile_tables
-from model.probes import probe_vectors
-from model.reference import compare
-from model.scoring import Scorer
+from model.compiled.compile import compile_tables
+from model.compiled.scoring import Scorer
+from model.training.probes import probe_vectors
+from model.training.reference import compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from model.artifact import ESTIMATOR, METADATA, REPORT, TABLES, Artifact, canonical_json, content_id, load
 from model.errors import ArtifactError, ModelError, SchemaMismatchError, VectorError, VerificationError
-from model.publishing import publish
-from model.training import Trained, TrainingSettings, train
+from model.training.publishing import publish
+from model.training.train import Trained, TrainingSettings, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,7 +204,7 @@ def test_metadata_that_contradicts_itself_is_refused(copy: Path, changes: dict[s
 
 def test_arrays_that_would_be_read_out_of_bounds_are_refused(copy: Path, model: Trained) -> None:
     """The kernels do not check; the tables do, once."""
-    from model.tables import Tables
+    from model.compiled.tables import Tables
 
     arrays = model.scorer.tables.arrays()
     for name in ("entry_values", "entry_group", "condition_row", "slot_feature"):

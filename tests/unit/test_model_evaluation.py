@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from model.errors import TrainingError
-from model.evaluation import Scores, evaluate
-from model.plots import draw
+from model.training.evaluation import Scores, evaluate
+from model.training.plots import draw
 
 KINDS = np.array(["MULE", "QR", None], dtype=object)
 

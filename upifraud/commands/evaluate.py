@@ -55,8 +55,8 @@ def command(
     """Compare verdicts with outcomes; one JSON object on stdout."""
     from model.artifact import REPORT, canonical_json
     from model.errors import ModelError
-    from model.evaluation import Scores, evaluate
-    from model.labels import label
+    from model.training.evaluation import Scores, evaluate
+    from model.training.labels import label
     from upifraud.history import read_outcomes
 
     try:
@@ -67,7 +67,7 @@ def command(
     except ModelError as error:
         raise click.ClickException(str(error)) from error
     if out is not None:
-        from model.plots import draw
+        from model.training.plots import draw
 
         out.mkdir(parents=True, exist_ok=True)
         for name, png in draw(scores, figures).items():

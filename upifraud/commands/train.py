@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from model.artifact import Artifact
-    from model.training import TrainingSettings
+    from model.training.train import TrainingSettings
 
 EPILOG = """
 \b
@@ -90,7 +90,7 @@ def command(
     the report. The artifact is checked against shap and scikit-learn before it is written.
     """
     from model.errors import ModelError
-    from model.training import TrainingSettings
+    from model.training.train import TrainingSettings
     from upifraud.progress import steps
 
     settings = replace(TrainingSettings(), **{name: value for name, value in chosen.items() if value is not None})
@@ -117,10 +117,10 @@ def train_artifact(
 
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
     from model.errors import TrainingError
-    from model.labels import label
-    from model.publishing import publish
-    from model.report import make_report
-    from model.training import train
+    from model.training.labels import label
+    from model.training.publishing import publish
+    from model.training.report import make_report
+    from model.training.train import train
     from upifraud.history import measure, read_outcomes, rows_in
 
     total = rows_in(payments)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.archive import npz_bytes, skops_bytes
 from model.artifact import (
     ESTIMATOR,
     LAYOUT_VERSION,
@@ -26,8 +25,9 @@ from model.artifact import (
     load,
 )
 from model.errors import VectorError
-from model.probes import probe_vectors
-from model.reference import verify
+from model.training.archive import npz_bytes, skops_bytes
+from model.training.probes import probe_vectors
+from model.training.reference import verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.training import Trained
+    from model.training.train import Trained
 
 VERIFIED_PROBES = 256
 VERIFIED_SAMPLE = 256

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.bins import read_bins
-from model.cells import POINTS, WEIGHTS, cell_values, radices
-from model.forest import read_forest
-from model.grouping import feature_masks, group_leaves, is_chain, missing_right_mask
-from model.paths import read_paths
-from model.tables import TILE, Tables
+from model.compiled.bins import read_bins
+from model.compiled.cells import POINTS, WEIGHTS, cell_values, radices
+from model.compiled.forest import read_forest
+from model.compiled.grouping import feature_masks, group_leaves, is_chain, missing_right_mask
+from model.compiled.paths import read_paths
+from model.compiled.tables import TILE, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from model.bins import Bins
-    from model.paths import Paths
+    from model.compiled.bins import Bins
+    from model.compiled.paths import Paths
 
 
 @dataclass(frozen=True, slots=True)

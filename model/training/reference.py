@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.scoring import Scored, Scorer
+    from model.compiled.scoring import Scored, Scorer
 
 TOLERANCE = 1e-9
 

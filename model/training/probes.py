@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.tables import Tables
+    from model.compiled.tables import Tables
 
 
 def probe_vectors(tables: Tables, rows: int, seed: int = 0) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from numba import njit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.paths import Paths
+    from model.compiled.paths import Paths
 
 MAX_CELLS = 128
 """A merged group stays below this; a single leaf of depth 8 may have 256."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from model.tables import TILE
+from model.compiled.tables import TILE
 
 BLOCK = 256
 """Rows at a time: their bytes, cell indices and contributions stay in the nearest caches."""
@@ -59,7 +59,7 @@ def contribute_few(  # type: ignore[no-untyped-def]
     vectors, slot_feature, threshold_start, thresholds, condition_start, condition_row, condition_bin,
     condition_stride, slot_start, slot_of, group_of, values_start, values, base_value, contributions, margin,
 ):  # fmt: skip
-    """Do the same row by row, from values that lie together for a cell (`model.scoring`), for a few rows.
+    """Do the same row by row, from values that lie together for a cell (`model.compiled.scoring`), for a few rows.
 
     Loops are long and free of branches on what was read, so that the processor runs ahead of its reads. The sum
     returned means nothing: computing it fetches the values that the next loop adds.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from model.grouping import is_chain, popcount
+from model.compiled.grouping import is_chain, popcount
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

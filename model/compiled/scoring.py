@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model import kernel
+from model.compiled import kernel
 from model.errors import VectorError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.calibration import Calibration
-    from model.tables import Tables
+    from model.compiled.tables import Tables
 
 
 CHUNK = 16_384

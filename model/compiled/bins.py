@@ -12,7 +12,7 @@ from model.errors import UnsupportedModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.forest import Forest, Tree
+    from model.compiled.forest import Forest, Tree
 
 MAX_THRESHOLDS = 255
 """A bin is one byte, and 255 stands for NaN at nodes that send missing right."""

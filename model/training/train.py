@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.calibration import fit_calibration
-from model.compile import compile_tables
+from model.compiled.compile import compile_tables
+from model.compiled.scoring import Scorer
 from model.distribution import Distribution, FeatureDistribution, bins_of, describe, sample_rows, usual_of
 from model.errors import TrainingError
-from model.scoring import Scorer
 from model.verdict import Thresholds, choose_thresholds
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from model.errors import UnsupportedModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.bins import Bins
-    from model.forest import Tree
+    from model.compiled.bins import Bins
+    from model.compiled.forest import Tree
 
 MAX_DEPTH = 8
 """A leaf of depth 8 has at most 256 cells, and the cell index is one byte."""
@@ -26,8 +26,8 @@ MAX_CONDITIONS = 64
 class Paths:
     """Every leaf of one tree; conditions run by (slot, bin, missing right before missing left).
 
-    A condition holds for a row that goes right at it: `byte > bin`, on the row byte of its side (`model.bins`). The
-    order makes the conditions of one feature a chain: whoever satisfies one satisfies all before it.
+    A condition holds for a row that goes right at it: `byte > bin`, on the row byte of its side: model.compiled.bins.
+    The order makes the conditions of one feature a chain: whoever satisfies one satisfies all before it.
     """
 
     slot: NDArray[np.int64]

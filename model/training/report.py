@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.evaluation import Scores, evaluate
-from model.plots import draw
-from model.reference import global_plot
+from model.training.evaluation import Scores, evaluate
+from model.training.plots import draw
+from model.training.reference import global_plot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from model.training import Trained
+    from model.training.train import Trained
 
 EXPLAINED = 500
 """Payments in the global plot of contributions, half of them frauds where there are as many."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from model.evaluation import Scores
+    from model.training.evaluation import Scores
 
 POINTS = 2_000
 """More points of a curve than this are not seen."""
