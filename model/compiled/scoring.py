@@ -44,17 +44,13 @@ class Scorer:
         self.calibration = calibration
         self.base_value = float(tables.base_value)
         self.n_features = int(tables.n_features)
-        shared = (
-            tables.slot_feature,
-            tables.threshold_start,
-            tables.thresholds,
-            tables.condition_start,
-            tables.condition_row,
-            tables.condition_bin,
-            tables.condition_stride,
+        slots = kernel.Slots(tables.slot_feature, tables.threshold_start, tables.thresholds)
+        conditions = kernel.Conditions(
+            tables.condition_start, tables.condition_row, tables.condition_bin, tables.condition_stride
         )
-        self._many = (*shared, tables.entry_start, tables.entry_group, tables.entry_values, tables.values)
-        self._few = (*shared, *_by_group(tables))
+        entries = kernel.Entries(tables.entry_start, tables.entry_group, tables.entry_values, tables.values)
+        self._many = slots, conditions, entries
+        self._one = slots, conditions, _by_group(tables)
 
     def score(self, vectors: NDArray[np.float32]) -> Scored:
         """Return the scores of vectors float32 [n, features], missing is NaN.
@@ -70,8 +66,8 @@ class Scorer:
         contributions = np.zeros((self.n_features, n), dtype=np.float64)
         margin = np.empty(n, dtype=np.float64)
         vectors = np.ascontiguousarray(vectors)
-        if n <= kernel.FEW:
-            kernel.contribute_few(vectors, *self._few, self.base_value, contributions, margin)
+        if n == 1:  # from two rows on the common way is cheaper: docs/model.md
+            kernel.contribute_one(vectors, *self._one, self.base_value, contributions, margin)
         else:
             kernel.contribute(vectors, *self._many, self.base_value, contributions, margin)
         return Scored(margin=margin, probability=self.calibration.apply(margin), contributions=contributions.T)
@@ -84,13 +80,8 @@ class Scorer:
         return probability
 
 
-def _by_group(
-    tables: Tables,
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-    """Return the same entries by group, the values of one cell together: a lone row reads a third of the lines.
-
-    (start of each group's slots, slot of each entry, group of each entry, start of each group's values, values).
-    """
+def _by_group(tables: Tables) -> kernel.GroupedEntries:
+    """Return the entries as a lone row reads them."""
     slots = max(1, len(tables.slot_feature))
     slot = np.repeat(np.arange(len(tables.entry_start) - 1) % slots, np.diff(tables.entry_start))
     order = np.lexsort((slot, tables.entry_group))
@@ -101,4 +92,5 @@ def _by_group(
         entries = order[start[index] : start[index + 1]]
         blocks.append(np.stack([tables.values[at : at + cells] for at in tables.entry_values[entries]], axis=1).ravel())
     values_start = np.concatenate(([0], np.cumsum([block.size for block in blocks], dtype=np.int64))).astype(np.int32)
-    return start, slot[order].astype(np.int32), group, values_start, np.concatenate([*blocks, np.empty(0)])
+    values = np.concatenate([*blocks, np.empty(0)])
+    return kernel.GroupedEntries(start, slot[order].astype(np.int32), group, values_start, values)
