@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 import click
 
@@ -19,6 +22,10 @@ Examples:
 All workers must be stopped. Going back too far does no harm: what has a verdict keeps it, and its alert is published
 again, byte for byte. Offsets go forward only over what Kafka has no more, and that is said.
 """
+
+ABOUT, OFFSETS = "about", "offsets.tsv"
+TRANSACTIONS, OUTCOMES = "transactions", "outcomes"
+"""What backup.sh calls the topics, whatever their names are."""
 
 
 @click.command(epilog=EPILOG)
@@ -40,7 +47,6 @@ def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -
     from stream.errors import StreamError
     from stream.settings import read_settings
     from upifraud import group
-    from upifraud.saved import OUTCOMES, TRANSACTIONS, Backup
 
     if (backup is None) == (to is None):
         raise click.UsageError("Expected either --backup or --to.")
@@ -80,3 +86,26 @@ def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -
             f"{topic}: {sum(again.values())} records {'would be' if dry_run else 'will be'} read again, in "
             f"{sum(count > 0 for count in again.values())} of {len(again)} partitions"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What backup.sh wrote: when the snapshot was taken (epoch ms), and the offset behind the last one of each partition."""
+
+    taken_at: int
+    following: dict[tuple[str, int], int]
+
+    @classmethod
+    def read(cls, directory: Path, topics: dict[str, str]) -> Self:
+        """Read a backup's notes; `topics`: the names of the two topics by what backup.sh calls them."""
+        try:
+            about = dict(line.split("\t") for line in (directory / ABOUT).read_text().splitlines())
+            taken_at = int(datetime.fromisoformat(about["taken_at"]).timestamp() * 1000)
+            rows = [line.split("\t") for line in (directory / OFFSETS).read_text().splitlines()]
+            following = {(topics[topic], int(partition)): int(offset) for topic, partition, offset in rows}
+        except (OSError, ValueError, KeyError) as error:
+            raise click.ClickException(
+                f"{directory} is no backup: expected the files {ABOUT} and {OFFSETS} as backup.sh writes them, got "
+                f"{type(error).__name__} ({error}). Name the directory upifraud-... itself."
+            ) from error
+        return cls(taken_at, following)

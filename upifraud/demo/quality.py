@@ -1,4 +1,4 @@
-"""Marks: how good verdicts were, against the switch's truth."""
+"""Quality: how good verdicts were, against the switch's truth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from upifraud.demo.truth import Fraud
+    from upifraud.demo.traffic import Fraud
+
 
 FLAGS: Final = ("REVIEW", "HOLD", "BLOCK")
 """The verdicts that stand in the way of a payment, the strictest last."""
@@ -29,7 +30,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Quality:
     """Precision and recall of every verdict together with the stricter ones, and recall by typology."""
 
     precision: Mapping[str, Part] = field(default_factory=dict)
@@ -48,8 +49,8 @@ class Marks:
         return part.hits * weight / weighed if weighed else None
 
 
-def mark(frauds: Mapping[str, Fraud], flagged: Mapping[str, str], judged: int) -> Marks:
-    """Return the marks of what was flagged (verdict by transaction_id) among the first `judged` payments.
+def quality_of(frauds: Mapping[str, Fraud], flagged: Mapping[str, str], judged: int) -> Quality:
+    """Return the quality of what was flagged (verdict by transaction_id) among the first `judged` payments.
 
     A fraud that has not been judged yet is not missed yet; one that was flagged has been judged, in whatever order.
     """
@@ -63,4 +64,4 @@ def mark(frauds: Mapping[str, Fraud], flagged: Mapping[str, str], judged: int) -
     all_of = Counter(fraud.typology for fraud in known.values())
     hits_of = Counter(fraud.typology for name, fraud in known.items() if name in flagged)
     typologies = {name: Part(hits_of[name], count) for name, count in all_of.most_common()}
-    return Marks(precision, recall, typologies)
+    return Quality(precision, recall, typologies)

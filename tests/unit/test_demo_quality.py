@@ -10,13 +10,13 @@ import pytest
 from simulator.span import HISTORY_END_MS
 from simulator.switch import Switch
 from stream.wire import Alert, Reason
-from upifraud.demo.account import Account
 from upifraud.demo.alert_feed import Alerts
 from upifraud.demo.errors import PlanError
-from upifraud.demo.marks import Part, mark
 from upifraud.demo.plan import Plan
+from upifraud.demo.quality import Part, quality_of
 from upifraud.demo.reading import Reading
-from upifraud.demo.truth import Fraud, Truth
+from upifraud.demo.summary import Account
+from upifraud.demo.traffic import Fraud, Truth
 
 FRAUDS = {
     "f0": Fraud(0, "impersonation"),
@@ -28,40 +28,40 @@ FRAUDS = {
 
 def test_every_verdict_counts_with_the_stricter_ones() -> None:
     flagged = {"f0": "BLOCK", "f1": "REVIEW", "honest": "REVIEW", "also honest": "HOLD"}
-    marks = mark(FRAUDS, flagged, judged=100)
-    assert marks.precision == {"REVIEW": Part(2, 4), "HOLD": Part(1, 2), "BLOCK": Part(1, 1)}
-    assert marks.recall == {"REVIEW": Part(2, 4), "HOLD": Part(1, 4), "BLOCK": Part(1, 4)}
-    assert marks.typologies == {"impersonation": Part(2, 2), "mule_fan_in": Part(0, 2)}
+    quality = quality_of(FRAUDS, flagged, judged=100)
+    assert quality.precision == {"REVIEW": Part(2, 4), "HOLD": Part(1, 2), "BLOCK": Part(1, 1)}
+    assert quality.recall == {"REVIEW": Part(2, 4), "HOLD": Part(1, 4), "BLOCK": Part(1, 4)}
+    assert quality.typologies == {"impersonation": Part(2, 2), "mule_fan_in": Part(0, 2)}
 
 
 def test_a_fraud_that_waits_for_its_verdict_is_not_missed_yet() -> None:
-    marks = mark(FRAUDS, {"f0": "BLOCK"}, judged=20)
-    assert marks.recall["REVIEW"] == Part(1, 2)
+    quality = quality_of(FRAUDS, {"f0": "BLOCK"}, judged=20)
+    assert quality.recall["REVIEW"] == Part(1, 2)
 
 
 def test_an_alert_that_came_before_its_count_is_a_hit() -> None:
     """Alerts and metrics are read one after the other."""
-    marks = mark(FRAUDS, {"f2": "HOLD"}, judged=0)
-    assert marks.precision["HOLD"] == Part(1, 1)
-    assert marks.recall["HOLD"] == Part(1, 1)
+    quality = quality_of(FRAUDS, {"f2": "HOLD"}, judged=0)
+    assert quality.precision["HOLD"] == Part(1, 1)
+    assert quality.recall["HOLD"] == Part(1, 1)
 
 
 def test_nothing_of_nothing_is_no_share() -> None:
-    marks = mark({}, {}, judged=0)
-    assert marks.precision["BLOCK"].share is None
-    assert marks.recall["REVIEW"].share is None
-    assert marks.precision_at("BLOCK", 0.01, 7e-6) is None
+    quality = quality_of({}, {}, judged=0)
+    assert quality.precision["BLOCK"].share is None
+    assert quality.recall["REVIEW"].share is None
+    assert quality.precision_at("BLOCK", 0.01, 7e-6) is None
 
 
 def test_precision_falls_with_the_share_of_frauds() -> None:
     """90 of 100 frauds and 10 of 9,900 honest payments flagged; at one in a million 0.9e-6 to 1.0101e-3."""
     frauds = {f"f{number}": Fraud(number, "qr_phishing") for number in range(100)}
     flagged = {f"f{number}": "BLOCK" for number in range(90)} | {f"h{number}": "BLOCK" for number in range(10)}
-    marks = mark(frauds, flagged, judged=10_000)
-    assert marks.precision["BLOCK"].share == pytest.approx(0.9)
-    assert marks.precision_at("BLOCK", 0.01, 0.01) == pytest.approx(0.9)
+    quality = quality_of(frauds, flagged, judged=10_000)
+    assert quality.precision["BLOCK"].share == pytest.approx(0.9)
+    assert quality.precision_at("BLOCK", 0.01, 0.01) == pytest.approx(0.9)
     expected = 0.9e-6 / (0.9e-6 + 10 / 9_900 * (1 - 1e-6))
-    assert marks.precision_at("BLOCK", 0.01, 1e-6) == pytest.approx(expected)
+    assert quality.precision_at("BLOCK", 0.01, 1e-6) == pytest.approx(expected)
 
 
 # The truth as the switch tells it ---------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ ACCOUNT = Account(
     stages=(),
     live_verdicts={},
     most_behind=0,
-    marks=None,
+    quality=None,
     completed=True,
     first_verdict=None,
     exit_code=0,

@@ -1,10 +1,11 @@
-"""A performance of the demo: the order in which its parts begin and end, whatever happens in between."""
+"""A run of the demo: the order in which its parts begin and end, whatever happens in between."""
 
 from __future__ import annotations
 
 import threading
 import time
 from contextlib import ExitStack
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from simulator.kafka import Outlet
@@ -12,9 +13,8 @@ from stream.transport.config import client_config
 from upifraud.demo.alert_feed import AlertFeed, Alerts
 from upifraud.demo.errors import FatalError, StalledError, WorkerEndedError
 from upifraud.demo.kernels import KernelProcess
-from upifraud.demo.picture import Phase
-from upifraud.demo.play import Play
 from upifraud.demo.servers import Servers, broker_name, settings_of
+from upifraud.demo.traffic import DemoTraffic
 from upifraud.demo.watcher import Watcher
 from upifraud.demo.worker_process import WorkerProcess
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from upifraud.demo.plan import Plan
     from upifraud.demo.reading import Reading
 
+
 STALLED_SECONDS: Final = 180.0
 """A worker that finishes nothing for so long while payments wait has failed; a first one compiles for a minute."""
 HURRIED_SECONDS: Final = 5.0
@@ -36,7 +37,17 @@ DRAIN_SECONDS: Final = 40.0
 _POLL_SECONDS: Final = 0.05
 
 
-class Performance:
+class Phase(StrEnum):
+    """What the demo is doing."""
+
+    STARTING = "starting"
+    WARMING_UP = "warming up"
+    LIVE = "live"
+    CATCHING_UP = "catching up"
+    STOPPING = "stopping"
+
+
+class DemoRun:
     """Runs the demo in a thread of its own, in this order:
 
     1 servers up, empty; 2 worker, alerts and switch; 3 warm-up, and the worker catches up; 4 live traffic, and the
@@ -61,7 +72,7 @@ class Performance:
         self.alerts = Alerts()
         self.worker = WorkerProcess(directory)
         self.watcher: Watcher | None = None
-        self.play: Play | None = None
+        self.traffic: DemoTraffic | None = None
         self.warmed: Summary | None = None
         self.played: Summary | None = None
         self.before_live: Reading | None = None
@@ -79,7 +90,7 @@ class Performance:
         self._note = note
         self._stop = threading.Event()
         self._hurry = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="performance")
+        self._thread = threading.Thread(target=self._run, name="run")
 
     def start(self) -> None:
         """Begin."""
@@ -102,8 +113,8 @@ class Performance:
         if self._stop.is_set():
             self._hurry.set()
         self._stop.set()
-        if self.play is not None:
-            self.play.stop()
+        if self.traffic is not None:
+            self.traffic.stop()
 
     def join(self) -> None:
         """Wait for the end."""
@@ -111,8 +122,8 @@ class Performance:
 
     def look_after(self) -> None:
         """Notice a worker that has ended, or does not get on, and send it nothing more."""
-        if self.play is not None and (self.worker.exit_code is not None or self._stalled(self.play)):
-            self.play.stop()
+        if self.traffic is not None and (self.worker.exit_code is not None or self._stalled(self.traffic)):
+            self.traffic.stop()
 
     def _run(self) -> None:
         try:
@@ -144,19 +155,21 @@ class Performance:
         self._note("worker: started; the first one of all compiles its kernels, half a minute or so")
 
         topics = (settings.topic_transactions, settings.topic_outcomes)
-        self.play = Play(self.plan, int(time.time() * 1_000), Outlet(conf), topics, lambda: watcher.last().consumed)
+        self.traffic = DemoTraffic(
+            self.plan, int(time.time() * 1_000), Outlet(conf), topics, lambda: watcher.last().consumed
+        )
         self._note(f"switch: {self.plan.payers:,} payers, seed {self.plan.seed}")
         try:
-            self._traffic(self.play)
+            self._traffic(self.traffic)
             self.completed = not self._stop.is_set()
         finally:
             self._enter(Phase.STOPPING)
-            self.play.stop()
+            self.traffic.stop()
 
-    def _traffic(self, play: Play) -> None:
+    def _traffic(self, traffic: DemoTraffic) -> None:
         self._enter(Phase.WARMING_UP)
-        self.warmed = play.warm_up()
-        self._catch_up(play)
+        self.warmed = traffic.warm_up()
+        self._catch_up(traffic)
         self.before_live = before = self._last()
         if self.watcher is not None and self.watcher.judged_at is not None:
             self.warm_up_seconds = before.at - self.watcher.judged_at
@@ -166,19 +179,19 @@ class Performance:
             with self.watcher.lock:
                 self.watcher.course.begin_part()
         self._enter(Phase.LIVE)
-        self.played = play.live()
+        self.played = traffic.live()
         self._enter(Phase.CATCHING_UP)
-        self._catch_up(play)
+        self._catch_up(traffic)
 
-    def _catch_up(self, play: Play) -> None:
+    def _catch_up(self, traffic: DemoTraffic) -> None:
         """Return when the worker has finished every record that was sent; raises where it does not get on."""
         stopped: float | None = None
-        while (last := self._last()).consumed < play.records:
+        while (last := self._last()).consumed < traffic.records:
             if self.worker.exit_code is not None:
                 raise self._worker_ended("ended by itself")
-            if self._stalled(play):
+            if self._stalled(traffic):
                 raise StalledError(
-                    f"Expected the worker to finish {play.records:,} records; it has been at {last.consumed:,} for "
+                    f"Expected the worker to finish {traffic.records:,} records; it has been at {last.consumed:,} for "
                     f"{STALLED_SECONDS:.0f} s. Its log, {self.worker.log}, ends with:\n{self.worker.log_tail()}"
                 )
             if self._stop.is_set():
@@ -188,9 +201,9 @@ class Performance:
             time.sleep(_POLL_SECONDS)
         self._settle()
 
-    def _stalled(self, play: Play) -> bool:
+    def _stalled(self, traffic: DemoTraffic) -> bool:
         """Tell whether records wait and none was finished for too long."""
-        if self.watcher is None or self.watcher.last().consumed >= play.records:
+        if self.watcher is None or self.watcher.last().consumed >= traffic.records:
             return False
         return time.monotonic() - self.watcher.moved_at > STALLED_SECONDS
 

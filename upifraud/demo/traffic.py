@@ -1,16 +1,19 @@
-"""What the switch plays: first the warm-up, as fast as the worker goes, then the live traffic, in an open loop."""
+"""What the switch sends: a warm-up as fast as the worker goes, then live traffic; and which payments are frauds."""
 
 from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from simulator import codes
 from simulator.dirt import Dirt, Soiler
+from simulator.encode import transaction_ids
 from simulator.malformed import KINDS
 from simulator.publisher import Publisher
 from simulator.records import encoded
@@ -18,7 +21,6 @@ from simulator.schedule import AtRate
 from simulator.switch import Switch
 from simulator.timeline import DAY_MS
 from simulator.traffic import Stretch, Traffic
-from upifraud.demo.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,9 +28,60 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from simulator.dirt import Note
+    from simulator.payments import Payments
     from simulator.publisher import Sink, Summary
     from simulator.records import Records
     from upifraud.demo.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Fraud:
+    """A payment that is part of a fraud."""
+
+    number: int
+    """How many payments the switch made before it."""
+    typology: str
+
+
+class Truth:
+    """Notes payments in the order in which they are made; one thread may note while others ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._frauds: dict[str, Fraud] = {}
+        self._ends: list[int] = []
+        self._times: list[int] = []
+
+    @property
+    def payments(self) -> int:
+        """Number of payments made."""
+        with self._lock:
+            return self._ends[-1] if self._ends else 0
+
+    def note(self, payments: Payments) -> None:
+        """Take the next payments."""
+        rows = np.flatnonzero(payments.typology != codes.HONEST)
+        ids = transaction_ids(payments.transaction[rows])
+        begun = self.payments
+        with self._lock:
+            for row, transaction_id in zip(rows.tolist(), ids, strict=True):
+                typology = codes.TYPOLOGIES[payments.typology[row]]
+                self._frauds[transaction_id.decode()] = Fraud(begun + row, typology)
+            self._ends.append(begun + len(payments))
+            self._times.append(int(payments.event_time[-1]))
+
+    def frauds(self) -> dict[str, Fraud]:
+        """Return the frauds made so far, by transaction_id."""
+        with self._lock:
+            return dict(self._frauds)
+
+    def time_of(self, count: int) -> int | None:
+        """Return about the event time (epoch ms) of the payment after which there were so many; None before any."""
+        with self._lock:
+            if not self._ends or count <= 0:
+                return None
+            return self._times[min(bisect_left(self._ends, count), len(self._times) - 1)]
+
 
 AHEAD: Final = 10_000
 """Records that the warm-up is ahead of the worker at most: enough for full micro-batches, a second's work or two."""
@@ -67,7 +120,7 @@ class Sent:
             self.duplicates += 1
 
 
-class Play:
+class DemoTraffic:
     """One traffic, played in two parts by one thread; `stop` may be called by any."""
 
     def __init__(self, plan: Plan, now_ms: int, sink: Sink, topics: tuple[str, str], done: Callable[[], int]) -> None:
