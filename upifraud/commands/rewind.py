@@ -90,7 +90,7 @@ def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What backup.sh wrote: when the snapshot was taken (epoch ms), and the offset behind the last one of each partition."""
+    """What backup.sh wrote: when the snapshot was taken (epoch ms); by partition, the offset behind the last one."""
 
     taken_at: int
     following: dict[tuple[str, int], int]
