@@ -12,11 +12,10 @@ from simulator.kafka import Outlet
 from stream.transport.config import client_config
 from upifraud.demo.alert_feed import AlertFeed, Alerts
 from upifraud.demo.errors import FatalError, StalledError, WorkerEndedError
-from upifraud.demo.kernels import KernelProcess
 from upifraud.demo.servers import Servers, broker_name, settings_of
 from upifraud.demo.traffic import DemoTraffic
 from upifraud.demo.watcher import Watcher
-from upifraud.demo.worker_process import WorkerProcess
+from upifraud.demo.worker_process import KernelProcess, WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
