@@ -32,7 +32,7 @@ from tests.fixtures.deployment import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.servers, pytest.mark.apache, pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.servers, pytest.mark.apache, pytest.mark.long, pytest.mark.timeout(2400)]
 
 BASE, PEAK = 150, 850
 """Payments/s: all the time, and on top of it."""

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -174,6 +175,7 @@ def assert_equal(left: Decoded, right: Decoded) -> None:
         np.testing.assert_array_equal(ours, theirs, field.name, strict=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(VALUE, max_size=6))
 def test_a_micro_batch_is_read_as_each_of_its_records_alone(values: list[bytes | None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def test_every_vector_of_a_small_history_is_the_oracles(script: Script) -> None:
     assert_like_oracle(payments, list(range(len(payments))))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, phases=WITHOUT_SHRINKING)
 @given(scripts(max_payments=400), st.integers(0, 2**32))
 def test_vectors_of_dense_logs_are_the_oracles(script: Script, seed: int) -> None:

@@ -89,6 +89,7 @@ def test_a_rate_counts_what_stood_as_fraud_at_the_time(script: Script, seed: int
         assert not differences(vectors[row][columns], oracle.vector(row, RATES)), row
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(scripts(max_payments=25), st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 30))
 def test_online_is_history_when_reports_come_in_time(script: Script, seed: int, count: int, most: int) -> None:

@@ -72,6 +72,7 @@ models = st.builds(
 )
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(estimator=models, seed=st.integers(0, 10_000))
 def test_contributions_equal_shap_and_margins_equal_the_estimator(

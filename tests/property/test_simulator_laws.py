@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ def two_days() -> list[tuple[Any, ...]]:
     return payments_in(START, HISTORY_END_MS)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(cut=st.integers(START, HISTORY_END_MS))
 def test_any_two_stretches_that_meet_are_the_whole(cut: int) -> None:

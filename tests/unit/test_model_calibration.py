@@ -20,6 +20,7 @@ def slice_of(n: int, seed: int, slope: float = 1.0, offset: float = -4.0) -> tup
     return margin, random.random(n) < 1 / (1 + np.exp(-(slope * margin + offset)))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 1000),

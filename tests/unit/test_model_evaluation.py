@@ -143,6 +143,7 @@ def test_no_payments_are_refused() -> None:
         evaluate(Scores(np.empty(0), np.empty(0, bool)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scores", [scored(800, 5), Scores(np.linspace(0, 1, 100), np.zeros(100, bool))])
 def test_plots_are_pictures_and_the_same_every_time(scores: Scores) -> None:
     figures: dict[str, Any] = evaluate(scores)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 _PROGRAM = """
 import gc, sys
 
@@ -98,9 +100,11 @@ def kernels_missing(*arguments: str) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_no_kernel_is_left_to_be_loaded() -> None:
     assert kernels_missing("rehearse") == []
 
 
+@pytest.mark.slow
 def test_without_a_rehearsal_there_are_some() -> None:
     assert "features.vector._vectors" in kernels_missing()
