@@ -41,7 +41,7 @@ demo: install ## Run the main job on local servers and show it live (ARGS="--sec
 test: install ## Run the tests that a change must pass, real servers included (ARGS="-k windows" is passed on).
 	$(BIN)/pytest -m "not long" $(ARGS)
 
-test-fast: install ## Run the tests that need no servers and take less than a second each.
+test-fast: install ## Run the tests that need no servers and are not slow; under a minute.
 	$(BIN)/pytest -m "not servers and not apache and not slow and not long" $(ARGS)
 
 test-long: install ## Run all tests, those of minutes too, and the full-size run of 300,000 payments.

@@ -186,6 +186,7 @@ def test_a_micro_batch_is_read_as_each_of_its_records_alone(values: list[bytes |
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(VALUE, max_size=12), st.integers(0, 12))
 def test_where_a_micro_batch_is_split_changes_nothing(values: list[bytes | None], at: int) -> None:
@@ -203,6 +204,7 @@ def test_where_a_micro_batch_is_split_changes_nothing(values: list[bytes | None]
     assert Counter(whole.unusable_optional) == Counter(first.unusable_optional) + Counter(second.unusable_optional)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(VALUE, st.binary(max_size=200)), max_size=6))
 def test_any_bytes_are_an_outcome_or_a_rejection(values: list[bytes | None]) -> None:

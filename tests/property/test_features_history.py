@@ -26,6 +26,7 @@ def assert_like_oracle(payments: list[Payment], rows: list[int]) -> None:
         assert states[row] == oracle.state(row), row
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(scripts(max_payments=12))
 def test_every_vector_of_a_small_history_is_the_oracles(script: Script) -> None:

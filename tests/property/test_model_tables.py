@@ -163,6 +163,7 @@ def test_every_batch_size_gives_the_estimators_margins(rows: int) -> None:
     assert np.abs(scored.margin - expected).max(initial=0.0) < 1e-12
 
 
+@pytest.mark.slow
 def test_more_groups_than_a_tile_keep_the_order_of_additions() -> None:
     """Above 256 groups the tables are walked in tiles; the path for few rows knows no tiles."""
     estimator = fitted(5, 0.1, 12, max_iter=150, max_depth=6, min_samples_leaf=1)

@@ -60,6 +60,7 @@ def test_any_two_stretches_that_meet_are_the_whole(cut: int) -> None:
     assert payments_in(START, cut) + payments_in(cut, HISTORY_END_MS) == two_days()
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(skip=st.integers(0, 300), count=st.integers(1, 300))
 def test_a_span_takes_payments_out_of_the_middle(skip: int, count: int) -> None:

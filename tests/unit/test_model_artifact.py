@@ -256,6 +256,7 @@ def test_all_errors_have_one_base() -> None:
     assert all(issubclass(error, ModelError) for error in (ArtifactError, VerificationError, VectorError))
 
 
+@pytest.mark.slow
 def test_a_worker_loads_without_training_libraries_or_pickle(published: Path) -> None:
     """A fresh process: what is imported on the way is what a worker pays for and trusts."""
     script = (

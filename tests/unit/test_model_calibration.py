@@ -51,6 +51,7 @@ def test_mean_probability_is_the_share_of_fraud() -> None:
     assert probability.mean() == pytest.approx(fraud.mean(), rel=0.01)
 
 
+@pytest.mark.slow
 def test_it_finds_the_true_probabilities_again() -> None:
     margin, fraud = slice_of(200_000, 3, slope=0.7)
     asked = np.array([-4.0, -2.0, 0.0, 2.0, 4.0])

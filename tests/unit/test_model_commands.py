@@ -154,6 +154,7 @@ def test_the_same_files_give_the_same_model(history: History, trained: Path, tmp
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_evaluation_of_verdicts_is_one_json_object(history: History, trained: Path, tmp_path: Path) -> None:
     columns = write_verdicts(tmp_path / "verdicts.parquet", trained, history)
     files = ("--verdicts", tmp_path / "verdicts.parquet", "--outcomes", history.outcomes)
