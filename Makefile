@@ -8,7 +8,7 @@ QUIX := .cache/quix
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-bench demo test test-fast test-cluster check lint types drift manifests image rules-test fmt lock model bench bench-quick bench-sustain bench-report up down clean
+.PHONY: help install install-bench demo test test-fast test-long test-cluster check lint types drift manifests image rules-test fmt lock model bench bench-quick bench-sustain bench-report up down clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,11 +38,14 @@ install-bench: $(BENCH_INSTALLED) $(QUIX)/.installed ## Install what the benchma
 demo: install ## Run the main job on local servers and show it live (ARGS="--seconds 20").
 	$(BIN)/upifraud demo $(ARGS)
 
-test: install ## Run all tests (ARGS="-k windows" is passed on).
-	$(BIN)/pytest $(ARGS)
+test: install ## Run the tests that a change must pass, real servers included (ARGS="-k windows" is passed on).
+	$(BIN)/pytest -m "not long" $(ARGS)
 
-test-fast: install ## Run the tests that need no servers.
-	$(BIN)/pytest -m "not servers and not apache" $(ARGS)
+test-fast: install ## Run the tests that need no servers and are not slow; under a minute.
+	$(BIN)/pytest -m "not servers and not apache and not slow and not long" $(ARGS)
+
+test-long: install ## Run all tests, those of minutes too, and the full-size run of 300,000 payments.
+	UPIFRAUD_TEST_PAYMENTS=300000 $(BIN)/pytest $(ARGS)
 
 test-cluster: install ## Run the tests that need Kubernetes with KEDA, on whatever KUBECONFIG points at.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/cluster.txt

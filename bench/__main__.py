@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import forms, loops, results, suite
-from bench.measure import measure, say
-from bench.parts import Part
+from bench.parts import Part, measure, say
 from bench.peers.environment import ROOT
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def one_form(options: argparse.Namespace, run: Callable[[Bench], Any], settings:
 
 def quick(options: argparse.Namespace) -> int:
     """Work off a backlog, keep up with half that rate, and measure the yardsticks beside."""
-    from bench import yardsticks
+    from bench.ablations.suite import yardsticks
 
     small = suite.Sizes(
         payers=options.payers,
@@ -67,7 +66,7 @@ def quick(options: argparse.Namespace) -> int:
     )
     with suite.Suite(small, say) as whole:
         wanted = whole.parts(["backlog", "latency"])
-        wanted.append(Part("yardsticks", "stock Faust and shap", lambda: yardsticks.measure(say)))
+        wanted.append(Part("yardsticks", "stock Faust and shap", lambda: yardsticks(say)))
         return measure(wanted, options.json)
 
 

@@ -1,13 +1,17 @@
-"""Parts of one long run: each is announced, timed, and able to fail without losing what the others found."""
+"""Parts of one long run: each is announced, timed, kept as it ends, and able to fail without losing the others."""
 
 from __future__ import annotations
 
+import time
 import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench import results
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +81,33 @@ def verdict(done: Sequence[Finished]) -> str:
 
 def _minutes(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def say(line: str) -> None:
+    """Print at once: a run is long."""
+    print(line, flush=True)
+
+
+def measure(wanted: Sequence[Part], path: Path | None) -> int:
+    """Run parts, keep what each finds as soon as it is found, and return the exit code."""
+    found = results.begin()
+    known = found["machine"]
+    say(
+        f"machine-speed index {known['index']:.2f} s for 3 million loop steps (a current laptop: 0.2), "
+        f"load average {known['load']:.1f}, {known['cores']} cores, {known['cpu']}, commit {known['commit'][:10]}"
+    )
+
+    def keep(finished: Finished) -> None:
+        found["seconds"][finished.name] = finished.seconds
+        if finished.result is not None:
+            found["parts"][finished.name] = finished.result
+        if finished.error is not None:
+            found["failed"][finished.name] = finished.error
+        if path:
+            results.write(path, found)
+
+    done = run_parts(wanted, say=say, clock=time.monotonic, keep=keep)
+    say(f"\n{verdict(done)}")
+    if path:
+        say(f"raw results: {path}")
+    return 1 if any(one.error is not None for one in done) else 0

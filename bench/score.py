@@ -25,10 +25,10 @@ from threadpoolctl import threadpool_limits
 from bench import machine
 from model.artifact import ESTIMATOR, load
 from model.calibration import fit_calibration
-from model.compile import compile_tables
+from model.compiled.compile import compile_tables
+from model.compiled.scoring import Scorer
 from model.reasons import Explainer
-from model.reference import import_shap
-from model.scoring import Scorer
+from model.training.reference import import_shap
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -205,7 +205,8 @@ def reports_read(reply: Reply, request: Request) -> tuple[Reports, tuple[NDArray
     first = request.logs
     if not reply.told[first:].any():  # nearly always
         nothing = np.zeros(request.of.shape[1], dtype=np.int64)
-        return Reports(np.empty(0, dtype=np.uint8), nothing, nothing, nothing, nothing), (nothing, nothing)
+        # Not to be written to, as a reply is not: the kernels would be compiled a second time for the other kind.
+        return Reports(np.frombuffer(b"", dtype=np.uint8), nothing, nothing, nothing, nothing), (nothing, nothing)
     totals, starts, ends = (np.append(column[first:], 0) for column in (reply.totals, reply.starts, reply.ends))
     ends[totals < 0] = NONE
     payee, device = (

@@ -141,7 +141,7 @@ def _reports(columns: PaymentColumns, outcomes: OutcomeReports | None) -> Report
     """Lay out, for each payment, the reports on its payee and on its device that had arrived when it was delivered."""
     if outcomes is None or not len(outcomes.row):
         nothing = np.zeros(len(columns), dtype=np.int64)
-        return Reports(np.zeros(0, dtype=np.uint8), nothing, nothing, nothing, nothing)
+        return Reports(np.frombuffer(b"", dtype=np.uint8), nothing, nothing, nothing, nothing)
     arrived = arrivals(columns.event_time, outcomes)
     content = np.empty((len(outcomes.row), 2), dtype="<u8")
     content[:, 0] = outcomes.reported_at.astype(np.uint64) | outcomes.fraud.astype(np.uint64) << np.uint64(48)
@@ -158,7 +158,9 @@ def _reports(columns: PaymentColumns, outcomes: OutcomeReports | None) -> Report
         first_byte = sum(part.size for part in parts)
         parts.append(np.ascontiguousarray(content[reports[by_entity]]).view(np.uint8).ravel())
         runs += [first_byte + start * REPORT_BYTES, first_byte + end * REPORT_BYTES]
-    return Reports(np.concatenate(parts), *runs)
+    raw = np.concatenate(parts)
+    raw.flags.writeable = False  # as a reply of the store is: otherwise the kernels would be compiled a second time
+    return Reports(raw, *runs)
 
 
 def _runs(

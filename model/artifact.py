@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.calibration import Calibration
+from model.compiled.scoring import Scorer
+from model.compiled.tables import Tables
 from model.distribution import Distribution, FeatureDistribution
 from model.errors import ArtifactError, SchemaMismatchError
-from model.scoring import Scorer
-from model.tables import Tables
 from model.verdict import Thresholds
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from features.online import FeatureBatch
     from model.artifact import Artifact
-    from model.scoring import Scored
+    from model.compiled.scoring import Scored
     from stream.claimed import Claimed
     from stream.drift import Drift
 

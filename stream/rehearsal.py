@@ -1,19 +1,30 @@
-"""A rehearsal before a worker joins its group: two micro-batches through every kernel, on nobody's data.
+"""A rehearsal before a worker joins its group: micro-batches through every kernel of its own, on nobody's data.
 
 Kernels are loaded from their cache, or compiled, at their first call. The first micro-batch of a worker that joined
 without rehearsing took as long as that, while the partitions that it had taken over stood still.
+
+Compiled kernels are cached on disk, one by one, so whoever comes first serves the others. Where nothing is cached yet a
+second process can begin with the half that measures: `python -m stream.rehearsal --measuring`. The demo does so, and so
+does `python -m stream.rehearsal`, by which the image gets its kernels.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 
+from features.columns import PaymentColumns
+from features.fold import fewest_to_fold
+from features.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
 from features.memory_store import MemoryEntityStore
 from features.online import Claims, OnlineFeatures
+from features.risk import FRAUD, pack_report
+from features.store import Origin
 from features.windows import BLOCK
 from stream.arrivals import Arrivals
 from stream.claimed import Claimed
@@ -21,6 +32,7 @@ from stream.decode import decode_payments
 from stream.judge import Judge
 from stream.schemas.examples import PAYMENT
 from stream.verdict_store import Claim
+from stream.verdict_store.binary import text_array
 from stream.verdict_store.copy_rows import copy_buffer
 from stream.wire import MAX_NESTING
 
@@ -35,10 +47,12 @@ _ODD: Final[list[bytes | None]] = [b"[" * (MAX_NESTING + 1), rb'"\ud800"']
 """Values that are read by kernels of their own: brackets beyond count, half a surrogate pair."""
 
 _REPLICA_BYTES: Final = 1 << 22
+_HOUR_MS: Final = 3_600_000
 
 
 def rehearse(artifact: Artifact, identities: Identities) -> None:
     """Decode, measure, judge, explain and lay out payments that nobody made; no server and no meter hears of them."""
+    text_array((b"as Postgres gets it", None))
     judge = Judge(artifact, model_key=0, include_allow=True)
     features = OnlineFeatures(MemoryEntityStore(), _REPLICA_BYTES)
     now_ms = int(time.time() * 1000)
@@ -63,3 +77,67 @@ def rehearse(artifact: Artifact, identities: Identities) -> None:
         claims = Claims(claimed.slice_of, claimed.offset)
         measured = features.process(claimed.payments, claims, arrivals.origins({}))
         copy_buffer(judge.judge(claimed, measured, decided_at=now_ms).rows)
+    artifact.scorer.score(measured.vectors[:1])
+    rehearse_measuring()
+
+
+def rehearse_measuring() -> None:
+    """Measure payments of one payer to one payee, in every way in which a log can reach a worker.
+
+    Their logs grow until they are folded, and are read again; they are reported as fraud; and a second worker comes,
+    who reads the logs whole and then what the first one has appended.
+    """
+    entities = MemoryEntityStore()
+    first, second = (OnlineFeatures(entities, _REPLICA_BYTES) for _ in range(2))
+    # In an order in which each finds something new: hours apart, so that the oldest can be folded away.
+    runs = ((first, 2 * fewest_to_fold()), (first, 2), (second, 2), (first, 2), (second, 2))
+    at = 0
+    for online, payments in runs:
+        columns = _columns(at, payments)
+        claims = Claims(np.zeros(payments, dtype=np.uint16), columns.event_time)
+        online.process(columns, claims, [Origin(b"rehearsal:0", at, at + payments)])
+        report = pack_report(int(columns.event_time[-1]), FRAUD, at + 1)
+        entities.report([(kind + (1).to_bytes(IDENTITY_BYTES, "little"), report) for kind in _REPORTED])
+        at += payments
+
+
+_REPORTED: Final = (PAYEE_REPORTS, DEVICE_REPORTS)
+
+
+def _columns(at: int, payments: int) -> PaymentColumns:
+    """Return payments from the `at`-th on, an hour apart."""
+    number = np.arange(at + 1, at + 1 + payments)
+    time, one = number * _HOUR_MS, np.ones(payments)
+    return PaymentColumns(
+        payment_id=number.astype(np.uint64),
+        event_time=time,
+        amount_paise=number,
+        payer=one.astype(np.uint64),
+        payee=one.astype(np.uint64),
+        device=one.astype(np.uint64),
+        place=number.astype(np.uint32),
+        kind=number.astype(np.uint32),
+        mcc=one.astype(np.int32),
+        device_bound_at=time,
+        sim_changed_at=time,
+        same_bank=one.astype(np.int8),
+    )
+
+
+def main() -> None:
+    """Compile every kernel of a worker, on two cores if there are two; with `--measuring` only those that measure."""
+    if sys.argv[1:] == ["--measuring"]:
+        rehearse_measuring()
+        return
+    from features.identity import Identities
+    from features.schema import SCHEMA_HASH
+    from model.artifact import DEFAULT_DIR, load
+
+    began = time.monotonic()
+    with subprocess.Popen([sys.executable, "-m", "stream.rehearsal", "--measuring"]):
+        rehearse(load(DEFAULT_DIR, schema_hash=SCHEMA_HASH), Identities(bytes(16)))
+    sys.stdout.write(f"all kernels of a worker are there, after {time.monotonic() - began:.1f} s\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from bench import score
 from bench.ablations.ablation import Ablation, Way
 from model.artifact import DEFAULT_DIR, ESTIMATOR, load
-from model.reference import import_shap
+from model.training.reference import import_shap
 
 
 def measure(*, rounds: int) -> Ablation:

@@ -1,8 +1,9 @@
-"""All ablations, one after the other."""
+"""All ablations, one after the other; and the two that take seconds, as yardsticks of a quick run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from bench.ablations import rows, scoring, state, transport
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bench.ablations.ablation import Ablation
+
 
 KINDS = ("transport", "state", "scoring", "rows")
 HEAD = f"{'':60} {'CPU us':>10} {'ratio':>10}"
@@ -36,3 +38,13 @@ def run(
     }
     for kind in kinds:
         yield measuring[kind]()
+
+
+def yardsticks(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Measure the two ablations that take seconds."""
+    found = []
+    say(HEAD)
+    for ablation in run(("transport", "scoring"), rounds=1, records=200_000, stock_records=20_000):
+        say("\n".join(ablation.lines()))
+        found.append(asdict(ablation))
+    return found

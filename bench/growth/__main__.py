@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 from bench.growth import suite
-from bench.measure import measure, say
-from bench.parts import Part
+from bench.parts import Part, measure, say
 
 
 def main() -> None:

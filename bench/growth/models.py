@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 from bench import score
 from bench.growth.curve import Curve, Point
 from model.calibration import fit_calibration
-from model.compile import compile_tables
-from model.scoring import Scorer
+from model.compiled.compile import compile_tables
+from model.compiled.scoring import Scorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

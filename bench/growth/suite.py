@@ -5,14 +5,46 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.growth import jobs, logs, models
-from bench.loops import drain
+from bench.growth import logs, models
+from bench.growth.curve import Curve, Point
+from bench.loops import burst, drain
 from bench.whole import fresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bench.growth.curve import Curve
+    from bench.run import Run
+    from bench.whole import Bench
+
+
+def curve_of_workers(bench: Bench, counts: Sequence[int], *, payments: int, say: Callable[[str], None]) -> Curve:
+    """Let more workers share the partitions, on this one machine: what sharing costs, not what more machines give."""
+    points = []
+    for count in counts:
+        bench.stop_worker()
+        bench.start_worker(count)
+        bench.wait_shared()
+        points.append(_point(count, burst(bench, payments)))
+        say(points[-1].line())
+    about = "all workers together, on one machine; its cores do not grow with them"
+    return Curve("workers", "workers", points, about, logarithmic=False)
+
+
+def curve_of_micro_batches(bench: Bench, payments: Mapping[int, int], *, say: Callable[[str], None]) -> Curve:
+    """Let a micro-batch hold so many payments at most; `payments`: of the backlog, by that size."""
+    points = []
+    for size, count in payments.items():
+        run = drain(bench, count, settings={"UPIFRAUD_MICRO_BATCH_RECORDS": str(size)})
+        points.append(_point(size, run))
+        say(points[-1].line())
+    return Curve("micro-batch", "payments of a micro-batch at most", points, "the whole job on a backlog, one worker")
+
+
+def _point(x: int, run: Run) -> Point:
+    us = {name: cost for name, cost in run.us.items() if name in {"worker", "redis", "postgres", "kafka"}}
+    stored = {f"{name.capitalize()} bytes a payment": size for name, size in run.stored.items()}
+    return Point(x, us, {"payments/s": run.rate, **stored})
+
 
 KINDS = ("payments per entity", "entities", "trees", "depth", "workers", "micro-batch")
 
@@ -66,12 +98,12 @@ def curves(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Callable[[], C
     def workers() -> Curve:
         with fresh(sizes.payers) as bench:
             drain(bench, sizes.backlog)  # warms the broker
-            return jobs.workers(bench, sizes.workers, payments=sizes.shared_backlog, say=say)
+            return curve_of_workers(bench, sizes.workers, payments=sizes.shared_backlog, say=say)
 
     def micro_batches() -> Curve:
         with fresh(sizes.payers) as bench:
             drain(bench, sizes.backlog // 2)
-            return jobs.micro_batches(bench, sizes.micro_batches, say=say)
+            return curve_of_micro_batches(bench, sizes.micro_batches, say=say)
 
     return {
         "payments per entity": lambda: logs.busy(sizes.per_day, rounds=sizes.rounds, say=say),

@@ -10,7 +10,7 @@ import numpy as np
 import skops.io
 
 from model.artifact import ESTIMATOR
-from model.reference import import_shap
+from model.training.reference import import_shap
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from confluent_kafka import Consumer, TopicPartition
 from kubernetes import client
 
-from deploy.autoscaling.recording import Moment
+from tests.cluster.recording import Moment
 
 if TYPE_CHECKING:
     from tests.cluster.kubelet import Kubelet

@@ -20,21 +20,19 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from deploy.autoscaling import plots
-from deploy.autoscaling.recording import Recording
-from deploy.autoscaling.replay import pod_rate
 from tests.cluster import evidence, scene
 from tests.cluster.kubectl import apply, delete_namespace
 from tests.cluster.kubelet import Kubelet
 from tests.cluster.observer import NAME, Observer
 from tests.cluster.pod_process import loopback
 from tests.cluster.prometheus import SCRAPE_SECONDS
+from tests.cluster.recording import Recording
 from tests.fixtures.deployment import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.servers, pytest.mark.apache, pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.servers, pytest.mark.apache, pytest.mark.long, pytest.mark.timeout(2400)]
 
 BASE, PEAK = 150, 850
 """Payments/s: all the time, and on top of it."""
@@ -134,7 +132,7 @@ def test_pods_come_with_load_and_go_by_sigterm(
     recording.save(RECORD / "run.json")  # as it is, should it have no rate of a pod
     recording.result = _result(recording, observer, kubelet, published)
     recording.save(RECORD / "run.json")
-    (RECORD / "run.png").write_bytes(plots.run(recording))
+    (RECORD / "run.png").write_bytes(recording.plot())
 
     assert max(moment.replicas for moment in observer.moments) > least
     assert max(moment.ready for moment in observer.moments) > least
@@ -170,7 +168,7 @@ def _setting(scaled_object: dict[str, Any], servers: scene.Servers) -> dict[str,
 def _result(recording: Recording, observer: Observer, kubelet: Kubelet, published: list[str]) -> dict[str, Any]:
     moments = observer.moments
     return {
-        "payments_a_second_a_pod": pod_rate(recording),
+        "payments_a_second_a_pod": recording.pod_rate(),
         "payments": len(published),
         "most_replicas": max(moment.replicas for moment in moments),
         "most_lag": max(moment.produced - moment.committed for moment in moments),

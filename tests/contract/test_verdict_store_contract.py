@@ -436,6 +436,7 @@ def test_texts_of_a_case_system_cannot_cost_the_outcome(store: Store) -> None:
     assert len(store.put_outcomes([outcome("a", typology="ठगी\0\ud800", source="")])) == 1
 
 
+@pytest.mark.slow
 def test_many_outcomes_of_many_payments_at_once(store: Store) -> None:
     rows = verdict_rows(store, *[(f"t{number:05d}", NOON) for number in range(4000)])
     store.insert(rows)

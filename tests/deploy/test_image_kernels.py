@@ -33,6 +33,7 @@ def run(program: str, *, directory: Path, **environment: str) -> subprocess.Comp
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_kernel_is_kept_beside_its_module_and_found_there(tmp_path: Path) -> None:
     (tmp_path / "kernels.py").write_text(KERNEL)
     program = "import kernels; print(kernels.doubled(21))"
@@ -44,6 +45,7 @@ def test_a_kernel_is_kept_beside_its_module_and_found_there(tmp_path: Path) -> N
     assert list(tmp_path.glob("__pycache__/kernels.doubled-*.nbi"))
 
 
+@pytest.mark.slow
 def test_a_kernel_that_cannot_be_kept_is_compiled_and_told(tmp_path: Path) -> None:
     (tmp_path / "kernels.py").write_text(KERNEL)
     # Not even root can make a directory there.

@@ -41,6 +41,7 @@ def test_promtool_accepts_the_rules() -> None:
     assert promtool("check", "rules", *FILES).count("SUCCESS") == len(FILES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 def test_the_rules_do_as_their_unit_tests_say(path: Path) -> None:
     assert "SUCCESS" in promtool("test", "rules", path)
@@ -131,6 +132,7 @@ def test_the_commands_of_a_runbook_exist(name: str) -> None:
         assert known or CliRunner().invoke(main, [words[0], "--help"]).exit_code == 0, f"upifraud {' '.join(words)}"
 
 
+@pytest.mark.slow
 def test_annotations_expand_without_an_error(tmp_path: Path) -> None:
     """Each unit test that fires is run again as one that expects no alert: promtool then shows what the alert says."""
     said = ""

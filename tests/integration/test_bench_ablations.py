@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from bench import online_features
-from bench.ablations import buckets, rows
+from bench.ablations import rows, state
 from bench.verdicts import Payments
 from features.windows import DAY, HOUR, MINUTE
 from stream.verdict_store import Model, VerdictStore, migrate
@@ -42,7 +42,7 @@ def test_buckets_add_up_to_their_windows(redis_url: str, *, distinct: bool) -> N
     columns = online_features.payments(2_000, 40, 2_000, 1)
     width = 6 * (3 if distinct else 2)
     with redis.Redis.from_url(redis_url) as client:
-        client.function_load(buckets.LIBRARY, replace=True)
+        client.function_load(state.BUCKETS, replace=True)
         for reading, chosen in (("0", slice(0, 2_000)), ("1", slice(2_000, 2_040))):
             arguments = online_features.textbook_arguments(columns.take(chosen))
             reply = client.execute_command("FCALL", "buckets_apply", 0, "1" if distinct else "0", reading, *arguments)

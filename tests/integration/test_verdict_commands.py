@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from model.publishing import publish
-from model.training import TrainingSettings, train
+from model.training.publishing import publish
+from model.training.train import TrainingSettings, train
 from stream.verdict_store import Model, VerdictRows, VerdictStore, migrate
 from upifraud.cli import main
 

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -187,6 +188,7 @@ def assert_equal(left: Decoded, right: Decoded) -> None:
         np.testing.assert_array_equal(ours, theirs, field.name, strict=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(VALUE, max_size=6))
 def test_a_micro_batch_is_read_as_each_of_its_records_alone(values: list[bytes | None]) -> None:
@@ -197,6 +199,7 @@ def test_a_micro_batch_is_read_as_each_of_its_records_alone(values: list[bytes |
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(VALUE, max_size=12), st.integers(0, 12))
 def test_where_a_micro_batch_is_split_changes_nothing(values: list[bytes | None], at: int) -> None:
@@ -214,6 +217,7 @@ def test_where_a_micro_batch_is_split_changes_nothing(values: list[bytes | None]
     assert Counter(whole.unusable_optional) == Counter(first.unusable_optional) + Counter(second.unusable_optional)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(VALUE, st.binary(max_size=200)), max_size=6))
 def test_any_bytes_are_an_outcome_or_a_rejection(values: list[bytes | None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ def assert_like_oracle(payments: list[Payment], rows: list[int]) -> None:
         assert states[row] == oracle.state(row), row
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(scripts(max_payments=12))
 def test_every_vector_of_a_small_history_is_the_oracles(script: Script) -> None:
@@ -32,6 +34,7 @@ def test_every_vector_of_a_small_history_is_the_oracles(script: Script) -> None:
     assert_like_oracle(payments, list(range(len(payments))))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, phases=WITHOUT_SHRINKING)
 @given(scripts(max_payments=400), st.integers(0, 2**32))
 def test_vectors_of_dense_logs_are_the_oracles(script: Script, seed: int) -> None:

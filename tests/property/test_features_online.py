@@ -66,6 +66,7 @@ def run(deployment: Deployment, most: int) -> None:
             deployment.restart(r.randrange(2))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(scripts(max_payments=60), seeds, st.sampled_from((1, 3, 40)))
 def test_online_is_history_in_the_order_the_store_decided(script: Script, seed: int, most: int) -> None:
@@ -78,6 +79,7 @@ def test_online_is_history_in_the_order_the_store_decided(script: Script, seed: 
 WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, phases=WITHOUT_SHRINKING)
 @given(dense_scripts(), seeds, st.sampled_from((BLOCK, 4 * BLOCK)), st.sampled_from((4 << 20, 64 << 20)))
 def test_folding_at_any_moment_cannot_be_seen(script: Script, seed: int, least: int, budget: int) -> None:
@@ -101,6 +103,7 @@ def test_redis_gives_the_vectors_of_the_history_too(redis_url: str, script: Scri
     store.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, phases=WITHOUT_SHRINKING)
 @given(dense_scripts(), seeds)
 def test_what_others_do_between_a_call_and_its_fetch_cannot_be_seen(script: Script, seed: int) -> None:

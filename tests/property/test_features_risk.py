@@ -89,6 +89,7 @@ def test_a_rate_counts_what_stood_as_fraud_at_the_time(script: Script, seed: int
         assert not differences(vectors[row][columns], oracle.vector(row, RATES)), row
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(scripts(max_payments=25), st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 30))
 def test_online_is_history_when_reports_come_in_time(script: Script, seed: int, count: int, most: int) -> None:
@@ -98,6 +99,7 @@ def test_online_is_history_when_reports_come_in_time(script: Script, seed: int, 
     assert online_vectors(columns, reports, most, seed).tobytes() == vectors.tobytes()
 
 
+@pytest.mark.slow
 def test_online_is_history_beyond_the_reports_that_are_read() -> None:
     """Both see the newest reports of a payee that has more of them than are read."""
     count = MAX_REPORTS + 150
@@ -133,6 +135,7 @@ def standing(reports: list[tuple[int, int, int]], now: int, window: int = LONGES
 logs = st.lists(st.tuples(st.integers(0, 12), st.sampled_from((GENUINE, FRAUD)), st.integers(0, 3)), max_size=12)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(logs, st.integers(0, 14), st.integers(1, 14))
 def test_the_newest_report_stands_in_any_order(reports: list[tuple[int, int, int]], now: int, window: int) -> None:

@@ -12,10 +12,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from model.calibration import fit_calibration
-from model.compile import compile_tables
-from model.probes import probe_vectors
-from model.reference import compare
-from model.scoring import Scorer
+from model.compiled.compile import compile_tables
+from model.compiled.scoring import Scorer
+from model.training.probes import probe_vectors
+from model.training.reference import compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,7 @@ models = st.builds(
 )
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(estimator=models, seed=st.integers(0, 10_000))
 def test_contributions_equal_shap_and_margins_equal_the_estimator(
@@ -162,6 +163,7 @@ def test_every_batch_size_gives_the_estimators_margins(rows: int) -> None:
     assert np.abs(scored.margin - expected).max(initial=0.0) < 1e-12
 
 
+@pytest.mark.slow
 def test_more_groups_than_a_tile_keep_the_order_of_additions() -> None:
     """Above 256 groups the tables are walked in tiles; the path for few rows knows no tiles."""
     estimator = fitted(5, 0.1, 12, max_iter=150, max_depth=6, min_samples_leaf=1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,12 +53,14 @@ def two_days() -> list[tuple[Any, ...]]:
     return payments_in(START, HISTORY_END_MS)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(cut=st.integers(START, HISTORY_END_MS))
 def test_any_two_stretches_that_meet_are_the_whole(cut: int) -> None:
     assert payments_in(START, cut) + payments_in(cut, HISTORY_END_MS) == two_days()
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(skip=st.integers(0, 300), count=st.integers(1, 300))
 def test_a_span_takes_payments_out_of_the_middle(skip: int, count: int) -> None:

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from bench import machine
 
 
+@pytest.mark.slow
 def test_what_an_ended_child_used_is_counted_to_its_parent() -> None:
     before, own = machine.cpu_seconds(os.getpid()), machine.own_cpu_seconds(os.getpid())
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import results
-from bench.measure import measure
-from bench.parts import Finished, Part, PartlyFailedError, run_parts, verdict
+from bench.parts import Finished, Part, PartlyFailedError, measure, run_parts, verdict
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -152,6 +152,7 @@ def test_a_page_without_a_place_for_a_table_is_an_error() -> None:
         sections.replace(page_with("peers"), "growth", "new")
 
 
+@pytest.mark.slow
 def test_the_page_gets_tables_and_plots(tmp_path: Path) -> None:
     page, images = tmp_path / "docs" / "benchmarks.md", tmp_path / "docs" / "images" / "benchmarks"
     page.parent.mkdir()

@@ -49,6 +49,7 @@ def run(name: str) -> Run:
     return Run(name, 1_000, 1.0, us={}, stage_us={})
 
 
+@pytest.mark.slow
 def test_parts_come_in_order_and_those_in_pieces_are_several() -> None:
     with Suite(TINY, print) as suite:
         names = [part.name for part in suite.parts()]

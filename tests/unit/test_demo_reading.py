@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stream import metrics
-from upifraud.demo.buckets import Buckets
-from upifraud.demo.course import Course
 from upifraud.demo.picture import latency_of
-from upifraud.demo.reading import Reading, read
+from upifraud.demo.reading import Buckets, Reading, read
+from upifraud.demo.watcher import Course
 
 PAGE = """\
 # HELP transactions_consumed_total Records done.

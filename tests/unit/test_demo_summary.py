@@ -8,12 +8,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from upifraud.demo.account import Account, Played
-from upifraud.demo.buckets import Buckets
-from upifraud.demo.marks import Marks, Part
 from upifraud.demo.plan import Plan
-from upifraud.demo.reading import Reading
-from upifraud.demo.summary import summary
+from upifraud.demo.quality import Part, Quality
+from upifraud.demo.reading import Buckets, Reading
+from upifraud.demo.summary import Account, Played, summary
 
 INFINITE = float("inf")
 ACCOUNT = Account(
@@ -34,7 +32,7 @@ ACCOUNT = Account(
     stages=(("claim", Buckets((0.01, INFINITE), (10, 10), 0.04)),),
     live_verdicts={"ALLOW": 29_800, "REVIEW": 120, "HOLD": 60, "BLOCK": 20},
     most_behind=9_900,
-    marks=Marks(
+    quality=Quality(
         precision={"REVIEW": Part(150, 200), "HOLD": Part(75, 80), "BLOCK": Part(20, 20)},
         recall={"REVIEW": Part(150, 300), "HOLD": Part(75, 300), "BLOCK": Part(20, 300)},
         typologies={"impersonation": Part(100, 200), "mule_fan_in": Part(50, 100)},
@@ -89,9 +87,9 @@ def test_it_says_what_precision_real_fraud_rates_would_give() -> None:
 
 
 def test_without_a_false_alert_it_says_nothing_of_other_rates() -> None:
-    assert ACCOUNT.marks is not None
-    spotless = replace(ACCOUNT.marks, precision={name: Part(20, 20) for name in ("REVIEW", "HOLD", "BLOCK")})
-    assert "in a million" not in written(replace(ACCOUNT, marks=spotless))
+    assert ACCOUNT.quality is not None
+    spotless = replace(ACCOUNT.quality, precision={name: Part(20, 20) for name in ("REVIEW", "HOLD", "BLOCK")})
+    assert "in a million" not in written(replace(ACCOUNT, quality=spotless))
 
 
 def test_a_warm_up_too_short_to_measure_has_no_rate() -> None:
@@ -105,7 +103,7 @@ def test_differences_are_told_in_place_of_agreement() -> None:
 
 
 def test_an_interrupted_demo_claims_nothing() -> None:
-    text = written(replace(ACCOUNT, completed=False, played=None, marks=None, end_to_end=None, stages=()))
+    text = written(replace(ACCOUNT, completed=False, played=None, quality=None, end_to_end=None, stages=()))
     assert "130,000 until it was ended early" in text
     assert "one for each payment" not in text
     assert "truth" not in text

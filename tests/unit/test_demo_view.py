@@ -10,16 +10,14 @@ from rich.console import Console
 
 from stream.steps import Step
 from stream.wire import Alert, Reason
-from upifraud.demo.bars import bar, chart, log_share
-from upifraud.demo.buckets import Buckets
-from upifraud.demo.lines import alert_line, line_of
-from upifraud.demo.marks import Marks, Part
-from upifraud.demo.picture import Latency, Phase, Picture, Progress
+from upifraud.demo.picture import Latency, Picture, Progress
 from upifraud.demo.plan import Plan
-from upifraud.demo.reading import Reading
-from upifraud.demo.screen import LineScreen
+from upifraud.demo.quality import Part, Quality
+from upifraud.demo.reading import Buckets, Reading
+from upifraud.demo.run import Phase
+from upifraud.demo.show import LineScreen, alert_line, line_of
 from upifraud.demo.view import View
-from upifraud.demo.wording import duration, indian_time, rupees, share
+from upifraud.demo.words import bar, chart, duration, indian_time, log_share, rupees, share
 
 # 2026-01-06T08:35Z
 MOMENT = 1_767_688_500_000
@@ -65,7 +63,7 @@ def alert(number: int, verdict: str = "BLOCK") -> Alert:
     )
 
 
-MARKS = Marks(
+MARKS = Quality(
     precision={"REVIEW": Part(90, 120), "HOLD": Part(70, 80), "BLOCK": Part(40, 41)},
     recall={"REVIEW": Part(90, 150), "HOLD": Part(70, 150), "BLOCK": Part(40, 150)},
     typologies={"impersonation": Part(60, 80), "mule_fan_in": Part(30, 70)},
@@ -92,7 +90,7 @@ LIVE = Picture(
     rates=tuple(float(step) for step in range(100)),
     latency=Latency(0.0123, 0.0481, tuple((name, 0.001 * (step + 1)) for step, name in enumerate(Step))),
     alerts=tuple(alert(number, verdict) for number, verdict in enumerate(("BLOCK", "REVIEW", "HOLD", *["BLOCK"] * 20))),
-    marks=MARKS,
+    quality=MARKS,
 )
 STARTING = Picture(
     plan=Plan(),
@@ -178,7 +176,7 @@ def test_before_the_first_alert_the_start_is_told() -> None:
 
 
 def test_before_the_live_traffic_there_are_no_marks() -> None:
-    text = "\n".join(drawn(replace(LIVE, phase=Phase.WARMING_UP, marks=None), 80, 24))
+    text = "\n".join(drawn(replace(LIVE, phase=Phase.WARMING_UP, quality=None), 80, 24))
     assert "WARMING UP" in text
     assert "measured in the live" in text
 

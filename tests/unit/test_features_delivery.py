@@ -87,6 +87,7 @@ def test_a_micro_batch_may_mix_new_payments_with_old_ones() -> None:
     deployment.assert_like_history()
 
 
+@pytest.mark.slow
 def test_more_than_two_super_blocks_of_records_behind_a_fold() -> None:
     """A slow start that is folded, then a burst of 17,000 payments within minutes, of which nothing may go.
 
@@ -106,6 +107,7 @@ def test_more_than_two_super_blocks_of_records_behind_a_fold() -> None:
     deployment.assert_like_history()
 
 
+@pytest.mark.slow
 def test_logs_that_do_not_fit_together_are_measured_one_after_the_other() -> None:
     """Forty folded logs in one micro-batch, and memory for a few of them."""
     shops = 40

@@ -53,6 +53,7 @@ def test_integers_are_rounded_to_float32_once(total: int, amount: int) -> None:
     assert windowed(own, Aggregation.MAX, amount) == round_once(max(total, amount))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(integers)
 def test_what_a_payer_received_is_rounded_once(received: int) -> None:

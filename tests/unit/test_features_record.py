@@ -39,6 +39,7 @@ def test_golden_bytes() -> None:
     assert key(b"p", bytes(8)) == b"p" + key(b"p", b"")[1:5] + b":" + bytes(8)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.lists(payments, min_size=1, max_size=20))
 def test_what_is_packed_is_read(some: list[Payment]) -> None:

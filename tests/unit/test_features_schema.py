@@ -119,6 +119,7 @@ def with_window(tree: Path, line: str, before: str | None) -> None:
     path.write_text(f"{text[:at]}        {line}\n{text[at:]}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "name", "before", "count"),
     [

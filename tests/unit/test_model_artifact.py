@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from model.artifact import ESTIMATOR, METADATA, REPORT, TABLES, Artifact, canonical_json, content_id, load
 from model.errors import ArtifactError, ModelError, SchemaMismatchError, VectorError, VerificationError
-from model.publishing import check_place, publish
-from model.training import Trained, TrainingSettings, train
+from model.training.publishing import check_place, publish
+from model.training.train import Trained, TrainingSettings, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,7 +247,7 @@ def test_metadata_that_contradicts_itself_is_refused(copy: Path, changes: dict[s
 
 def test_arrays_that_would_be_read_out_of_bounds_are_refused(copy: Path, model: Trained) -> None:
     """The kernels do not check; the tables do, once."""
-    from model.tables import Tables
+    from model.compiled.tables import Tables
 
     arrays = model.scorer.tables.arrays()
     for name in ("entry_values", "entry_group", "condition_row", "slot_feature"):
@@ -299,6 +299,7 @@ def test_all_errors_have_one_base() -> None:
     assert all(issubclass(error, ModelError) for error in (ArtifactError, VerificationError, VectorError))
 
 
+@pytest.mark.slow
 def test_a_worker_loads_without_training_libraries_or_pickle(published: Path) -> None:
     """A fresh process: what is imported on the way is what a worker pays for and trusts."""
     script = (

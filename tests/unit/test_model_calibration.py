@@ -20,6 +20,7 @@ def slice_of(n: int, seed: int, slope: float = 1.0, offset: float = -4.0) -> tup
     return margin, random.random(n) < 1 / (1 + np.exp(-(slope * margin + offset)))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 1000),
@@ -50,6 +51,7 @@ def test_mean_probability_is_the_share_of_fraud() -> None:
     assert probability.mean() == pytest.approx(fraud.mean(), rel=0.01)
 
 
+@pytest.mark.slow
 def test_it_finds_the_true_probabilities_again() -> None:
     margin, fraud = slice_of(200_000, 3, slope=0.7)
     asked = np.array([-4.0, -2.0, 0.0, 2.0, 4.0])

@@ -112,6 +112,7 @@ def write_verdicts(path: Path, artifact_dir: Path, history: History) -> dict[str
     return columns
 
 
+@pytest.mark.slow
 def test_it_trains_on_payments_before_until_and_reports_before_the_label_delay(history: History, trained: Path) -> None:
     facts = json.loads((trained / REPORT).read_bytes())["training"]["history"]
     known = history.fraud & (history.time < UNTIL)
@@ -122,12 +123,14 @@ def test_it_trains_on_payments_before_until_and_reports_before_the_label_delay(h
     assert facts["label_delay_ms"] == 7 * DAY
 
 
+@pytest.mark.slow
 def test_a_longer_label_delay_knows_more_frauds(history: History, trained: Path, tmp_path: Path) -> None:
     train(history, tmp_path / "model", "--until", UNTIL, "--label-delay", "10d")
     more = json.loads((tmp_path / "model" / REPORT).read_bytes())["training"]["history"]["frauds"]
     assert more == (history.fraud & (history.time < UNTIL)).sum()
 
 
+@pytest.mark.slow
 def test_payments_before_since_warm_the_windows_only(history: History, tmp_path: Path) -> None:
     since = START + 300 * MINUTE
     train(history, tmp_path / "model", "--since", since, "--until", UNTIL)
@@ -144,12 +147,14 @@ def test_the_artifact_is_for_the_features_of_this_program(trained: Path) -> None
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_same_files_give_the_same_model(history: History, trained: Path, tmp_path: Path) -> None:
     train(history, tmp_path / "again", "--until", UNTIL)
     for path in trained.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_evaluation_of_verdicts_is_one_json_object(history: History, trained: Path, tmp_path: Path) -> None:
     columns = write_verdicts(tmp_path / "verdicts.parquet", trained, history)
     files = ("--verdicts", tmp_path / "verdicts.parquet", "--outcomes", history.outcomes)

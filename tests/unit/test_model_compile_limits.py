@@ -11,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from model.bins import floor32
-from model.compile import compile_tables
+from model.compiled.bins import floor32
+from model.compiled.compile import compile_tables
 from model.errors import UnsupportedModelError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from model.errors import TrainingError
-from model.evaluation import Scores, evaluate
-from model.plots import draw
+from model.training.evaluation import Scores, evaluate
+from model.training.plots import draw
 
 KINDS = np.array(["MULE", "QR", None], dtype=object)
 
@@ -143,6 +143,7 @@ def test_no_payments_are_refused() -> None:
         evaluate(Scores(np.empty(0), np.empty(0, bool)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scores", [scored(800, 5), Scores(np.linspace(0, 1, 100), np.zeros(100, bool))])
 def test_plots_are_pictures_and_the_same_every_time(scores: Scores) -> None:
     figures: dict[str, Any] = evaluate(scores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model.labels import label
+from model.training.labels import label
 
 
 @dataclass(frozen=True)

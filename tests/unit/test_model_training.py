@@ -10,7 +10,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from model.errors import TrainingError
-from model.training import TrainingSettings, train
+from model.training.train import TrainingSettings, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 _PROGRAM = """
 import gc, sys
 
@@ -14,17 +16,27 @@ from numba.core.registry import CPUDispatcher
 from prometheus_client import REGISTRY, generate_latest
 
 from features.identity import Identities
+from features.layout import PAYEE_REPORTS
 from features.memory_store import MemoryEntityStore
 from features.online import Claims, OnlineFeatures
+from features.risk import FRAUD, pack_report
 from features.schema import SCHEMA_HASH
 from model.artifact import DEFAULT_DIR, load
+from simulator.dirt import Dirt
+from simulator.parameters import Parameters
+from simulator.records import TRANSACTIONS
+from simulator.run import Extent, Extras, compressed
 from stream.arrivals import Arrivals
 from stream.claimed import Claimed
 from stream.decode import decode_payments
 from stream.judge import Judge
 from stream.rehearsal import rehearse
 from stream.schemas.examples import PAYMENT
+from stream.verdict_store.binary import text_array
 from stream.verdict_store.copy_rows import copy_buffer
+
+# Few payers and a busy shop.
+PARAMETERS = Parameters(seed=1, payers=400, payments_per_day=5, fraud_rate=0.02, hot_payee=0.2)
 
 
 def meters():
@@ -60,6 +72,23 @@ claimed = Claimed.of(arrivals, decoded, np.zeros(n, np.uint8))
 claims = Claims(claimed.slice_of, claimed.offset)
 measured = features.process(claimed.payments, claims, arrivals.origins({}))
 copy_buffer(judge.judge(claimed, measured, decided_at=1).rows)
+
+# A simulated switch, whose logs grow long enough to be folded, with reports of fraud and a second worker.
+traffic = compressed(PARAMETERS, Extent(12_000), None, 2_000_000_000_000, Extras(Dirt(late=0.01, untidy=0.02)))
+entities, at = MemoryEntityStore(), 0
+workers = [OnlineFeatures(entities, 1 << 22) for _ in range(2)]
+for number, records in enumerate(traffic.records):
+    values = [value for topic, value in zip(records.topic, records.values) if topic == TRANSACTIONS]
+    decoded = decode_payments(values, 2_000_000_000_000, identities)
+    n = len(decoded.payments)
+    offset = np.arange(at, at + n)
+    claims = Claims(np.zeros(n, dtype=np.uint16), offset)
+    measured = workers[number % 2].process(decoded.payments, claims, [Origin(b"t:0", at, at + n)])
+    payee = PAYEE_REPORTS + int(decoded.payments.payee[0]).to_bytes(8, "little")
+    entities.report([(payee, pack_report(int(decoded.payments.event_time[0]), FRAUD, number + 1))])
+    artifact.scorer.score(measured.vectors)
+    at += n
+text_array((b"as Postgres gets it", None))
 missing = {name for name, count in loaded().items() if rehearsed.get(name, 0) < count}
 print(len(missing), *sorted(missing))
 """
@@ -73,9 +102,11 @@ def kernels_missing(*arguments: str) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_no_kernel_is_left_to_be_loaded() -> None:
     assert kernels_missing("rehearse") == []
 
 
+@pytest.mark.slow
 def test_without_a_rehearsal_there_are_some() -> None:
     assert "features.vector._vectors" in kernels_missing()

@@ -28,6 +28,7 @@ def rupees(payments: Payments, rows: np.ndarray | slice = slice(None)) -> np.nda
     return payments.amount_paise[rows] / 100
 
 
+@pytest.mark.slow
 def test_the_mean_ticket_is_near_1243_rupees() -> None:
     _, payments = month()
     assert rupees(payments).mean() == pytest.approx(1_243, rel=0.06)
@@ -103,6 +104,7 @@ def test_some_payments_are_declined_and_tried_again() -> None:
     assert {int(status) for status in payments.status} == {1, 2, 3, 4}
 
 
+@pytest.mark.slow
 def test_the_fraud_rate_is_the_one_that_was_set() -> None:
     for rate in (0.0, 0.02, 0.08):
         switch = Switch(Parameters(seed=4, payers=2_000, fraud_rate=rate))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -126,6 +127,7 @@ def test_the_newest_timestamp_is_that_of_the_last_record_done():
         assert ledger.newest_ms(A) == NOW + 6000
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_the_watermark_is_the_first_record_not_done_whatever_finishes_first(data):
     """Against the definition: of all records handed over in offset order, the first one that is not done."""

@@ -74,6 +74,7 @@ def as_rows(drawn: list[tuple], width: int, words: np.ndarray) -> VerdictRows:
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(payments, max_size=6), st.integers(0, 5), st.randoms(use_true_random=False))
 def test_every_field_of_every_row_is_in_the_buffer(drawn: list[tuple], width: int, random) -> None:

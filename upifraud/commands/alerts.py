@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,7 +14,10 @@ from upifraud.publishing import brokers, stopping
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.text import Text
+
     from stream.topic_reader import TopicReader
+    from stream.wire import Alert, Reason
 
 EPILOG = """
 \b
@@ -28,6 +32,10 @@ Alerts are delivered at least once. One that came before has the same alert_id a
 
 REMEMBERED = 100_000
 """Alerts that are known again. A repeat follows its first delivery by as long as a worker takes to come back."""
+STYLES: Final = {"ALLOW": "green", "REVIEW": "yellow", "HOLD": "red", "BLOCK": "bold white on red"}
+_BAR: Final = 12
+_FULL: Final = 4.0
+"""Contribution (log-odds) of a full bar: the same for all alerts, so that they can be compared."""
 
 
 @click.command(epilog=EPILOG)
@@ -100,7 +108,41 @@ def _printer(*, as_json: bool, reasons: int) -> Callable[[bytes, Any], None]:
         return lambda value, _alert: click.echo(value)
     from rich.console import Console
 
-    from upifraud.alert_text import alert_text
-
     console = Console(highlight=False)
     return lambda _value, alert: console.print(alert_text(alert, reasons), soft_wrap=True)
+
+
+def alert_text(alert: Alert, reasons: int) -> Text:
+    """Return the lines of one alert, with at most so many reasons; a reason that speaks for the payer is green."""
+    from rich.text import Text
+
+    from upifraud.demo.words import rupees
+
+    event_time = datetime.fromisoformat(alert.event_time).astimezone()
+    lines = Text(f"{event_time:%Y-%m-%d %H:%M:%S}  ", style="dim")
+    lines.append(f"{alert.verdict:^8}", style=STYLES[alert.verdict])
+    lines.append(f"  {alert.score:6.1%}  ", style="not dim")
+    lines.append(f"{rupees(alert.amount_paise):>16}", style="bold not dim")
+    lines.append(f"  {alert.payer_vpa} → {alert.payee_vpa}", style="not dim")
+    lines.append(f"  {alert.transaction_id}{_state(alert)}")
+    for reason in alert.reasons[:reasons]:
+        lines.append("\n").append_text(_reason_text(reason))
+    return lines
+
+
+def _state(alert: Alert) -> str:
+    return "" if alert.feature_state == "FULL" else f"  {alert.feature_state}"
+
+
+def _reason_text(reason: Reason) -> Text:
+    from rich.text import Text
+
+    from upifraud.demo.words import bar
+
+    style = "red" if reason.contribution > 0 else "green"
+    drawn = bar(abs(reason.contribution) / _FULL, _BAR)
+    return (
+        Text(f"    {drawn:<{_BAR}}", style=style)
+        .append(f" {reason.contribution:+6.2f}  ")
+        .append(reason.text, "default")
+    )

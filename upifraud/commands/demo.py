@@ -81,7 +81,7 @@ def command(
     from stream.errors import StreamError
     from upifraud.demo.errors import DemoError
     from upifraud.demo.plan import Plan
-    from upifraud.demo.showing import show
+    from upifraud.demo.show import show
 
     try:
         plan = Plan(seconds=seconds, rate=rate, payers=payers, seed=seed, warm_up_days=warm_up_days)

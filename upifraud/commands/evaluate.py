@@ -65,8 +65,8 @@ def command(
     """
     from model.artifact import REPORT, canonical_json
     from model.errors import ModelError
-    from model.evaluation import Scores, evaluate
-    from model.labels import label
+    from model.training.evaluation import Scores, evaluate
+    from model.training.labels import label
     from upifraud.history import read_outcomes
 
     try:
@@ -82,7 +82,7 @@ def command(
     except ModelError as error:
         raise click.ClickException(f"{error} ({reported.refusals})") from error
     if out is not None:
-        from model.plots import draw
+        from model.training.plots import draw
 
         out.mkdir(parents=True, exist_ok=True)
         for name, png in draw(scores, figures).items():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -25,6 +27,10 @@ All workers must be stopped. Going back too far counts nothing twice: what has a
 published again, byte for byte; what has none gets one, LATE where its place in the windows is gone. Offsets go forward
 only over what Kafka has no more, and that is said; those that Redis holds go with them.
 """
+
+ABOUT, OFFSETS = "about", "offsets.tsv"
+TRANSACTIONS, OUTCOMES = "transactions", "outcomes"
+"""What backup.sh calls the topics, whatever their names are."""
 
 
 @click.command(epilog=EPILOG)
@@ -47,7 +53,6 @@ def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -
     from stream.errors import StreamError
     from stream.settings import read_settings
     from upifraud import group
-    from upifraud.saved import OUTCOMES, TRANSACTIONS, Backup
 
     if (backup is None) == (to is None):
         raise click.UsageError("Expected either --backup or --to.")
@@ -101,3 +106,26 @@ def _pass_over(settings: Settings, firsts: dict[Place, int]) -> None:
     behind = {name: first for name, first in names.items() if (at := stands[name]) is not None and at < first}
     store.load([], behind)
     store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What backup.sh wrote: when the snapshot was taken (epoch ms); by partition, the offset behind the last one."""
+
+    taken_at: int
+    following: dict[tuple[str, int], int]
+
+    @classmethod
+    def read(cls, directory: Path, topics: dict[str, str]) -> Self:
+        """Read a backup's notes; `topics`: the names of the two topics by what backup.sh calls them."""
+        try:
+            about = dict(line.split("\t") for line in (directory / ABOUT).read_text().splitlines())
+            taken_at = int(datetime.fromisoformat(about["taken_at"]).timestamp() * 1000)
+            rows = [line.split("\t") for line in (directory / OFFSETS).read_text().splitlines()]
+            following = {(topics[topic], int(partition)): int(offset) for topic, partition, offset in rows}
+        except (OSError, ValueError, KeyError) as error:
+            raise click.ClickException(
+                f"{directory} is no backup: expected the files {ABOUT} and {OFFSETS} as backup.sh writes them, got "
+                f"{type(error).__name__} ({error}). Name the directory upifraud-... itself."
+            ) from error
+        return cls(taken_at, following)

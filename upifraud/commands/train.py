@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from model.artifact import Artifact
-    from model.training import TrainingSettings
+    from model.training.train import TrainingSettings
     from model.verdict import Thresholds
     from upifraud.history import Measured
 
@@ -100,8 +100,8 @@ def command(
     were refused, by reason, as the stream would have refused them.
     """
     from model.errors import ModelError
-    from model.publishing import check_place
-    from model.training import TrainingSettings
+    from model.training.publishing import check_place
+    from model.training.train import TrainingSettings
     from upifraud.history import Limits, measure
     from upifraud.progress import steps
 
@@ -138,10 +138,10 @@ def train_artifact(
 
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
     from model.errors import TrainingError
-    from model.labels import label
-    from model.publishing import publish
-    from model.report import make_report
-    from model.training import train
+    from model.training.labels import label
+    from model.training.publishing import publish
+    from model.training.report import make_report
+    from model.training.train import train
 
     until = int(measured.event_time.max()) + 1 if until is None else until
     rows = np.flatnonzero((measured.event_time < until) & (measured.event_time >= (since or measured.event_time.min())))

@@ -1,4 +1,4 @@
-"""A worker as a process of its own, told from every other, with its log in a file."""
+"""A worker as a process of its own, told from every other, with its log in a file; and who compiles beside it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,24 @@ _COMMAND: Final = (sys.executable, "-m", "upifraud", "worker")
 _ANSWER_SECONDS: Final = 2.0
 _KILL_SECONDS: Final = 10.0
 _open = build_opener(ProxyHandler({})).open  # loopback, whatever proxy the environment names
+
+
+class KernelProcess:
+    """Compiles kernels beside a worker, which begins with others: a first start has two cores to use."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            (sys.executable, "-m", "stream.rehearsal", "--measuring"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # whatever is wrong, the worker meets it too, and says so in its log
+        )
+
+    def close(self) -> None:
+        """End it if it still runs; what it finished is kept, for numba replaces files whole."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
 
 
 class WorkerProcess:

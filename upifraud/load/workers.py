@@ -9,8 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from upifraud.demo.buckets import Buckets
-from upifraud.demo.reading import Reading, read
+from upifraud.demo.reading import Buckets, Reading, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

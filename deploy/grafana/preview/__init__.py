@@ -1,1 +1,0 @@
-"""Pictures of the dashboards for whoever has no Grafana, from any Prometheus."""

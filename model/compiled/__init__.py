@@ -1,0 +1,1 @@
+"""A trained forest as tables: read from scikit-learn once, then scored and explained exactly by compiled code."""
