@@ -40,7 +40,7 @@ def njit(*, inline: Literal["never", "always"] = "never") -> Callable[[Kernel], 
     """Compile a function without Python objects or the interpreter's lock; used like `numba.njit`."""
 
     def compiled(kernel: Kernel) -> Kernel:
-        dispatcher: Any = numba.njit(nogil=True, inline=inline)(kernel)
+        dispatcher: Any = numba.njit(nogil=True, inline=inline)(kernel)  # noqa: TID251 - the one place
         if dispatcher is not kernel:  # numba was told to compile nothing
             path = Path(kernel.__code__.co_filename)
             root = path.parents[kernel.__module__.count(".")]

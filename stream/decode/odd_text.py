@@ -2,8 +2,6 @@
 
 Anybody who may write to a topic chooses these bytes, so no byte may cost more than a constant: a search that starts
 again at every quote took 15 s for one record of 64 KiB. The interpreter's lock is not held meanwhile.
-
-Limits come in as arguments, because compiled code is cached by the age of this file alone.
 """
 
 from __future__ import annotations
@@ -11,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from features.compiled import njit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +31,7 @@ def without_half_pairs(value: bytes) -> bytes:
     return text.tobytes()
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _nests_deeper(text: NDArray[np.uint8], limit: int) -> bool:
     depth = 0
     in_string = False
@@ -53,12 +52,12 @@ def _nests_deeper(text: NDArray[np.uint8], limit: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _is_hexadecimal(byte: np.uint8) -> bool:
     return bool(48 <= byte <= 57 or 65 <= byte <= 70 or 97 <= byte <= 102)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _half_at(text: NDArray[np.uint8], at: int) -> int:
     """Return which half of a pair is escaped at a place: 1 the first, 2 the second, 0 neither."""
     if at + _HALF_PAIR > len(text) or text[at] != 92 or text[at + 1] != 117 or text[at + 2] | 32 != 100:  # \ u d
@@ -71,7 +70,7 @@ def _half_at(text: NDArray[np.uint8], at: int) -> int:
     return 2 if 99 <= digit | 32 <= 102 else 0  # c d e f
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _replace_half_pairs(text: NDArray[np.uint8]) -> None:
     at = 0
     while at < len(text):
