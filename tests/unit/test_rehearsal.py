@@ -21,6 +21,7 @@ from features.memory_store import MemoryEntityStore
 from features.online import Claims, OnlineFeatures
 from features.risk import FRAUD, pack_report
 from features.schema import SCHEMA_HASH
+from features.store import Origin
 from model.artifact import DEFAULT_DIR, load
 from simulator.dirt import Dirt
 from simulator.parameters import Parameters
