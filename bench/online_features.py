@@ -25,13 +25,14 @@ import redis
 
 from features import online
 from features.columns import UNKNOWN_TIME, PaymentColumns
-from features.online import Claims, OnlineFeatures
-from features.provenance import PROVENANCE
+from features.online import OnlineFeatures
 from features.rebuild import rebuilt_logs
 from features.record import pack_records
-from features.redis_store import RedisEntityStore
 from features.schema import FEATURE_NAMES
-from features.store import Origin
+from features.store.contract import Origin
+from features.store.messages import Claims
+from features.store.provenance import PROVENANCE
+from features.store.redis_store import RedisEntityStore
 from features.windows import DAY, WINDOWS
 from local.valkey import ValkeyServer
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.ingest import append_columns
-from features.logs import NEVER, NONE, Logs
-from features.risk import MAX_REPORTS, REPORT_BYTES
-from features.vector import PROGRAM, Places, Reports, vectors
+from features.measure.ingest import append_columns
+from features.measure.logs import NEVER, NONE, Logs
+from features.measure.risk import MAX_REPORTS, REPORT_BYTES
+from features.measure.vector import PROGRAM, Places, Reports, vectors
 from features.windows import BLOCK, SUPER
 
 if TYPE_CHECKING:

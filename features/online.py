@@ -9,40 +9,31 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from features.catch_up import DONE, FOLDED, LOST, append_own, catch_up
 from features.errors import ReplicaBudgetError, StoreCorruptError
-from features.exchange import INBOUND, Reply, Request, entries_of, provenance_of, reads_of, reports_read, told_whole
-from features.fold import fewest_to_fold, fold, fold_position, whole_from
-from features.ingest import append_raw
-from features.locate import Located, locate
-from features.logs import NONE
+from features.measure.ingest import append_raw
+from features.measure.logs import NONE
+from features.measure.vector import Places, Reports, vectors
 from features.record import RECORD_BYTES
-from features.replicas import Replicas
-from features.store import ApplyRequest, Origin
-from features.vector import Places, Reports, vectors
+from features.replica.catch_up import DONE, FOLDED, LOST, append_own, catch_up
+from features.replica.fold import fewest_to_fold, fold, fold_position, whole_from
+from features.replica.locate import Located, locate
+from features.replica.reads import reads_of, told_whole
+from features.replica.table import Replicas
+from features.store.contract import ApplyRequest, Origin
+from features.store.messages import INBOUND, Reply, Request, entries_of, provenance_of, reports_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from features.catch_up import Reads
     from features.columns import PaymentColumns
-    from features.store import EntityStore
+    from features.replica.reads import Reads
+    from features.store.contract import EntityStore
+    from features.store.messages import Claims
 
 MAX_PAYMENTS: Final = 4_096
 """Payments a micro-batch may hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """Where the payments of a micro-batch came from: columns of one length."""
-
-    claimed_before: NDArray[np.bool_]
-    """True for a payment that was claimed at this very offset before: it may have been applied already."""
-    origin: NDArray[np.uint16]
-    """Index into the micro-batch's origins."""
-    offset: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

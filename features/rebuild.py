@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.layout import DEVICE, IDENTITY_BYTES, PAYEE, PAYER
-from features.provenance import PROVENANCE
 from features.record import COUNTERPARTY, PAYMENT_ID, RECEIVED, RECORD_BYTES
+from features.store.layout import DEVICE, IDENTITY_BYTES, PAYEE, PAYER
+from features.store.provenance import PROVENANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

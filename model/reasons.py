@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from model.usual import own_usual
-from model.wording import Side, Wording, wording
+from features.words.usual import own_usual
+from features.words.wording import Side, Wording, wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from model.usual import Own
+    from features.words.usual import Own
 
 
 @dataclass(frozen=True, slots=True)

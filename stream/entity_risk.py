@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
-from features.provenance import PROVENANCE
+from features.measure.risk import FRAUD, GENUINE, pack_report
 from features.record import PAYMENT_ID
-from features.risk import FRAUD, GENUINE, pack_report
+from features.store.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
+from features.store.provenance import PROVENANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from features.errors import FeatureError, StoreUnavailableError
-from features.online import Claims
+from features.store.messages import Claims
 from stream import metrics
 from stream.arrivals import partition_name
 from stream.errors import FatalError, RetryableError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from features.columns import PaymentColumns
     from features.online import FeatureBatch, OnlineFeatures, Pending
-    from features.store import EntityStore
+    from features.store.contract import EntityStore
     from stream.arrivals import Arrivals
     from stream.retry import Patience
 

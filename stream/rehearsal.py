@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from features.memory_store import MemoryEntityStore
-from features.online import Claims, OnlineFeatures
-from features.store import Origin
+from features.online import OnlineFeatures
+from features.store.contract import Origin
+from features.store.memory_store import MemoryEntityStore
+from features.store.messages import Claims
 from features.windows import BLOCK
 from stream.decode import decode_payments
 from stream.judge import Judge, verdict_rows

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from features.identity import Identities
 from features.online import OnlineFeatures
-from features.redis_store import RedisEntityStore
 from features.schema import SCHEMA_HASH
+from features.store.redis_store import RedisEntityStore
 from model.artifact import DEFAULT_DIR, load
 from model.verdict import NEVER
 from stream import metrics

@@ -13,11 +13,12 @@ import redis
 
 from bench import online_features as bench
 from bench.growth.curve import Curve, Point
-from features.layout import PAYEE, key
-from features.online import Claims, OnlineFeatures
+from features.online import OnlineFeatures
 from features.rebuild import rebuilt_logs
-from features.redis_store import RedisEntityStore
-from features.store import Origin
+from features.store.contract import Origin
+from features.store.layout import PAYEE, key
+from features.store.messages import Claims
+from features.store.redis_store import RedisEntityStore
 from features.windows import DAY
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from features.identity import Identities
-from features.memory_store import MemoryEntityStore
 from features.online import OnlineFeatures
 from features.schema import SCHEMA_HASH
+from features.store.memory_store import MemoryEntityStore
 from model.artifact import DEFAULT_DIR, load
 from simulator.dirt import Dirt
 from simulator.parameters import Parameters

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import redis
 
-from features import layout
 from features.schema import FEATURE_NAMES
+from features.store import layout
 from local import kafka_admin
 
 if TYPE_CHECKING:

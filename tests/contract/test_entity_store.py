@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
-from features.fold import PANE, Header
-from features.layout import DEVICE, DEVICE_REPORTS, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES, UNKNOWN_LENGTH
-from features.memory_store import MemoryEntityStore
-from features.redis_store import RedisEntityStore
-from features.risk import FRAUD, MAX_REPORTS, pack_report
-from features.store import ApplyRequest, EntityStore, Origin
+from features.measure.risk import FRAUD, MAX_REPORTS, pack_report
+from features.replica.fold import PANE, Header
+from features.store.contract import ApplyRequest, EntityStore, Origin
+from features.store.layout import DEVICE, DEVICE_REPORTS, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES, UNKNOWN_LENGTH
+from features.store.memory_store import MemoryEntityStore
+from features.store.redis_store import RedisEntityStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

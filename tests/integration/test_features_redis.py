@@ -12,11 +12,12 @@ import redis
 
 from features.columns import FeatureState
 from features.errors import StoreCorruptError, StoreUnavailableError
-from features.layout import OFFSETS, PAYEE, PAYEE_REPORTS, PAYER, key
-from features.online import Claims, FeatureBatch, OnlineFeatures
-from features.redis_store import RedisEntityStore, library
+from features.online import FeatureBatch, OnlineFeatures
 from features.schema import FEATURE_NAMES
-from features.store import ApplyRequest, Origin
+from features.store.contract import ApplyRequest, Origin
+from features.store.layout import OFFSETS, PAYEE, PAYEE_REPORTS, PAYER, key
+from features.store.messages import Claims
+from features.store.redis_store import RedisEntityStore, library
 from features.windows import DAY, EXPIRY
 from local.ports import free_port
 from tests.oracle import Payment, columns_of

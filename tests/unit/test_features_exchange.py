@@ -8,13 +8,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.exchange import Request, entries_of, provenance_of
-from features.layout import UNKNOWN_LENGTH
-from features.logs import NONE
-from features.memory_store import MemoryEntityStore
-from features.online import MAX_PAYMENTS, Claims, OnlineFeatures
+from features.measure.logs import NONE
+from features.online import MAX_PAYMENTS, OnlineFeatures
 from features.record import pack_records
-from features.store import Origin
+from features.store.contract import Origin
+from features.store.layout import UNKNOWN_LENGTH
+from features.store.memory_store import MemoryEntityStore
+from features.store.messages import Claims, Request, entries_of, provenance_of
 from tests.oracle import Payment, columns_of
 
 few = st.integers(1, 6)

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import hll, vector, wide
 from features.compiled import njit
 from features.definitions import Aggregation
-from features.ingest import append
-from features.logs import SUMMARY, Logs, clear_slot
-from features.measure import STAMPS, Measures, measure
+from features.measure import hll, vector, wide
+from features.measure.ingest import append
+from features.measure.logs import SUMMARY, Logs, clear_slot
+from features.measure.scratch import Measures
+from features.measure.window import STAMPS, measure
 from tests.oracle import hyperloglog, round_once
 
 BEYOND_FLOAT64 = [

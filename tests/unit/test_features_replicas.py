@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.buddies import Buddies, give, order_of, take
 from features.errors import StoreRolledBackError
-from features.logs import NONE
-from features.memory_store import MemoryEntityStore
-from features.online import Claims, OnlineFeatures
-from features.replicas import BATCH, FEWEST_UNITS, UNIT, Replicas, find, forget, make_room, place
-from features.store import Origin
+from features.measure.logs import NONE
+from features.online import OnlineFeatures
+from features.replica.buddies import Buddies, give, order_of, take
+from features.replica.table import BATCH, FEWEST_UNITS, UNIT, Replicas, find, forget, make_room, place
+from features.store.contract import Origin
+from features.store.memory_store import MemoryEntityStore
+from features.store.messages import Claims
 from features.windows import DAY
 from tests.oracle import Payment, columns_of
 

@@ -16,8 +16,8 @@ import pytest
 
 from features.compiled import sources
 from features.definitions import FEATURES, Aggregation, Entity, Plain, plain, windowed
-from features.layout import TAG
 from features.schema import FEATURE_NAMES, RULES_VERSION, SCHEMA_HASH, schema_hash
+from features.store.layout import TAG
 
 WINDOWS = ("1m", "5m", "1h", "24h", "7d", "30d")
 ALL_WINDOWS = (
@@ -75,11 +75,13 @@ PROBE = """
 import json, sys
 import numpy as np
 sys.path.append({tests!r})
-from features import layout, schema
+from features import schema
+from features.store import layout
 from features.history import history_vectors
-from features.memory_store import MemoryEntityStore
-from features.online import Claims, OnlineFeatures
-from features.store import Origin
+from features.store.memory_store import MemoryEntityStore
+from features.online import OnlineFeatures
+from features.store.messages import Claims
+from features.store.contract import Origin
 from tests.oracle import Payment, columns_of
 
 DAY = 86_400_000
@@ -144,13 +146,13 @@ def test_a_new_window_is_one_line(tmp_path: Path, line: str, name: str, before: 
     assert vector["payer_pass_through_ratio_1h"] != vector["payer_pass_through_ratio_1h"]  # nothing received
 
 
-@pytest.mark.parametrize("changed", ["windows", "hll", "wide", "measure", "definitions"])
+@pytest.mark.parametrize("changed", ["windows", "measure/hll", "measure/wide", "measure/window", "definitions"])
 def test_compiled_kernels_are_cached_under_all_their_sources(tmp_path: Path, changed: str) -> None:
     """A kernel of the old windows must not come out of the cache when a line was added to another file."""
     shutil.copytree(REPOSITORY / "features", tmp_path / "features", ignore=shutil.ignore_patterns("__pycache__"))
-    kernel = tmp_path / "features" / "vector.py"
+    kernel = tmp_path / "features" / "measure" / "vector.py"
     before = sources(kernel, tmp_path)
-    assert before == sources(REPOSITORY / "features" / "vector.py", REPOSITORY)
+    assert before == sources(REPOSITORY / "features" / "measure" / "vector.py", REPOSITORY)
     with (tmp_path / "features" / f"{changed}.py").open("a") as module:
         module.write("# another line\n")
     sources.cache_clear()
@@ -161,7 +163,7 @@ def test_compiled_kernels_are_cached_under_all_their_sources(tmp_path: Path, cha
 
 
 def test_the_tag_is_part_of_every_key() -> None:
-    from features import layout
+    from features.store import layout
 
     assert re.fullmatch("[0-9a-f]{4}", TAG)
     for name in (layout.key(layout.PAYER, bytes(8)), layout.OFFSETS, layout.IDENTITY_CHECK, layout.LIBRARY.encode()):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from features.schema import FEATURE_NAMES
+from features.words.units import DAY
+from features.words.wording import PLAIN, parse_window, wording
 from model.reasons import Explainer, Reason
-from model.units import DAY
-from model.wording import PLAIN, parse_window, wording
 
 GOLDEN = Path(__file__).parent / "golden" / "model_reasons.json"
 

@@ -14,10 +14,11 @@ from numba.core.registry import CPUDispatcher
 from prometheus_client import REGISTRY, generate_latest
 
 from features.identity import Identities
-from features.memory_store import MemoryEntityStore
-from features.online import Claims, OnlineFeatures
+from features.store.memory_store import MemoryEntityStore
+from features.online import OnlineFeatures
+from features.store.messages import Claims
 from features.schema import SCHEMA_HASH
-from features.store import Origin
+from features.store.contract import Origin
 from model.artifact import DEFAULT_DIR, load
 from stream.decode import decode_payments
 from stream.judge import Judge, verdict_rows
@@ -76,4 +77,4 @@ def test_no_kernel_is_left_to_be_loaded() -> None:
 
 
 def test_without_a_rehearsal_there_are_some() -> None:
-    assert "features.vector._vectors" in kernels_missing()
+    assert "features.measure.vector._vectors" in kernels_missing()

@@ -12,9 +12,9 @@ import pytest
 
 from features.errors import StoreCorruptError
 from features.identity import Identities
-from features.memory_store import MemoryEntityStore
 from features.online import OnlineFeatures
 from features.schema import SCHEMA_HASH
+from features.store.memory_store import MemoryEntityStore
 from model.artifact import DEFAULT_DIR, load
 from stream.errors import FatalError
 from stream.feature_stage import FeatureStage
@@ -31,7 +31,7 @@ from upifraud.worker import described
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from features.store import Applied, ApplyRequest
+    from features.store.contract import Applied, ApplyRequest
 
 
 class EntityStore(MemoryEntityStore):

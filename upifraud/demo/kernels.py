@@ -37,9 +37,10 @@ def compile_features() -> None:
     import numpy as np
 
     from features.columns import PaymentColumns
-    from features.memory_store import MemoryEntityStore
-    from features.online import Claims, OnlineFeatures
-    from features.store import Origin
+    from features.online import OnlineFeatures
+    from features.store.contract import Origin
+    from features.store.memory_store import MemoryEntityStore
+    from features.store.messages import Claims
 
     numbers = np.arange(1, _PAYMENTS + 1)
     identity, time = numbers.astype(np.uint64), numbers.astype(np.int64)

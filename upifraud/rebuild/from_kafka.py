@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.identity import Identities
-from features.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
-from features.online import Claims, OnlineFeatures
-from features.risk import FRAUD, GENUINE, pack_report
-from features.store import Origin
+from features.measure.risk import FRAUD, GENUINE, pack_report
+from features.online import OnlineFeatures
+from features.store.contract import Origin
+from features.store.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
+from features.store.messages import Claims
 from stream.arrivals import partition_name
 from stream.decode import decode_outcomes, decode_payments
 from stream.transport.config import client_config
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
     from numpy.typing import NDArray
 
-    from features.store import EntityStore
+    from features.store.contract import EntityStore
     from stream.decode import Decoded
     from stream.settings import Settings
     from upifraud.group import Place

@@ -13,7 +13,7 @@ from upifraud.rebuild.progress import Rebuilt, Step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from features.store import EntityStore
+    from features.store.contract import EntityStore
     from stream.settings import Settings
 
 

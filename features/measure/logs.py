@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from features.compiled import njit
-from features.hll import REGISTERS
+from features.measure.hll import REGISTERS
 from features.windows import WINDOWS
 
 if TYPE_CHECKING:

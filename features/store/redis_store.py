@@ -12,15 +12,15 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from features import layout
 from features.errors import (
     IdentityKeyMismatchError,
     StoreCorruptError,
     StoreRolledBackError,
     StoreUnavailableError,
 )
-from features.risk import MAX_REPORTS, REPORT_BYTES
-from features.store import Applied, ApplyRequest, Origin
+from features.measure.risk import MAX_REPORTS, REPORT_BYTES
+from features.store import layout
+from features.store.contract import Applied, ApplyRequest, Origin
 from features.windows import EXPIRY
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Library(NamedTuple):
 @cache
 def library() -> Library:
     """Return the server functions with this layout's names filled in."""
-    code = resources.files("features").joinpath("functions.lua").read_text()
+    code = resources.files("features.store").joinpath("functions.lua").read_text()
     values = {
         "OFFSETS": layout.OFFSETS.decode(),
         "EXPIRY": str(EXPIRY),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from features.hll import REGISTERS
+from features.measure.hll import REGISTERS
 from features.record import LAYOUT_VERSION
 from features.windows import BLOCK, HORIZON, PANES, WINDOWS
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from features.logs import row_dtype
+from features.measure.logs import row_dtype
 from features.record import RECORD_BYTES
 
 PROVENANCE: Final = row_dtype(

@@ -8,23 +8,19 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from features.catch_up import Reads
 from features.compiled import njit
-from features.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
-from features.logs import NONE
-from features.provenance import PROVENANCE
+from features.measure.logs import NONE
+from features.measure.risk import REPORT_BYTES
+from features.measure.vector import Reports
 from features.record import put_number, put_record
-from features.risk import REPORT_BYTES
-from features.vector import Reports
+from features.store.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
+from features.store.provenance import PROVENANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from features.columns import PaymentColumns
-    from features.online import Claims
-    from features.store import Applied
+    from features.store.contract import Applied
 
 
 PAYERS, PAYEES, DEVICES, INBOUND, PAYEES_REPORTS, DEVICES_REPORTS = range(6)
@@ -33,6 +29,17 @@ PAYERS, PAYEES, DEVICES, INBOUND, PAYEES_REPORTS, DEVICES_REPORTS = range(6)
 _KIND: Final = np.frombuffer(b"".join((PAYER, PAYEE, DEVICE, PAYEE, PAYEE_REPORTS, DEVICE_REPORTS)), dtype=np.uint8)
 _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIXED_BITS: Final = np.uint64(50)  # the best mixed ones; 14 are as many as the largest micro-batch needs
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Where the payments of a micro-batch came from: columns of one length."""
+
+    claimed_before: NDArray[np.bool_]
+    """True for a payment that was claimed at this very offset before: it may have been applied already."""
+    origin: NDArray[np.uint16]
+    """Index into the micro-batch's origins."""
+    offset: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,29 +183,6 @@ def _put_entries(  # type: ignore[no-untyped-def]
         entries[at + 88] = claimed_before[row]
         put_number(entries, at + 89, np.uint64(origin[row]), 2)
         put_number(entries, at + 91, np.uint64(offset[row]), 8)
-
-
-def reads_of(request: Request, reply: Reply) -> Reads:
-    """Return what the store replied about entity logs, to bring their replicas up to date with."""
-    count = request.logs
-    header, base, slots, left = np.zeros((4, count), dtype=np.int64)
-    slots[:] = NONE
-    totals, starts, ends = reply.totals[:count], reply.starts[:count], reply.ends[:count]
-    words = np.frombuffer(reply.raw, dtype="<u8", count=len(reply.raw) // 8)
-    return Reads(
-        request.reads, request.known, reply.told[:count], totals, starts, ends, words, header, base, slots, left
-    )
-
-
-def told_whole(it: Reads, which: NDArray[np.intp], logs: Sequence[bytes]) -> Reads:
-    """Return the same with some logs as they were fetched whole."""
-    told, (totals, starts, ends, header, base) = it.told.copy(), np.zeros((5, len(it.told)), dtype=np.int64)
-    told[which], totals[which] = True, [*map(len, logs)]
-    ends[which] = np.cumsum(totals[which])
-    starts[which] = ends[which] - totals[which]
-    raw = b"".join(logs)
-    words = np.frombuffer(raw, dtype="<u8", count=len(raw) // 8)
-    return it._replace(told=told, totals=totals, starts=starts, ends=ends, words=words, header=header, base=base)
 
 
 def reports_read(reply: Reply, request: Request) -> tuple[Reports, tuple[NDArray[np.int64], NDArray[np.int64]]]:

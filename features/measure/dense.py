@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.compiled import njit
-from features.hll import estimate, merge, observe
-from features.ingest import include, reset
-from features.logs import LEVELS, NEVER, NONE, Logs
-from features.wide import add, multiply
+from features.measure.hll import estimate, merge, observe
+from features.measure.ingest import include, reset
+from features.measure.logs import LEVELS, NEVER, NONE, Logs
+from features.measure.wide import add, multiply
 from features.windows import BLOCK, HORIZON, PANES, SUPER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from features.measure import Measures
+    from features.measure.scratch import Measures
 
 
 @njit()

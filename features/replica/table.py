@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from features.buddies import Buddies, give, give_all, order_of, take
 from features.compiled import njit
 from features.errors import ReplicaBudgetError
-from features.fold import PANE, Header
-from features.fold import put_panes as _put_panes
-from features.layout import UNKNOWN_LENGTH
-from features.logs import NONE, SLOT, Logs, clear_slot, put_blocks
+from features.measure.logs import NONE, SLOT, Logs, clear_slot, put_blocks
 from features.record import RECORD_BYTES, put_number
+from features.replica.buddies import Buddies, give, give_all, order_of, take
+from features.replica.fold import PANE, Header
+from features.replica.fold import put_panes as _put_panes
+from features.store.layout import UNKNOWN_LENGTH
 from features.windows import BLOCK, LONGEST, SUPER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from features.exchange import Request
+    from features.store.messages import Request
 
 UNIT: Final = 16
 """Records of the smallest room that a log gets."""

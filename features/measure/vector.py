@@ -13,12 +13,13 @@ import numpy as np
 from features.columns import UNKNOWN_TIME, FeatureState
 from features.compiled import njit
 from features.definitions import Aggregation, Entity, Plain
-from features.ingest import settled_clock
-from features.logs import NEVER, NONE, SUMMARY, Logs
-from features.measure import Measures, measure, recent_rows
-from features.risk import confirmed_frauds
+from features.measure.ingest import settled_clock
+from features.measure.logs import NEVER, NONE, SUMMARY, Logs
+from features.measure.risk import confirmed_frauds
+from features.measure.scratch import Measures
+from features.measure.wide import add, deviation, multiply
+from features.measure.window import measure, recent_rows
 from features.schema import PLAIN, program, window_lengths
-from features.wide import add, deviation, multiply
 from features.windows import HORIZON, HOUR, MONTH, WINDOWS
 
 if TYPE_CHECKING:

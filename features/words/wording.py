@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model import units
+from features.words import units
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from features.compiled import njit
-from features.logs import NONE, row_dtype
+from features.measure.logs import NONE, row_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

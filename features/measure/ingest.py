@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.compiled import njit
-from features.hll import merge, observe
-from features.logs import NEVER, NONE, Logs
+from features.measure.hll import merge, observe
+from features.measure.logs import NEVER, NONE, Logs
+from features.measure.wide import add, multiply
 from features.record import RECORD_BYTES
-from features.wide import add, multiply
 from features.windows import BLOCK, HORIZON, SUPER
 
 if TYPE_CHECKING:

@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from features.compiled import njit
-from features.ingest import RECORD_WORDS, append, append_raw
-from features.logs import NONE
+from features.measure.ingest import RECORD_WORDS, append, append_raw
+from features.measure.logs import NONE
 from features.record import RECORD_BYTES
-from features.replicas import BATCH, HITS, MISSES, Table, find, forget, make_room, place, read_identity
+from features.replica.table import BATCH, HITS, MISSES, Table, find, forget, make_room, place, read_identity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from features.replica.reads import Reads
 
 DONE, OWN, LOST, FOLDED = range(4)
 """What is left to do for a log: nothing, to append what the worker appended to the store, to fetch it whole, to read
@@ -22,31 +24,6 @@ the header that it begins with."""
 
 _TIME_BITS, _AMOUNT_BITS, _COUNTERPARTY_BITS, _KIND_BITS = np.uint64(48), np.uint64(16), np.uint64(24), np.uint64(32)
 _COUNTERPARTY: Final = np.uint64((1 << 40) - 1)
-
-
-class Reads(NamedTuple):
-    """What was read of r logs, and what becomes of them."""
-
-    reads: NDArray[np.uint8]
-    """[r, 17], as they were asked for."""
-    known: NDArray[np.int64]
-    """How many records were known of each."""
-    told: NDArray[np.bool_]
-    """Which the store told of; the others are as expected."""
-    totals: NDArray[np.int64]
-    """Their lengths, in bytes."""
-    starts: NDArray[np.int64]
-    """Where in `words` what was told begins, in bytes."""
-    ends: NDArray[np.int64]
-    words: NDArray[np.uint64]
-    header: NDArray[np.int64]
-    """To be filled in: bytes of a folded log's header."""
-    base: NDArray[np.int64]
-    """To be filled in: how many records were folded away."""
-    slots: NDArray[np.int64]
-    """To be filled in: where each log is; NONE where there is none."""
-    left: NDArray[np.int64]
-    """To be filled in: what is left to do."""
 
 
 @njit()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from features.compiled import njit
-from features.exchange import DEVICES, INBOUND
-from features.logs import NONE
+from features.measure.logs import NONE
 from features.record import RECORD_BYTES
+from features.store.messages import DEVICES, INBOUND
 from features.windows import DAY
 
 if TYPE_CHECKING:

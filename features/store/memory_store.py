@@ -6,10 +6,10 @@ import struct
 from typing import TYPE_CHECKING
 
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
-from features.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
+from features.measure.risk import MAX_REPORTS, REPORT_BYTES
 from features.record import PAYMENT_ID, RECEIVED, RECORD_BYTES
-from features.risk import MAX_REPORTS, REPORT_BYTES
-from features.store import Applied, ApplyRequest, Origin
+from features.store.contract import Applied, ApplyRequest, Origin
+from features.store.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
