@@ -248,7 +248,7 @@ def main() -> None:
             for start in range(at, at + count, size):
                 rows = np.arange(start, min(start + size, at + count))
                 n = len(rows)
-                claims = Claims(np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.uint16), rows)
+                claims = Claims(np.zeros(n, dtype=np.uint16), rows)
                 origin = Origin(PARTITION, start, start + n, start)
                 features.process(columns.take(rows), claims, [origin])
             at += count

@@ -30,7 +30,7 @@ class OutcomeReports:
     row: NDArray[np.int64]
     """The payment's row in the history."""
     reported_at: NDArray[np.int64]
-    """Epoch milliseconds; offline a report is taken to have arrived at that time."""
+    """Epoch milliseconds; offline a report is taken to have arrived at that time, `arrivals` says where that is."""
     fraud: NDArray[np.bool_]
 
 
@@ -126,17 +126,23 @@ def _received_before(payee_slots: NDArray[np.int64], inbound: NDArray[np.int64])
     )
 
 
-def _reports(columns: PaymentColumns, outcomes: OutcomeReports | None) -> Reports:
-    """Lay out, for each payment, the reports on its payee and on its device that had arrived when it was delivered.
+def arrivals(event_time: NDArray[np.int64], outcomes: OutcomeReports) -> NDArray[np.int64]:
+    """Return the row before which each report arrives; the number of rows for one that no payment comes after.
 
-    A report arrives when the delivery has reached its time, and not before its own payment: no payment, and none
-    delivered before it, can know its outcome, whatever time the report claims.
+    It arrives when the clock of the delivery, the latest event time so far, has passed its time: after the payments of
+    that very time. And not before its own payment: no payment, and none delivered before it, can know its outcome,
+    whatever time the report claims. A merged replay publishes it there (simulator/replay.py).
     """
+    clock = np.maximum.accumulate(event_time)
+    return np.maximum(outcomes.row + 1, np.searchsorted(clock, outcomes.reported_at, side="right"))
+
+
+def _reports(columns: PaymentColumns, outcomes: OutcomeReports | None) -> Reports:
+    """Lay out, for each payment, the reports on its payee and on its device that had arrived when it was delivered."""
     if outcomes is None or not len(outcomes.row):
         nothing = np.zeros(len(columns), dtype=np.int64)
         return Reports(np.zeros(0, dtype=np.uint8), nothing, nothing, nothing, nothing)
-    clock = np.maximum.accumulate(columns.event_time)
-    arrived = np.maximum(outcomes.row + 1, np.searchsorted(clock, outcomes.reported_at, side="left"))
+    arrived = arrivals(columns.event_time, outcomes)
     content = np.empty((len(outcomes.row), 2), dtype="<u8")
     content[:, 0] = outcomes.reported_at.astype(np.uint64) | outcomes.fraud.astype(np.uint64) << np.uint64(48)
     content[:, 1] = columns.payment_id[outcomes.row]

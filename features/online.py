@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -21,9 +22,10 @@ from features.replica.reads import reads_of, told_whole
 from features.replica.table import Replicas
 from features.store.contract import ApplyRequest, Origin
 from features.store.messages import INBOUND, Reply, Request, entries_of, provenance_of, reports_read
+from features.windows import DAY, EXPIRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from features.replica.reads import Reads
     from features.store.contract import EntityStore
     from features.store.messages import Claims
+
+KEPT: Final = EXPIRY - DAY
+"""Milliseconds for which a log is kept in any case: its expiry is pushed out once a day."""
 
 MAX_PAYMENTS: Final = 4_096
 """Payments a micro-batch may hold."""
@@ -88,14 +93,19 @@ class OnlineFeatures:
     """
 
     def __init__(
-        self, store: EntityStore, replica_bytes: int = 256 << 20, *, measuring: EntityStore | None = None
+        self,
+        store: EntityStore,
+        replica_bytes: int = 256 << 20,
+        *,
+        measuring: EntityStore | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`measuring`: the same store over another connection, for `measure` where it runs beside `apply`."""
+        self._clock = clock
         self._store = store
         self._measuring = measuring or store
         self._replicas = Replicas(replica_bytes)
         self._refresh: deque[bytes] = deque()
-        self._sure = True
         self._number = self._epoch = self._replicas_of = 0
         self._last: Sequence[Origin] = ()
 
@@ -116,12 +126,7 @@ class OnlineFeatures:
 
     def process(self, columns: PaymentColumns, claims: Claims, origins: Sequence[Origin]) -> FeatureBatch:
         """Apply and measure in one thread; after an error of either, call again with the same arguments."""
-        pending = self.apply(columns, claims, origins)
-        try:
-            return self.measure(pending)
-        except Exception:
-            self._sure = False
-            raise
+        return self.measure(self.apply(columns, claims, origins))
 
     def apply(self, columns: PaymentColumns, claims: Claims, origins: Sequence[Origin]) -> Pending:
         """Append the payments that are new, locate the others, and read their logs, in one call to the store.
@@ -131,10 +136,6 @@ class OnlineFeatures:
         """
         if len(columns) > MAX_PAYMENTS:
             raise ValueError(f"A micro-batch of {len(columns)} payments; at most {MAX_PAYMENTS} fit.")
-        if not self._sure:
-            # Called again after a failure: all of it may have been applied, whatever was known when it was claimed.
-            claims = _all_claimed(claims)
-        self._sure = False
         epoch = self._epoch
         self._number += 1
         refresh = b"".join(self._refresh.popleft() for _ in range(len(self._refresh)))
@@ -148,7 +149,6 @@ class OnlineFeatures:
             self._last = ()
             self._refresh.appendleft(refresh)
             raise
-        self._sure = True
         self._last = origins
         return Pending(columns, claims, origins, self._number, epoch, reading)
 
@@ -162,8 +162,7 @@ class OnlineFeatures:
             self._replicas_of = pending.epoch
         try:
             if pending.reading is None:
-                claims = _all_claimed(pending.claims)
-                pending.reading = _read(self._measuring, pending.columns, claims, pending.origins, b"")
+                pending.reading = _read(self._measuring, pending.columns, pending.claims, pending.origins, b"")
             self._replicas.begin(pending.number)
             measured = self._measure(pending.columns, pending.reading, slice(0, len(pending.columns)))
         except Exception:
@@ -199,7 +198,10 @@ class OnlineFeatures:
         found = Located.make(n, request.logs)
         if n < len(columns):
             columns = columns.take(rows)
-        if not locate(logs, columns.event_time, of, reading.reply.lengths[rows], slots, header, base, found):
+        kept_since = int(self._clock() * 1_000) - KEPT
+        if not locate(
+            logs, columns.event_time, of, reading.reply.lengths[rows], slots, header, base, kept_since, found
+        ):
             raise StoreCorruptError(
                 "A payment is in one of its logs and missing in another: the store lost some of them. "
                 "Run `upifraud rebuild-features`."
@@ -271,10 +273,6 @@ def _still(last: Sequence[Origin], origins: Sequence[Origin]) -> Iterator[Origin
     for origin in last:
         if origin.partition not in named:
             yield Origin(origin.partition, origin.next_offset, origin.next_offset, origin.next_offset)
-
-
-def _all_claimed(claims: Claims) -> Claims:
-    return replace(claims, claimed_before=np.ones(len(claims.claimed_before), dtype=np.bool_))
 
 
 def _read(

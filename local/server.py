@@ -196,6 +196,7 @@ class ProcessServer(Server):
             if not self.running:
                 raise NotReadyError(
                     f"{self.name} ended while it was starting. Its log, {self.log}, ends with:\n{self.log_tail()}"
+                    f"{self._advice()}"
                 )
             if time.monotonic() - began > self.start_seconds:
                 raise NotReadyError(
@@ -219,6 +220,10 @@ class ProcessServer(Server):
     def _environment(self) -> dict[str, str] | None:
         """Return the server's environment; None for ours."""
         return None
+
+    def _advice(self) -> str:
+        """Return what else to say when it does not start, in a line of its own; nothing if its log says it all."""
+        return ""
 
     def _prepare(self) -> None:
         """Make what must exist before the first start; must be harmless if it exists."""

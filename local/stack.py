@@ -74,11 +74,12 @@ class Stack:
         configured: Configured,
         topics: Mapping[str, int],
         migrate: Callable[[str], Sequence[str]] = lambda _url: (),
+        renewed: Callable[[Record, Sequence[str]], None] = lambda _record, _topics: None,
     ) -> Record:
         """Start the servers that do not run and that the settings do not name, make topics and tables; idempotent.
 
         Returns when all of them answer, with what each is and where. `migrate` is called with the URL of PostgreSQL
-        to make the tables, and returns the names of the steps it took.
+        to make the tables, and returns the names of the steps it took; `renewed` with the record and the topics made.
         """
         self._make_directory()
         with self._alone():
@@ -100,7 +101,9 @@ class Stack:
                 assignment=None if broker is None else broker.assignment,
             )
             record.save(self.directory)
-            self._make_topics(record, topics, configured.kafka_conf)
+            made = self._make_topics(record, topics, configured.kafka_conf)
+            if made:
+                renewed(record, made)
             steps = migrate(record.postgres.address)
             self._say(f"tables: applied {', '.join(steps)}" if steps else "tables: all there")
             return record
@@ -198,10 +201,11 @@ class Stack:
                     "or unset its address, so that one is started here."
                 )
 
-    def _make_topics(self, record: Record, topics: Mapping[str, int], conf: Conf) -> None:
+    def _make_topics(self, record: Record, topics: Mapping[str, int], conf: Conf) -> list[str]:
         conf = conf if record.kafka.kind == Kind.SETTINGS else kafka_admin.NO_CONF
         made = kafka_admin.make_topics(record.kafka.address, topics, conf=conf)
         self._say(f"topics: made {', '.join(made)}" if made else "topics: all there")
+        return made
 
     def _make_directory(self) -> None:
         if not self.directory.is_dir():

@@ -48,6 +48,15 @@ class ValkeyServer(ProcessServer):
         settings = {"bind": HOST, "port": str(self.port), "dir": str(self.data), **SETTINGS}
         return [_binary(), *(part for name, value in settings.items() for part in (f"--{name}", value))]
 
+    def _advice(self) -> str:
+        """Its own advice is a tool that is not installed here, and nothing is in the file that cannot be made again."""
+        if "append only file" not in self.log_tail():
+            return ""
+        return (
+            f"\nIts append-only file is damaged. Move {self.data / 'appendonlydir'} away, start it again, and make "
+            "what it held anew: `upifraud rebuild-features`."
+        )
+
     def _environment(self) -> dict[str, str] | None:
         library = jemalloc()
         if library is None:

@@ -1,8 +1,9 @@
 """Replay: somebody else's payments, or outcomes, or both merged in time so that each is seen when it was known.
 
 With outcomes, a run of payments goes out and is committed by the consumer group; then the outcomes that come before the
-next payment; then, once those are committed too, the next run. So whoever consumes both topics has applied exactly the
-outcomes with reported_at <= event_time when it scores a payment, and none of the others.
+next payment; then, once those are committed too, the next run. An outcome comes when the clock of the payments, the
+latest event_time so far, has passed its reported_at, and in any case behind its own payment. `features/history.py` lets
+it arrive at the same place.
 """
 
 from __future__ import annotations
@@ -56,6 +57,43 @@ def runs_of(messages: Iterable[Message], size: int = _RUN) -> Iterator[Records]:
         yield _records(run, dues)
 
 
+class _Line:
+    """The outcomes that wait for their place among the payments."""
+
+    def __init__(self, known: Sequence[Message], payments: Iterable[Message]) -> None:
+        self._known = known
+        self._next = 0
+        self._clock = _LONG_AGO
+        self._due: list[Message] = []
+        self._held: dict[str | None, list[Message]] = {}
+        """By payment, those whose time has passed before it."""
+        about = {outcome.transaction_id for outcome in known} - {None}
+        self._to_come = {payment.transaction_id for payment in payments} & about if about else set()
+
+    def before(self, payment: Message) -> list[Message]:
+        """Take the outcomes that come before a payment."""
+        if payment.moment is not None:
+            self._clock = max(self._clock, payment.moment)
+            while self._next < len(self._known) and _moment(self._known[self._next]) < self._clock:
+                outcome = self._known[self._next]
+                self._next += 1
+                if outcome.transaction_id in self._to_come:
+                    self._held.setdefault(outcome.transaction_id, []).append(outcome)
+                else:
+                    self._due.append(outcome)
+        due, self._due = self._due, []
+        return due
+
+    def behind(self, payment: Message) -> None:
+        """Note that a payment is out."""
+        self._to_come.discard(payment.transaction_id)
+        self._due += self._held.pop(payment.transaction_id, [])
+
+    def rest(self) -> list[Message]:
+        """Take those that come behind all payments."""
+        return [*self._due, *self._known[self._next :]]
+
+
 class Merger:
     """Publishes payments and outcomes merged in time, in step with a consumer group; raises StalledGroupError."""
 
@@ -82,41 +120,42 @@ class Merger:
     ) -> Replayed:
         """Publish both and return when every record is acknowledged, and committed but for what came last.
 
-        Payments keep their order; an outcome goes before the first payment with event_time >= reported_at, those
-        without a time first of all.
+        Payments keep their order, and are gone through twice. An outcome goes before the first payment by which the
+        clock is later than reported_at, but behind its own payment; one without a time before the first with one.
         """
         begun = time.perf_counter()
         known = in_time(outcomes)
-        told = sent = 0
+        line = _Line(known, payments)
+        sent = 0
         for payment in payments:
-            upto = told
-            while (
-                payment.moment is not None
-                and upto < len(known)
-                and (known[upto].moment is None or known[upto].moment <= payment.moment)  # type: ignore[operator]
-            ):
-                upto += 1
-            if upto > told:
-                self._tell(known[told:upto])
-                told = upto
+            if due := line.before(payment):
+                self._tell(due)
             pause = begun + pace.offset(payment.moment) - time.perf_counter()
             if pause > 0:
                 time.sleep(pause)
             self._send(self._transactions, payment)
+            line.behind(payment)
             sent += 1
             if sent % _RUN == 0:
                 self._outlet.poll()
                 self._progress(sent)
-        if told < len(known):
-            self._tell(known[told:], last=True)
+        if due := line.rest():
+            self._tell(due, last=True)
         self._outlet.finish()
         self._progress(sent)
         return Replayed(sent, len(known), self._slices, time.perf_counter() - begun)
 
     def _tell(self, outcomes: Sequence[Message], *, last: bool = False) -> None:
-        """Publish outcomes once all before them is committed, and wait until they are."""
-        self._settle()
+        """Publish outcomes once all before them is committed, and wait until they are.
+
+        Of one payment only the newest of those that a worker gets together is reported, so they go one by one.
+        """
+        said: set[str | None] = set()
         for outcome in outcomes:
+            if not said or (outcome.transaction_id is not None and outcome.transaction_id in said):
+                self._settle()
+                said = set()
+            said.add(outcome.transaction_id)
             self._send(self._outcomes, outcome)
         if last:
             self._outlet.finish()
@@ -155,7 +194,11 @@ class Merger:
 
 def in_time(outcomes: Iterable[Message]) -> list[Message]:
     """Return outcomes by the time they were reported; of equal times in file order, those without one first."""
-    return sorted(outcomes, key=lambda outcome: _LONG_AGO if outcome.moment is None else outcome.moment)
+    return sorted(outcomes, key=_moment)
+
+
+def _moment(outcome: Message) -> int:
+    return _LONG_AGO if outcome.moment is None else outcome.moment
 
 
 def _records(run: list[Message], dues: list[int]) -> Records:

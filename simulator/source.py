@@ -40,6 +40,7 @@ class Message(NamedTuple):
     key: bytes | None
     value: bytes
     moment: int | None
+    transaction_id: str | None = None
 
 
 class Source:
@@ -72,6 +73,10 @@ class Source:
             raise SourceError(
                 f"{self._path}: expected a file that can be read, got: {error.strerror or error}"
             ) from None
+
+    def __iter__(self) -> Iterator[Message]:
+        """Read the file from its beginning."""
+        return self.messages()
 
     def check(self) -> None:
         """Return if the file can be read and has every column it needs."""
@@ -164,11 +169,12 @@ class Source:
         return basic
 
     def _message(self, row: Row, value: bytes) -> Message:
-        key = row.get(self._fields.key)
+        key, transaction_id = row.get(self._fields.key), row.get("transaction_id")
         return Message(
             key.encode("utf-8", "replace") if isinstance(key, str) else None,
             value,
             moment_of(row.get(self._fields.moment)),
+            transaction_id if isinstance(transaction_id, str) else None,
         )
 
 

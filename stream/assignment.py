@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from stream.transport import TP
@@ -11,19 +12,32 @@ if TYPE_CHECKING:
 
     from stream.feature_stage import FeatureStage
     from stream.lanes import Lanes
+    from stream.source_topics import SourceTopics
 
 
 class StoreHooks:
-    """Asks the online store, whenever partitions come, what it holds of them."""
+    """Asks the online store, whenever partitions come, what it holds of them, and Kafka whether it is of these topics.
 
-    def __init__(self, lanes: Lanes, features: FeatureStage) -> None:
+    A record below the store's next offset is never counted again. So a topic that was made anew, whose offsets begin
+    anew, must not be read before an operator has said so.
+    """
+
+    def __init__(self, lanes: Lanes, features: FeatureStage, topics: SourceTopics) -> None:
         self._lanes = lanes
         self._features = features
+        self._topics = topics
 
     async def on_assigned(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
-        """Seek back what the store lost; raise RetryableError while it has lost everything."""
+        """Seek back what the store lost; raise RetryableError while it has lost everything.
+
+        Raises TopicRenewedError where a topic is not the one whose records were applied, or lost some of them.
+        """
         offsets = {(tp.topic, tp.partition): offset for tp, offset in committed.items()}
-        starts = await self._lanes.run(self._lanes.features, self._features.starts, offsets)
+        # Kafka is asked outside the lane: micro-batches under way must not wait for its answer.
+        ids = await asyncio.to_thread(self._topics.ids, {topic for topic, _ in offsets})
+        reached = await self._lanes.run(self._lanes.features, self._features.reached, offsets, ids)
+        shorter = await asyncio.to_thread(self._topics.shorter, reached)
+        starts = await self._lanes.run(self._lanes.features, self._features.starts, offsets, ids, shorter)
         return {TP(topic, partition): offset for (topic, partition), offset in starts.items()}
 
     async def on_revoked(self, partitions: frozenset[TP]) -> None:

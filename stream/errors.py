@@ -40,6 +40,10 @@ class OffsetLostError(FatalError):
     """The offset to go on from is no longer, or not yet, in the log."""
 
 
+class TopicRenewedError(FatalError):
+    """A source topic is not the one whose records were applied, or has lost some of them."""
+
+
 class KafkaRefusedError(FatalError):
     """Kafka refused a request in a way that trying again does not cure."""
 

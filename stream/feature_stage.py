@@ -8,7 +8,7 @@ from features.errors import FeatureError, StoreUnavailableError
 from features.store.messages import Claims
 from stream import metrics
 from stream.arrivals import partition_name
-from stream.errors import FatalError, RetryableError
+from stream.errors import FatalError, RetryableError, TopicRenewedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +26,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SERVER = "redis"
+ADVICE = (
+    "Its records would be taken for those of the earlier one, which were counted already. Stop all workers, and run "
+    "`upifraud accept-topic {topic} --from beginning`."
+)
 
 
 class StoreBehindError(RetryableError):
@@ -43,12 +47,13 @@ class FeatureStage:
         self._features = features
         self._patience = patience
         self._expected: dict[bytes, int] = {}
+        self._ids: dict[str, str] = {}
+        self._renewed: TopicRenewedError | None = None
 
-    def apply(
-        self, columns: PaymentColumns, rows: NDArray[np.intp], claimed_before: NDArray[np.bool_], arrivals: Arrivals
-    ) -> Pending:
+    def apply(self, columns: PaymentColumns, rows: NDArray[np.intp], arrivals: Arrivals) -> Pending:
         """Append the payments that stood at `rows` of the arrivals and read their logs; all offsets move."""
-        claims = Claims(claimed_before, arrivals.slice_of[rows], arrivals.offset[rows])
+        self._check_topics()
+        claims = Claims(arrivals.slice_of[rows], arrivals.offset[rows])
         origins = arrivals.origins(self._expected)
         pending = self._patience.call(SERVER, "apply", translated, self._features.apply, columns, claims, origins)
         self._moved(arrivals)
@@ -64,17 +69,46 @@ class FeatureStage:
 
     def report(self, reports: Sequence[tuple[bytes, bytes]], arrivals: Arrivals | None = None) -> None:
         """Set outcome reports; the offsets of the arrivals, if they came from the outcomes topic, move with them."""
+        self._check_topics()
         origins = [] if arrivals is None else arrivals.origins(self._expected)
         self._patience.call(SERVER, "report", translated, self._store.report, reports, origins)
         if arrivals is not None:
             self._moved(arrivals)
 
-    def starts(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
-        """Return where to start partitions whose store stands before the committed offset.
+    def reached(
+        self, committed: Mapping[tuple[str, int], int | None], ids: Mapping[str, str | None]
+    ) -> dict[tuple[str, int], int]:
+        """Return up to where each partition is known to have been worked on; those of which nothing is are left out.
+
+        ids: which topics they are now. Raises TopicRenewedError where the offsets are of another of that name.
+        """
+        for topic, now in ids.items():
+            held = translated(self._store.topic_id, topic.encode())
+            if held is not None and now is not None and held != now.encode():
+                raise _another(topic, held.decode(), now)
+        applied = translated(self._store.next_offsets, [partition_name(*place) for place in committed])
+        both = zip(committed.items(), applied, strict=True)
+        return {place: most for (place, offset), stands in both if (most := max(stands or 0, offset or 0)) > 0}
+
+    def starts(
+        self,
+        committed: Mapping[tuple[str, int], int | None],
+        ids: Mapping[str, str | None],
+        shorter: Mapping[tuple[str, int], int],
+    ) -> dict[tuple[str, int], int]:
+        """Return where to start partitions whose store stands before the committed offset; keep the ids.
+
+        shorter: the ends of logs that do not reach as far as they were worked on; raises TopicRenewedError for them.
 
         Raises StoreBehindError where offsets were committed and the store holds nothing: it was wiped, and whoever
         scored now would score on missing windows. Asked again, it answers as soon as it was rebuilt.
         """
+        if shorter:
+            (topic, number), end = next(iter(shorter.items()))
+            raise TopicRenewedError(
+                f"Topic {topic} was made anew, or lost records: its log {topic}[{number}] ends at {end}, expected it "
+                f"to reach as far as it was worked on. {ADVICE.format(topic=topic)}"
+            )
         partitions = list(committed)
         names = [partition_name(topic, partition) for topic, partition in partitions]
         applied = translated(self._store.next_offsets, names)
@@ -90,11 +124,36 @@ class FeatureStage:
             self._expected[name] = stands or 0
             if stands is not None and offset is not None and stands < offset:
                 starts[partition] = stands
+        for topic, now in ids.items():
+            if now is not None:
+                self._ids[topic] = now
+                translated(self._store.keep_topic_id, topic.encode(), now.encode())
         return starts
+
+    def watch(self, ids: Mapping[str, str | None]) -> None:
+        """Let no record be applied any more once a topic has another id than when its partitions came; for any thread.
+
+        A topic may be made anew so quickly that a worker does not miss it, and goes on at its offset in another log.
+        """
+        for topic, held in list(self._ids.items()):
+            now = ids.get(topic)
+            if now is not None and now != held:
+                self._renewed = _another(topic, held, now)
+
+    def _check_topics(self) -> None:
+        if self._renewed is not None:
+            raise self._renewed
 
     def _moved(self, arrivals: Arrivals) -> None:
         for partition, _, following in arrivals.spans:
             self._expected[partition_name(arrivals.topic, partition)] = following
+
+
+def _another(topic: str, held: str, now: str) -> TopicRenewedError:
+    return TopicRenewedError(
+        f"Topic {topic} was made anew: expected the one with the id {held}, whose records were applied, got {now}. "
+        f"{ADVICE.format(topic=topic)}"
+    )
 
 
 def translated(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -72,7 +72,9 @@ class OutcomeFlow:
         ]
         known = self._patience.call(POSTGRES, "outcomes", self._store.put_outcomes, rows)
         count_reported(rows, known)
-        return known
+        # The logs keep reports in the order of their arrival, and are read from their newest on.
+        place = {row.transaction_id: number for number, row in enumerate(rows)}
+        return sorted(known, key=lambda ref: place[ref.transaction_id])
 
     def _bury(self, decoded: DecodedOutcomes, arrivals: Arrivals) -> None:
         for rejection in decoded.rejections:

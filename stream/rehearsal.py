@@ -44,7 +44,7 @@ def rehearse(artifact: Artifact, identities: Identities) -> None:
             for number in offset
         ]
         decoded = decode_payments(values, now_ms, identities)
-        claims = Claims(np.zeros(PAYMENTS, dtype=np.bool_), np.zeros(PAYMENTS, dtype=np.uint16), offset)
+        claims = Claims(np.zeros(PAYMENTS, dtype=np.uint16), offset)
         measured = features.process(decoded.payments, claims, [Origin(b"rehearsal:0", first, first + PAYMENTS)])
         rows = verdict_rows(
             judge,

@@ -169,7 +169,7 @@ class TransactionFlow:
         with metrics.stage("features"):
             payments = admitted.decoded.payments.take(admitted.kept)
             rows = admitted.decoded.rows[admitted.kept]
-            return self._features.apply(payments, rows, admitted.replayed, admitted.arrivals)
+            return self._features.apply(payments, rows, admitted.arrivals)
 
     def _measure(self, pending: Pending) -> FeatureBatch:
         """Step 4, while the next micro-batch is at step 3."""

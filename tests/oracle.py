@@ -164,6 +164,8 @@ class Oracle:
         self.payer_logs: dict[int, EntityLog] = defaultdict(EntityLog)
         self.payee_logs: dict[int, EntityLog] = defaultdict(EntityLog)
         self.device_logs: dict[int, EntityLog] = defaultdict(EntityLog)
+        self.clocks: list[int] = []
+        """The latest event time up to each payment."""
         self.places: list[tuple[int, int, int | None, int]] = []
         """Position in the payer's, the payee's and the device's log, and the length of the payer's inbound log."""
         for payment in payments:
@@ -175,6 +177,7 @@ class Oracle:
         payee_at = self.payee_logs[p.payee].append(p.event_time, p.amount, p.payer, p.place)
         if p.device:
             device_at = self.device_logs[p.device].append(p.event_time, p.amount, p.payer, p.place)
+        self.clocks.append(max([p.event_time, *self.clocks[-1:]]))
         self.places.append((payer_at, payee_at, device_at, len(self.payee_logs[p.payer].records)))
         self.payments.append(p)
 
@@ -317,7 +320,8 @@ class Oracle:
         standing: dict[int, Report] = {}
         for report in dict.fromkeys(self.reports):  # in the order they were made; made again, one changes nothing
             about = getattr(self.payments[report.row], entity)
-            if about == identity and report.row < row and report.reported_at <= now:
+            arrived = report.row < row and report.reported_at < self.clocks[row]
+            if about == identity and arrived and report.reported_at <= now:
                 stands = standing.get(report.row)
                 if stands is None or report.reported_at >= stands.reported_at:
                     standing[report.row] = report

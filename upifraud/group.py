@@ -5,6 +5,7 @@ Every function raises RetryableError where Kafka does not answer, KafkaRefusedEr
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 30.0
 
+logger = logging.getLogger(__name__)
+
 Place = tuple[str, int]
 """Topic and partition."""
 
@@ -29,7 +32,7 @@ Place = tuple[str, int]
 def committed_offsets(settings: Settings) -> dict[Place, int]:
     """Return the offset that the group committed of each partition it ever worked on."""
     with _asking(settings):
-        admin = AdminClient(client_config(settings))
+        admin = _admin(settings)
         asked = admin.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(settings.consumer_group)], request_timeout=ANSWER_SECONDS
         )
@@ -40,7 +43,7 @@ def committed_offsets(settings: Settings) -> dict[Place, int]:
 def members(settings: Settings) -> int:
     """Return how many workers are in the group now."""
     with _asking(settings):
-        admin = AdminClient(client_config(settings))
+        admin = _admin(settings)
         asked = admin.describe_consumer_groups([settings.consumer_group], request_timeout=ANSWER_SECONDS)
         return len(asked[settings.consumer_group].result().members)
 
@@ -67,7 +70,7 @@ def set_back(settings: Settings, offsets: Mapping[Place, int]) -> None:
     """Commit these offsets for the group, all of whose workers must be gone."""
     places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
     with _asking(settings):
-        admin = AdminClient(client_config(settings))
+        admin = _admin(settings)
         asked = admin.alter_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(settings.consumer_group, places)], request_timeout=ANSWER_SECONDS
         )
@@ -75,6 +78,10 @@ def set_back(settings: Settings, offsets: Mapping[Place, int]) -> None:
         for place in answer.topic_partitions:
             if place.error is not None:
                 raise KafkaException(place.error)
+
+
+def _admin(settings: Settings) -> AdminClient:
+    return AdminClient(client_config(settings), logger=logger.getChild("librdkafka"))
 
 
 # Every request is answered in the end, if only by its own timeout, as long as something holds its client.

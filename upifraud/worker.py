@@ -31,6 +31,7 @@ from stream.rehearsal import rehearse
 from stream.retry import Patience
 from stream.rounds import Round, Rounds
 from stream.series import begin_series
+from stream.source_topics import WATCH_SECONDS, SourceTopics
 from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
 from stream.transport.config import client_config
@@ -76,17 +77,20 @@ def run(settings: Settings) -> int:
             include_allow=settings.alerts_include_allow,
             drift=drift,
         )
+        online = OnlineFeatures(entity_store, settings.replica_cache_bytes, measuring=measuring)
+        features = FeatureStage(entity_store, online, patience)
+        topics = SourceTopics(client_config(settings))
+        names = (settings.topic_transactions, settings.topic_outcomes)
         open_parts.enter_context(
             Rounds(
                 [
                     Round("drift", SHOW_SECONDS, drift.show),
                     redis_round(watched),
                     postgres_round(settings.postgres_url),
+                    Round("the source topics", WATCH_SECONDS, lambda: features.watch(topics.ids(names))),
                 ]
             )
         )
-        online = OnlineFeatures(entity_store, settings.replica_cache_bytes, measuring=measuring)
-        features = FeatureStage(entity_store, online, patience)
         transactions = TransactionFlow(
             lanes=lanes,
             identities=identities,
@@ -97,7 +101,8 @@ def run(settings: Settings) -> int:
             patience=patience,
         )
         outcomes = OutcomeFlow(lanes=lanes, features=features, store=verdict_store, outbox=outbox, patience=patience)
-        app = make_app(settings, transactions.process, outcomes.process, StoreHooks(lanes, features), health=health)
+        hooks = StoreHooks(lanes, features, topics)
+        app = make_app(settings, transactions.process, outcomes.process, hooks, health=health)
         return run_worker(app)
 
 

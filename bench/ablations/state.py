@@ -45,7 +45,7 @@ class Logs:
     def apply(self, start: int, end: int) -> None:
         """Add payments and measure them."""
         n = end - start
-        claims = Claims(np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.uint16), np.arange(start, end))
+        claims = Claims(np.zeros(n, dtype=np.uint16), np.arange(start, end))
         origin = Origin(bench.PARTITION, start, end, start)
         self._features.process(self._columns.take(slice(start, end)), claims, [origin])
 

@@ -135,5 +135,5 @@ def _wait_written(client: redis.Redis) -> None:
 
 def _apply(features: OnlineFeatures, columns: PaymentColumns, start: int) -> None:
     rows = np.arange(start, start + BATCH)
-    claims = Claims(np.zeros(BATCH, dtype=np.bool_), np.zeros(BATCH, dtype=np.uint16), rows)
+    claims = Claims(np.zeros(BATCH, dtype=np.uint16), rows)
     features.process(columns.take(rows), claims, [Origin(bench.PARTITION, start, start + BATCH, start)])

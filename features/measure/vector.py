@@ -83,8 +83,8 @@ def vectors(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return float32[n, f] in the order of the schema, and the feature state of each payment, uint8[n].
 
-    lost: bool[n, 4], places in the payer's, payee's, device's and inbound log that were folded away before the payment
-    was delivered again: there the log is measured as it is now, and has the payment already. It is marked LATE.
+    lost: bool[n, 4], places in the payer's, payee's, device's and inbound log that the payment, delivered again, has no
+    more, or never had: there the log is measured as it is now, and nothing is added to it. It is marked LATE.
     """
     out = np.empty((len(columns), len(PROGRAM)), dtype=np.float32)
     state = np.zeros(len(columns), dtype=np.uint8)
@@ -114,15 +114,19 @@ def _vectors(  # type: ignore[no-untyped-def]
     plain = np.empty(PLAIN_COUNT, dtype=np.float32)
     for row in range(len(event_time)):
         slot, at = places.payer[row], places.payer_at[row]
-        now = _now(logs.event_time, logs.slots, slot, at)
+        # A log that is not there any more is as one that never was: the payment is alone in it.
+        now = event_time[row] if slot == NONE else _now(logs.event_time, logs.slots, slot, at)
         payee_cp = np.int64(payee[row] & np.uint64(0xFFFFFFFFFF))
         payer_cp = np.int64(payer[row] & np.uint64(0xFFFFFFFFFF))
         amount = amount_paise[row]
         # What the payment itself adds to its windows: nothing where its log has it already.
-        once, payee_once, device_once = 1 - lost[row, PAYER], 1 - lost[row, PAYEE], 1 - lost[row, DEVICE]
+        payee_slot, payee_at = places.payee[row], places.payee_at[row]
+        once = 1 if slot == NONE else 1 - lost[row, PAYER]
+        payee_once = 1 if payee_slot == NONE else 1 - lost[row, PAYEE]
+        device_once = 1 - lost[row, DEVICE]
         _own(logs, slot, at, once, now, payee_cp, windows, own_payer, tail)
-        payee_now = _now(logs.event_time, logs.slots, places.payee[row], places.payee_at[row])
-        _own(logs, places.payee[row], places.payee_at[row], payee_once, payee_now, payer_cp, windows, own_payee, tail)
+        payee_now = event_time[row] if payee_slot == NONE else _now(logs.event_time, logs.slots, payee_slot, payee_at)
+        _own(logs, payee_slot, payee_at, payee_once, payee_now, payer_cp, windows, own_payee, tail)
         has_device = places.device[row] != NONE
         device_now = now
         if has_device:
@@ -134,12 +138,12 @@ def _vectors(  # type: ignore[no-untyped-def]
 
         plain[:] = np.nan
         _payment(plain, event_time[row], amount, kind[row], device_bound_at[row], sim_changed_at[row], same_bank[row])
-        plain[PAYER_FIRST] = _seconds(now - logs.slots[slot].born)
-        start, stop = recent_rows(logs.slots, slot, at)
+        plain[PAYER_FIRST] = 0.0 if slot == NONE else _seconds(now - logs.slots[slot].born)
+        start, stop = _recent(logs, slot, at)
         _earlier(plain, logs.event_time, logs.counterparty, logs.place, start, stop, now, payee_cp)
         _usual(plain, amount, own_payer)
-        plain[PAYEE_FIRST] = _seconds(payee_now - logs.slots[places.payee[row]].born)
-        start, stop = recent_rows(logs.slots, places.payee[row], places.payee_at[row])
+        plain[PAYEE_FIRST] = 0.0 if payee_slot == NONE else _seconds(payee_now - logs.slots[payee_slot].born)
+        start, stop = _recent(logs, payee_slot, payee_at)
         _payee(plain, logs.event_time, start, stop, payee_now)
         sent = own_payer.windows[HOUR_INDEX].total + once * amount
         _received(plain, logs, places.inbound[row], places.inbound_upto[row], now, sent, hour, inbound, tail)
@@ -184,7 +188,20 @@ def _now(event_time, slots, slot, at):  # type: ignore[no-untyped-def]
 @njit()
 def _own(logs, slot, at, once, now, own, windows, out, tail):  # type: ignore[no-untyped-def]
     """Measure what was before the payment, or all that there is where it cannot be told any more."""
+    if slot == NONE:
+        for window in range(len(windows)):
+            held = out.windows[window]
+            held.payments, held.total, held.largest = 0, 0, 0
+            held.sq_high, held.sq_low, held.distinct = np.uint64(0), np.uint64(0), 1
+        return
     measure(logs, slot, at, at if once else at + 1, now, own if once else NONE, windows, out, tail)
+
+
+@njit()
+def _recent(logs, slot, at):  # type: ignore[no-untyped-def]
+    if slot == NONE:
+        return 0, 0
+    return recent_rows(logs.slots, slot, at)
 
 
 @njit(inline="always")

@@ -24,7 +24,8 @@ class Located(NamedTuple):
     at: NDArray[np.int64]
     """[4, n]: positions; of the inbound log how many records it had at the moment of the payment."""
     lost: NDArray[np.bool_]
-    """[n, 4]: places that were folded away; the current one stands for them."""
+    """[n, 4]: places that were folded away, or that the payment never had; the current one of a log that is still there
+    stands for them."""
     aged: NDArray[np.bool_]
     """[r]: logs whose payment before was on another day, so that their expiry is to be pushed out."""
 
@@ -41,14 +42,23 @@ class Located(NamedTuple):
 
 @njit()
 def locate(  # type: ignore[no-untyped-def]
-    logs, event_time, of, lengths, slots, header, base, found
+    logs, event_time, of, lengths, slots, header, base, kept_since, found
 ):  # fmt: skip
-    """Fill in the places of payments; False where one is in some of its logs and missing in another.
+    """Fill in the places of payments; False where a log is gone that one was in, or lacks it while another has it.
 
     of: [4, n], which log is whose. lengths: [n, 4], bytes of the first three logs just behind the payment, 0 where it
     is not found, and the records of the inbound log. Of each log its slot, the bytes of its header, and how many
-    records were folded away.
+    records were folded away. kept_since: logs with a payment of that time or later cannot have expired.
     """
+    for row in range(len(event_time)):
+        # Both got it, or neither did: it was rejected then, or comes from before both expired. The device's log says
+        # nothing: a later status may name another device, and finds the record of the first.
+        there = missing = 0
+        for part in range(DEVICES):
+            there += lengths[row, part] > 0
+            missing += lengths[row, part] == 0 and base[of[part, row]] == 0
+        if there > 0 and missing > 0 and event_time[row] >= kept_since:
+            return False
     for part in range(4):
         for row in range(len(event_time)):
             read = of[part, row]
@@ -57,10 +67,9 @@ def locate(  # type: ignore[no-untyped-def]
             length = lengths[row, part]
             end = length
             if part != INBOUND:
-                end = NONE if length == 0 else base[read] + (length - header[read]) // RECORD_BYTES
-                # Not found means folded away; what was never folded, and is not there, was lost.
-                if read != NONE and (slot == NONE or (end == NONE and base[read] == 0)):
+                if length > 0 and slot == NONE:
                     return False
+                end = NONE if length == 0 else base[read] + (length - header[read]) // RECORD_BYTES
             position = NONE
             if slot != NONE:
                 log = logs.slots[slot]
@@ -71,5 +80,7 @@ def locate(  # type: ignore[no-untyped-def]
                 row_before = log.at + position - 1 - log.folded
                 if part <= DEVICES and row_before >= log.at:
                     found.aged[read] |= logs.event_time[row_before] // DAY != event_time[row] // DAY
+            elif part != INBOUND and read != NONE:
+                found.lost[row, part] = True
             found.at[part, row] = position + 1 if part == INBOUND else position
     return True

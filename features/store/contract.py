@@ -30,8 +30,8 @@ class ApplyRequest:
     """One micro-batch for `EntityStore.apply`, packed as docs/specs/online_store.md says."""
 
     entries: bytes
-    """99 bytes a payment: payer, payee and device identity, the payer's record, that of the other two, whether it was
-    claimed before, origin, offset."""
+    """98 bytes a payment: payer, payee and device identity, the payer's record, that of the other two, origin,
+    offset."""
     reads: bytes
     """17 bytes a log to read: kind, identity, number of records known (0: read it whole), and the byte length that it
     has if nobody else appended to it (UNKNOWN_LENGTH: tell of it in any case). The last two count for entity logs."""
@@ -46,7 +46,7 @@ class Applied:
 
     places: bytes
     """4n numbers of 32 bits: byte lengths of the payer's, the payee's and the device's log just after the payment (0:
-    not kept any more, or no device), and how many records the payer's own inbound log had at that moment."""
+    not there, not kept any more, or no device), and how many records the payer's own inbound log had at that moment."""
     told: Sequence[int]
     """Which of the reads are told of. Other entity logs are as long as was expected, and have no header, so the worker
     knows what is in them. Other outcome logs are empty."""
@@ -61,6 +61,8 @@ class EntityStore(Protocol):
 
     def apply(self, request: ApplyRequest) -> Applied:
         """Append and read in one atomic step; payments below their partition's next offset are only located.
+
+        Those are never appended, whether they are found or not: their offset says that they were dealt with.
 
         Raises `StoreRolledBackError`, and changes nothing, if the store stands before what an origin expects.
         """
@@ -83,6 +85,21 @@ class EntityStore(Protocol):
 
     def next_offsets(self, partitions: Sequence[bytes]) -> list[int | None]:
         """Return the next offset of each partition; None where nothing of it was ever applied."""
+        ...
+
+    def topic_id(self, topic: bytes) -> bytes | None:
+        """Return the id of the topic that the offsets are of; None where it was not kept."""
+        ...
+
+    def keep_topic_id(self, topic: bytes, topic_id: bytes) -> None:
+        """Keep the id of the topic that the offsets are of, where none is kept."""
+        ...
+
+    def begin_topic(self, topic: bytes, topic_id: bytes | None, offsets: Mapping[bytes, int]) -> None:
+        """Take a topic for another than before: all offsets of its partitions give way to these, and its id to this.
+
+        Logs stay as they are: the payments of the earlier topic were made.
+        """
         ...
 
     def load(self, logs: Iterable[tuple[bytes, bytes]], offsets: Mapping[bytes, int]) -> None:

@@ -3,7 +3,11 @@
 
 local OFFSETS = '@OFFSETS@'
 local EXPIRY = '@EXPIRY@'
+local ENTRY = 98
+local NOBODY = '\0\0\0\0\0\0\0\0'
 local RECORD = 32
+local SAME = 24        -- of a record: what is the same wherever and however often the payment is delivered
+local MOST_READ = 1048576
 local PREFIX = 16      -- magic, header length, records folded away
 local REPORT_TAIL = @REPORT_TAIL@
 local TOGETHER = 32    -- keys of one command
@@ -23,29 +27,58 @@ local function records(key, length)
   return base + (length - size) / RECORD
 end
 
--- The byte just after the record of a payment; 0 if it is not among the records that are kept. What is delivered again
--- is recent: the search starts at the end of the log, so that its cost does not grow with a payee's popularity.
-local function locate(key, id)
-  local stop, step = redis.call('STRLEN', key), 128 * RECORD
+-- Finds records by their first 24 bytes (time, amount, counterparty, id), which are the keys of `wanted`; the value of one
+-- that is there becomes the byte just after it. One pass a log, however many are wanted of it. What is delivered again is
+-- mostly recent, so the pass begins at the end of the log, and ends when all are found.
+local function locate(key, wanted, left)
+  local stop, step, sub = redis.call('STRLEN', key), 128 * RECORD, string.sub
   local start = header(key, stop)
-  while stop > start do
+  while left > 0 and stop > start do
     local first = math.max(start, stop - step)
-    local part, from = redis.call('GETRANGE', key, first, stop - 1), 1
-    while true do
-      local at = string.find(part, id, from, true)
-      if not at then break end
-      if (at - 1) % RECORD == 16 then return first + at - 1 - 16 + RECORD end
-      from = at + 1
+    local part = redis.call('GETRANGE', key, first, stop - 1)
+    for at = #part - RECORD + 1, 1, -RECORD do
+      local prefix = sub(part, at, at + SAME - 1)
+      if wanted[prefix] == 0 then
+        wanted[prefix] = first + at - 1 + RECORD
+        left = left - 1
+      end
     end
-    stop, step = first, 4 * step
+    stop, step = first, math.min(4 * step, MOST_READ)
   end
-  return 0
 end
 
--- Whether a payment whose source offset was applied is in the logs. Its payer's log says so, unless it was folded: then
--- what was claimed before surely is, and what was claimed just now is not (the offset is of a topic made anew).
-local function known(payer, id, claimed_before)
-  return locate(payer, id) > 0 or (claimed_before and redis.call('STRLEN', payer) % RECORD == PREFIX)
+-- Locates the payments below their partition's next offset. Returns, by entry, where they are in their logs (payer, payee,
+-- device; 0: nowhere among the records that are kept), and nothing for payments that are new.
+local function locate_old(entries, applied)
+  local sub, wanted, count, old = string.sub, {}, {}, {}
+  local function want(key, prefix)
+    wanted[key], count[key] = wanted[key] or {}, (count[key] or 0) + 1
+    wanted[key][prefix] = 0
+  end
+  for at = 1, #entries, ENTRY do
+    local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + 88, at + 97))
+    if high * 4294967296 + low < applied[origin + 1] then
+      local device = sub(entries, at + 16, at + 23)
+      local one = {
+        payer = KEY.p .. sub(entries, at, at + 7),
+        payee = KEY.m .. sub(entries, at + 8, at + 15),
+        device = device ~= NOBODY and KEY.d .. device or nil,
+        sent = sub(entries, at + 24, at + 23 + SAME),
+        got = sub(entries, at + 56, at + 55 + SAME),
+      }
+      old[at] = one
+      want(one.payer, one.sent)
+      want(one.payee, one.got)
+      if one.device then want(one.device, one.got) end
+    end
+  end
+  for key, prefixes in pairs(wanted) do locate(key, prefixes, count[key]) end
+  for at, one in pairs(old) do
+    old[at] = {
+      wanted[one.payer][one.sent], wanted[one.payee][one.got], one.device and wanted[one.device][one.got] or 0
+    }
+  end
+  return old
 end
 
 local function append(key, record)
@@ -150,8 +183,7 @@ local function advance(args, first, applied)
   end
 end
 
--- args: entries (99 bytes each: payer, payee, device identity; the payer's record, the other two's; 1 if claimed before,
---       origin, offset),
+-- args: entries (98 bytes each: payer, payee, device identity; the payer's record, the other two's; origin, offset),
 --       reads (17 bytes each: kind, identity, records known, length expected), keys to refresh (9 bytes each: kind,
 --       identity), then the origins
 -- reply: four numbers a payment in one string (byte lengths of the payer's, payee's, device's log after it; records that
@@ -164,23 +196,15 @@ local function apply(_, args)
   local applied, again, rolled_back = standing(args, 4)
   if rolled_back then return rolled_back end
 
-  local lengths = {}
-  for at = 1, #entries, 99 do
+  local lengths, old = {}, again and locate_old(entries, applied) or {}
+  for at = 1, #entries, ENTRY do
     local payer, payee = KEY.p .. sub(entries, at, at + 7), KEY.m .. sub(entries, at + 8, at + 15)
     local device = sub(entries, at + 16, at + 23)
     local inbound = KEY.m .. sub(entries, at, at + 7)
-    device = device ~= '\0\0\0\0\0\0\0\0' and KEY.d .. device or nil
-    local id
-    if again then
-      local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + 89, at + 98))
-      if high * 4294967296 + low < applied[origin + 1] then
-        id = sub(entries, at + 40, at + 47)
-      end
-    end
+    device = device ~= NOBODY and KEY.d .. device or nil
     local payer_at, payee_at, device_at, received
-    if id and known(payer, id, string.byte(entries, at + 88) == 1) then
-      payer_at, payee_at = locate(payer, id), locate(payee, id)
-      device_at = device and locate(device, id) or 0
+    if old[at] then
+      payer_at, payee_at, device_at = unpack(old[at])
       if payer_at > 0 then
         received = struct.unpack('<I4', redis.call('GETRANGE', payer, payer_at - 4, payer_at - 1))
       else

@@ -25,14 +25,22 @@ LIBRARY: Final = f"upifraud_{TAG}"
 OFFSETS: Final = f"upifraud:{TAG}:offsets".encode()
 """A hash: topic and partition to the next offset that is not applied yet."""
 
+TOPIC_ID: Final = b"id"
+"""In that hash, in the place of a partition: the id of the topic that the offsets are of."""
+
 IDENTITY_CHECK: Final = f"upifraud:{TAG}:identity".encode()
 """A fingerprint of the identity key, so that a worker with another key refuses to start."""
 
 IDENTITY_BYTES: Final = 8
-ENTRY_BYTES: Final = 99
+ENTRY_BYTES: Final = 98
 READ_BYTES: Final = 17
 UNKNOWN_LENGTH: Final = 0xFFFFFFFF
 """Expected of a log of which nothing is expected."""
+
+
+def topic_id_field(topic: bytes) -> bytes:
+    """Return the field of the offsets' hash that has a topic's id; no topic has a colon in its name."""
+    return topic + b":" + TOPIC_ID
 
 
 def key(kind: bytes, identity: bytes) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
 from features.measure.risk import MAX_REPORTS, REPORT_BYTES
-from features.record import PAYMENT_ID, RECEIVED, RECORD_BYTES
+from features.record import PLACE, RECEIVED, RECORD_BYTES
 from features.store.contract import Applied, ApplyRequest, Origin
 from features.store.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 PREFIX = 16
+SAME = PLACE
+"""Bytes of a record that are the same however often its payment is delivered: time, amount, counterparty, id."""
 
 
 class MemoryEntityStore:
@@ -23,6 +25,7 @@ class MemoryEntityStore:
     def __init__(self) -> None:
         self.logs: dict[bytes, bytearray] = {}
         self.offsets: dict[bytes, int] = {}
+        self.topic_ids: dict[bytes, bytes] = {}
         self._fingerprint: bytes | None = None
 
     def apply(self, request: ApplyRequest) -> Applied:
@@ -57,20 +60,14 @@ class MemoryEntityStore:
 
     def _apply_one(self, entry: bytes, applied: list[int]) -> list[int]:
         payer, payee, device = PAYER + entry[:8], PAYEE + entry[8:16], DEVICE + entry[16:24]
-        claimed, origin, offset = struct.unpack("<BHQ", entry[88:99])
-        payment_id = entry[24 + PAYMENT_ID : 24 + PAYMENT_ID + 8]
-        known = offset < applied[origin] and self._known(payer, payment_id, claimed_before=claimed == 1)
+        origin, offset = struct.unpack("<HQ", entry[88:ENTRY_BYTES])
         inbound = PAYEE + entry[:8]
         has_device = any(entry[16:24])
-        if known:
-            at = self._locate(payer, payment_id)
+        if offset < applied[origin]:
+            at = self._locate(payer, entry[24 : 24 + SAME])
             received = int.from_bytes(self.logs[payer][at - 4 : at], "little") if at else self._records(inbound)
-            return [
-                at,
-                self._locate(payee, payment_id),
-                self._locate(device, payment_id) if has_device else 0,
-                received,
-            ]
+            same = entry[56 : 56 + SAME]
+            return [at, self._locate(payee, same), self._locate(device, same) if has_device else 0, received]
         payee_length = self._append(payee, entry[56:88])
         device_length = self._append(device, entry[56:88]) if has_device else 0
         received = self._records(inbound)
@@ -91,15 +88,12 @@ class MemoryEntityStore:
         size, base = _header(log)
         return base + (len(log) - size) // RECORD_BYTES
 
-    def _known(self, payer: bytes, payment_id: bytes, *, claimed_before: bool) -> bool:
-        folded = len(self.logs.get(payer, b"")) % RECORD_BYTES == PREFIX
-        return self._locate(payer, payment_id) > 0 or (claimed_before and folded)
-
-    def _locate(self, name: bytes, payment_id: bytes) -> int:
+    def _locate(self, name: bytes, same: bytes) -> int:
+        """Return the byte just after the newest record that begins so; 0 if none is kept."""
         log = self.logs.get(name, bytearray())
         size, _ = _header(log)
-        for at in range(size, len(log), RECORD_BYTES):
-            if log[at + PAYMENT_ID : at + PAYMENT_ID + 8] == payment_id:
+        for at in range(len(log) - RECORD_BYTES, size - 1, -RECORD_BYTES):
+            if log[at : at + SAME] == same:
                 return at + RECORD_BYTES
         return 0
 
@@ -145,6 +139,22 @@ class MemoryEntityStore:
     def next_offsets(self, partitions: Sequence[bytes]) -> list[int | None]:
         """Return the next offset of each partition; None where nothing of it was ever applied."""
         return [self.offsets.get(partition) for partition in partitions]
+
+    def topic_id(self, topic: bytes) -> bytes | None:
+        """Return the id of the topic that the offsets are of; None where it was not kept."""
+        return self.topic_ids.get(topic)
+
+    def keep_topic_id(self, topic: bytes, topic_id: bytes) -> None:
+        """Keep the id of the topic that the offsets are of, where none is kept."""
+        self.topic_ids.setdefault(topic, topic_id)
+
+    def begin_topic(self, topic: bytes, topic_id: bytes | None, offsets: Mapping[bytes, int]) -> None:
+        """Take a topic for another than before: all offsets of its partitions give way to these, and its id to this."""
+        others = {name: at for name, at in self.offsets.items() if name.rpartition(b":")[0] != topic}
+        self.offsets = {**others, **offsets}
+        self.topic_ids.pop(topic, None)
+        if topic_id is not None:
+            self.topic_ids[topic] = topic_id
 
     def load(self, logs: Iterable[tuple[bytes, bytes]], offsets: Mapping[bytes, int]) -> None:
         """Put whole logs, then the offsets they stand for."""

@@ -35,8 +35,6 @@ _MIXED_BITS: Final = np.uint64(50)  # the best mixed ones; 14 are as many as the
 class Claims:
     """Where the payments of a micro-batch came from: columns of one length."""
 
-    claimed_before: NDArray[np.bool_]
-    """True for a payment that was claimed at this very offset before: it may have been applied already."""
     origin: NDArray[np.uint16]
     """Index into the micro-batch's origins."""
     offset: NDArray[np.int64]
@@ -158,18 +156,18 @@ def _find(cells: NDArray[np.int64], identities: NDArray[np.uint64], count: int, 
 
 
 def entries_of(columns: PaymentColumns, claims: Claims) -> bytes:
-    """Pack payments and where they came from, 99 bytes each."""
+    """Pack payments and where they came from, 98 bytes each."""
     entries = np.empty(len(columns) * ENTRY_BYTES, dtype=np.uint8)
     _put_entries(
         entries, columns.payer, columns.payee, columns.device, columns.event_time, columns.amount_paise,
-        columns.payment_id, columns.place, columns.kind, claims.claimed_before, claims.origin, claims.offset,
+        columns.payment_id, columns.place, columns.kind, claims.origin, claims.offset,
     )  # fmt: skip
     return entries.tobytes()
 
 
 @njit()
 def _put_entries(  # type: ignore[no-untyped-def]
-    entries, payer, payee, device, event_time, amount_paise, payment_id, place, kind, claimed_before, origin, offset
+    entries, payer, payee, device, event_time, amount_paise, payment_id, place, kind, origin, offset
 ):  # fmt: skip
     for row in range(len(payer)):
         at = row * ENTRY_BYTES
@@ -180,9 +178,8 @@ def _put_entries(  # type: ignore[no-untyped-def]
             put_record(
                 entries, start, event_time[row], amount_paise[row], counterparty, payment_id[row], place[row], kind[row]
             )
-        entries[at + 88] = claimed_before[row]
-        put_number(entries, at + 89, np.uint64(origin[row]), 2)
-        put_number(entries, at + 91, np.uint64(offset[row]), 8)
+        put_number(entries, at + 88, np.uint64(origin[row]), 2)
+        put_number(entries, at + 90, np.uint64(offset[row]), 8)
 
 
 def reports_read(reply: Reply, request: Request) -> tuple[Reports, tuple[NDArray[np.int64], NDArray[np.int64]]]:

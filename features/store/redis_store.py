@@ -151,6 +151,28 @@ class RedisEntityStore:
         offsets = self._command("HMGET", layout.OFFSETS, *partitions)
         return [None if offset is None else int(offset) for offset in offsets]
 
+    def topic_id(self, topic: bytes) -> bytes | None:
+        """Return the id of the topic that the offsets are of; None where it was not kept."""
+        found = self._command("HGET", layout.OFFSETS, layout.topic_id_field(topic))
+        return None if found is None else bytes(found)
+
+    def keep_topic_id(self, topic: bytes, topic_id: bytes) -> None:
+        """Keep the id of the topic that the offsets are of, where none is kept."""
+        self._command("HSETNX", layout.OFFSETS, layout.topic_id_field(topic), topic_id)
+
+    def begin_topic(self, topic: bytes, topic_id: bytes | None, offsets: Mapping[bytes, int]) -> None:
+        """Take a topic for another than before: all offsets of its partitions give way to these, and its id to this."""
+        fields: dict[bytes, Any] = dict(offsets)
+        if topic_id is not None:
+            fields[layout.topic_id_field(topic)] = topic_id
+        held = [name for name in self._command("HKEYS", layout.OFFSETS) if name.rpartition(b":")[0] == topic]
+        with self._redis.pipeline(transaction=True) as pipeline:
+            if held:
+                pipeline.hdel(layout.OFFSETS, *held)
+            if fields:
+                pipeline.hset(layout.OFFSETS, items=[*chain.from_iterable(fields.items())])
+            self._answer(pipeline.execute)
+
     def load(self, logs: Iterable[tuple[bytes, bytes]], offsets: Mapping[bytes, int]) -> None:
         """Put whole logs, then the offsets they stand for."""
         remaining = iter(logs)

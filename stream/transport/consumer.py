@@ -315,7 +315,12 @@ class FetchConsumer(TablelessConsumer):
 
     def failed(self, error: Exception) -> None:
         """End the worker with this error."""
-        self.add_future(self.crash(error))
+        self.add_future(self._fail(error))
+
+    async def _fail(self, error: Exception) -> None:
+        # mode logs a crash with the exception at hand. There is none here, and `run_worker` says what it was.
+        self.logger.disabled = True
+        await self.crash(error)
 
     def _crash(self, reason: BaseException) -> None:
         super()._crash(reason)

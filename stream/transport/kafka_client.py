@@ -166,15 +166,15 @@ class KafkaClient:
             begin, end = self._consumer.get_watermark_offsets(TopicPartition(*tp), timeout=_REQUEST_SECONDS)
         except KafkaException:
             return f"{name}: expected to go on at offset {wanted}, which is not in the log ({error.str()})."
-        what = (
-            f"the {begin - wanted} records from {wanted} to {begin - 1} are gone and got no verdict"
-            if wanted < begin
-            else "the log is shorter than what was read of it, so the topic was made anew or has lost records"
-        )
+        gap = f"{name}: expected to go on at offset {wanted}, but the log goes from {begin} to {end}"
+        if wanted < begin:
+            return (
+                f"{gap}: the {begin - wanted} records from {wanted} to {begin - 1} are gone and got no verdict. To go "
+                "on without them, stop all workers and run `upifraud rewind --to now --margin 0`."
+            )
         return (
-            f"{name}: expected to go on at offset {wanted}, but the log goes from {begin} to {end}: {what}. To go on "
-            "without them, stop all workers and reset the group's offsets (kafka-consumer-groups.sh --reset-offsets "
-            "--to-earliest)."
+            f"{gap}: it is shorter than what was read of it, so the topic was made anew or has lost records. To go on, "
+            f"stop all workers and run `upifraud accept-topic {tp.topic} --from beginning`."
         )
 
     # Offsets ----------------------------------------------------------------------------------------------------------

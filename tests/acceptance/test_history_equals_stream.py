@@ -21,12 +21,36 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 
+GRID = 600_000
+"""Milliseconds: so coarse that many payments, and outcomes of others, have one time."""
+
+
+def untidy(payments: str, outcomes: str) -> None:
+    """Let times coincide, payments come late, and outcomes be reported at or before their payment's own time."""
+    table = pq.read_table(payments)
+    times = table["event_time"].to_numpy() // GRID * GRID
+    own = dict(zip(table["transaction_id"].to_pylist(), times.tolist(), strict=True))
+    table = table.set_column(table.schema.get_field_index("event_time"), "event_time", pa.array(times))
+    order = np.argsort(np.arange(len(times)) + 40 * (np.arange(len(times)) % 9 == 0), kind="stable")
+    pq.write_table(table.take(order), payments)
+    told = pq.read_table(outcomes)
+    reported = [
+        (own[name], own[name] - GRID, at // GRID * GRID)[number % 3]
+        for number, (name, at) in enumerate(
+            zip(told["transaction_id"].to_pylist(), told["reported_at"].to_pylist(), strict=True)
+        )
+    ]
+    told = told.set_column(told.schema.get_field_index("reported_at"), "reported_at", pa.array(reported))
+    pq.write_table(told, outcomes)
+
+
 def test_the_stream_gives_what_the_files_give(deployment: Deployment, kafka):
     here = deployment.directory
     deployment.upifraud(
         "simulate", "--seed", "21", "--payers", "250", "--payments", "3000", "--fraud-rate", "0.03", "--out", str(here)
     )
     payments, outcomes = str(here / "payments.parquet"), str(here / "outcomes.parquet")
+    untidy(payments, outcomes)
     times = pq.read_table(payments)["event_time"].to_numpy()
     middle = str(int(times[len(times) * 2 // 3]))
     deployment.upifraud(

@@ -1,4 +1,4 @@
-"""Kafka's retention passes what was not read yet: the worker stops, and an operator's three commands get it going."""
+"""Kafka's retention passes what was not read yet: the worker stops, and the command that it names gets it going."""
 
 from __future__ import annotations
 
@@ -31,12 +31,15 @@ def test_what_kafka_has_lost_is_named_and_passed_over(deployment: Deployment) ->
     refused = deployment.start_waiting_worker()
     until(lambda: not refused.running(), "the worker does not skip records by itself")
     assert deployment.verdicts() <= scored + 300
+    said = refused.said()
+    assert "run `upifraud rewind --to now --margin 0`" in said
+    assert "NoneType" not in said
 
     done = deployment.run("rewind", "--to", "now", "--margin", "0")
     assert done.returncode == 0, done.stderr
     assert f"to {last - 1} are not in Kafka any more" in done.stderr
     assert "transactions:0" in done.stderr
-    deployment.upifraud("rebuild-features", "--force")
+    assert "-" not in done.stdout.replace("transactions", ""), "no number of records is negative"
     deployment.start_worker()
     deployment.drain()
     stored = deployment.query(

@@ -42,11 +42,11 @@ def record(payment_id: int, *, time: int = 1_000, amount: int = 100, other: byte
 
 
 def entry(
-    payment_id: int, payer: bytes, payee: bytes, device: bytes = NOBODY, *, claimed: bool = False, offset: int = 0
+    payment_id: int, payer: bytes, payee: bytes, device: bytes = NOBODY, *, offset: int = 0, amount: int = 100
 ) -> bytes:
-    """99 bytes as the layout says, of the only origin."""
-    records = record(payment_id, other=payee) + record(payment_id, other=payer)
-    return payer + payee + device + records + struct.pack("<BHQ", claimed, 0, offset)
+    """98 bytes as the layout says, of the only origin."""
+    records = record(payment_id, other=payee, amount=amount) + record(payment_id, other=payer, amount=amount)
+    return payer + payee + device + records + struct.pack("<HQ", 0, offset)
 
 
 def read(kind: bytes, identity: bytes, known: int = 0, expected: int = UNKNOWN_LENGTH) -> bytes:
@@ -189,8 +189,7 @@ def test_logs_are_fetched_whole(store: EntityStore) -> None:
 # Delivered again ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("claimed", [True, False])
-def test_what_was_applied_is_located_and_not_appended_again(store: EntityStore, claimed: bool) -> None:
+def test_what_was_applied_is_located_and_not_appended_again(store: EntityStore) -> None:
     first = [
         entry(1, ALICE, SHOP, PHONE, offset=0),
         entry(2, BOB, SHOP, PHONE, offset=1),
@@ -198,49 +197,65 @@ def test_what_was_applied_is_located_and_not_appended_again(store: EntityStore, 
     ]
     before = apply(store, *first, origin=Origin(PARTITION, 0, 3))[0]
     apply(store, entry(4, BOB, SHOP, offset=3), origin=Origin(PARTITION, 3, 4))
-    again = [part[:88] + bytes([claimed]) + part[89:] for part in first]
-    lengths, totals, _ = apply(store, *again, reads=read(PAYEE, SHOP), origin=Origin(PARTITION, 0, 3))
+    lengths, totals, _ = apply(store, *first, reads=read(PAYEE, SHOP), origin=Origin(PARTITION, 0, 3))
     assert lengths == before
     assert totals == [96]
     assert store.next_offsets([PARTITION]) == [4]
 
 
-@pytest.mark.parametrize("claimed", [True, False])
-def test_what_is_in_a_whole_log_is_decided_by_the_log(store: EntityStore, claimed: bool) -> None:
-    """The offset may be an older topic's, or have moved without this payment: then it is not counted yet."""
-    apply(store, entry(1, ALICE, SHOP, offset=7), origin=Origin(PARTITION, 0, 8))
-    lengths, _, _ = apply(store, entry(2, ALICE, SHOP, claimed=claimed, offset=5), origin=Origin(PARTITION, 5, 6))
-    assert lengths == [64, 64, 0, 0]
+def test_below_the_next_offset_nothing_is_appended_found_or_not(store: EntityStore) -> None:
+    """It was rejected then, or a duplicate, or its logs have expired: whichever it was, it counted as it should."""
+    apply(store, entry(1, ALICE, SHOP, PHONE, offset=7), origin=Origin(PARTITION, 0, 8))
+    never, elsewhere = entry(2, ALICE, SHOP, PHONE, offset=5), entry(3, BOB, ALICE, offset=6)
+    lengths, totals, _ = apply(
+        store, never, elsewhere, reads=read(PAYEE, SHOP) + read(PAYER, BOB), origin=Origin(PARTITION, 5, 8)
+    )
+    assert lengths == [0] * 8
+    assert totals == [32, 0]
 
 
-def test_what_was_claimed_before_may_have_been_folded_away(store: EntityStore) -> None:
+def test_below_the_next_offset_nothing_is_appended_to_a_folded_log(store: EntityStore) -> None:
     store.load([(PAYER + ALICE, header(256) + record(257))], {PARTITION: 10})
     lengths, totals, _ = apply(
-        store, entry(2, ALICE, SHOP, claimed=True, offset=5), reads=read(PAYEE, SHOP), origin=Origin(PARTITION, 5, 6)
+        store,
+        entry(2, ALICE, SHOP, offset=5),
+        reads=read(PAYEE, SHOP) + read(PAYER, ALICE),
+        origin=Origin(PARTITION, 5, 6),
     )
     assert lengths == [0, 0, 0, 0]
-    assert totals == [0]
+    assert totals == [0, len(header(256)) + 32]
 
 
-def test_what_was_claimed_just_now_is_not_in_a_folded_log(store: EntityStore) -> None:
-    store.load([(PAYER + ALICE, header(256) + record(257))], {PARTITION: 10})
-    lengths, _, _ = apply(store, entry(2, ALICE, SHOP, offset=5), origin=Origin(PARTITION, 5, 6))
-    assert lengths == [len(header(256)) + 64, 32, 0, 0]
+def test_what_stands_at_the_next_offset_is_appended_among_what_is_below_it(store: EntityStore) -> None:
+    """After a rebalance a worker gets the tail of what another had applied, and goes on behind it."""
+    apply(store, entry(1, ALICE, SHOP, offset=0), entry(2, BOB, SHOP, offset=1), origin=Origin(PARTITION, 0, 2))
+    again = entry(3, ALICE, SHOP, offset=2), entry(2, BOB, SHOP, offset=1), entry(4, BOB, SHOP, offset=3)
+    lengths, totals, _ = apply(store, *again, reads=read(PAYEE, SHOP), origin=Origin(PARTITION, 1, 4))
+    assert lengths == [64, 96, 0, 0, 32, 64, 0, 0, 64, 128, 0, 0]
+    assert totals == [128]
 
 
-def test_a_claimed_payment_whose_offset_was_not_applied_is_appended(store: EntityStore) -> None:
-    lengths, _, _ = apply(store, entry(1, ALICE, SHOP, claimed=True, offset=5), origin=Origin(PARTITION, 5, 6))
+def test_a_partition_of_which_nothing_was_applied_has_nothing_below(store: EntityStore) -> None:
+    lengths, _, _ = apply(store, entry(1, ALICE, SHOP, offset=5), origin=Origin(PARTITION, 5, 6))
     assert lengths == [32, 32, 0, 0]
 
 
-def test_ids_are_found_at_record_boundaries_only(store: EntityStore) -> None:
-    """The bytes of an id may occur across two fields, or anywhere in a log of thousands of records."""
-    wanted = int.from_bytes(bytes([9, 0, 0, 0, 1, 2, 3, 4]), "little")
-    decoy = struct.pack("<Q", wanted)
-    noise = bytes(16) + bytes(4) + decoy + bytes(4)  # the id's bytes, four bytes behind where an id stands
-    log = noise * 300 + record(wanted)[:28] + bytes(4) + noise * 3_000
+def test_a_payment_is_found_by_all_that_is_the_same_when_it_comes_again(store: EntityStore) -> None:
+    """An id that was used again after three days, for another amount, is another payment."""
+    first, second = entry(1, ALICE, SHOP, offset=0, amount=100), entry(1, ALICE, SHOP, offset=1, amount=200)
+    apply(store, first, second, origin=Origin(PARTITION, 0, 2))
+    lengths, _, _ = apply(store, second, first, origin=Origin(PARTITION, 0, 2))
+    assert lengths == [64, 64, 0, 0, 32, 32, 0, 0]
+
+
+def test_records_are_found_at_their_boundaries_only(store: EntityStore) -> None:
+    """The bytes may occur across two records, or anywhere in a log of many thousands of them."""
+    wanted = record(1, other=SHOP)[:24]
+    noise = bytes(4) + wanted + bytes(4)
+    log = noise * 300 + wanted + bytes(8) + noise * 40_000
     store.load([(PAYER + ALICE, log), (PAYEE + SHOP, log)], {PARTITION: 10})
-    lengths, _, _ = apply(store, entry(wanted, ALICE, SHOP, offset=1), origin=Origin(PARTITION, 1, 2))
+    payment = ALICE + SHOP + NOBODY + 2 * (wanted + bytes(8)) + struct.pack("<HQ", 0, 1)
+    lengths, _, _ = apply(store, payment, origin=Origin(PARTITION, 1, 2))
     assert lengths == [301 * 32, 301 * 32, 0, 0]
 
 
@@ -351,6 +366,28 @@ def test_a_rebuild_replaces_logs_and_sets_offsets(store: EntityStore) -> None:
     assert store.next_offsets([PARTITION, b"transactions:1"]) == [5, 6]
 
 
+def test_the_id_of_a_topic_is_kept_until_it_is_another(store: EntityStore) -> None:
+    assert store.topic_id(b"transactions") is None
+    store.keep_topic_id(b"transactions", b"one")
+    store.keep_topic_id(b"transactions", b"two")
+    assert (store.topic_id(b"transactions"), store.topic_id(b"outcomes")) == (b"one", None)
+
+
+def test_a_topic_that_is_another_has_offsets_of_its_own(store: EntityStore) -> None:
+    """The logs stay, and so do the offsets of topics whose names only begin alike."""
+    fill(store, ALICE, 3)
+    others = {b"transactions-2:0": 7, b"transactions.dead-letter:0": 8, b"outcomes:1": 9}
+    store.load([], {PARTITION: 5_000, b"transactions:1": 6_000, b"transactions:11": 4, **others})
+    store.keep_topic_id(b"transactions", b"one")
+    store.begin_topic(b"transactions", b"two", {PARTITION: 0, b"transactions:1": 40})
+    assert store.topic_id(b"transactions") == b"two"
+    assert store.next_offsets([PARTITION, b"transactions:1", b"transactions:11"]) == [0, 40, None]
+    assert store.next_offsets(list(others)) == list(others.values())
+    assert store.fetch([PAYER + ALICE]) == [record(1) + record(2) + record(3)]
+    lengths, _, _ = apply(store, entry(9, ALICE, SHOP, offset=0), origin=Origin(PARTITION, 0, 1))
+    assert lengths == [128, 32, 0, 0], "the new topic's first record is no old one"
+
+
 def test_logs_of_another_identity_key_are_refused(store: EntityStore) -> None:
     store.check_identity(b"one")
     store.check_identity(b"one")
@@ -365,7 +402,7 @@ payments = st.tuples(
     st.integers(0, 40), st.sampled_from(PARTIES), st.sampled_from(PARTIES), st.sampled_from((NOBODY, PHONE))
 )
 steps = st.one_of(
-    st.tuples(st.just("apply"), st.lists(st.tuples(payments, st.booleans()), max_size=8), st.integers(0, 30)),
+    st.tuples(st.just("apply"), st.lists(payments, max_size=8), st.integers(0, 30)),
     st.tuples(st.just("fold"), st.sampled_from((PAYER + ALICE, PAYEE + SHOP)), st.integers(0, 2), st.integers(0, 4)),
     st.tuples(st.just("report"), st.lists(st.tuples(st.sampled_from(PARTIES), st.integers(0, 5)), max_size=4)),
 )
@@ -387,8 +424,8 @@ def test_both_stores_give_the_same_replies(redis_url: str, script: list[tuple]) 
             match step:
                 case ("apply", entries, offset):
                     packed = [
-                        entry(number, payer, payee, device, claimed=claimed, offset=offset + at)
-                        for at, ((number, payer, payee, device), claimed) in enumerate(entries)
+                        entry(number, payer, payee, device, offset=offset + at)
+                        for at, (number, payer, payee, device) in enumerate(entries)
                     ]
                     reads = [
                         read(name[:1], name[1:], at % 4, (UNKNOWN_LENGTH, 32 * (at // 3))[at % 2])

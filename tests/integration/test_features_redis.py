@@ -53,7 +53,7 @@ def process(features: OnlineFeatures, first: int, count: int = 1, *, step: int =
         Payment(offset + 1, START + offset * step, 100 + offset, ALICE, SHOP, PHONE)
         for offset in range(first, first + count)
     ]
-    claims = Claims(np.zeros(count, dtype=bool), np.zeros(count, dtype=np.uint16), np.arange(first, first + count))
+    claims = Claims(np.zeros(count, dtype=np.uint16), np.arange(first, first + count))
     return features.process(columns_of(payments), claims, [Origin(b"transactions:0", first, first + count)])
 
 
@@ -127,7 +127,7 @@ def test_another_version_of_the_functions_stays(client: redis.Redis, store: Redi
     """In a rolling update the workers of both versions are at work, and may disagree on what a call looks like."""
     ours = library()
     older = f"{ours.name[:-8]}{int(ours.name[-8:], 16) ^ 1:08x}"
-    client.function_load(ours.code.replace(ours.name, older).replace("#entries, 99", "#entries, 131"))
+    client.function_load(ours.code.replace(ours.name, older).replace("local ENTRY = 98", "local ENTRY = 131"))
     process(OnlineFeatures(store), 0)
     assert client.fcall(f"{older}_apply", 0, b"", b"", b"") == [b""]
     assert {each[1].decode() for each in client.function_list()} >= {ours.name, older}
@@ -233,7 +233,7 @@ def test_two_workers_at_once_share_one_order(redis_url: str) -> None:
                 Payment(1 + 1_000 * worker + at + k, START + (at + k) * 5_000, 100, 1 + worker, SHOP, PHONE)
                 for k in range(20)
             ]
-            claims = Claims(np.zeros(20, dtype=bool), np.zeros(20, dtype=np.uint16), np.arange(at, at + 20))
+            claims = Claims(np.zeros(20, dtype=np.uint16), np.arange(at, at + 20))
             origin = Origin(b"transactions:%d" % worker, at, at + 20)
             batches[worker].append(features.process(columns_of(payments), claims, [origin]))
         store.close()

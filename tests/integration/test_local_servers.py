@@ -174,6 +174,24 @@ def test_redis_never_evicts_and_keeps_what_it_was_given_over_a_power_cut(redis_u
     assert valkey.setting(redis_url, "appendfsync") == "everysec"
 
 
+def test_redis_with_a_damaged_file_says_how_to_go_on(store: ValkeyServer) -> None:
+    store.start()
+    with redis.Redis.from_url(store.url) as client:
+        for number in range(2_000):
+            client.set(f"key-{number}", b"x" * 100)
+    store.stop()
+    (file,) = (store.data / "appendonlydir").glob("*.incr.aof")
+    with file.open("r+b") as damaged:
+        damaged.seek(file.stat().st_size // 2)
+        damaged.write(bytes(4_096))
+    with pytest.raises(NotReadyError, match=r"appendonlydir away.*`upifraud rebuild-features`"):
+        store.start()
+    (store.data / "appendonlydir").rename(store.data / "damaged")
+    store.start()
+    with redis.Redis.from_url(store.url) as client:
+        assert client.dbsize() == 0
+
+
 @pytest.mark.skipif(valkey.jemalloc() is None, reason="this machine has no jemalloc")
 def test_redis_takes_memory_from_jemalloc_where_there_is_one(store: ValkeyServer) -> None:
     store.start()

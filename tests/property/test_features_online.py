@@ -43,26 +43,25 @@ def run(deployment: Deployment, most: int) -> None:
         fate = r.choice(("arrives", "arrives", "request lost", "reply lost", "reply lost, worker dies"))
         deployment.store.lose_request = fate == "request lost"
         deployment.store.lose_reply = fate.startswith("reply lost")
-        claimed = r.random() < 0.2  # claimed by a worker that died before it came to apply
         if fate != "arrives":
             with pytest.raises(StoreUnavailableError):
-                deployment.call(worker, batch, claimed=claimed)
+                deployment.call(worker, batch)
             if fate != "request lost":  # else its partitions stand still
                 deployment.placed(batch)
                 if r.random() < 0.5 and not deployment.done:
                     deployment.first(1 - worker, deployment.next_batch(most))
         if fate == "reply lost, worker dies":
             deployment.restart(worker)
-            worker, claimed = r.randrange(2), True
-        found = deployment.call(worker, batch, claimed=claimed)
+            worker = r.randrange(2)
+        found = deployment.call(worker, batch)
         if not fate.startswith("reply lost"):
             deployment.placed(batch)
         deployment.keep(batch, found)
         if r.random() < 0.3:
-            deployment.assert_repeats(batch, deployment.call(r.randrange(2), batch, claimed=True))
+            deployment.assert_repeats(batch, deployment.call(r.randrange(2), batch))
         if r.random() < 0.2:
             earlier = r.choice(deployment.batches)
-            deployment.assert_repeats(earlier, deployment.call(r.randrange(2), earlier, claimed=True))
+            deployment.assert_repeats(earlier, deployment.call(r.randrange(2), earlier))
         if r.random() < 0.1:
             deployment.restart(r.randrange(2))
 
@@ -116,10 +115,10 @@ def test_what_others_do_between_a_call_and_its_fetch_cannot_be_seen(script: Scri
 
             def meanwhile(other: list[int] = other, worker: int = worker, order: list = order) -> None:
                 if other:
-                    order.append((other, deployment.call(1 - worker, other, claimed=False)))
+                    order.append((other, deployment.call(1 - worker, other)))
 
             deployment.store.before_fetch = meanwhile
-            found = deployment.call(worker, batch, claimed=False)
+            found = deployment.call(worker, batch)
             deployment.store.before_fetch = lambda: None
             for rows in (batch, *(rows for rows, _ in order)):
                 deployment.placed(rows)

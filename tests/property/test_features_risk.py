@@ -51,10 +51,10 @@ def send(store: EntityStore, columns: PaymentColumns, report: Report) -> None:
 
 
 def arrivals(columns: PaymentColumns, reports: list[Report]) -> list[tuple[int, Report]]:
-    """The row before which each report comes: after its payment, and when the delivery has reached its time."""
+    """The row before which each report comes: after its payment, and after the payments of its time."""
     clock = np.maximum.accumulate(columns.event_time)
     timed = [
-        (max(report.row + 1, int(np.searchsorted(clock, report.reported_at, side="left"))), report)
+        (max(report.row + 1, int(np.searchsorted(clock, report.reported_at, side="right"))), report)
         for report in reports
     ]
     return sorted(timed, key=lambda arrival: arrival[0])
@@ -72,7 +72,7 @@ def online_vectors(columns: PaymentColumns, reports: list[Report], most: int, se
             waiting.pop(0)
         end = min(at + r.randint(1, most), len(columns), *(row for row, _ in waiting[:1]))
         rows = np.arange(at, end)
-        claims = Claims(np.zeros(len(rows), dtype=np.bool_), np.zeros(len(rows), dtype=np.uint16), rows)
+        claims = Claims(np.zeros(len(rows), dtype=np.uint16), rows)
         vectors.append(features.process(columns.take(rows), claims, [Origin(b"t:0", at, end)]).vectors)
         at = end
     return np.concatenate(vectors)

@@ -19,7 +19,7 @@ from features.store.messages import Claims
 from features.windows import BLOCK, SUPER
 from tests.fixtures.feature_deployment import Deployment
 from tests.fixtures.payment_streams import START, Script, Stretch, identity
-from tests.oracle import SECOND, Payment, columns_of
+from tests.oracle import DAY, SECOND, Payment, columns_of
 
 
 def test_a_payment_delivered_again_long_after_is_late() -> None:
@@ -31,9 +31,9 @@ def test_a_payment_delivered_again_long_after_is_late() -> None:
         deployment.first(0, batch)
     assert deployment.store.folds > 0
     stored = {name: bytes(log) for name, log in deployment.store._store.logs.items()}
-    again = deployment.call(1, batches[0], claimed=True)
+    again = deployment.call(1, batches[0])
     assert set(again.state.tolist()) == {FeatureState.LATE}
-    deployment.assert_repeats(batches[-1], deployment.call(1, batches[-1], claimed=True))
+    deployment.assert_repeats(batches[-1], deployment.call(1, batches[-1]))
     assert {name: bytes(log) for name, log in deployment.store._store.logs.items()} == stored
     assert again.provenance["payee_at"].tolist() == [len(payments) - 1] * 100
     assert again.vectors[:, FEATURE_NAMES.index("payee_count_7d")].tolist() == [len(payments)] * 100
@@ -47,12 +47,12 @@ def test_a_retry_long_after_a_lost_reply_appends_nothing() -> None:
     waiting, others = deployment.rows[0][:20], deployment.rows[1]
     deployment.store.lose_reply = True
     with pytest.raises(StoreUnavailableError):
-        deployment.call(0, waiting, claimed=False)
+        deployment.call(0, waiting)
     deployment.placed(waiting)
     for at in range(0, len(others), 100):
         deployment.first(1, others[at : at + 100])
     assert deployment.store.folds > 0
-    found = deployment.call(0, waiting, claimed=False)
+    found = deployment.call(0, waiting)
     assert set(found.state.tolist()) == {FeatureState.LATE}
     deployment.keep(waiting, found)
     deployment.first(0, deployment.rows[0][20:1000])
@@ -60,7 +60,7 @@ def test_a_retry_long_after_a_lost_reply_appends_nothing() -> None:
 
 
 def test_what_was_applied_is_appended_by_nobody_again() -> None:
-    """Every micro-batch again, by both workers, claimed before or just now: the store stays as it is."""
+    """Every micro-batch again, by both workers: the store stays as it is."""
     payments = Script(
         3, (Stretch(150, "seconds", "jitter", 5, 5, 3), Stretch(150, "minutes", "some hours", 5, 5, 3))
     ).payments()
@@ -70,8 +70,8 @@ def test_what_was_applied_is_appended_by_nobody_again() -> None:
         deployment.first(deployment.random.randrange(2), deployment.next_batch(20))
     before = {name: bytes(log) for name, log in store.logs.items()}, dict(store.offsets)
     for batch in list(deployment.batches):
-        for worker, claimed in ((0, True), (1, False)):
-            deployment.assert_repeats(batch, deployment.call(worker, batch, claimed=claimed))
+        for worker in range(2):
+            deployment.assert_repeats(batch, deployment.call(worker, batch))
     assert ({name: bytes(log) for name, log in store.logs.items()}, store.offsets) == before
 
 
@@ -81,7 +81,7 @@ def test_a_micro_batch_may_mix_new_payments_with_old_ones() -> None:
     deployment = Deployment(MemoryEntityStore(), payments, seed=5, partitions=1)
     deployment.first(0, list(range(300)))
     mixed = list(range(250, 400))
-    found = deployment.call(1, mixed, claimed=[row < 280 for row in mixed])
+    found = deployment.call(1, mixed)
     deployment.assert_repeats(mixed[:50], FeatureBatch(found.vectors[:50], found.state[:50], found.provenance[:50]))
     deployment.placed(mixed[50:])
     deployment.keep(mixed[50:], FeatureBatch(found.vectors[50:], found.state[50:], found.provenance[50:]))
@@ -126,7 +126,7 @@ def test_logs_that_do_not_fit_together_are_measured_one_after_the_other() -> Non
 def test_a_micro_batch_of_any_size(count: int) -> None:
     payments = Script(8, (Stretch(MAX_PAYMENTS, "seconds", "jitter", 40, 40, 30),)).payments()[:count]
     deployment = Deployment(MemoryEntityStore(), payments, seed=7, partitions=1)
-    found = deployment.call(0, list(range(count)), claimed=False)
+    found = deployment.call(0, list(range(count)))
     assert found.vectors.shape == (count, len(FEATURE_NAMES))
     deployment.placed(list(range(count)))
     deployment.keep(list(range(count)), found)
@@ -137,7 +137,7 @@ def test_a_micro_batch_without_payments_moves_the_offsets() -> None:
     """All its records were rejected: they must not come again."""
     store = MemoryEntityStore()
     columns = columns_of([])
-    nothing = Claims(np.zeros(0, dtype=bool), np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=np.int64))
+    nothing = Claims(np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=np.int64))
     OnlineFeatures(store, 1 << 20).process(columns, nothing, [Origin(b"transactions:0", 5, 9)])
     assert store.next_offsets([b"transactions:0"]) == [9]
 
@@ -146,14 +146,14 @@ def test_more_payments_than_fit_are_refused() -> None:
     payments = [Payment(n + 1, START, 1, 1, 2) for n in range(MAX_PAYMENTS + 1)]
     deployment = Deployment(MemoryEntityStore(), payments, seed=1, partitions=1)
     with pytest.raises(ValueError, match="4096"):
-        deployment.call(0, list(range(MAX_PAYMENTS + 1)), claimed=False)
+        deployment.call(0, list(range(MAX_PAYMENTS + 1)))
 
 
 def test_a_store_that_was_rolled_back_changes_nothing() -> None:
     store = MemoryEntityStore()
     deployment = Deployment(store, [Payment(1, START, 1, 1, 2)], seed=1, partitions=1)
     columns = deployment.columns
-    claims = Claims(np.zeros(1, dtype=bool), np.zeros(1, dtype=np.uint16), np.array([7]))
+    claims = Claims(np.zeros(1, dtype=np.uint16), np.array([7]))
     with pytest.raises(StoreRolledBackError):
         deployment.workers[0].process(columns, claims, [Origin(b"transactions:0", 7, 8, expected=7)])
     assert not store.logs
@@ -181,7 +181,65 @@ def test_a_rebuilt_store_goes_on_as_the_lost_one_would_have() -> None:
     deployment.store._store = rebuilt
     for worker in range(2):
         deployment.restart(worker)
-    deployment.assert_repeats(deployment.batches[-1], deployment.call(0, deployment.batches[-1], claimed=True))
+    deployment.assert_repeats(deployment.batches[-1], deployment.call(0, deployment.batches[-1]))
     while not deployment.done:
         deployment.first(deployment.random.randrange(2), deployment.next_batch(30))
     deployment.assert_like_history()
+
+
+# Read again from far back ------------------------------------------------------------------------------------------
+
+
+def test_what_was_never_appended_is_late_and_counts_nowhere() -> None:
+    """It was rejected when it came: its own windows are those of its parties as they stand, without it."""
+    payments = [Payment(n + 1, START + n * SECOND, 100, identity(1), identity(2), identity(3)) for n in range(5)]
+    store = MemoryEntityStore()
+    deployment = Deployment(store, payments, seed=1, partitions=1)
+    deployment.first(0, [0, 1, 2])
+    deployment.call(0, [4])  # and 3 was passed over
+    before = {name: bytes(log) for name, log in store.logs.items()}
+    found = deployment.call(1, [3])
+    assert found.state.tolist() == [FeatureState.LATE]
+    assert found.vectors[0, FEATURE_NAMES.index("payer_count_24h")] == 4
+    assert {name: bytes(log) for name, log in store.logs.items()} == before
+
+
+@pytest.mark.parametrize("gone", [b"p", b"m", b"d", b"pmd"])
+def test_a_payment_from_before_its_logs_expired_is_late_and_alone_in_them(gone: bytes) -> None:
+    payments = [
+        Payment(1, START, 700, identity(1), identity(2), identity(3), latitude=12.9, longitude=77.6),
+        Payment(2, START + 40 * DAY, 100, identity(4), identity(5), identity(6)),
+    ]
+    store = MemoryEntityStore()
+    deployment = Deployment(store, payments, seed=1, partitions=1)
+    deployment.first(0, [0, 1])
+    for kind, party in zip(b"pmd", (1, 2, 3), strict=True):
+        if kind in gone:
+            del store.logs[bytes([kind]) + identity(party).to_bytes(8, "little")]
+    before = {name: bytes(log) for name, log in store.logs.items()}
+    for order in ([0], [1, 0]):
+        worker = OnlineFeatures(store, 1 << 20, clock=lambda: (START + 40 * DAY) / 1000)
+        columns, claims, origins = deployment._arguments(order)
+        found = worker.process(columns, claims, origins)
+        at = order.index(0)
+        assert found.state[at] == FeatureState.LATE
+        for name, kind in (("payer_count_30d", b"p"), ("payee_count_30d", b"m")):
+            assert found.vectors[at, FEATURE_NAMES.index(name)] == 1, kind
+        assert found.vectors[at, FEATURE_NAMES.index("payer_sum_30d")] == 700
+        assert np.isnan(found.vectors[at, FEATURE_NAMES.index("device_count_30d")]) == (b"d" in gone)
+    assert {name: bytes(log) for name, log in store.logs.items()} == before
+
+
+def test_a_repeated_status_from_another_device_is_found_where_the_first_is() -> None:
+    """Its claim has been forgotten, so it comes as a payment; the device that it names never got it."""
+    first = Payment(1, START, 700, identity(1), identity(2), identity(3))
+    again = Payment(1, START, 700, identity(1), identity(2), identity(4))
+    store = MemoryEntityStore()
+    deployment = Deployment(store, [first, again], seed=1, partitions=1)
+    before = deployment.first(0, [0])
+    store.offsets[b"transactions:0"] = 2
+    logs = {name: bytes(log) for name, log in store.logs.items()}
+    found = deployment.call(1, [1])
+    assert found.provenance["payer_at"].tolist() == before.provenance["payer_at"].tolist() == [0]
+    assert found.state.tolist() == [FeatureState.LATE]
+    assert {name: bytes(log) for name, log in store.logs.items()} == logs

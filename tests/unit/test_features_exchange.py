@@ -85,15 +85,15 @@ def test_what_is_known_and_expected_is_said_of_entity_logs_alone() -> None:
 @given(st.lists(payments, min_size=1, max_size=10), st.integers(0, 2**40))
 def test_entries_and_provenance_are_laid_out_as_the_specification_says(some: list[Payment], offset: int) -> None:
     columns, n = columns_of(some), len(some)
-    claims = Claims(np.arange(n) % 2 == 1, np.arange(n, dtype=np.uint16), np.arange(n) + offset)
+    claims = Claims(np.arange(n, dtype=np.uint16), np.arange(n) + offset)
     paid, paying = pack_records(columns, columns.payee), pack_records(columns, columns.payer)
     entries = entries_of(columns, claims)
     places = np.arange(4 * n).reshape(n, 4)
     provenance = provenance_of(columns, places, (np.full(n, 5), np.full(n, 6)))
     for row, p in enumerate(some):
         identities = struct.pack("<QQQ", p.payer, p.payee, p.device)
-        source = struct.pack("<BHQ", row % 2, row, row + offset)
-        assert entries[99 * row : 99 * row + 99] == identities + paid[row].tobytes() + paying[row].tobytes() + source
+        source = struct.pack("<HQ", row, row + offset)
+        assert entries[98 * row : 98 * row + 98] == identities + paid[row].tobytes() + paying[row].tobytes() + source
         counts = struct.pack("<6i", *places[row], 5, 6)
         assert provenance[row].tobytes() == identities + paid[row].tobytes() + counts
 
@@ -114,6 +114,6 @@ def test_logs_that_are_read_whole_are_missed_and_all_others_found() -> None:
 
 
 def source(first: int, count: int) -> tuple[Claims, list[Origin]]:
-    """Say that so many payments stood at these offsets, and were not claimed before."""
-    claims = Claims(np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.uint16), np.arange(first, first + count))
+    """Say that so many payments stood at these offsets."""
+    claims = Claims(np.zeros(count, dtype=np.uint16), np.arange(first, first + count))
     return claims, [Origin(b"transactions:0", first, first + count)]

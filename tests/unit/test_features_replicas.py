@@ -127,6 +127,6 @@ def test_a_log_that_may_have_expired_is_read_again_although_it_is_as_long_as_exp
 
 
 def pay(features: OnlineFeatures, number: int, partition: bytes) -> None:
-    claims = Claims(np.zeros(1, dtype=np.bool_), np.zeros(1, dtype=np.uint16), np.array([number]))
+    claims = Claims(np.zeros(1, dtype=np.uint16), np.array([number]))
     columns = columns_of([Payment(number, START + number, 100, 7, 8)])
     features.process(columns, claims, [Origin(partition, number, number + 1)])

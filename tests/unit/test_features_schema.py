@@ -91,7 +91,7 @@ columns = columns_of(payments)
 vectors, _ = history_vectors(columns)
 n = len(payments)
 online = OnlineFeatures(MemoryEntityStore(), 1 << 20).process(
-    columns, Claims(np.zeros(n, bool), np.zeros(n, np.uint16), np.arange(n)), [Origin(b"t:0", 0, n)]
+    columns, Claims(np.zeros(n, np.uint16), np.arange(n)), [Origin(b"t:0", 0, n)]
 )
 assert online.vectors.tobytes() == vectors.tobytes()
 last = dict(zip(schema.FEATURE_NAMES, vectors[-1].tolist()))

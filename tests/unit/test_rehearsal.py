@@ -54,7 +54,7 @@ values = [
 ]
 decoded = decode_payments(values, 2_000_000_000_000, identities)
 places = np.zeros(n, dtype=np.int32), np.arange(n)
-claims = Claims(np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.uint16), places[1])
+claims = Claims(np.zeros(n, dtype=np.uint16), places[1])
 measured = features.process(decoded.payments, claims, [Origin(b"t:0", 0, n)])
 judged = judge.judge(measured.vectors)
 copy_buffer(verdict_rows(

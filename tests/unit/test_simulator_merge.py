@@ -52,12 +52,12 @@ class Log:
         return {place: self.counts[place[0]] for place in places}
 
 
-def payment(moment: int | None, name: str = "p") -> Message:
-    return Message(b"k", f"{name}{moment}".encode(), moment)
+def payment(moment: int | None, name: str = "p", own: str | None = None) -> Message:
+    return Message(b"k", f"{name}{moment}".encode(), moment, own)
 
 
-def outcome(moment: int | None) -> Message:
-    return Message(b"t", f"o{moment}".encode(), moment)
+def outcome(moment: int | None, name: str = "o", own: str | None = None) -> Message:
+    return Message(b"t", f"{name}{moment}".encode(), moment, own)
 
 
 def replayed(payments: list[Message], outcomes: list[Message], log: Log | None = None) -> list[str]:
@@ -66,9 +66,21 @@ def replayed(payments: list[Message], outcomes: list[Message], log: Log | None =
     return [value.decode() for _, value in log.records]
 
 
-def test_an_outcome_goes_before_the_first_payment_that_may_know_it() -> None:
-    """event times   1 2 | 3 5;  reported at 3: known to the payment at 3 itself."""
-    assert replayed([payment(1), payment(2), payment(3), payment(5)], [outcome(3)]) == ["p1", "p2", "o3", "p3", "p5"]
+def test_an_outcome_comes_after_the_payments_of_its_very_time() -> None:
+    """event times   1 2 3 3 | 5;  reported at 3."""
+    order = replayed([payment(1), payment(2), payment(3), payment(3), payment(5)], [outcome(3)])
+    assert order == ["p1", "p2", "p3", "p3", "o3", "p5"]
+
+
+def test_no_outcome_comes_before_its_own_payment() -> None:
+    """However early it claims to be reported; of others it does not wait."""
+    payments = [payment(1), payment(5), payment(4, own="a"), payment(4), payment(9)]
+    outcomes = [outcome(2, own="a"), outcome(2, "foreign", own="b"), outcome(3, own="a")]
+    log = Log()
+    order = replayed(payments, outcomes, log)
+    assert order == ["p1", "foreign2", "p5", "p4", "o2", "o3", "p4", "p9"]
+    committed = {count for count, _ in log.committed_at}
+    assert {4, 5, 6} <= committed, "of one payment a worker would take only the newer of two that come together"
 
 
 def test_outcomes_without_a_payment_between_them_go_together() -> None:
@@ -80,22 +92,23 @@ def test_outcomes_without_a_payment_between_them_go_together() -> None:
 
 def test_nothing_goes_on_before_the_group_has_committed_what_came_before() -> None:
     log = Log()
-    replayed([payment(moment) for moment in range(1, 7)], [outcome(3), outcome(5)], log)
-    # p1 p2 | o3 | p3 p4 | o5 | p5 p6
+    replayed([payment(moment) for moment in range(1, 7)], [outcome(2), outcome(4)], log)
+    # p1 p2 | o2 | p3 p4 | o4 | p5 p6
     assert [count for count, _ in log.committed_at] == [2, 3, 5, 6]
 
 
 def test_payments_keep_the_order_of_the_file_even_if_they_are_late() -> None:
     assert replayed([payment(5), payment(1), payment(9)], [outcome(4), outcome(6)]) == ["o4", "p5", "p1", "o6", "p9"]
+    assert replayed([payment(5), payment(1), payment(5)], [outcome(5)]) == ["p5", "p1", "p5", "o5"]
 
 
 def test_what_has_no_time_is_published_all_the_same() -> None:
     assert replayed([payment(None), payment(2), payment(None)], [outcome(None), outcome(2)]) == [
         "pNone",
         "oNone",
-        "o2",
         "p2",
         "pNone",
+        "o2",
     ]
 
 
@@ -112,7 +125,7 @@ def test_without_outcomes_nobody_is_waited_for() -> None:
 
 def test_a_group_that_does_not_move_is_an_error_that_says_where_it_stands() -> None:
     with pytest.raises(StalledGroupError, match=r"group: expected it to commit offset 1 of pay partition 0, .* at 0"):
-        replayed([payment(1), payment(2)], [outcome(2)], Log(stuck=True))
+        replayed([payment(1), payment(2)], [outcome(1)], Log(stuck=True))
 
 
 def test_messages_become_runs_in_file_order() -> None:

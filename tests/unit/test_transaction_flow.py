@@ -79,11 +79,11 @@ class Program:
         return self.entities.next_offsets([b"transactions:0"])[0]
 
 
-def fetch(first: int, count: int) -> Fetch:
+def fetch(first: int, count: int, names: dict[int, str] | None = None) -> Fetch:
     records: list[Any] = [
         SimpleNamespace(
             value=lambda offset=offset: msgspec.json.encode(
-                msgspec.structs.replace(PAYMENT, transaction_id=f"t{offset}")
+                msgspec.structs.replace(PAYMENT, transaction_id=(names or {}).get(offset, f"t{offset}"))
             ),
             offset=lambda offset=offset: offset,
             timestamp=lambda: (1, 1_764_000_000_000),
@@ -105,6 +105,21 @@ def test_micro_batches_move_the_offset_one_after_the_other(program: Program) -> 
         program.process(first)
     assert program.applied_to == 12
     assert program.verdicts.get("t11") is not None
+
+
+def test_a_repetition_that_is_read_again_without_its_original_changes_nothing(program: Program) -> None:
+    """Its id is forgotten, so it claims it: the row of the original stands, and the logs are what they were."""
+    names = {1: "t0"}
+    asyncio.run(program.flow.process(fetch(0, 2, names)))
+    logs = {name: bytes(log) for name, log in program.entities.logs.items()}
+    row = program.verdicts.get("t0")
+    assert program.verdicts.forget_ids(2**31) == 1
+    asyncio.run(program.flow.process(fetch(1, 1, names)))
+    assert {name: bytes(log) for name, log in program.entities.logs.items()} == logs
+    assert program.verdicts.get("t0") == row
+    assert program.applied_to == 2
+    asyncio.run(program.flow.process(fetch(2, 1)))
+    assert {len(log) for log in program.entities.logs.values()} == {64}
 
 
 @pytest.mark.parametrize("failing", ["entities", "verdicts"])

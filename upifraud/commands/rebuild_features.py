@@ -36,6 +36,8 @@ def command(source: str, force: bool) -> None:
     from stream.arrivals import partition_name
     from stream.errors import StreamError
     from stream.settings import read_settings
+    from stream.source_topics import SourceTopics
+    from stream.transport.config import client_config
     from upifraud.group import committed_offsets
     from upifraud.progress import steps
     from upifraud.rebuild import from_kafka, from_postgres
@@ -54,11 +56,19 @@ def command(source: str, force: bool) -> None:
                 f"Redis holds what was applied of {len(held)} partitions, so nothing was lost. "
                 "Stop all workers and add --force to replace it."
             )
+        if beyond := SourceTopics(client_config(settings)).shorter(
+            {at: offset for at, offset in committed.items() if offset}
+        ):
+            topic = next(iter(beyond))[0]
+            raise click.ClickException(
+                f"Topic {topic} was made anew, or lost records: the group committed offsets that its log does not "
+                f"reach. Run `upifraud accept-topic {topic} --from beginning` first."
+            )
         with steps() as step:
             if source == "kafka":
                 rebuilt = from_kafka.rebuild(settings, store, committed, since, step)
             else:
-                rebuilt = from_postgres.rebuild(settings, store, names, since, step)
+                rebuilt = from_postgres.rebuild(settings, store, committed, since, step)
     except (StreamError, FeatureError) as error:
         raise click.ClickException(str(error)) from error
     back = "nothing was found" if rebuilt.since is None else f"windows reach back to {_utc(rebuilt.since)}"

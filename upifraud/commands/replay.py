@@ -144,7 +144,7 @@ def _merge(payments: Source, outcomes: Source, schedule: AtRate | AtSpeed | AtOn
     try:
         with steps() as step:
             merger = Merger(outlet, group, topics, patience, step("replaying", len(payments)))
-            done = merger.replay(payments.messages(), outcomes.messages(), schedule)
+            done = merger.replay(payments, outcomes, schedule)
     finally:
         group.close()
     click.echo(

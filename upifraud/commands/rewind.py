@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from upifraud.commands.simulate import MOMENT
+
+if TYPE_CHECKING:
+    from stream.settings import Settings
+    from upifraud.group import Place
 
 EPILOG = """
 \b
@@ -16,8 +21,9 @@ Examples:
   upifraud rewind --to 2026-11-25T21:00:00+05:30 --dry-run        what would be read again
 
 \b
-All workers must be stopped. Going back too far does no harm: what has a verdict keeps it, and its alert is published
-again, byte for byte. Offsets go forward only over what Kafka has no more, and that is said.
+All workers must be stopped. Going back too far counts nothing twice: what has a verdict keeps it, and its alert is
+published again, byte for byte; what has none gets one, LATE where its place in the windows is gone. Offsets go forward
+only over what Kafka has no more, and that is said; those that Redis holds go with them.
 """
 
 
@@ -37,6 +43,7 @@ again, byte for byte. Offsets go forward only over what Kafka has no more, and t
 @click.option("--dry-run", is_flag=True, help="Only say what would be read again.")
 def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -> None:
     """Set the committed offsets of both topics back, so that workers read again what was lost with Postgres."""
+    from features.errors import FeatureError
     from stream.errors import StreamError
     from stream.settings import read_settings
     from upifraud import group
@@ -72,11 +79,25 @@ def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -
             back[place] = max(wanted, first)
         if not dry_run and back:
             group.set_back(settings, back)
-    except StreamError as error:
+            _pass_over(settings, {place: held[place][1] for place in back})
+    except (StreamError, FeatureError) as error:
         raise click.ClickException(str(error)) from error
     for topic in topics.values():
-        again = {place: committed[place] - back[place] for place in back if place[0] == topic}
+        again = {place: max(0, committed[place] - back[place]) for place in back if place[0] == topic}
         click.echo(
             f"{topic}: {sum(again.values())} records {'would be' if dry_run else 'will be'} read again, in "
             f"{sum(count > 0 for count in again.values())} of {len(again)} partitions"
         )
+
+
+def _pass_over(settings: Settings, firsts: dict[Place, int]) -> None:
+    """Let the online store, too, stand no earlier than what Kafka still has: a worker starts where it stands."""
+    from features.store.redis_store import RedisEntityStore
+    from stream.arrivals import partition_name
+
+    store = RedisEntityStore(settings.redis_url)
+    names = {partition_name(*place): first for place, first in firsts.items()}
+    stands = dict(zip(names, store.next_offsets(list(names)), strict=True))
+    behind = {name: first for name, first in names.items() if (at := stands[name]) is not None and at < first}
+    store.load([], behind)
+    store.close()

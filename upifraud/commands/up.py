@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +21,13 @@ from upifraud.local_stack import (
     told_as_errors,
     topics_of,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from local.kafka_admin import Conf
+    from local.record import Record
+    from stream.settings import Settings
 
 EPILOG = """
 \b
@@ -66,7 +74,13 @@ def command(kafka: str, state_dir: Path, env_file: Path | None, partitions: int)
     with told_as_errors(), screen.status("starting servers"):
         settings = read_settings(environment())
         stack = stack_of(state_dir, screen.print)
-        record = stack.up(Wanted(kafka), configured_in(environment()), topics_of(settings, partitions), _migrate)
+        configured = configured_in(environment())
+
+        def renewed(record: Record, made: Sequence[str]) -> None:
+            for topic in _begin_anew(record, made, settings, configured.kafka_conf):
+                screen.print(f"redis: stood in an earlier topic {topic}; it takes the one that was made for a new one")
+
+        record = stack.up(Wanted(kafka), configured, topics_of(settings, partitions), _migrate, renewed)
         variables = record.variables() | {"UPIFRAUD_CONSUMER_GROUP": settings.consumer_group}
         lines = "".join(f"{name}={value}\n" for name, value in variables.items())
         path = env_file or state_dir / ENV_FILE
@@ -79,3 +93,27 @@ def _migrate(url: str) -> list[str]:
     from stream.verdict_store.migrations import migrate
 
     return migrate(url)
+
+
+def _begin_anew(record: Record, made: Sequence[str], settings: Settings, conf: Conf) -> list[str]:
+    """Let Redis take topics that were not there for new ones; return those of which it had held offsets.
+
+    The embedded broker forgets its topics when it stops, and Redis does not.
+    """
+    from features.store.redis_store import RedisEntityStore
+    from stream.arrivals import partition_name
+    from stream.source_topics import SourceTopics
+
+    store = RedisEntityStore(record.redis.address)
+    topics = SourceTopics({**conf, "bootstrap.servers": record.kafka.address})
+    begun = []
+    for topic in (settings.topic_transactions, settings.topic_outcomes):
+        if topic not in made:
+            continue
+        names = [partition_name(*place) for place in topics.places(topic)]
+        if store.topic_id(topic.encode()) is not None or any(at is not None for at in store.next_offsets(names)):
+            now = topics.ids([topic])[topic]
+            store.begin_topic(topic.encode(), None if now is None else now.encode(), {})
+            begun.append(topic)
+    store.close()
+    return begun

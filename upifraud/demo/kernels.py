@@ -58,5 +58,5 @@ def compile_features() -> None:
         sim_changed_at=time,
         same_bank=numbers.astype(np.int8),
     )
-    claims = Claims(np.zeros(_PAYMENTS, dtype=np.bool_), np.zeros(_PAYMENTS, dtype=np.uint16), time - 1)
+    claims = Claims(np.zeros(_PAYMENTS, dtype=np.uint16), time - 1)
     OnlineFeatures(MemoryEntityStore(), 1 << 20).process(columns, claims, [Origin(b"transactions:0", 0, _PAYMENTS)])

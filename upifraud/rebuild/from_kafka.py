@@ -18,11 +18,11 @@ from features.online import OnlineFeatures
 from features.store.contract import Origin
 from features.store.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
 from features.store.messages import Claims
-from stream.arrivals import partition_name
 from stream.decode import decode_outcomes, decode_payments
 from stream.transport.config import client_config
 from upifraud.rebuild.in_order import in_order
 from upifraud.rebuild.progress import Rebuilt, Step
+from upifraud.rebuild.topics import begin_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -69,9 +69,7 @@ def rebuild(settings: Settings, store: EntityStore, committed: Mapping[Place, in
         records += len(batch)
         read(records)
     reports = store.report(outcomes.reports) if outcomes.reports else 0
-    offsets = {partition_name(*place): offset for place, offset in committed.items()}
-    store.load([], offsets)
-    return Rebuilt(payments, reports, offsets, first)
+    return Rebuilt(payments, reports, begin_topics(settings, store, committed), first)
 
 
 def _ends(committed: Mapping[Place, int], topic: str) -> dict[Place, int]:
@@ -93,9 +91,7 @@ def _apply(features: OnlineFeatures, decoded: Decoded, kept: NDArray[np.intp]) -
 
     A worker that waits for the rebuild takes offsets for the sign that it is done.
     """
-    nowhere = Claims(
-        np.zeros(len(kept), dtype=np.bool_), np.zeros(len(kept), dtype=np.uint16), np.zeros(len(kept), dtype=np.int64)
-    )
+    nowhere = Claims(np.zeros(len(kept), dtype=np.uint16), np.zeros(len(kept), dtype=np.int64))
     features.process(decoded.payments.take(kept), nowhere, [Origin(b"rebuild", 0, 0)])
 
 

@@ -42,14 +42,17 @@ class _Partition:
         self.is_read = self.is_read or offset >= self.end - 1
 
 
-def in_order(config: Mapping[str, Any], ends: Mapping[Place, int]) -> Iterator[Message]:
+def in_order(
+    config: Mapping[str, Any], ends: Mapping[Place, int], starts: Mapping[Place, int] | None = None
+) -> Iterator[Message]:
     """Yield every record below the given offsets: by offset within a partition, by time between partitions.
 
-    Starts where Kafka's retention lets it. Raises RetryableError if Kafka does not answer, KafkaRefusedError if it
-    refuses.
+    Starts at `starts`, or where Kafka's retention lets it. Raises RetryableError if Kafka does not answer,
+    KafkaRefusedError if it refuses.
     """
     partitions = {
-        place: _Partition(TopicPartition(*place, OFFSET_BEGINNING), end) for place, end in sorted(ends.items())
+        place: _Partition(TopicPartition(*place, (starts or {}).get(place, OFFSET_BEGINNING)), end)
+        for place, end in sorted(ends.items())
     }
     consumer = Consumer(
         {

@@ -1,0 +1,129 @@
+"""The source topics as Kafka knows them now: which ones they are, and where their logs end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # its stubs forget to export it
+
+from stream.errors import KafkaRefusedError, RetryableError
+from stream.transport.kafka_errors import is_out_of_range, passes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from confluent_kafka import Message
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+KAFKA: Final = "kafka"
+_ANSWER_SECONDS: Final = 10.0
+_NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
+"""What a broker says whose topics have no ids."""
+
+logger = logging.getLogger(__name__)
+
+
+WATCH_SECONDS: Final = 10.0
+"""How often a worker looks whether its topics are still the same ones."""
+
+
+class SourceTopics:
+    """Asks Kafka, and blocks meanwhile.
+
+    Every method raises RetryableError where it does not answer, KafkaRefusedError where it refuses.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = dict(config)
+        self._admin: AdminClient | None = None
+
+    def ids(self, topics: Collection[str]) -> dict[str, str | None]:
+        """Return which topic each is: one that is made anew has another id. None where the broker has no ids."""
+        return {topic: None if str(one.topic_id) == _NO_ID else str(one.topic_id) for topic, one in self._told(topics)}
+
+    def places(self, topic: str) -> list[Place]:
+        """Return the partitions of a topic."""
+        return [(topic, one.id) for _, told in self._told([topic]) for one in told.partitions]
+
+    def _told(self, topics: Collection[str]) -> list[tuple[str, Any]]:
+        with _asking():
+            asked = self._client().describe_topics(TopicCollection(sorted(topics)), request_timeout=_ANSWER_SECONDS)
+            return [(topic, future.result()) for topic, future in asked.items()]
+
+    def ends(self, places: Collection[Place]) -> dict[Place, int]:
+        """Return the end of each partition's log; the embedded broker's may be too low."""
+        if not places:
+            return {}
+        with _asking():
+            latest = {TopicPartition(*place): OffsetSpec.latest() for place in places}  # type: ignore[no-untyped-call]
+            asked = self._client().list_offsets(latest, request_timeout=_ANSWER_SECONDS)
+            return {(one.topic, one.partition): future.result().offset for one, future in asked.items()}
+
+    def shorter(self, reached: Mapping[Place, int]) -> dict[Place, int]:
+        """Return the ends of those partitions whose log ends before the offset that was reached in it."""
+        ends = {place: end for place, end in self.ends(reached).items() if end < reached[place]}
+        found = self.records_at({place: reached[place] - 1 for place in ends})
+        return {place: end for place, end in ends.items() if found[place] is None}
+
+    def records_at(self, offsets: Mapping[Place, int]) -> dict[Place, Message | None]:
+        """Fetch the record at each offset, or the first behind it that is kept; None where the log ends before.
+
+        A fetch is right about the end where the embedded broker's metadata is not.
+        """
+        if not offsets:
+            return {}
+        config = {
+            "group.id": "upi-fraud-stream-look",  # librdkafka wants one; without subscribe it is never joined
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+        }
+        consumer = Consumer({**self._config, **config}, logger=logger.getChild("librdkafka"))
+        found: dict[Place, Message | None] = {}
+        try:
+            with _asking():
+                consumer.assign([TopicPartition(*place, offset) for place, offset in offsets.items()])
+                deadline = time.monotonic() + _ANSWER_SECONDS
+                while len(found) < len(offsets):
+                    record = consumer.poll(1.0)
+                    if record is not None:
+                        place = str(record.topic()), int(record.partition() or 0)
+                        found.setdefault(place, record if _is_record(record) else None)
+                    elif time.monotonic() > deadline:
+                        missing = min(offsets.keys() - found.keys())
+                        raise RetryableError(f"Kafka sent nothing of {missing[0]}[{missing[1]}].", server=KAFKA)
+        finally:
+            consumer.close()
+        return found
+
+    def _client(self) -> AdminClient:
+        if self._admin is None:
+            self._admin = AdminClient(self._config, logger=logger.getChild("librdkafka"))
+        return self._admin
+
+
+def _is_record(record: Message) -> bool:
+    """Return whether something was fetched, and not the word that there is nothing."""
+    error = record.error()
+    if error is None:
+        return True
+    if is_out_of_range(error) or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+        return False
+    raise KafkaException(error)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        cause = error.args[0]
+        if passes(cause):
+            raise RetryableError(f"Kafka does not say where its topics stand: {cause.str()}.", server=KAFKA) from error
+        raise KafkaRefusedError(f"Kafka refused to say where its topics stand: {cause.str()}.") from error

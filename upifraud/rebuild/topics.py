@@ -1,0 +1,27 @@
+"""The offsets of a store that was rebuilt, and which topics they are of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stream.arrivals import partition_name
+from stream.source_topics import SourceTopics
+from stream.transport.config import client_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from features.store.contract import EntityStore
+    from stream.settings import Settings
+    from upifraud.group import Place
+
+
+def begin_topics(settings: Settings, store: EntityStore, offsets: Mapping[Place, int]) -> dict[bytes, int]:
+    """Let the store stand at these offsets of the topics that there are now; return the offsets by name."""
+    ids = SourceTopics(client_config(settings)).ids([settings.topic_transactions, settings.topic_outcomes])
+    named: dict[bytes, int] = {}
+    for topic, now in ids.items():
+        own = {partition_name(*place): offset for place, offset in offsets.items() if place[0] == topic}
+        store.begin_topic(topic.encode(), None if now is None else now.encode(), own)
+        named |= own
+    return named
