@@ -25,3 +25,7 @@ class ReplicaBudgetError(FeatureError):
 
 class StoreRolledBackError(FeatureError):
     """The online store stands before what was applied to it; fatal: at the next start the missing part is replayed."""
+
+
+class StoreAddressError(FeatureError):
+    """The client cannot read UPIFRAUD_REDIS_URL, or an option after its ?; fatal: correct it."""

@@ -25,6 +25,11 @@ PYTHON_NEEDED = (3, 11)
 MEMORY_NEEDED = 2 * 2**30
 """The embedded servers and a worker; Apache Kafka takes another 1.5 GiB."""
 DISK_NEEDED = 2 * 2**30
+LEAST_DAYS = 3
+"""Of records: claims, and so what may be read again, go back as far."""
+REBUILD_DAYS = 31
+"""Of records: the longest window and a day."""
+_DAY_MS = 86_400_000
 _SECONDS = 5
 
 
@@ -72,9 +77,14 @@ def machine_findings(offers: Offers, packages: Sequence[str], directory: Path) -
     yield _amount("disk", free, DISK_NEEDED, f"Make room under {where}, or name another place with --state-dir.")
 
 
-def server_findings(addresses: Addresses, topics: Mapping[str, int], tables: Sequence[str]) -> Iterator[Finding]:
-    """Ask every server, then whether it holds the topics and tables that are expected."""
-    yield from _kafka(addresses, topics)
+def server_findings(
+    addresses: Addresses, topics: Mapping[str, int], tables: Sequence[str], sources: Sequence[str] = ()
+) -> Iterator[Finding]:
+    """Ask every server, then whether it holds the topics and tables that are expected.
+
+    `sources` are the topics from which a lost store is made again.
+    """
+    yield from _kafka(addresses, topics, sources)
     yield from _redis(addresses.redis)
     yield from _postgres(addresses.postgres, tables)
 
@@ -138,7 +148,7 @@ def _nowhere(subject: str, variable: str) -> Finding:
     return Finding(subject, Verdict.PROBLEM, "no address: there is no stack here and no setting", to_do)
 
 
-def _kafka(addresses: Addresses, topics: Mapping[str, int]) -> Iterator[Finding]:
+def _kafka(addresses: Addresses, topics: Mapping[str, int], sources: Sequence[str]) -> Iterator[Finding]:
     address, conf = addresses.kafka, addresses.kafka_conf
     if address is None:
         yield _nowhere("Kafka", "UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS")
@@ -154,6 +164,7 @@ def _kafka(addresses: Addresses, topics: Mapping[str, int]) -> Iterator[Finding]
         return
     for name, expected in topics.items():
         yield _topic(name, there.get(name), expected)
+    yield from _kept(kafka_admin.topic_settings(address, topics.keys() & there.keys(), conf=conf), sources)
 
 
 def _topic(name: str, count: int | None, expected: int) -> Finding:
@@ -164,6 +175,34 @@ def _topic(name: str, count: int | None, expected: int) -> Finding:
         to_do = f"At most {count} workers share it; {expected} is usual. Changing it moves keys to other partitions."
         return Finding(subject, Verdict.OPTIONAL, f"partitions: {count}", to_do)
     return Finding(subject, Verdict.OK, f"partitions: {count}")
+
+
+def _kept(settings: Mapping[str, Mapping[str, str]], sources: Sequence[str]) -> Iterator[Finding]:
+    """Look at what the broker removes from topics by itself; what it does not tell is not judged."""
+    for name, its in settings.items():
+        if "compact" in its.get("cleanup.policy", ""):
+            to_do = "Set cleanup.policy=delete: compaction takes away all but the last record of each key."
+            yield Finding(f"topic {name}: cleanup", Verdict.PROBLEM, f"cleanup.policy={its['cleanup.policy']}", to_do)
+        if name in sources:
+            yield from _retention(name, its)
+
+
+def _retention(name: str, its: Mapping[str, str]) -> Iterator[Finding]:
+    subject = f"topic {name}: retention"
+    if (size := int(its.get("retention.bytes", -1))) >= 0:
+        to_do = f"Set retention.bytes=-1, or make sure that it is more than {REBUILD_DAYS} days bring."
+        yield Finding(subject, Verdict.OPTIONAL, f"retention.bytes={size}", to_do)
+    milliseconds = int(its.get("retention.ms", -1))
+    days = milliseconds / _DAY_MS
+    if milliseconds < 0 or days >= REBUILD_DAYS:
+        return
+    found = f"{days:.3g} days"
+    if days < LEAST_DAYS:
+        to_do = f"Keep at least {LEAST_DAYS} days: a store that is lost is made again from these records."
+        yield Finding(subject, Verdict.PROBLEM, found, to_do)
+    else:
+        to_do = f"{REBUILD_DAYS} days are needed to make all windows again should Redis and PostgreSQL both be lost."
+        yield Finding(subject, Verdict.OPTIONAL, found, to_do)
 
 
 def _redis(url: str | None) -> Iterator[Finding]:
@@ -208,5 +247,5 @@ def _silent(subject: str, address: str, problem: str) -> Finding:
 
 
 def _bare(url: str) -> str:
-    """Return where a URL leads to, without who asks."""
-    return url.partition("://")[2].rpartition("@")[2]
+    """Return where a URL leads to, without who asks and without options, one of which may be a password."""
+    return url.partition("://")[2].rpartition("@")[2].partition("?")[0]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from local.errors import FatalError, RetryableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from confluent_kafka.admin import AdminClient
 
@@ -55,6 +55,30 @@ def partitions(bootstrap_servers: str, *, conf: Conf = NO_CONF, seconds: float =
     except KafkaException as error:
         raise _no_answer(bootstrap_servers, error) from error
     return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+
+def topic_settings(
+    bootstrap_servers: str, names: Iterable[str], *, conf: Conf = NO_CONF, seconds: float = _SECONDS
+) -> dict[str, dict[str, str]]:
+    """Return the settings of topics by name; one that does not exist, or that we may not ask for, is left out."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs forget to export them
+        ConfigResource,
+        ResourceType,
+    )
+
+    asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    if not asked:
+        return {}
+    admin = _admin(bootstrap_servers, conf)  # kept in a name: an answer never comes once the client is gone
+    found = {}
+    for resource, future in admin.describe_configs(asked, request_timeout=seconds).items():
+        try:
+            entries = future.result(timeout=seconds).values()
+        except (KafkaException, TimeoutError):
+            continue
+        found[resource.name] = {entry.name: entry.value for entry in entries if entry.value is not None}
+    return found
 
 
 def make_topics(

@@ -19,6 +19,9 @@ from local.server import ProcessServer
 DATABASE = "upifraud"
 _OWNER = "postgres"
 
+_DAC_OVERRIDE, _SETPCAP = 1, 8
+"""Capabilities, as linux/capability.h numbers them."""
+
 SETTINGS = {
     # What was acknowledged is on the disk: an offset is committed to Kafka only after the verdict's commit.
     "fsync": "on",
@@ -97,9 +100,10 @@ class PostgresServer(ProcessServer):
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")  # noqa: S603 - our own
         if done.returncode != 0:
-            raise FatalError(
-                f"PostgreSQL's initdb was to make {self.data} and failed: {(done.stderr or done.stdout).strip()}"
-            )
+            told = (done.stderr or done.stdout).strip()
+            # Where a container has taken the capabilities away that lead through closed folders.
+            hint = " Run as another user than root, or from a folder that others may pass." if "denied" in told else ""
+            raise FatalError(f"PostgreSQL's initdb was to make {self.data} and failed: {told}.{hint}")
 
     def _command(self) -> list[str]:
         settings = {
@@ -131,6 +135,8 @@ def ask(url: str, *, data: Path | None = None, seconds: int = 2) -> str | None:
                 return None
             # Only a superuser, as we are of our own server, may ask for this.
             row = connection.execute("SELECT current_setting('data_directory')").fetchone()
+    except psycopg.ProgrammingError:
+        return "libpq cannot read its URL; a password in it must be percent-encoded"  # its own words quote the URL
     except psycopg.Error as error:
         return " ".join(str(error).split())
     if row is None or Path(row[0]).resolve() != data.resolve():
@@ -200,8 +206,19 @@ def _as_nobody() -> list[str]:
             "not on this machine. Install util-linux, or run as another user."
         )
     nobody = pwd.getpwnam("nobody")
-    return [
-        setpriv,
-        *(f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"),
-        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"),
-    ]
+    command = [setpriv, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    held = _capabilities()
+    if _DAC_OVERRIDE in held:
+        command += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+        if _SETPCAP in held:
+            # PostgreSQL looks at its own programs with access(2), which sets the capabilities of a user who is not
+            # root aside, unless this bit says that they are not tied to the user.
+            command.append("--securebits=+no_setuid_fixup")
+    return [*command, "--"]
+
+
+def _capabilities() -> frozenset[int]:
+    """Return the numbers of the capabilities that this process has; a container may have taken some away."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    mask = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
+    return frozenset(number for number in range(mask.bit_length()) if mask >> number & 1)

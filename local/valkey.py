@@ -84,6 +84,8 @@ def ask(url: str, *, pid: int | None = None, seconds: float = 2) -> str | None:
             client.ping()
             if pid is None or (answered := client.info("server")["process_id"]) == pid:
                 return None
+    except (ValueError, TypeError):
+        return "its URL, or an option after its ?, cannot be read; a password in it must be percent-encoded"
     except redis.RedisError as error:
         return f"{type(error).__name__}: {error}".rstrip(".")
     return f"process {answered} answers, expected {pid}"

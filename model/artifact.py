@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -138,7 +139,7 @@ def load(directory: Path | str, *, schema_hash: str | None = None) -> Artifact:
             metadata=metadata,
             probes={name: arrays[name] for name in PROBES},
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ArtifactError(f"Expected the fields of docs/specs/artifact.md in {directory}, got {error!r}.") from error
     if int(artifact.tables.n_features) != len(names) or artifact.base_value != metadata["base_value"]:
         raise ArtifactError(f"{METADATA} and {TABLES} in {directory} contradict each other; train the artifact anew.")
@@ -159,35 +160,52 @@ def content_id(metadata: Mapping[str, Any]) -> str:
 def _metadata(directory: Path) -> dict[str, Any]:
     path = directory / METADATA
     try:
-        metadata = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
+        metadata = json.loads(path.read_bytes(), parse_constant=_no_number)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(
             f"Expected an artifact in {directory}, found no {METADATA}; train one with `upifraud train --out "
             f"{directory}`, or set UPIFRAUD_MODEL_DIR to the directory of another."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # hostile nesting ends the parser, not the program
         raise ArtifactError(f"Expected JSON in {path}, got {error}; copy or train the artifact anew.") from error
     if not isinstance(metadata, dict):
         raise ArtifactError(f"Expected a JSON object in {path}, got another value; copy or train the artifact anew.")
     return metadata
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name}, which is no number")
+
+
 def _check_sums(directory: Path, metadata: dict[str, Any]) -> None:
-    if content_id(metadata) != metadata.get("model_id"):
+    try:
+        content = content_id(metadata)
+    except (ValueError, RecursionError) as error:  # 1e400 is read as infinity
+        raise ArtifactError(
+            f"Expected JSON in {directory / METADATA}, got {error}; train the artifact anew."
+        ) from error
+    if content != metadata.get("model_id"):
         raise ArtifactError(
             f"Expected {METADATA} in {directory} to hash to its model_id {metadata.get('model_id')}, got "
-            f"{content_id(metadata)}; it was altered: copy or train the artifact anew."
+            f"{content}; it was altered: copy or train the artifact anew."
         )
     sums = metadata.get("files")
     if not isinstance(sums, dict) or TABLES not in sums:
         raise ArtifactError(f"Expected the checksum of {TABLES} in {directory / METADATA}; train the artifact anew.")
     for name, expected in sums.items():
+        if name != Path(name).name or name in ("", ".", ".."):
+            raise ArtifactError(
+                f"Expected names of files beside {directory / METADATA}, got {name!r}; train the artifact anew."
+            )
         path = directory / name
         if not path.is_file():
             if name == TABLES:
                 raise ArtifactError(f"Expected {path}, found no file; copy or train the artifact anew.")
             continue  # kept for audit only: an image may leave it out
-        actual = hashlib.sha256(path.read_bytes()).hexdigest()
+        try:
+            actual = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ArtifactError(f"Expected to read {path}, got {error.strerror}; copy the artifact anew.") from error
         if actual != expected:
             raise ArtifactError(
                 f"Expected {path} with SHA-256 {expected}, got {actual}; copy or train the artifact anew."
@@ -198,5 +216,5 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise ArtifactError(f"Expected arrays in {path}, got {error}; train the artifact anew.") from error

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from features.compiled import njit
 from model.errors import ArtifactError, TrainingError
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _logit(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     return logit
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _interpolate(margin, knots, probability, out):  # type: ignore[no-untyped-def]
     last = len(knots) - 1
     for row in range(len(margin)):

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from features.compiled import njit
 from model.grouping import is_chain, popcount
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ POINTS = (_NODES + 1.0) / 2.0
 WEIGHTS = _WEIGHTS / 2.0
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def satisfied_conditions(
     cell: int, features: NDArray[np.uint64], radix: NDArray[np.int64], missing_right: np.uint64
 ) -> np.uint64:
@@ -44,7 +44,7 @@ def satisfied_conditions(
     return satisfied
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def radices(features: NDArray[np.uint64], missing_right: np.uint64) -> NDArray[np.int64]:
     """Return the number of digits of each feature of a group."""
     radix = np.empty(len(features), dtype=np.int64)
@@ -54,7 +54,7 @@ def radices(features: NDArray[np.uint64], missing_right: np.uint64) -> NDArray[n
     return radix
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def cell_values(
     features: NDArray[np.uint64],
     missing_right: np.uint64,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from features.compiled import njit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def missing_right_mask(paths: Paths) -> np.uint64:
     return np.uint64(sum(1 << bit for bit, left in enumerate(paths.missing_left) if not left))
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def popcount(mask: np.uint64) -> int:
     """Count the bits set."""
     count = 0
@@ -54,7 +55,7 @@ def popcount(mask: np.uint64) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def is_chain(conditions: np.uint64, missing_right: np.uint64) -> bool:
     """Tell whether NaN falls into a cell of the chain: no missing-right condition above a missing-left one."""
     right = conditions & missing_right
@@ -63,7 +64,7 @@ def is_chain(conditions: np.uint64, missing_right: np.uint64) -> bool:
     return bool(left == 0 or right < lowest_left)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def count_cells(required: np.uint64, features: NDArray[np.uint64], missing_right: np.uint64) -> tuple[int, int]:
     """Return (cells, distinct features) of a group that needs the conditions `required`."""
     cells = 1
@@ -79,14 +80,14 @@ def count_cells(required: np.uint64, features: NDArray[np.uint64], missing_right
     return cells, distinct
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _cost(required: np.uint64, features: NDArray[np.uint64], missing_right: np.uint64) -> tuple[float, int]:
     cells, distinct = count_cells(required, features, missing_right)
     additions = distinct + OVERHEAD + PER_CONDITION * popcount(required)
     return additions + 8.0 * cells * distinct / BYTES_PER_ADDITION, cells
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _gain(i: int, j: int, required: NDArray[np.uint64], cost: NDArray[np.float64], features, missing_right):  # type: ignore[no-untyped-def]
     merged, cells = _cost(required[i] | required[j], features, missing_right)
     if cells > MAX_CELLS:
@@ -94,7 +95,7 @@ def _gain(i: int, j: int, required: NDArray[np.uint64], cost: NDArray[np.float64
     return cost[i] + cost[j] - merged
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _merge(
     leaf_required: NDArray[np.uint64], features: NDArray[np.uint64], missing_right: np.uint64
 ) -> NDArray[np.int64]:

@@ -8,8 +8,8 @@ bytes. The path for a few rows adds in the same order.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from features.compiled import njit
 from model.tables import TILE
 
 BLOCK = 256
@@ -22,7 +22,7 @@ LANES = 32
 """Blocks are padded to a multiple of the bytes in a vector register: a loop over a remainder costs as much as 32."""
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def contribute(  # type: ignore[no-untyped-def]
     vectors, slot_feature, threshold_start, thresholds, condition_start, condition_row, condition_bin,
     condition_stride, entry_start, entry_group, entry_values, values, base_value, contributions, margin,
@@ -54,7 +54,7 @@ def contribute(  # type: ignore[no-untyped-def]
     _add_up(slot_feature, base_value, contributions, margin)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def contribute_few(  # type: ignore[no-untyped-def]
     vectors, slot_feature, threshold_start, thresholds, condition_start, condition_row, condition_bin,
     condition_stride, slot_start, slot_of, group_of, values_start, values, base_value, contributions, margin,
@@ -95,7 +95,7 @@ def contribute_few(  # type: ignore[no-untyped-def]
     return fetched
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _bin_row(vector, slot_feature, threshold_start, thresholds, row_bytes):  # type: ignore[no-untyped-def]
     for slot in range(len(slot_feature)):
         x = vector[slot_feature[slot]]
@@ -110,12 +110,12 @@ def _bin_row(vector, slot_feature, threshold_start, thresholds, row_bytes):  # t
         row_bytes[2 * slot] = np.uint8(255) if x != x else np.uint8(below)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _padded(rows):  # type: ignore[no-untyped-def]
     return (rows + LANES - 1) // LANES * LANES
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _bin_block(  # type: ignore[no-untyped-def]
     vectors, start, rows, slot_feature, threshold_start, thresholds, row_bytes, column, count
 ):
@@ -149,7 +149,7 @@ def _bin_block(  # type: ignore[no-untyped-def]
             right[row] = np.uint8(255) if column[row] != column[row] else np.uint8(count[row])
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _find_cells(  # type: ignore[no-untyped-def]
     first, last, width, condition_start, condition_row, condition_bin, condition_stride, row_bytes, cells
 ):
@@ -164,7 +164,7 @@ def _find_cells(  # type: ignore[no-untyped-def]
                 cell[row] += stride if compared[row] > bin_ else np.uint8(0)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _add_entries(first, at, end, entry_group, entry_values, values, cells, out):  # type: ignore[no-untyped-def]
     while at + 4 <= end:  # four at a time saves reading and writing `out`; one after the other keeps the order
         c0 = cells[entry_group[at] - first]
@@ -186,7 +186,7 @@ def _add_entries(first, at, end, entry_group, entry_values, values, cells, out):
         at += 1
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _add_up(slot_feature, base_value, contributions, margin):  # type: ignore[no-untyped-def]
     margin[:] = base_value
     for slot in range(len(slot_feature)):

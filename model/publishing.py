@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from model.artifact import (
     content_id,
     load,
 )
-from model.errors import VectorError
+from model.errors import ArtifactError, VectorError
 from model.probes import probe_vectors
 from model.reference import verify
 
@@ -104,6 +105,18 @@ def publish(
     metadata["model_id"] = content_id(metadata)
     _write(directory, files, canonical_json(metadata))
     return load(directory, schema_hash=schema_hash)
+
+
+def check_place(directory: Path) -> None:
+    """Raise ArtifactError where an artifact could not be written, before the work that leads to it; leaves nothing."""
+    above = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    try:
+        with TemporaryDirectory(dir=above):
+            pass
+    except OSError as error:
+        raise ArtifactError(
+            f"Expected a directory that can be written to at {directory}, got: {error.strerror}. Name another place."
+        ) from error
 
 
 def _write(directory: Path, files: Mapping[str, bytes], metadata: bytes) -> None:

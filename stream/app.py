@@ -150,7 +150,7 @@ def _tame_logging(level: int) -> None:
 
 
 def run_worker(app: StreamApp) -> int:
-    """Run until SIGTERM or SIGINT, then drain, commit and leave the group; return the exit code.
+    """Run until SIGTERM, SIGINT or SIGHUP, then drain, commit and leave the group; return the exit code.
 
     0: everything that was begun was finished and committed. 1: something failed, or the drain bound passed; what was
     not committed comes again. Where work had to be abandoned it does not return but ends the process: the work may be
@@ -170,7 +170,9 @@ def run_worker(app: StreamApp) -> int:
 
 async def _run(app: StreamApp) -> BaseException | None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # started by `nohup`: the terminal may go, the worker stays
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     starting = asyncio.ensure_future(app.start())
     ends = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(app.wait_until_stopped())]

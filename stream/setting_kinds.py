@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+
+from stream.server_url import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,11 +71,10 @@ def choice(*names: str) -> Kind:
 
 
 def url(*schemes: str) -> Kind:
-    """A URL with one of the schemes."""
+    """A URL with one of the schemes that every client reads as it was meant."""
 
     def parse(text: str) -> str:
-        if urlsplit(text).scheme not in schemes:
-            raise ValueError
+        check_url(text, schemes)
         return text
 
     return Kind(" or ".join(f"{scheme}://..." for scheme in schemes), parse)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from stream.errors import SettingsError
+from stream.server_url import UnreadableUrlError, without_secrets
 from stream.setting_kinds import FLAG, PATH, PATH_TEXT, TEXT, Kind, choice, hex_bytes, integer, seconds, url
 
 if TYPE_CHECKING:
@@ -222,8 +222,14 @@ def describe(settings: Settings) -> Iterator[Described]:
             is_default=value == field.default,
         )
     for option, value in sorted(settings.kafka_conf.items()):
-        shown = _shown(value, secret=any(word in option for word in ("password", "secret", "key", "token")))
+        shown = "********" if is_secret_option(option) else value
         yield Described(_conf_variable(option), f"librdkafka's {option}.", TEXT.expected, "", shown, is_default=False)
+
+
+def is_secret_option(option: str) -> bool:
+    """Tell whether the value of an option of librdkafka may hold a password or a key, and must not be shown."""
+    named = any(word in option for word in ("pass", "secret", "key", "token", "assertion", "jaas", "kinit.cmd"))
+    return named or option == "sasl.oauthbearer.config"
 
 
 def level_number(settings: Settings) -> int:
@@ -253,11 +259,13 @@ def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str | None:
 
 def _parse(name: str, text: str, field: dataclasses.Field[Any]) -> Any:
     kind: Kind = field.metadata["kind"]
+    came = "a secret that is not shown" if field.metadata["secret"] else repr(text)
     try:
         return kind.parse(text)
-    except ValueError as error:
-        came = "a secret that is not shown" if field.metadata["secret"] else repr(text)
-        raise SettingsError(f"{name}: expected {kind.expected}, got {came}.") from error
+    except UnreadableUrlError as error:
+        raise SettingsError(f"{name}: expected {kind.expected}, got {came}: {error}.") from None
+    except ValueError:  # its text may quote the value
+        raise SettingsError(f"{name}: expected {kind.expected}, got {came}.") from None
 
 
 def _warnings(values: Mapping[str, Any], unknown: list[str], known: set[str]) -> Iterator[str]:
@@ -275,17 +283,7 @@ def _shown(value: Any, *, secret: bool) -> str:
     if value is None:
         return ""
     if secret:
-        return _without_password(value) if isinstance(value, str) and "://" in value else "********"
+        return without_secrets(value) if isinstance(value, str) and "://" in value else "********"
     if isinstance(value, bool):
         return str(value).lower()
     return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def _without_password(text: str) -> str:
-    parts = urlsplit(text)
-    # A password can also stand in the query (libpq and redis-py both take it there).
-    query = "********" if "password" in parts.query else parts.query
-    if parts.password is None:
-        return urlunsplit(parts._replace(query=query))
-    netloc = f"{parts.username or ''}:********@{parts.netloc.rpartition('@')[2]}"
-    return urlunsplit(parts._replace(netloc=netloc, query=query))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.errors import KafkaRefusedError, RetryableError
-from stream.transport.kafka_errors import is_topic_away, passes
+from stream.transport.kafka_errors import Complaint, is_topic_away, passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,8 +29,10 @@ class TopicReader:
 
     def __init__(self, config: Mapping[str, Any], topics: Sequence[str]) -> None:
         self._topics = topics
+        self._complaint = Complaint()
         self._consumer = Consumer(
             {
+                **self._complaint.options(),
                 **config,
                 "group.id": "upi-fraud-stream-reader",  # librdkafka wants one; without subscribe it is never joined
                 "enable.auto.commit": False,
@@ -86,9 +88,9 @@ class TopicReader:
             try:
                 metadata = self._consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
             except KafkaException as error:
-                raise _sorted_out(error.args[0], topic) from error
+                raise self._sorted_out(error.args[0], topic) from error
             if metadata.error is not None:
-                raise _sorted_out(metadata.error, topic)
+                raise self._sorted_out(metadata.error, topic)
             found += [TopicPartition(topic, partition) for partition in metadata.partitions]
         return found
 
@@ -97,7 +99,7 @@ class TopicReader:
         try:
             _first, end = self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
         except KafkaException as error:
-            raise _sorted_out(error.args[0], place.topic) from error
+            raise self._sorted_out(error.args[0], place.topic) from error
         return end
 
     def _consume(self) -> Iterator[Message]:
@@ -106,12 +108,15 @@ class TopicReader:
             if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
                 yield record
             elif not passes(error):
-                raise _sorted_out(error, record.topic() or "")
+                raise self._sorted_out(error, record.topic() or "")
 
-
-def _sorted_out(error: KafkaError, topic: str) -> KafkaRefusedError | RetryableError:
-    if is_topic_away(error):
-        return KafkaRefusedError(f"Expected a topic {topic}, Kafka knows none. Make it, or correct the settings.")
-    if passes(error):
-        return RetryableError(f"Kafka did not answer for {topic}: {error.str()}. Try again.", server="kafka")
-    return KafkaRefusedError(f"Kafka refused to let {topic} be read: {error.str()}. Grant what is missing.")
+    def _sorted_out(self, error: KafkaError, topic: str) -> KafkaRefusedError | RetryableError:
+        if is_topic_away(error):
+            return KafkaRefusedError(f"Expected a topic {topic}, Kafka knows none. Make it, or correct the settings.")
+        if passes(error):
+            return RetryableError(
+                f"Kafka did not answer for {topic}: {self._complaint.why(self._consumer, error)}. See that it runs, "
+                "and UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS.",
+                server="kafka",
+            )
+        return KafkaRefusedError(f"Kafka refused to let {topic} be read: {error.str()}. Grant what is missing.")

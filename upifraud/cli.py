@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
+from upifraud.asked_to_stop import PROGRAM, heed_signals
+
+# Where this is the program, and not part of another. Everything below takes time, during which it may be told to stop.
+if os.path.basename(sys.argv[0]) == PROGRAM:  # noqa: PTH119 - pathlib takes as long as all of the rest
+    heed_signals(sys.argv[1:])
+
+import errno
 import importlib
 from importlib import resources
-from typing import cast
+from typing import Any, cast
 
 import click
 
+from features.errors import FeatureError
+from local.errors import LocalError
+from model.errors import ModelError
+from simulator.errors import SimulatorError
+from stream.errors import StreamError
+from upifraud.demo.errors import DemoError
+
+OURS = (FeatureError, LocalError, ModelError, SimulatorError, StreamError, DemoError)
+"""The bases of the errors that say what was expected, what came and what to do: a line, not a traceback."""
+
 
 class LazyGroup(click.Group):
-    """Finds its commands in `upifraud.commands`, one module a command, each with an object `command`."""
+    """Finds its commands in `upifraud.commands`, one module a command, each with an object `command`.
+
+    Whatever is wrong with what a user gave or with a server is one message and exit code 1, in every command.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except OURS as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read our output has seen enough; click ends quietly
+            raise click.ClickException(_told(error)) from error
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Name every command, from the names of the modules."""
@@ -27,6 +61,13 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"upifraud.commands.{name.replace('-', '_')}")
         return cast("click.Command", module.command)
+
+
+def _told(error: OSError) -> str:
+    """Say what the system refused; libraries that read files put all of it into one text."""
+    if error.filename is None or error.strerror is None:
+        return " ".join(str(error).split())
+    return f"Expected to use {error.filename}, and the system says: {error.strerror}."
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,7 +5,6 @@ Every function raises RetryableError where Kafka does not answer, KafkaRefusedEr
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.errors import KafkaRefusedError, RetryableError
 from stream.transport.config import client_config
-from stream.transport.kafka_errors import passes
+from stream.transport.kafka_errors import Client, Complaint, passes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,16 +22,13 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 30.0
 
-logger = logging.getLogger(__name__)
-
 Place = tuple[str, int]
 """Topic and partition."""
 
 
 def committed_offsets(settings: Settings) -> dict[Place, int]:
     """Return the offset that the group committed of each partition it ever worked on."""
-    with _asking(settings):
-        admin = _admin(settings)
+    with _admin(settings) as admin:
         asked = admin.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(settings.consumer_group)], request_timeout=ANSWER_SECONDS
         )
@@ -42,8 +38,7 @@ def committed_offsets(settings: Settings) -> dict[Place, int]:
 
 def members(settings: Settings) -> int:
     """Return how many workers are in the group now."""
-    with _asking(settings):
-        admin = _admin(settings)
+    with _admin(settings) as admin:
         asked = admin.describe_consumer_groups([settings.consumer_group], request_timeout=ANSWER_SECONDS)
         return len(asked[settings.consumer_group].result().members)
 
@@ -53,10 +48,12 @@ def held_since(settings: Settings, places: list[Place], epoch_ms: int) -> dict[P
 
     Where nothing is so late it is the partition's end.
     """
-    consumer = Consumer({**client_config(settings), "group.id": settings.consumer_group, "enable.auto.commit": False})
+    complaint = Complaint()
+    group = {"group.id": settings.consumer_group, "enable.auto.commit": False}
+    consumer = Consumer({**complaint.options(), **client_config(settings), **group})
     held: dict[Place, tuple[int, int]] = {}
     try:
-        with _asking(settings):
+        with _asking(settings, complaint, consumer):
             asked = [TopicPartition(topic, partition, epoch_ms) for topic, partition in places]
             for one in consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS) if asked else []:
                 low, high = consumer.get_watermark_offsets(one, timeout=ANSWER_SECONDS)
@@ -69,8 +66,7 @@ def held_since(settings: Settings, places: list[Place], epoch_ms: int) -> dict[P
 def set_back(settings: Settings, offsets: Mapping[Place, int]) -> None:
     """Commit these offsets for the group, all of whose workers must be gone."""
     places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
-    with _asking(settings):
-        admin = _admin(settings)
+    with _admin(settings) as admin:
         asked = admin.alter_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(settings.consumer_group, places)], request_timeout=ANSWER_SECONDS
         )
@@ -80,22 +76,27 @@ def set_back(settings: Settings, offsets: Mapping[Place, int]) -> None:
                 raise KafkaException(place.error)
 
 
-def _admin(settings: Settings) -> AdminClient:
-    return AdminClient(client_config(settings), logger=logger.getChild("librdkafka"))
-
-
 # Every request is answered in the end, if only by its own timeout, as long as something holds its client.
 @contextmanager
-def _asking(settings: Settings) -> Iterator[None]:
+def _admin(settings: Settings) -> Iterator[AdminClient]:
+    complaint = Complaint()
+    admin = AdminClient({**complaint.options(), **client_config(settings)})
+    with _asking(settings, complaint, admin):
+        yield admin
+
+
+@contextmanager
+def _asking(settings: Settings, complaint: Complaint, client: Client) -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
         cause = error.args[0]
+        why = complaint.why(client, cause)
         if passes(cause):
             raise RetryableError(
-                f"Kafka at {settings.kafka_bootstrap_servers} did not answer: {cause.name()} {cause.str()} Try again.",
+                f"Kafka at {settings.kafka_bootstrap_servers} did not answer: {cause.name()} {why} Try again.",
                 server="kafka",
             ) from error
         raise KafkaRefusedError(
-            f"Kafka refused what was asked of group {settings.consumer_group}: {cause.name()} {cause.str()}"
+            f"Kafka refused what was asked of group {settings.consumer_group}: {cause.name()} {why}"
         ) from error

@@ -6,7 +6,6 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import click
 
@@ -14,6 +13,7 @@ from local.errors import LocalError
 from local.machine import Machine
 from local.stack import Configured, Stack
 from stream.errors import StreamError
+from stream.server_url import without_secrets
 from stream.settings import read_settings
 
 if TYPE_CHECKING:
@@ -99,7 +99,4 @@ def environment() -> Mapping[str, str]:
 
 def without_password(address: str) -> str:
     """Return an address as it can be shown."""
-    parts = urlsplit(address)
-    if not parts.password:
-        return address
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}"))
+    return without_secrets(address, "***")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def brokers() -> tuple[Settings, dict[str, Any]]:
-    """Return the settings, and what a client of their Kafka is configured with."""
+    """Return the settings, and what a client of their Kafka is configured with: it keeps its log to itself."""
     from stream.errors import StreamError
     from stream.settings import read_settings
 
@@ -25,14 +25,18 @@ def brokers() -> tuple[Settings, dict[str, Any]]:
     except StreamError as error:
         raise click.ClickException(str(error)) from error
     from stream.transport.config import client_config  # brings Faust, which takes half a second
+    from stream.transport.kafka_errors import QUIET
 
-    return settings, client_config(settings)
+    return settings, {**QUIET, **client_config(settings)}
 
 
 @contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at SIGINT or SIGTERM, instead of ending at once."""
-    before: dict[signal.Signals, Any] = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    """Call `stop` at SIGINT, SIGTERM or SIGHUP, instead of ending at once; `nohup` is heeded."""
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before: dict[signal.Signals, Any] = {name: signal.getsignal(name) for name in names}
+    if before[signal.SIGHUP] == signal.SIG_IGN:
+        del before[signal.SIGHUP]
     for name in before:
         signal.signal(name, lambda _signal, _frame: stop())
     try:

@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from features.errors import (
     IdentityKeyMismatchError,
+    StoreAddressError,
     StoreCorruptError,
     StoreRolledBackError,
     StoreUnavailableError,
@@ -69,14 +70,22 @@ class RedisEntityStore:
     """Entity logs on one server. Blocking; for one thread at a time. Every failure to reach the server is retryable."""
 
     def __init__(self, url: str, *, timeout: float = 5.0) -> None:
-        self._redis = redis.Redis.from_url(
-            url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),  # a retry must be seen by the caller: it drops the replicas
-            redis_connect_func=self._connected,
-            protocol=2,
-        )
+        try:
+            self._redis = redis.Redis.from_url(
+                url,
+                socket_timeout=timeout,
+                socket_connect_timeout=timeout,
+                retry=Retry(NoBackoff(), 0),  # a retry must be seen by the caller: it drops the replicas
+                redis_connect_func=self._connected,
+                protocol=2,
+            )
+            # An option that redis-py does not know would only be found out when the first connection is made.
+            self._redis.connection_pool.make_connection()
+        except (TypeError, ValueError):  # their texts may quote the URL
+            raise StoreAddressError(
+                "UPIFRAUD_REDIS_URL: expected a URL that redis-py can read, got a secret that is not shown. An option "
+                "after its ? is unknown or has no value of its kind, or a password is not percent-encoded. Correct it."
+            ) from None
         self._met = False
         self._loaded = False
 

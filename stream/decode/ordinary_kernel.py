@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from features.compiled import njit
 from stream.decode.scan import ABSENT, NUMBER, TEXT
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Columns(NamedTuple):
     """A bit for each field that was there but counts as unknown."""
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _same(arena: NDArray[np.uint8], start: int, end: int, other: NDArray[np.uint8], first: int, last: int) -> bool:
     """Whether arena[start:end] equals other[first:last]."""
     if end - start != last - first:
@@ -97,7 +97,7 @@ def _same(arena: NDArray[np.uint8], start: int, end: int, other: NDArray[np.uint
     return bool(differing == 0)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _whole(arena: NDArray[np.uint8], start: int, end: int) -> int:
     """Return the number in arena[start:end] if it is an integer from 0 on of up to 18 digits."""
     if end - start > _MAX_DIGITS:
@@ -110,7 +110,7 @@ def _whole(arena: NDArray[np.uint8], start: int, end: int) -> int:
     return number
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _cell(arena: NDArray[np.uint8], start: int, end: int, limit: float, cells: float) -> int:
     """Return in which of the cells between -limit and limit the decimal lies, rounded as `pack_place` rounds it.
 
@@ -140,14 +140,14 @@ def _cell(arena: NDArray[np.uint8], start: int, end: int, limit: float, cells: f
     return int(np.rint(cell))
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _two(arena: NDArray[np.uint8], at: int) -> int:
     """Return two digits as a number; more than any number of four digits if they are none."""
     tens, ones = arena[at] - 48, arena[at + 1] - 48
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else 1_000_000
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _epoch_ms(arena: NDArray[np.uint8], start: int, end: int) -> int:
     """Return the RFC 3339 time in arena[start:end], from 1970 on, in capitals, no leap second."""
     if end - start < 20:
@@ -190,7 +190,7 @@ def _epoch_ms(arena: NDArray[np.uint8], start: int, end: int) -> int:
     return epoch_ms if epoch_ms >= 0 else _NO
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _time(record: Record, row: int, field: int, last: int, absent: int) -> int:
     """Return a time from 1970 up to `last`."""
     what, start, end = record.what[row, field], record.start[row, field], record.end[row, field]
@@ -204,7 +204,7 @@ def _time(record: Record, row: int, field: int, last: int, absent: int) -> int:
     return epoch_ms if epoch_ms <= last else _NO
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _is_vpa(record: Record, row: int, field: int, rules: Rules) -> bool:
     start, end = record.start[row, field], record.end[row, field]
     if record.what[row, field] != TEXT or not rules.min_vpa <= end - start <= rules.max_vpa:
@@ -217,7 +217,7 @@ def _is_vpa(record: Record, row: int, field: int, rules: Rules) -> bool:
     return ats == 1
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _code(record: Record, row: int, field: int, rules: Rules) -> int:
     """Return the code of an enum field; 0 where it is absent or has another name."""
     if record.what[row, field] != TEXT:
@@ -231,7 +231,7 @@ def _code(record: Record, row: int, field: int, rules: Rules) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _merchant_code(record: Record, row: int, rules: Rules) -> int:
     what, start, end = record.what[row, _MCC], record.start[row, _MCC], record.end[row, _MCC]
     if what == ABSENT:
@@ -244,7 +244,7 @@ def _merchant_code(record: Record, row: int, rules: Rules) -> int:
     return code if 0 <= code <= rules.max_mcc else _NO
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _place(record: Record, row: int) -> int:
     """Return the place as `pack_place` packs it."""
     packed = 0
@@ -263,7 +263,7 @@ def _place(record: Record, row: int) -> int:
     return packed
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _unusable_texts(record: Record, row: int, rules: Rules) -> int:
     """Return a bit for each text that is empty."""
     unusable = 0
@@ -279,7 +279,7 @@ def _unusable_texts(record: Record, row: int, rules: Rules) -> int:
     return unusable
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _same_bank(record: Record, row: int) -> int:
     payer, payer_end = record.start[row, _PAYER_BANK], record.end[row, _PAYER_BANK]
     payee, payee_end = record.start[row, _PAYEE_BANK], record.end[row, _PAYEE_BANK]
@@ -293,7 +293,7 @@ def _same_bank(record: Record, row: int) -> int:
     return int(_same(record.arena, payer, payer_end, record.arena, payee, payee_end))
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _fill_row(record: Record, row: int, rules: Rules, latest_ms: int, columns: Columns) -> bool:
     """Fill a row; False if the record is not ordinary, and then the row means nothing."""
     if (
@@ -338,7 +338,7 @@ def _fill_row(record: Record, row: int, rules: Rules, latest_ms: int, columns: C
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _copy(record: Record, row: int, field: int, text: NDArray[np.uint8], at: int) -> int:
     """Copy the field's text to text[at:]; return its length."""
     length = record.end[row, field] - record.start[row, field] if record.what[row, field] == TEXT else 0
@@ -347,7 +347,7 @@ def _copy(record: Record, row: int, field: int, text: NDArray[np.uint8], at: int
     return int(length)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _copy_lower(record: Record, row: int, field: int, text: NDArray[np.uint8], at: int) -> int:
     length = _copy(record, row, field, text, at)
     for place in range(np.uint64(at), np.uint64(at + length)):
@@ -355,7 +355,7 @@ def _copy_lower(record: Record, row: int, field: int, text: NDArray[np.uint8], a
     return length
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def fill_all(
     arena: NDArray[np.uint8],
     spans: Spans,

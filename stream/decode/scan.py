@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from features.compiled import njit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def scan_objects(arena: NDArray[np.uint8], ends: NDArray[np.int64], names: Names
     return spans
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _slot(arena: NDArray[np.uint8], start: int, end: int) -> int:
     if end == start:
         return 0
@@ -85,14 +86,14 @@ def _slot(arena: NDArray[np.uint8], start: int, end: int) -> int:
     return slot
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _after_space(arena: NDArray[np.uint8], at: int, end: int) -> int:
     while at < end and (arena[at] == 32 or arena[at] == 10 or arena[at] == 13 or arena[at] == 9):
         at += 1
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _after_string(arena: NDArray[np.uint8], at: int, end: int) -> int:
     """Return where the string ends whose opening quote is at `at`."""
     place, last = np.uint64(at + 1), np.uint64(end)  # unsigned: an index that cannot be negative is not checked for it
@@ -101,7 +102,7 @@ def _after_string(arena: NDArray[np.uint8], at: int, end: int) -> int:
     return int(place) + 1 if place < last and arena[place] == 34 else _GIVE_UP
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _after_literal(arena: NDArray[np.uint8], at: int, end: int) -> int:
     """Return where true, false or null ends."""
     if end - at >= 4:
@@ -113,7 +114,7 @@ def _after_literal(arena: NDArray[np.uint8], at: int, end: int) -> int:
     return _GIVE_UP
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _after_digits(arena: NDArray[np.uint8], at: int, end: int) -> int:
     """Return where the digits end; GIVE_UP if there is none."""
     start = at
@@ -122,7 +123,7 @@ def _after_digits(arena: NDArray[np.uint8], at: int, end: int) -> int:
     return at if at > start else _GIVE_UP
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _after_number(arena: NDArray[np.uint8], at: int, end: int) -> int:
     """Return where the number ends that begins at `at`, by the grammar of RFC 8259."""
     if arena[at] == 45:  # -
@@ -141,7 +142,7 @@ def _after_number(arena: NDArray[np.uint8], at: int, end: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _after_scalar(arena: NDArray[np.uint8], at: int, end: int) -> int:
     byte = arena[at]
     if byte == 34:
@@ -151,7 +152,7 @@ def _after_scalar(arena: NDArray[np.uint8], at: int, end: int) -> int:
     return _after_literal(arena, at, end)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _value_after_name(arena: NDArray[np.uint8], at: int, end: int) -> int:
     """Return where the value begins whose name ended before `at`."""
     at = _after_space(arena, at, end)
@@ -161,7 +162,7 @@ def _value_after_name(arena: NDArray[np.uint8], at: int, end: int) -> int:
     return at if at < end else _GIVE_UP
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _after_nested(arena: NDArray[np.uint8], at: int, end: int) -> int:
     """Return where the array or object ends that begins at `at`."""
     objects = np.uint64(arena[at] == 123)  # a bit for each open level, 1 for an object, the innermost lowest
@@ -207,7 +208,7 @@ def _after_nested(arena: NDArray[np.uint8], at: int, end: int) -> int:
         opened, after = False, True
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _field_named(arena: NDArray[np.uint8], start: int, end: int, names: Names) -> int:
     """Return the field whose name is arena[start:end], or -1."""
     field = names.slots[_slot(arena, start, end)]
@@ -222,7 +223,7 @@ def _field_named(arena: NDArray[np.uint8], start: int, end: int, names: Names) -
     return field if differing == 0 else -1
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _scan(
     arena: NDArray[np.uint8],
     at: int,
@@ -272,7 +273,7 @@ def _scan(
             return False
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _scan_all(
     arena: NDArray[np.uint8],
     record_ends: NDArray[np.int64],

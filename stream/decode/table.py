@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from features.columns import UNKNOWN_MCC, UNKNOWN_TIME, PaymentColumns
+from features.compiled import njit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,7 +112,7 @@ class PaymentTable:
             setattr(self, name, kept)
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _mix(word: np.uint64) -> np.uint64:
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -120,7 +120,7 @@ def _mix(word: np.uint64) -> np.uint64:
     return mixed
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def fingerprint(
     event_time: NDArray[np.int64],
     amount_paise: NDArray[np.int64],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from stream.settings import MAX_POLL_INTERVAL_SECONDS
+from stream.errors import SettingsError
+from stream.settings import MAX_POLL_INTERVAL_SECONDS, is_secret_option
 
 if TYPE_CHECKING:
     from stream.settings import Settings
@@ -25,9 +27,12 @@ _SECURITY = {
 
 
 def client_config(settings: Settings) -> dict[str, Any]:
-    """Return the options that consumer, producer and admin client share; whatever the settings name wins."""
+    """Return the options that consumer, producer and admin client share; whatever the settings name wins.
+
+    Raises SettingsError where librdkafka refuses them, so that no client of the program ends with a traceback.
+    """
     secured = {option: getattr(settings, field) for option, field in _SECURITY.items()}
-    return {
+    config = {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "client.id": CLIENT_ID,
         # The default of 10 s would add to every broker restart; a request that hangs is given up on before a drain is.
@@ -37,6 +42,29 @@ def client_config(settings: Settings) -> dict[str, Any]:
         **{option: value for option, value in secured.items() if value is not None},
         **settings.kafka_conf,
     }
+    _check(tuple(config.items()))
+    return config
+
+
+@cache
+def _check(options: tuple[tuple[str, Any], ...]) -> None:
+    """Let librdkafka look at the options, in clients that know no broker and so ask none."""
+    from confluent_kafka import Consumer, KafkaException, Producer
+
+    config = dict(options)
+    alone = {option: value for option, value in config.items() if option != "bootstrap.servers"} | {"log_level": 0}
+    try:
+        Producer(alone)
+        Consumer({**alone, "group.id": CLIENT_ID}).close()
+    except KafkaException as error:
+        told = str(error.args[0].str())
+        for option, value in config.items():
+            if is_secret_option(option) and str(value):
+                told = told.replace(str(value), "********")
+        raise SettingsError(
+            f"Expected options that Kafka's client takes, and it says: {told}. Correct the UPIFRAUD_KAFKA_ settings; "
+            "`upifraud settings --changed` lists them."
+        ) from None
 
 
 def consumer_config(settings: Settings) -> dict[str, Any]:

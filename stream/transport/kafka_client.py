@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _REQUEST_SECONDS = 5.0
+_JOIN_SECONDS = 5.0
+_JOIN_POLL_SECONDS = 0.1
 _LOG_EVERY_SECONDS = 10.0
 
 
@@ -64,11 +66,13 @@ class KafkaClient:
         self._logged_at: dict[str, float] = {}
         self._left_over: list[Message] = []
         self._rouse_again = False
+        self._joining = False
         self.positions: dict[TP, int] = {}
         """The next offset to hand out, of every partition that is fetched."""
 
     def subscribe(self) -> None:
         """Join the group."""
+        self._joining = True
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -76,9 +80,24 @@ class KafkaClient:
     def close(self) -> None:
         """Leave the group; never raises, for the group notices by itself too."""
         try:
+            if self._joining and not self._cooperative:
+                self._finish_joining()
             self._consumer.close()
         except (KafkaException, RuntimeError) as error:
             logger.warning("Leaving the group failed (%s); it will notice after the session timeout.", error)
+
+    def _finish_joining(self) -> None:
+        """Wait for the partitions that are let go at once.
+
+        The embedded broker, which is spoken to eagerly, makes whoever leaves while it joins the leader of the group,
+        and waits for it for ever: no worker would get a partition any more.
+        """
+        self._consumer.list_topics(
+            self._topics[0], timeout=_REQUEST_SECONDS
+        )  # raises if there is no broker to wait for
+        deadline = time.monotonic() + _JOIN_SECONDS
+        while self._joining and time.monotonic() < deadline:
+            self._consumer.poll(_JOIN_POLL_SECONDS)
 
     # Records ----------------------------------------------------------------------------------------------------------
 
@@ -224,6 +243,7 @@ class KafkaClient:
     # Callbacks --------------------------------------------------------------------------------------------------------
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._joining = False
         # The group is told that the worker has them; fetching begins with fetch_from.
         if self._cooperative:
             consumer.incremental_assign([])
@@ -241,6 +261,7 @@ class KafkaClient:
         self._drop(_tps(partitions))
 
     def _drop(self, gone: frozenset[TP]) -> None:
+        self._joining = True  # again; while it leaves, nobody looks
         fetched = [TopicPartition(*tp) for tp in gone & self.positions.keys()]
         if self._cooperative:
             self._consumer.incremental_unassign(fetched)

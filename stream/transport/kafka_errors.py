@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from confluent_kafka import KafkaError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
+
+QUIET: Final[Mapping[str, Any]] = MappingProxyType({"log_level": 2})
+"""For commands, which end with one error: librdkafka tells of each refused connection, many times a second."""
 
 _GROUP_MOVES: Final = {
     # The group is changing hands: the broker will ask for the partitions back, or give them again.
@@ -61,6 +66,35 @@ def is_out_of_range(error: KafkaError) -> bool:
 def is_all_down(error: KafkaError) -> bool:
     """Return whether no broker can be reached at all."""
     return _in(error, {KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001
+
+
+class Client(Protocol):
+    """A client of confluent-kafka, as far as its errors are concerned."""
+
+    def poll(self, timeout: float) -> object:
+        """Answer callbacks."""
+
+
+class Complaint:
+    """What a client last said of its connections, for the one error of a command instead of its log."""
+
+    def __init__(self) -> None:
+        self._heard = ""
+
+    def options(self) -> dict[str, Any]:
+        """Return what the client is made with; whatever the settings name should win over it."""
+        return {**QUIET, "error_cb": self._hear}
+
+    def why(self, client: Client, error: KafkaError) -> str:
+        """Return why a request failed: the connection's own reason where the request's is only that nobody answered."""
+        if not _in(error, _SERVER_AWAY):
+            return str(error.str())
+        client.poll(0)
+        return self._heard or str(error.str())
+
+    def _hear(self, error: KafkaError) -> None:
+        if not is_all_down(error):
+            self._heard = str(error.str())
 
 
 def _in(error: KafkaError, codes: AbstractSet[int]) -> bool:

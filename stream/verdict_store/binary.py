@@ -9,7 +9,8 @@ import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from features.compiled import njit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +126,7 @@ def put_bytes(out: NDArray[np.uint8], at: int, source: NDArray[np.uint8], start:
     return at + length
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _length_prefixed(arena: NDArray[np.uint8], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
     out = np.empty(4 * len(lengths) + len(arena), dtype=np.uint8)
     start = at = 0

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
 
+from stream.server_url import TO_ENCODE
 from stream.verdict_store.binary import to_epoch_ms
 from stream.verdict_store.errors import (
     ContendedError,
@@ -195,9 +197,19 @@ class _EpochMs(Loader):
 
 
 def connect(url: str, *, name: str) -> psycopg.Connection[Any]:
-    """Open a connection in autocommit; UnavailableError if there is none to be had."""
+    """Open a connection in autocommit; UnavailableError if there is none to be had.
+
+    Raises PostgresRefusedError for a URL that libpq cannot read, whose own error would quote it, password and all.
+    """
     try:
-        return psycopg.connect(
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise PostgresRefusedError(
+            "Postgres: expected a URL that libpq can read in UPIFRAUD_POSTGRES_URL, got a secret that is not shown: "
+            f"a part of it is malformed, or an option after its ? is none of libpq's. {TO_ENCODE}."
+        ) from None
+    try:
+        connection: psycopg.Connection[Any] = psycopg.connect(
             url,
             autocommit=True,
             application_name=f"upifraud-{name}",
@@ -208,6 +220,10 @@ def connect(url: str, *, name: str) -> psycopg.Connection[Any]:
             keepalives_count=3,
             tcp_user_timeout=int(ANSWER_SECONDS * 1000),
         )
+        # Statements and the bodies of functions have backslashes in their strings, which an old database may have set
+        # to mean something else. Not among the options of the connection: some poolers take none.
+        connection.execute(b"SET standard_conforming_strings = on")
+        return connection  # noqa: TRY300 - it is what was tried
     except psycopg.OperationalError as error:
         raise UnavailableError(f"Postgres: expected a connection, got: {' '.join(str(error).split())}") from error
 

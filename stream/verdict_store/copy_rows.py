@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import njit
 
+from features.compiled import njit
 from stream.verdict_store.binary import put_bytes, put_length, timestamps
 from stream.verdict_store.errors import RefusedRowsError
 
@@ -97,7 +97,7 @@ def _put(out: NDArray[np.uint8], at: int, source: NDArray[np.uint8], start: int,
     return put_bytes(out, at, source, start, max(length, 0))
 
 
-@njit(cache=True, nogil=True)
+@njit()
 def _assemble(  # type: ignore[no-untyped-def]
     fixed, text_arena, text_lengths, vectors, provenance, alert_arena, alert_lengths, signature
 ):

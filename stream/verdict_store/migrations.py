@@ -30,6 +30,11 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 _MAKE_DAYS: Final = """
 SELECT make_verdict_day((now() AT TIME ZONE 'UTC')::date + ahead) FROM generate_series(-1, %s::integer) AS ahead
 """
+_DAYS_VIEW: Final = re.compile(r"CREATE (VIEW verdict_days AS.*?);", re.DOTALL)
+_IS_MISREAD: Final = """
+SELECT strpos(pg_get_viewdef(to_regclass('verdict_days')), 'FROM ' || chr(92) || '(') = 0
+"""
+"""Whether the view's pattern lost its backslash: it was made while the database had standard_conforming_strings off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,10 @@ def migrate(url: str, migrations: Sequence[Migration] | None = None) -> list[str
                     "INSERT INTO schema_migrations (version, name, sha256) VALUES (%s, %s, %s)",
                     (step.version, step.name, step.sha256),
                 )
+            if connection.execute(_IS_MISREAD)[0][0]:
+                views = (_DAYS_VIEW.search(step.sql) for step in steps)
+                for view in (found[1] for found in views if found):
+                    connection.execute(f"CREATE OR REPLACE {view}")
         connection.execute(_MAKE_DAYS, (DAYS_AHEAD,))
     return [f"{step.version:04d}_{step.name}" for step in pending]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 import redis
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from local.doctor import Addresses, Finding, Verdict, server_findings
 
@@ -27,6 +28,30 @@ def test_topics_are_counted(kafka: Broker, topic_factory: TopicFactory) -> None:
     assert found[f"topic {enough}"].verdict is Verdict.OK
     assert found[f"topic {few}"].verdict is Verdict.OPTIONAL
     assert found["topic missing"].verdict is Verdict.PROBLEM
+
+
+@pytest.mark.apache
+def test_a_topic_that_loses_records_by_itself_is_told(kafka: Broker, topic_factory: TopicFactory) -> None:
+    topic = topic_factory("compacted")
+    admin = AdminClient({"bootstrap.servers": kafka.address})
+    changes = {"cleanup.policy": "compact", "retention.ms": "3600000"}
+    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in changes.items()]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(timeout=30)
+    found = {
+        finding.subject: finding
+        for finding in server_findings(Addresses(kafka.address, None, None, {}), {topic: 1}, (), [topic])
+    }
+    assert found[f"topic {topic}: cleanup"].verdict is Verdict.PROBLEM
+    assert found[f"topic {topic}: retention"].verdict is Verdict.PROBLEM
+
+
+def test_topics_that_the_broker_tells_nothing_of_are_left_out(kafka: Broker, topic_factory: TopicFactory) -> None:
+    topic = topic_factory("plain")
+    found = findings(Addresses(kafka.address, None, None, {}), {topic: 1, "missing": 1})
+    assert found[f"topic {topic}"].verdict is Verdict.OK
+    assert f"topic {topic}: cleanup" not in found
 
 
 def test_redis_that_evicts_or_forgets_is_a_problem(redis_url: str) -> None:

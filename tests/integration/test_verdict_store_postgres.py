@@ -22,7 +22,7 @@ from stream.verdict_store.errors import (
     RefusedRowsError,
     UnavailableError,
 )
-from stream.verdict_store.migrations import Migration, packaged
+from stream.verdict_store.migrations import _TABLE, Migration, packaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -135,6 +135,37 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
 def test_the_next_days_have_their_partitions(url: str) -> None:
     days = query(url, "SELECT day - (now() AT TIME ZONE 'UTC')::date FROM verdict_days ORDER BY 1")
     assert days == [(-1,), (0,), (1,), (2,), (3,)]
+
+
+@pytest.fixture
+def legacy(postgres_url: str) -> str:
+    """A database in which a backslash in a string means something, as before PostgreSQL 9.1."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{connection.info.dbname}" SET standard_conforming_strings = off')
+    return postgres_url
+
+
+def test_a_database_with_other_strings_is_used_like_any(legacy: str) -> None:
+    migrate(legacy)
+    assert housekeeping.make_days(legacy, TODAY - 1, TODAY + 1) in (0, 3)
+    assert housekeeping.days_ahead(legacy) >= 3
+    with open_store(legacy) as store:
+        assert claim(store, np.arange(3)).tolist() == [Claim.FRESH] * 3
+
+
+def test_tables_that_were_made_with_other_strings_are_healed(legacy: str) -> None:
+    with psycopg.connect(legacy, autocommit=True) as connection:  # as an older version migrated
+        connection.execute(_TABLE.encode())
+        for step in packaged()[:1]:
+            connection.execute(step.sql.encode())
+            connection.execute(
+                "INSERT INTO schema_migrations (version, name, sha256) VALUES (%s, %s, %s)",
+                (step.version, step.name, step.sha256),
+            )
+        with pytest.raises(psycopg.errors.InvalidRegularExpression):
+            connection.execute("SELECT make_verdict_day(current_date)")
+    migrate(legacy)
+    assert housekeeping.days_ahead(legacy) >= 3
 
 
 def test_all_days_keep_few_statistics_whenever_they_were_made(postgres_url: str) -> None:

@@ -96,3 +96,30 @@ def test_servers_that_do_not_answer_say_where_and_show_no_password() -> None:
     assert [finding.verdict for finding in findings] == [Verdict.PROBLEM] * 3
     assert all(f"{HOST}:{port}" in finding.found for finding in findings)
     assert "secret" not in repr(findings)
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdicts"),
+    [
+        ({"cleanup.policy": "delete", "retention.ms": str(31 * DAY_MS), "retention.bytes": "-1"}, []),
+        ({"retention.ms": "-1"}, []),
+        ({}, []),
+        ({"retention.ms": str(7 * DAY_MS)}, [Verdict.OPTIONAL]),
+        ({"retention.ms": str(3 * DAY_MS - 1)}, [Verdict.PROBLEM]),
+        ({"retention.ms": "-1", "retention.bytes": "1000000"}, [Verdict.OPTIONAL]),
+        ({"cleanup.policy": "compact", "retention.ms": "-1"}, [Verdict.PROBLEM]),
+        ({"cleanup.policy": "delete,compact", "retention.ms": "1000"}, [Verdict.PROBLEM, Verdict.PROBLEM]),
+    ],
+)
+def test_records_that_a_topic_loses_by_itself_are_told(settings: dict[str, str], verdicts: list[Verdict]) -> None:
+    found = list(doctor._kept({"transactions": settings}, ["transactions"]))
+    assert [finding.verdict for finding in found] == verdicts
+    assert all(finding.to_do for finding in found)
+
+
+def test_retention_of_what_nothing_is_made_from_is_nobodys_business() -> None:
+    assert not list(doctor._kept({"alerts": {"retention.ms": "1000"}}, ["transactions"]))
+    assert list(doctor._kept({"alerts": {"cleanup.policy": "compact"}}, ["transactions"]))

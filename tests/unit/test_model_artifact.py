@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from model.artifact import ESTIMATOR, METADATA, REPORT, TABLES, Artifact, canonical_json, content_id, load
 from model.errors import ArtifactError, ModelError, SchemaMismatchError, VectorError, VerificationError
-from model.publishing import publish
+from model.publishing import check_place, publish
 from model.training import Trained, TrainingSettings, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -173,6 +173,49 @@ def test_metadata_that_is_no_object_is_refused(copy: Path, text: str) -> None:
     (copy / METADATA).write_text(text)
     with pytest.raises(ArtifactError, match="Expected"):
         load(copy)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"layout_version": 1, "base_value": NaN}', '{"layout_version": 1, "base_value": 1e400}', "[" * 100_000],
+)
+def test_numbers_and_nesting_that_json_does_not_have_are_refused(copy: Path, text: str) -> None:
+    (copy / METADATA).write_text(text)
+    with pytest.raises(ArtifactError, match="Expected JSON"):
+        load(copy)
+
+
+@pytest.mark.parametrize("name", ["../stranger", "/etc/hostname", "..", "sub/file"])
+def test_names_that_lead_out_of_the_directory_are_refused(copy: Path, name: str) -> None:
+    (copy.parent / "stranger").write_text("not of the artifact")
+    metadata = json.loads((copy / METADATA).read_bytes())
+    metadata["files"][name] = "0" * 64
+    metadata["model_id"] = content_id(metadata)
+    (copy / METADATA).write_bytes(canonical_json(metadata))
+    with pytest.raises(ArtifactError, match="Expected names of files beside"):
+        load(copy)
+
+
+@pytest.mark.parametrize("value", [None, "x", -1, [], {}, [[1], [1, 2]], {"a": {}}, "1" * 100, 10**400, True])
+def test_fields_of_any_other_kind_are_refused_or_harmless(copy: Path, value: Any) -> None:
+    whole = json.loads((copy / METADATA).read_bytes())
+    for name in whole:
+        inside = whole[name] if isinstance(whole[name], dict) else {}
+        for metadata in (whole | {name: value}, *(whole | {name: inside | {key: value}} for key in inside)):
+            (copy / METADATA).write_bytes(canonical_json(metadata | {"model_id": content_id(metadata)}))
+            try:
+                load(copy)
+            except ModelError:
+                continue
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    check_place(tmp_path / "new" / "deeper")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for place in (Path("/proc/model"), tmp_path / "file" / "model"):
+        with pytest.raises(ArtifactError, match="can be written to"):
+            check_place(place)
 
 
 def test_another_layout_is_refused(copy: Path) -> None:

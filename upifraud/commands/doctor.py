@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,12 +18,13 @@ from upifraud.local_stack import configured_in, environment, stack_of, state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
+    from features.compiled import Places
     from local.stack import Stack
 
 DISTRIBUTION = "upi-fraud-stream"
 TABLES = ("verdicts", "outcomes")
+TEMPORARY = "upifraud-kernels-"
 
 EPILOG = """
 \b
@@ -37,7 +39,7 @@ Examples:
 @state_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
 def command(state_dir: Path, as_json: bool) -> None:
-    """Look at Python, packages, Java, Maven, Docker, memory, settings, servers, topics and tables.
+    """Look at Python, packages, Java, Maven, Docker, memory, compiled kernels, settings, servers, topics and tables.
 
     Servers are those that the settings name, else those of the stack. Exits with 1 if there is a problem.
     """
@@ -54,6 +56,7 @@ def command(state_dir: Path, as_json: bool) -> None:
 
 def _findings(state_dir: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield from machine_findings(Machine(), required_packages(DISTRIBUTION), state_dir.absolute())
+    yield _kernels(environ.get("NUMBA_CACHE_DIR"))
     try:
         settings = read_settings(environ)
     except SettingsError as error:
@@ -62,7 +65,33 @@ def _findings(state_dir: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("settings", Verdict.OK, "all can be used")
     for warning in settings.warnings:
         yield Finding("settings", Verdict.OPTIONAL, warning)
-    yield from server_findings(_addresses(stack_of(state_dir), environ), topics_of(settings), TABLES)
+    sources = (settings.topic_transactions, settings.topic_outcomes)
+    yield from server_findings(_addresses(stack_of(state_dir), environ), topics_of(settings), TABLES, sources)
+
+
+def _kernels(given: str | None) -> Finding:
+    from features.compiled import where  # brings numba, which takes half a second
+
+    return kernel_finding(where(), given)
+
+
+def kernel_finding(kept: Places, given: str | None) -> Finding:
+    """Say where compiled kernels are kept; `given` is what NUMBA_CACHE_DIR names."""
+    to_do = "Set NUMBA_CACHE_DIR to a directory that this user alone can write to, and that stays."
+    if kept.write is None:
+        if not kept.read:
+            found = "there is no place that can be written to, so every start compiles them for half a minute"
+            return Finding("kernels", Verdict.PROBLEM, found, to_do)
+        found = f"read from {kept.read[0].parent}; one that is missing there is compiled at every start"
+        return Finding("kernels", Verdict.OPTIONAL, found, to_do)
+    place = kept.write.parent
+    if given and place != Path(given):
+        found = f"NUMBA_CACHE_DIR names {given}, where nothing can be written; they are kept in {place}"
+        return Finding("kernels", Verdict.PROBLEM, found, to_do)
+    if place.name.startswith(TEMPORARY):
+        found = f"new ones are kept in {place}, which may be emptied when the machine starts"
+        return Finding("kernels", Verdict.OPTIONAL, found, to_do)
+    return Finding("kernels", Verdict.OK, f"kept in {place}")
 
 
 def _addresses(stack: Stack, environ: Mapping[str, str]) -> Addresses:

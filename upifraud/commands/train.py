@@ -118,11 +118,12 @@ def train_artifact(
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
     from model.errors import TrainingError
     from model.labels import label
-    from model.publishing import publish
+    from model.publishing import check_place, publish
     from model.report import make_report
     from model.training import train
     from upifraud.history import measure, read_outcomes, rows_in
 
+    check_place(out)
     total = rows_in(payments)
     measured = measure(payments, outcomes, reading=step("reading", total), measuring=step("measuring", total))
     until = int(measured.event_time.max()) + 1 if until is None else until

@@ -16,7 +16,8 @@ Examples:
   UPIFRAUD_METRICS_PORT=9465 upifraud worker          a second one on the same host
 
 \b
-SIGTERM and SIGINT drain: what was begun is finished and committed, then the exit code is 0.
+SIGTERM, SIGINT and SIGHUP drain: what was begun is finished and committed, then the exit code is 0. That holds from
+the first moment on, also as process 1 of a container. With nohup SIGHUP is ignored.
 """
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_COMMAND: Final = (sys.executable, "-c", "from upifraud.cli import main; main(prog_name='upifraud')", "worker")
+_COMMAND: Final = (sys.executable, "-m", "upifraud", "worker")
 _ANSWER_SECONDS: Final = 2.0
 _KILL_SECONDS: Final = 10.0
 _open = build_opener(ProxyHandler({})).open  # loopback, whatever proxy the environment names

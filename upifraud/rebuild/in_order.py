@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.errors import KafkaRefusedError, RetryableError
-from stream.transport.kafka_errors import passes
+from stream.transport.kafka_errors import QUIET, passes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,6 +56,7 @@ def in_order(
     }
     consumer = Consumer(
         {
+            **QUIET,
             **config,
             "group.id": "upi-fraud-stream-rebuild",  # librdkafka wants one; without subscribe it is never joined
             "enable.auto.commit": False,
