@@ -147,7 +147,7 @@ def payments(history: int, count: int, rate: int, seed: int) -> PaymentColumns:
     popularity *= 0.02 / (popularity[0] / popularity.sum()) / popularity.sum()
     popularity[1:] *= (1 - popularity[0]) / popularity[1:].sum()
     past = np.sort(draw.integers(START - 30 * DAY, START, history))
-    return PaymentColumns(
+    return PaymentColumns.of(
         payment_id=draw.integers(1, 2**63, total).astype(np.uint64),
         event_time=np.concatenate((past, START + np.arange(count) * 1_000 // rate)),
         amount_paise=np.exp(draw.normal(10.5, 1.2, total)).astype(np.int64) + 1,

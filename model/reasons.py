@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from features.wording import wording
 from features.words.usual import own_usual
-from features.words.wording import Side, Wording, wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from features.words.sides import Side, Wording
     from features.words.usual import Own
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -79,9 +79,7 @@ def read_payments(path: Path, progress: Callable[[int], None] = NO_PROGRESS) -> 
         progress(rows)
     if not parts:
         raise click.ClickException(f"{path} holds no payments.")
-    columns = PaymentColumns(
-        *(np.concatenate([getattr(part.payments, field.name) for part in parts]) for field in fields(PaymentColumns))
-    )
+    columns = PaymentColumns(np.concatenate([part.payments.rows for part in parts]))
     ids = [one for part in parts for one in part.transaction_id]
     first = first_appearances(np.concatenate([part.ids128 for part in parts]))
     if not first.all():

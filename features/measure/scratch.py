@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from features.measure.hll import REGISTERS
-from features.measure.logs import row_dtype
-from features.windows import BLOCK
+from features.compiled import row_dtype
+from features.entities import KINDS, PLACES
+from features.measure.logs import SUMMARY
+from features.schema import PLAIN
+from features.windows import BLOCK, WINDOWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,31 +31,65 @@ MEASURE: Final = row_dtype(
 """What a window of a log holds, the measured payment itself left out."""
 
 
-class Measures(NamedTuple):
-    """Scratch and result of `measure`."""
+ENTITY: Final = row_dtype(
+    [
+        ("there", "?"),  # whether the payment has one of the kind
+        ("once", "i8"),  # what the payment itself adds to its windows: 0 where its log has it already
+        ("now", "i8"),  # t' of the payment in its log
+        ("born", "i8"),  # event time of its first record
+        ("start", "i8"),  # its recent records before the payment: rows from start on, up to stop
+        ("stop", "i8"),
+        ("frauds", "i8"),  # payments of 30 days that were confirmed as fraud, where its kind has outcome reports
+        ("party", "i8"),  # as much of its identity as records keep
+    ]
+)
+"""One of a payment's entities while the payment is measured."""
 
-    windows: NDArray[np.record]
-    """Of MEASURE, one a window, ascending."""
+
+class Work(NamedTuple):
+    """What `measure` works in."""
+
     cells: NDArray[np.uint64]
-    """Scratch: open addressing; stamp and counterparty in one number."""
+    """Open addressing: stamp and counterparty in one number."""
     stamp: NDArray[np.int64]
-    """Scratch: [1], the stamp of the cells that are in use."""
-    registers: NDArray[np.uint8]
-    """Scratch."""
-    keys: NDArray[np.int64]
-    """Scratch: recent records in order of time."""
-    amounts: NDArray[np.int64]
-    others: NDArray[np.int64]
+    """[1], the stamp of the cells that are in use."""
+    recent: NDArray[np.int64]
+    """[3, n]: recent records in order of time: times, amounts, counterparties."""
+    run: NDArray[np.record]
+    """SUMMARY[2]: the records behind the last full block; in the other only the registers of the window at work."""
 
     @classmethod
-    def make(cls, windows: int) -> Measures:
-        """Allocate for a number of windows."""
+    def make(cls) -> Work:
+        """Allocate."""
         return cls(
-            windows=np.zeros(windows, dtype=MEASURE),
             cells=np.zeros(CELLS, dtype=np.uint64),
             stamp=np.zeros(1, dtype=np.int64),
-            registers=np.zeros(REGISTERS, dtype=np.uint8),
-            keys=np.zeros(2 * BLOCK, dtype=np.int64),
-            amounts=np.zeros(2 * BLOCK, dtype=np.int64),
-            others=np.zeros(2 * BLOCK, dtype=np.int64),
+            recent=np.zeros((3, 2 * BLOCK), dtype=np.int64),
+            run=np.zeros(2, dtype=SUMMARY),
+        )
+
+
+class Scratch(NamedTuple):
+    """What one payment after the other is measured in; one thread's."""
+
+    entities: NDArray[np.record]
+    """ENTITY of each kind."""
+    totals: NDArray[np.record]
+    """[places, windows] of MEASURE; of the payer's inbound log one window only."""
+    plain: NDArray[np.record]
+    """PLAIN[1]."""
+    values: NDArray[np.float32]
+    """The same by number."""
+    work: Work
+
+    @classmethod
+    def make(cls) -> Scratch:
+        """Allocate."""
+        plain = np.zeros(1, dtype=PLAIN)
+        return cls(
+            entities=np.zeros(len(KINDS), dtype=ENTITY),
+            totals=np.zeros((PLACES, len(WINDOWS)), dtype=MEASURE),
+            plain=plain,
+            values=plain.view(np.float32),
+            work=Work.make(),
         )

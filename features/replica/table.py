@@ -8,25 +8,21 @@ that were not used for long go first (the clock algorithm, Corbato 1968), within
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from features.compiled import njit
-from features.errors import ReplicaBudgetError
-from features.measure.logs import NONE, SLOT, Logs, clear_slot, put_blocks
-from features.record import RECORD_BYTES, put_number
-from features.replica.buddies import Buddies, give, give_all, order_of, take
-from features.replica.fold import PANE, Header
-from features.replica.fold import put_panes as _put_panes
+from features.entities import INBOUND
+from features.measure.logs import NONE, Logs, clear_slot, put_blocks
+from features.record import RECORD_BYTES
+from features.replica.buddies import Buddies, give, give_all, take
 from features.store.layout import UNKNOWN_LENGTH
 from features.windows import BLOCK, LONGEST, SUPER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from features.store.messages import Request
 
 UNIT: Final = 16
 """Records of the smallest room that a log gets."""
@@ -39,21 +35,19 @@ _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 _HALF: Final = np.uint64(32)
 
 HIGH, FREE, HAND, COUNT, BATCH, HITS, MISSES = range(7)
-"""Of `state`: slots ever used, slots given back since, where the clock's hand stands, logs that there are; the
-micro-batch that is measured; logs of which nothing or only what was new was read, and logs read whole, ever."""
+"""Of `state`: slots ever used, the slot given back last and one, where the clock's hand stands, logs that there are;
+the micro-batch that is measured; logs of which nothing or only what was new was read, and logs read whole, ever."""
 
 
 class Table(NamedTuple):
-    """The logs, which of them is where, and what is free."""
+    """Which log is where, and what is free. The records lie in the arenas of `Logs`, with which it shares the slots."""
 
-    logs: Logs
+    slots: NDArray[np.record]
     room: Buddies
     """Of runs of UNIT records."""
     pane_room: Buddies
     cells: NDArray[np.int32]
     """Open addressing by kind and identity: the slot and one; 0 is empty."""
-    given: NDArray[np.int32]
-    """[FREE] slots that were given back."""
     state: NDArray[np.int64]
 
 
@@ -70,7 +64,7 @@ def find(table: Table, kind: int, identity: np.uint64) -> int:
     cell = _home(kind, identity, mask)
     while table.cells[cell] != 0:
         slot = int(table.cells[cell]) - 1
-        log = table.logs.slots[slot]
+        log = table.slots[slot]
         if log.identity == identity and log.kind == kind:
             return slot
         cell = (cell + np.uint64(1)) & mask
@@ -80,21 +74,20 @@ def find(table: Table, kind: int, identity: np.uint64) -> int:
 @njit()
 def forget(table: Table, slot: int) -> None:
     """Drop a log."""
-    log = table.logs.slots[slot]
+    log = table.slots[slot]
     _remove(table, log.kind, log.identity)
     give(table.room, log.at // UNIT, log.order)
     if log.pane_order != NONE:
         give(table.pane_room, log.pane_at, log.pane_order)
     log.kind = 0
-    table.given[table.state[FREE]] = slot
-    table.state[FREE] += 1
+    log.at, table.state[FREE] = table.state[FREE], slot + 1
     table.state[COUNT] -= 1
 
 
 @njit()
 def _remove(table: Table, kind: int, identity: np.uint64) -> None:
     """Empty a log's cell, and move up those behind it that would not be found any more (Knuth, volume 3, 6.4 R)."""
-    cells, slots, one = table.cells, table.logs.slots, np.uint64(1)
+    cells, slots, one = table.cells, table.slots, np.uint64(1)
     mask = np.uint64(len(cells) - 1)
     cell = _home(kind, identity, mask)
     while slots[cells[cell] - 1].identity != identity or slots[cells[cell] - 1].kind != kind:
@@ -114,7 +107,7 @@ def _remove(table: Table, kind: int, identity: np.uint64) -> None:
 @njit()
 def _evict(table: Table) -> bool:
     """Drop a log that was not used since the hand passed it last; False if all belong to this micro-batch or later."""
-    state, slots = table.state, table.logs.slots
+    state, slots = table.state, table.slots
     for _ in range(2 * state[HIGH]):
         slot = state[HAND]
         state[HAND] = (slot + 1) % state[HIGH]
@@ -130,9 +123,9 @@ def _evict(table: Table) -> bool:
 
 
 @njit()
-def _take(table: Table, room: Buddies, order: int) -> int:
+def take_run(table: Table, room: Buddies, order: int) -> int:
     """Take a run, for which others may have to go; NONE if it does not fit beside this micro-batch's logs."""
-    while order < len(room.heads):
+    while order < len(room.heads) - 1:
         start = take(room, order)
         if start != NONE:
             return start
@@ -142,23 +135,30 @@ def _take(table: Table, room: Buddies, order: int) -> int:
 
 
 @njit()
-def place(table: Table, kind: int, identity: np.uint64, records: int) -> int:
+def place(table: Table, logs: Logs, kind: int, identity: np.uint64, records: int) -> int:
     """Make room for a log of so many records; return its slot, NONE if it does not fit."""
+    slot = _place(table, kind, identity, records)
+    if slot != NONE:
+        _open_blocks(logs, slot)
+    return slot
+
+
+@njit()
+def _place(table: Table, kind: int, identity: np.uint64, records: int) -> int:
     state = table.state
     order = _order(records)
-    start = _take(table, table.room, order)
+    start = take_run(table, table.room, order)
     if start == NONE:
         return NONE
     if state[FREE] > 0:
-        state[FREE] -= 1
-        slot = int(table.given[state[FREE]])
+        slot = int(state[FREE]) - 1
+        state[FREE] = table.slots[slot].at
     else:
         slot = int(state[HIGH])  # there are as many slots as units
         state[HIGH] += 1
-    log = table.logs.slots[slot]
-    clear_slot(table.logs.slots, slot, start * UNIT)
+    log = table.slots[slot]
+    clear_slot(table.slots, slot, start * UNIT)
     log.order, log.kind, log.identity, log.used, log.batch = order, kind, identity, 0, state[BATCH]
-    _open_blocks(table.logs, slot)
     mask = np.uint64(len(table.cells) - 1)
     cell = _home(kind, identity, mask)
     while table.cells[cell] != 0:
@@ -185,23 +185,30 @@ def _order(records: int) -> int:
 
 
 @njit()
-def make_room(table: Table, slot: int, records: int) -> bool:
+def make_room(table: Table, logs: Logs, slot: int, records: int) -> bool:
     """Let a log grow to hold so many records beyond its base; False if these do not fit."""
-    logs = table.logs
-    log = logs.slots[slot]
+    log = table.slots[slot]
     if records <= UNIT << log.order:
         return True
     order = _order(records)
-    start = _take(table, table.room, order)
+    start = take_run(table, table.room, order)
     if start == NONE:
         return False
-    old, new, kept, blocks = log.at, start * UNIT, log.length - log.folded, log.block_at
-    logs.event_time[new : new + kept] = logs.event_time[old : old + kept]
-    logs.amount[new : new + kept] = logs.amount[old : old + kept]
-    logs.counterparty[new : new + kept] = logs.counterparty[old : old + kept]
-    logs.place[new : new + kept] = logs.place[old : old + kept]
-    supers = log.super_at
-    give(table.room, old // UNIT, log.order)
+    give(table.room, log.at // UNIT, log.order)
+    _move(logs, slot, start * UNIT, order)
+    return True
+
+
+@njit()
+def _move(logs: Logs, slot: int, new: int, order: int) -> None:
+    """Let a log lie elsewhere; the run that it leaves is as it was until somebody else writes there."""
+    log = logs.slots[slot]
+    kept, blocks, supers = log.length - log.folded, log.block_at, log.super_at
+    for row in range(kept):
+        logs.event_time[new + row] = logs.event_time[log.at + row]
+        logs.amount[new + row] = logs.amount[log.at + row]
+        logs.counterparty[new + row] = logs.counterparty[log.at + row]
+        logs.place[new + row] = logs.place[log.at + row]
     log.at, log.order = new, order
     _open_blocks(logs, slot)
     if blocks != NONE:
@@ -209,170 +216,52 @@ def make_room(table: Table, slot: int, records: int) -> bool:
             logs.blocks[log.block_at + row] = logs.blocks[blocks + row]
         for row in range(kept // (BLOCK * SUPER)):
             logs.supers[log.super_at + row] = logs.supers[supers + row]
-    return True
 
 
 @njit()
-def expect(table: Table, reads: NDArray[np.uint8], logs: int, of: NDArray[np.int64], batch: int, now: int) -> None:
+def expect(table: Table, reads: NDArray[np.record], logs: int, log_of: NDArray[np.int64], batch: int, now: int) -> None:
     """Fill in of how many records each entity log is known, and how long it is if only this micro-batch appends to it.
 
-    reads: uint8[r, 17], the first `logs` of entity logs. of: [at least 3, n], which of them a payment is appended to.
-    now: the latest event time; of a log that may have expired since the worker saw it, nothing is known.
+    reads: of READING, the first `logs` of entity logs. log_of: [n, places or more], which of them a payment is appended
+    to. now: the latest event time; of a log that may have expired since the worker saw it, nothing is known.
     """
-    appended = np.zeros(logs, dtype=np.int64)
-    for part in range(3):
-        for row in range(of.shape[1]):
-            if of[part, row] != NONE:
-                appended[of[part, row]] += 1
     for k in range(logs):
-        slot = find(table, reads[k, 0], read_identity(reads, k))
-        known, length = 0, appended[k] * RECORD_BYTES
-        if slot != NONE and now - table.logs.slots[slot].clock >= LONGEST:
-            length = UNKNOWN_LENGTH
-        elif slot != NONE:
-            log = table.logs.slots[slot]
-            known = log.seen
-            length = UNKNOWN_LENGTH if log.folded > 0 else length + known * RECORD_BYTES
-            log.batch = max(log.batch, batch)  # it must not go before that is measured
-        put_number(reads[k], 9, np.uint64(known), 4)
-        put_number(reads[k], 13, np.uint64(min(length, UNKNOWN_LENGTH)), 4)
-
-
-@njit(inline="always")
-def read_identity(reads: NDArray[np.uint8], k: int) -> np.uint64:
-    """Return the identity in a read."""
-    identity = np.uint64(0)
-    for byte in range(8):
-        identity |= np.uint64(reads[k, 1 + byte]) << np.uint64(8 * byte)
-    return identity
+        reads[k].expected = 0
+    for row in range(len(log_of)):
+        for part in range(INBOUND):
+            if log_of[row, part] != NONE:
+                reads[log_of[row, part]].expected += RECORD_BYTES
+    for k in range(logs):
+        read = reads[k]
+        slot = find(table, read.kind, read.identity)
+        if slot == NONE:
+            continue
+        log = table.slots[slot]
+        if now - log.clock >= LONGEST:
+            read.expected = UNKNOWN_LENGTH
+            continue
+        read.known = log.seen
+        length = read.expected + log.seen * RECORD_BYTES
+        read.expected = UNKNOWN_LENGTH if log.folded > 0 else min(length, UNKNOWN_LENGTH)
+        log.batch = max(log.batch, batch)  # it must not go before that is measured
 
 
 @njit()
-def note(table: Table, reads: NDArray[np.uint8], known: NDArray[np.int64], totals: NDArray[np.int64]) -> None:
+def note(table: Table, reads: NDArray[np.record], logs: int) -> None:
     """Remember how much of each log will be known when what was read now is measured."""
-    for k in range(len(known)):
-        if known[k] > 0 and totals[k] % RECORD_BYTES == 0:
-            slot = find(table, reads[k, 0], read_identity(reads, k))
+    for k in range(logs):
+        read = reads[k]
+        if read.known > 0 and read.total % RECORD_BYTES == 0:
+            slot = find(table, read.kind, read.identity)
             if slot != NONE:
-                log = table.logs.slots[slot]
-                log.seen = max(log.seen, totals[k] // RECORD_BYTES)
+                log = table.slots[slot]
+                log.seen = max(log.seen, read.total // RECORD_BYTES)
 
 
 @njit()
-def _clear(table: Table) -> None:
+def clear(table: Table) -> None:
+    """Forget all."""
     table.cells[:] = 0
     table.state[: COUNT + 1] = 0
     give_all(table.room)
     give_all(table.pane_room)
-
-
-class Replicas:
-    """The logs that this worker keeps.
-
-    Whoever uses `table` holds `lock`. Measuring needs none: other threads only look logs up and change what they are
-    known to hold; records and slots are moved by the thread that measures.
-    """
-
-    def __init__(self, budget_bytes: int) -> None:
-        units = max(FEWEST_UNITS, _power(budget_bytes * 3 // 4 // (UNIT_BYTES + SLOT.itemsize + 3 * 4)))
-        panes = max(FEWEST_PANES, _power(budget_bytes // 4 // PANE.itemsize))
-        blocks = units * UNIT // BLOCK
-        self.table = Table(
-            logs=Logs.make(records=units * UNIT, slots=units, blocks=blocks, supers=blocks // SUPER + 1, panes=panes),
-            room=Buddies.make(units),
-            pane_room=Buddies.make(panes),
-            cells=np.zeros(2 * units, dtype=np.int32),
-            given=np.zeros(units, dtype=np.int32),
-            state=np.zeros(MISSES + 1, dtype=np.int64),
-        )
-        self.lock = threading.Lock()
-
-    @property
-    def logs(self) -> Logs:
-        """The arenas."""
-        return self.table.logs
-
-    @property
-    def hits(self) -> int:
-        """Logs of which nothing or only what was new was read, ever."""
-        return int(self.table.state[HITS])
-
-    @property
-    def misses(self) -> int:
-        """Logs that were read whole, ever."""
-        return int(self.table.state[MISSES])
-
-    @property
-    def used_bytes(self) -> int:
-        """Bytes of the arenas that replicas take."""
-        table = self.table
-        return int(
-            table.room.taken[0] * UNIT_BYTES
-            + table.pane_room.taken[0] * PANE.itemsize
-            + table.state[COUNT] * SLOT.itemsize
-        )
-
-    def begin(self, batch: int) -> None:
-        """Start to measure a micro-batch: what it or a later one needs cannot go before the next one starts."""
-        with self.lock:
-            self.table.state[BATCH] = batch
-
-    def clear(self) -> None:
-        """Forget all: the server may have been restarted or failed over."""
-        with self.lock:
-            _clear(self.table)
-
-    def expect(self, request: Request, batch: int, now: int) -> None:
-        """Fill in what is known and expected of the entity logs of a micro-batch whose latest event time is now."""
-        with self.lock:
-            expect(self.table, request.reads, request.logs, request.of, batch, now)
-
-    def note(self, request: Request, totals: NDArray[np.int64]) -> None:
-        """Remember what was read, or need not be."""
-        with self.lock:
-            note(self.table, request.reads, request.known, totals)
-
-    def slot_of(self, name: bytes) -> int:
-        """Return the slot of a log, named by kind and identity; NONE if there is no replica."""
-        return int(find(self.table, *_named(name)))
-
-    def drop(self, slot: int) -> None:
-        """Forget a log."""
-        with self.lock:
-            forget(self.table, slot)
-
-    def admit_folded(self, name: bytes, log: bytes) -> int:
-        """Make room for a whole folded log, of which there is no replica; return its slot, empty but for panes.
-
-        For whoever holds the lock.
-        """
-        header = Header.unpack(log)
-        records = (len(log) - header_size(log)) // RECORD_BYTES
-        table = self.table
-        slot = place(table, *_named(name), max(records + 1, 2 * BLOCK))  # dense, so it has summaries
-        pane_order = order_of(max(MIN_PANES, len(header.panes)))
-        panes = NONE if slot == NONE else _take(table, table.pane_room, pane_order)
-        if panes == NONE:
-            raise ReplicaBudgetError(
-                f"A log of {records} records and {len(header.panes)} panes does not fit beside the micro-batch's other "
-                "logs. Raise UPIFRAUD_REPLICA_CACHE_BYTES."
-            )
-        _put_panes(table.logs, slot, panes, header)
-        table.logs.slots[slot]["pane_order"] = pane_order
-        table.logs.slots[slot]["pane_at"] = panes
-        return int(slot)
-
-
-def _named(name: bytes) -> tuple[Any, np.uint64]:
-    """Return the kind and identity in a name, of the types that kernels know."""
-    return np.uint8(name[0]), np.uint64(int.from_bytes(name[1:], "little"))
-
-
-def _power(units: int) -> int:
-    """Return the largest power of two that is not more."""
-    return 1 << max(0, units.bit_length() - 1)
-
-
-def header_size(log: bytes) -> int:
-    """Return the length of a folded log's header, from its first bytes."""
-    return int.from_bytes(log[4:8], "little")

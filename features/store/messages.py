@@ -1,4 +1,4 @@
-"""What goes to the online store in one call and what comes back, between columns and bytes."""
+"""What goes to the online store in one call and what comes back, between payments and bytes."""
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from features.compiled import njit
+from features.compiled import njit, row_dtype
+from features.entities import INBOUND, KINDS, PLACES, REPORTED
 from features.measure.logs import NONE
 from features.measure.risk import REPORT_BYTES
-from features.measure.vector import Reports
-from features.record import put_number, put_record
-from features.store.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
-from features.store.provenance import PROVENANCE
+from features.record import RECORD_WORDS, put_record
+from features.store.layout import ENTRY_BYTES, READ_BYTES, UNKNOWN_LENGTH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,11 +21,48 @@ if TYPE_CHECKING:
     from features.columns import PaymentColumns
     from features.store.contract import Applied
 
+ENTRY: Final = row_dtype(
+    [
+        ("identity", "<u8", (len(KINDS),)),
+        ("sent", "<u8", (RECORD_WORDS,)),
+        ("got", "<u8", (RECORD_WORDS,)),
+        ("origin", "<u2"),
+        ("offset", "<u8"),
+    ],
+    packed=True,
+)
+"""What the store gets of a payment: identities, the record in the payer's log and in the others, where it came from."""
 
-PAYERS, PAYEES, DEVICES, INBOUND, PAYEES_REPORTS, DEVICES_REPORTS = range(6)
-"""The logs that a payment needs; a payer's inbound log is his log as a payee."""
+READ: Final = row_dtype([("kind", "u1"), ("identity", "<u8"), ("known", "<u4"), ("expected", "<u4")], packed=True)
+"""What the store is asked of a log: what follows the last known record, unless it is as long as expected."""
 
-_KIND: Final = np.frombuffer(b"".join((PAYER, PAYEE, DEVICE, PAYEE, PAYEE_REPORTS, DEVICE_REPORTS)), dtype=np.uint8)
+if (ENTRY.itemsize, READ.itemsize) != (ENTRY_BYTES, READ_BYTES):
+    raise AssertionError("The rows of a request are not as the layout says.")
+
+READING: Final = row_dtype(
+    [
+        ("identity", "u8"),
+        ("kind", "u1"),
+        ("told", "?"),  # whether the store told of it; else it is as expected
+        ("left", "u1"),  # of replicas only: what is left to do
+        ("known", "i8"),
+        ("expected", "i8"),
+        ("total", "i8"),  # its length in bytes; -1 for an outcome log that could not be read
+        ("start", "i8"),  # where in the reply what was told of it begins and ends, in bytes
+        ("end", "i8"),
+        ("header", "i8"),  # bytes of a folded log's header
+        ("folded", "i8"),  # how many records were folded away
+        ("slot", "i8"),  # of replicas only: where the log is; NONE where there is none
+    ]
+)
+"""One log that a micro-batch needs: what is asked of it, what was told, and what becomes of it."""
+
+_NAME: Final = row_dtype([("kind", "u1"), ("identity", "<u8")], packed=True)
+_LETTERS: Final = np.frombuffer(
+    b"".join((*(kind.letter for kind in KINDS), *(KINDS[at].reports for at in REPORTED))), dtype=np.uint8
+)
+_WHOSE: Final = np.array((*range(len(KINDS)), *REPORTED), dtype=np.int64)
+"""Of the kinds of log in the order of the reads: which of a payment's identities they are of."""
 _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIXED_BITS: Final = np.uint64(50)  # the best mixed ones; 14 are as many as the largest micro-batch needs
 
@@ -44,187 +80,136 @@ class Claims:
 class Request:
     """Which logs a micro-batch needs: each once, however many payments need it."""
 
-    reads: NDArray[np.uint8]
-    """[r, 17]: kind, identity, how many records are known, and the length that is expected; at first nothing is known,
-    and nothing is expected. Entity logs, then outcome logs."""
+    reads: NDArray[np.record]
+    """READING[r]: entity logs, then outcome logs; at first nothing is known, and nothing is expected."""
     logs: int
     """How many entity logs there are."""
-    of: NDArray[np.int64]
-    """[6, n]: for each payment, which read its payer's, payee's, device's, inbound log and its payee's and device's
-    outcome log is; NONE without a device."""
+    log_of: NDArray[np.int64]
+    """[n, places and outcome logs]: for each payment, which read its log of each kind is, its payer's inbound log, and
+    the outcome logs of the kinds that have them; NONE where it has none."""
 
     @classmethod
     def of_columns(cls, columns: PaymentColumns) -> Request:
         """Find the distinct entities of a micro-batch."""
-        n = len(columns)
-        reads, of = np.zeros((6 * n, READ_BYTES), dtype=np.uint8), np.empty((6, n), dtype=np.int64)
-        logs, count = _find_logs(columns.payer, columns.payee, columns.device, _KIND, reads, of)
-        reads[:logs, 13:] = 0xFF  # UNKNOWN_LENGTH
-        return cls(reads[:count], logs, of)
+        log_of = np.empty((len(columns), PLACES + len(REPORTED)), dtype=np.int64)
+        reads = np.zeros(log_of.size, dtype=READING)
+        logs, count = _find_logs(columns.rows, reads, log_of)
+        reads["expected"][:logs] = UNKNOWN_LENGTH
+        return cls(reads[:count], logs, log_of)
 
-    def name(self, read: int) -> bytes:
-        """Return the kind and identity of a read."""
-        return self.reads[read, :9].tobytes()
+    def packed(self) -> bytes:
+        """Return the reads as the store takes them."""
+        packed = np.empty(len(self.reads), dtype=READ)
+        for field in READ.names or ():
+            packed[field] = self.reads[field]
+        return packed.tobytes()
 
-    @property
-    def known(self) -> NDArray[np.int64]:
-        """[logs]: of how many records each entity log is known."""
-        return self._number(9)
 
-    @property
-    def expected(self) -> NDArray[np.int64]:
-        """[logs]: how many bytes each entity log has if nobody else appends to it; UNKNOWN_LENGTH: cannot be said."""
-        return self._number(13)
+def name_of(read: np.record) -> bytes:
+    """Return the kind and identity of a row of READING."""
+    return bytes((read["kind"],)) + int(read["identity"]).to_bytes(8, "little")
 
-    def _number(self, at: int) -> NDArray[np.int64]:
-        return np.ascontiguousarray(self.reads[: self.logs, at : at + 4]).view("<u4")[:, 0].astype(np.int64)
+
+def names_of(reads: NDArray[np.record]) -> bytes:
+    """Return the kinds and identities of READING[n], one behind the other."""
+    names = np.empty(len(reads), dtype=_NAME)
+    names["kind"], names["identity"] = reads["kind"], reads["identity"]
+    return names.tobytes()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the store replied, by payment and by read."""
+    """What the store replied to a request; what it told of the logs stands in the request's reads."""
 
     lengths: NDArray[np.int64]
-    """[n, 4]: bytes of the payer's, payee's and device's log just behind the payment; records of the inbound one."""
-    told: NDArray[np.bool_]
-    """[r]: which reads it told of."""
-    totals: NDArray[np.int64]
-    """[r]: bytes of each log, -1 where an outcome log could not be read."""
-    starts: NDArray[np.int64]
-    """[r]: where in `raw` what was read begins."""
-    ends: NDArray[np.int64]
+    """[n, places]: bytes of each of the payment's logs just behind it; records of the inbound one."""
     raw: bytes
 
     @classmethod
     def of(cls, applied: Applied, request: Request, payments: int) -> Reply:
         """Lay a reply out."""
-        reads = len(request.reads)
-        told, (totals, starts, ends) = np.zeros(reads, dtype=np.bool_), np.zeros((3, reads), dtype=np.int64)
-        totals[: request.logs] = request.expected
+        reads, logs = request.reads, request.logs
+        reads["total"][:logs] = reads["expected"][:logs]
         if applied.told:
             which = np.array(applied.told, dtype=np.int64)
             sizes = np.fromiter(map(len, applied.logs), dtype=np.int64, count=len(which))
-            told[which], totals[which], ends[which] = True, applied.totals, np.cumsum(sizes)
-            starts[which] = ends[which] - sizes
-        lengths = np.frombuffer(applied.places, dtype="<u4").reshape(payments, 4).astype(np.int64)
-        return cls(lengths, told, totals, starts, ends, b"".join(applied.logs))
+            ends = np.cumsum(sizes)
+            reads["told"][which], reads["total"][which] = True, applied.totals
+            reads["start"][which], reads["end"][which] = ends - sizes, ends
+        lengths = np.frombuffer(applied.places, dtype="<u4").reshape(payments, PLACES).astype(np.int64)
+        return cls(lengths, b"".join(applied.logs))
 
 
 @njit()
 def _find_logs(  # type: ignore[no-untyped-def]
-    payer, payee, device, kind, reads, of
+    payments, reads, log_of
 ):  # fmt: skip
     """Fill in the reads and what each payment needs of them; return how many are of entity logs, and of all."""
-    n, size = len(payer), 16
+    n, size = len(payments), 16
     while size < 4 * n:
         size *= 2
-    identities = np.empty(6 * n, dtype=np.uint64)
     cells = np.empty(size, dtype=np.int64)
     count = logs = written = 0
-    for part in (PAYERS, PAYEES, DEVICES, PAYEES_REPORTS, DEVICES_REPORTS):
-        if part == PAYEES_REPORTS:
+    for part in range(len(_LETTERS)):
+        if part == INBOUND:
             logs = count
         cells[:] = NONE
-        column = payer if part == PAYERS else payee if part in (PAYEES, PAYEES_REPORTS) else device
         for row in range(n):
-            if column[row] == 0 and part in (DEVICES, DEVICES_REPORTS):
-                of[part, row] = NONE
+            identity, column = payments[row].identity[_WHOSE[part]], part if part < INBOUND else part + 1
+            if identity == 0:
+                log_of[row, column] = NONE
             else:
-                of[part, row], count = _find(cells, identities, count, column[row])
-        if part == PAYEES:
+                log_of[row, column], count = _find(cells, reads, count, identity)
+        if part == 1:  # among the payees' logs, the payer's own
             for row in range(n):
-                of[INBOUND, row], count = _find(cells, identities, count, payer[row])
+                log_of[row, INBOUND], count = _find(cells, reads, count, payments[row].identity[0])
         for read in range(written, count):
-            reads[read, 0] = kind[part]
-            put_number(reads[read], 1, identities[read], 8)
+            reads[read].kind = _LETTERS[part]
         written = count
     return logs, count
 
 
 @njit()
-def _find(cells: NDArray[np.int64], identities: NDArray[np.uint64], count: int, identity: np.uint64) -> tuple[int, int]:
+def _find(cells: NDArray[np.int64], reads: NDArray[np.record], count: int, identity: np.uint64) -> tuple[int, int]:
     """Return where an identity stands among those of its kind, put there if it is new, and how many there are then."""
     mask = np.uint64(len(cells) - 1)
     cell = ((identity * _MIXED) >> _MIXED_BITS) & mask
     while cells[cell] != NONE:
-        if identities[cells[cell]] == identity:
+        if reads[cells[cell]].identity == identity:
             return cells[cell], count
         cell = (cell + np.uint64(1)) & mask
     cells[cell] = count
-    identities[count] = identity
+    reads[count].identity = identity
     return count, count + 1
 
 
 def entries_of(columns: PaymentColumns, claims: Claims) -> bytes:
-    """Pack payments and where they came from, 98 bytes each."""
-    entries = np.empty(len(columns) * ENTRY_BYTES, dtype=np.uint8)
-    _put_entries(
-        entries, columns.payer, columns.payee, columns.device, columns.event_time, columns.amount_paise,
-        columns.payment_id, columns.place, columns.kind, claims.origin, claims.offset,
-    )  # fmt: skip
+    """Pack payments and where they came from, as the store takes them."""
+    entries = np.empty(len(columns), dtype=ENTRY)
+    entries["origin"], entries["offset"] = claims.origin, claims.offset
+    _put_entries(columns.rows, entries)
     return entries.tobytes()
 
 
 @njit()
 def _put_entries(  # type: ignore[no-untyped-def]
-    entries, payer, payee, device, event_time, amount_paise, payment_id, place, kind, origin, offset
+    payments, entries
 ):  # fmt: skip
-    for row in range(len(payer)):
-        at = row * ENTRY_BYTES
-        put_number(entries, at, payer[row], 8)
-        put_number(entries, at + 8, payee[row], 8)
-        put_number(entries, at + 16, device[row], 8)
-        for start, counterparty in ((at + 24, payee[row]), (at + 56, payer[row])):
-            put_record(
-                entries, start, event_time[row], amount_paise[row], counterparty, payment_id[row], place[row], kind[row]
-            )
-        put_number(entries, at + 88, np.uint64(origin[row]), 2)
-        put_number(entries, at + 90, np.uint64(offset[row]), 8)
+    for row in range(len(payments)):
+        payment, entry = payments[row], entries[row]
+        entry.identity[:] = payment.identity
+        put_record(entry.sent, payment, payment.identity[1], payment.kind)
+        put_record(entry.got, payment, payment.identity[0], payment.kind)
 
 
-def reports_read(reply: Reply, request: Request) -> tuple[Reports, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Lay out the outcome logs; return them and their versions: the number of reports at that moment."""
-    first = request.logs
-    if not reply.told[first:].any():  # nearly always
-        nothing = np.zeros(request.of.shape[1], dtype=np.int64)
-        return Reports(np.empty(0, dtype=np.uint8), nothing, nothing, nothing, nothing), (nothing, nothing)
-    totals, starts, ends = (np.append(column[first:], 0) for column in (reply.totals, reply.starts, reply.ends))
-    ends[totals < 0] = NONE
-    payee, device = (
-        np.where(read == NONE, len(totals) - 1, read - first)
-        for read in (request.of[PAYEES_REPORTS], request.of[DEVICES_REPORTS])
-    )
-    raw = np.frombuffer(reply.raw, dtype=np.uint8)
-    reports = Reports(raw, starts[payee], ends[payee], starts[device], ends[device])
-    versions = totals // REPORT_BYTES
-    return reports, (versions[payee], versions[device])
-
-
-def provenance_of(
-    columns: PaymentColumns,
-    places: NDArray[np.int64],
-    versions: tuple[NDArray[np.int64], NDArray[np.int64]],
-) -> NDArray[np.void]:
-    """Return PROVENANCE[n]."""
-    rows = np.empty(len(columns), dtype=PROVENANCE)
-    _put_provenance(
-        rows, columns.payer, columns.payee, columns.device, columns.event_time, columns.amount_paise,
-        columns.payment_id, columns.place, columns.kind, np.ascontiguousarray(places), *versions,
-    )  # fmt: skip
-    return rows
-
-
-@njit()
-def _put_provenance(  # type: ignore[no-untyped-def]
-    rows, payer, payee, device, event_time, amount_paise, payment_id, place, kind, places, payee_reports, device_reports
-):  # fmt: skip
-    for row in range(len(rows)):
-        one = rows[row]
-        one.payer, one.payee, one.device = payer[row], payee[row], device[row]
-        put_record(
-            one.record, 0, event_time[row], amount_paise[row], payee[row], payment_id[row], place[row], kind[row]
-        )
-        one.payer_at, one.payee_at, one.device_at, one.inbound_upto = (
-            places[row, 0], places[row, 1], places[row, 2], places[row, 3],
-        )  # fmt: skip
-        one.payee_reports, one.device_reports = payee_reports[row], device_reports[row]
+def put_reports(request: Request, placed: NDArray[np.record]) -> None:
+    """Fill in where the outcome logs of payments lie in the reply; placed: PLACED[n]."""
+    logs = request.logs
+    if not request.reads["told"][logs:].any():  # nearly always
+        return
+    reads = np.append(request.reads[logs:], np.zeros(1, dtype=READING))  # the last one stands for those without a log
+    which = request.log_of[:, PLACES:] - logs
+    which[which < 0] = len(reads) - 1
+    reads["end"][reads["total"] < 0] = NONE
+    placed["reports_start"], placed["reports_end"] = reads["start"][which], reads["end"][which]
+    placed["reports"] = reads["total"][which] // REPORT_BYTES

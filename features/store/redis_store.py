@@ -12,6 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from features.entities import KINDS, PLACES
 from features.errors import (
     IdentityKeyMismatchError,
     StoreAddressError,
@@ -48,7 +49,10 @@ def library() -> Library:
         "OFFSETS": layout.OFFSETS.decode(),
         "EXPIRY": str(EXPIRY),
         "REPORT_TAIL": str(MAX_REPORTS * REPORT_BYTES),
-        **{kind.decode().upper(): layout.prefix(kind).decode() for kind in layout.KINDS},
+        "ENDS": "<" + "I4" * PLACES,
+        "KINDS": ", ".join(f"'{kind.letter.decode()}'" for kind in KINDS),
+        "KEYS": ", ".join(f"{kind.decode()} = '{layout.prefix(kind).decode()}'" for kind in layout.LETTERS),
+        "REPORTS": ", ".join(f"{kind.decode()} = true" for kind in layout.REPORT_LETTERS),
     }
     for name, value in values.items():
         code = code.replace(f"@{name}@", value)

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from features.words.units import DAY
-from features.words.wording import parse_window
+from features.words.windowed import parse_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

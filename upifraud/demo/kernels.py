@@ -44,7 +44,7 @@ def compile_features() -> None:
 
     numbers = np.arange(1, _PAYMENTS + 1)
     identity, time = numbers.astype(np.uint64), numbers.astype(np.int64)
-    columns = PaymentColumns(
+    columns = PaymentColumns.of(
         payment_id=identity,
         event_time=time,
         amount_paise=time,

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.entities import KINDS
 from features.identity import Identities
 from features.measure.risk import FRAUD, GENUINE, pack_report
 from features.online import OnlineFeatures
 from features.store.contract import Origin
-from features.store.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
+from features.store.layout import IDENTITY_BYTES
 from features.store.messages import Claims
 from stream.decode import decode_outcomes, decode_payments
 from stream.transport.config import client_config
@@ -139,6 +140,6 @@ class _Outcomes:
                 continue
             (reported_at, _, _), is_fraud = found
             report = pack_report(reported_at, FRAUD if is_fraud else GENUINE, int(payments.payment_id[row]))
-            for kind, identity in ((PAYEE_REPORTS, payments.payee[row]), (DEVICE_REPORTS, payments.device[row])):
-                if identity:
-                    self.reports.append((kind + int(identity).to_bytes(IDENTITY_BYTES, "little"), report))
+            for kind in KINDS:
+                if kind.reports and (identity := int(getattr(payments, kind.name)[row])):
+                    self.reports.append((kind.reports + identity.to_bytes(IDENTITY_BYTES, "little"), report))
