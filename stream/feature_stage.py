@@ -117,8 +117,9 @@ class FeatureStage:
             offset = committed[partition]
             if stands is None and offset:
                 raise StoreBehindError(
-                    f"Redis holds nothing of {name.decode()}, whose offset {offset} was committed: it was wiped. "
-                    "Run `upifraud rebuild-features`; the worker goes on by itself then.",
+                    f"Redis holds nothing of {name.decode()}, whose offset {offset} was committed: it was wiped, or "
+                    "the windows were changed and with them the layout. Run `upifraud rebuild-features`; the worker "
+                    "goes on by itself then.",
                     server=SERVER,
                 )
             self._expected[name] = stands or 0
