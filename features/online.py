@@ -47,7 +47,7 @@ class FeatureBatch:
     state: NDArray[np.uint8]
     """[n] of FeatureState."""
     provenance: NDArray[np.void]
-    """[n] of PROVENANCE: what the logs got from the payment, and its places in them."""
+    """[n] of `provenance.WRITTEN`: what the logs got from the payment, and its places in them."""
 
 
 class _Reading(NamedTuple):

@@ -26,7 +26,7 @@ def kept() -> np.ndarray:
 def versioned(rows: np.ndarray, version: int = VERSION) -> np.ndarray:
     """The same in the form with a version."""
     found = np.zeros(len(rows), dtype=VERSIONED)
-    found["version"] = version
+    found["version"], found["kinds"] = version, len(KINDS)
     for field in rows.dtype.names:
         found[field] = rows[field]
     return found
