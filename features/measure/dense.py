@@ -106,7 +106,8 @@ def _add_kept(
     kept = logs.kept[row]
     kept.payments, kept.total, kept.largest = held.payments, held.total, held.largest
     kept.sq_high, kept.sq_low = held.sq_high, held.sq_low
-    kept.registers[:] = registers
+    for index in range(len(registers)):  # slices of arrays take numba long to compile
+        kept.registers[index] = registers[index]
 
 
 @njit()

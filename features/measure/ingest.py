@@ -133,7 +133,8 @@ def append_raw(logs: Logs, slot: int, start: int, end: int, words: NDArray[np.ui
     log, at, stop_at = logs.slots[slot], start // 8, end // 8
     if at >= stop_at:
         return
-    log.last[:] = words[stop_at - RECORD_WORDS : stop_at]
+    for word in range(RECORD_WORDS):
+        log.last[word] = words[stop_at - RECORD_WORDS + word]
     if log.length == 0:
         log.born = event_time_of(words, at)
     while at < stop_at:

@@ -3,7 +3,6 @@
 
 local OFFSETS = '@OFFSETS@'
 local EXPIRY = '@EXPIRY@'
-local KINDS = { @KINDS@ }  -- the payer, the payee, and others that a payment may have
 local NOBODY = '\0\0\0\0\0\0\0\0'
 local RECORD = 32
 local SAME = 24        -- of a record: what is the same wherever and however often the payment is delivered
@@ -14,6 +13,7 @@ local TOGETHER = 32    -- keys of one command
 local UNKNOWN = 4294967295  -- a length that no log has: the worker expects nothing
 local KEY = { @KEYS@ }     -- what keys begin with, by kind
 local REPORTS = { @REPORTS@ }
+local KINDS = { @KINDS@ }  -- the same of the payer, the payee, and others that a payment may have
 -- An entry: the identities of all kinds, the payer's record, that of the others, origin, offset.
 local SENT = 8 * #KINDS
 local GOT = SENT + RECORD
@@ -54,12 +54,12 @@ local function locate(key, wanted, left)
   end
 end
 
--- The keys of an entry's logs, by kind; false where it has none.
-local function keys_of(entries, at)
-  local keys = {}
+-- Fills in the keys of an entry's logs, by kind; false where it has none.
+local function keys_of(entries, at, keys)
+  local sub = string.sub
   for n = 1, #KINDS do
-    local identity = string.sub(entries, at + 8 * n - 8, at + 8 * n - 1)
-    keys[n] = identity ~= NOBODY and KEY[KINDS[n]] .. identity
+    local identity = sub(entries, at + 8 * n - 8, at + 8 * n - 1)
+    keys[n] = identity ~= NOBODY and KINDS[n] .. identity
   end
   return keys
 end
@@ -75,7 +75,7 @@ local function locate_old(entries, applied)
   for at = 1, #entries, ENTRY do
     local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + ORIGIN, at + ENTRY - 1))
     if high * 4294967296 + low < applied[origin + 1] then
-      local keys = keys_of(entries, at)
+      local keys = keys_of(entries, at, {})
       local sent, got = sub(entries, at + SENT, at + SENT + SAME - 1), sub(entries, at + GOT, at + GOT + SAME - 1)
       old[at] = { keys = keys, sent = sent, got = got }
       for n = 1, #KINDS do
@@ -211,10 +211,12 @@ local function apply(_, args)
   if rolled_back then return rolled_back end
 
   local lengths, old = {}, again and locate_old(entries, applied) or {}
+  local keys, new, kinds = {}, {}, #KINDS  -- the same tables for every entry: making new ones is what costs
   for at = 1, #entries, ENTRY do
-    local keys, ends, received = keys_of(entries, at), old[at], nil
-    local payer, inbound = keys[1], KEY[KINDS[2]] .. sub(entries, at, at + 7)
-    if ends then
+    keys_of(entries, at, keys)
+    local ends, received = old[at] or new, nil
+    local payer, inbound = keys[1], KINDS[2] .. sub(entries, at, at + 7)
+    if ends ~= new then
       if ends[1] > 0 then
         received = struct.unpack('<I4', redis.call('GETRANGE', payer, ends[1] - 4, ends[1] - 1))
       else
@@ -222,11 +224,13 @@ local function apply(_, args)
       end
     else
       local record = sub(entries, at + GOT, at + GOT + RECORD - 1)
-      ends = {}
-      for n = 2, #KINDS do
-        local key = keys[n]
-        ends[n] = key and append(key, record) or 0
-        if key then lengths[key] = ends[n] end
+      for n = 2, kinds do
+        local key, length = keys[n], 0
+        if key then
+          length = append(key, record)
+          lengths[key] = length
+        end
+        ends[n] = length
       end
       local length = lengths[inbound]
       if not length then
@@ -237,8 +241,8 @@ local function apply(_, args)
       ends[1] = append(payer, sub(entries, at + SENT, at + GOT - 5) .. pack('<I4', received))
       lengths[payer] = ends[1]
     end
-    ends[#KINDS + 1] = received
-    places[#places + 1] = pack(ENDS, unpack(ends, 1, #KINDS + 1))
+    ends[kinds + 1] = received
+    places[#places + 1] = pack(ENDS, unpack(ends, 1, kinds + 1))
   end
   advance(args, 4, applied)
 

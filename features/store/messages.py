@@ -197,7 +197,8 @@ def _put_entries(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     for row in range(len(payments)):
         payment, entry = payments[row], entries[row]
-        entry.identity[:] = payment.identity
+        for kind in range(INBOUND):
+            entry.identity[kind] = payment.identity[kind]
         put_record(entry.sent, payment, payment.identity[1], payment.kind)
         put_record(entry.got, payment, payment.identity[0], payment.kind)
 

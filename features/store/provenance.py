@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from features.compiled import njit, row_dtype
-from features.entities import KINDS, PLACES, REPORTED
+from features.entities import INBOUND, KINDS, PLACES, REPORTED
 from features.errors import StoreCorruptError
 from features.record import PAYMENT_ID_AT, RECORD_BYTES, RECORD_WORDS, put_record
 
@@ -123,7 +123,8 @@ def _put_provenance(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     for row in range(len(rows)):
         payment, one = payments[row], rows[row]
-        one.identity[:] = payment.identity
+        for kind in range(INBOUND):
+            one.identity[kind] = payment.identity[kind]
         put_record(one.record, payment, payment.identity[1], payment.kind)
         for part in range(PLACES):
             one.at[part] = placed[row].at[part]

@@ -50,7 +50,7 @@ def library() -> Library:
         "EXPIRY": str(EXPIRY),
         "REPORT_TAIL": str(MAX_REPORTS * REPORT_BYTES),
         "ENDS": "<" + "I4" * PLACES,
-        "KINDS": ", ".join(f"'{kind.letter.decode()}'" for kind in KINDS),
+        "KINDS": ", ".join(f"'{layout.prefix(kind.letter).decode()}'" for kind in KINDS),
         "KEYS": ", ".join(f"{kind.decode()} = '{layout.prefix(kind).decode()}'" for kind in layout.LETTERS),
         "REPORTS": ", ".join(f"{kind.decode()} = true" for kind in layout.REPORT_LETTERS),
     }
