@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from features.errors import FeatureError, StoreUnavailableError
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 SERVER = "redis"
-ADVICE = (
-    "Its records would be taken for those of the earlier one, which were counted already. Stop all workers, and run "
-    "`upifraud accept-topic {topic} --from beginning`."
-)
 
 
 class StoreBehindError(RetryableError):
@@ -107,12 +106,14 @@ class FeatureStage:
             (topic, number), end = next(iter(shorter.items()))
             raise TopicRenewedError(
                 f"Topic {topic} was made anew, or lost records: its log {topic}[{number}] ends at {end}, expected it "
-                f"to reach as far as it was worked on. {ADVICE.format(topic=topic)}"
+                "to reach as far as it was worked on. What comes next would be taken for what was counted already. "
+                "Stop all workers, and run `upifraud rebuild-features --force`."
             )
         partitions = list(committed)
         names = [partition_name(topic, partition) for topic, partition in partitions]
         applied = translated(self._store.next_offsets, names)
         starts = {}
+        again = 0
         for partition, name, stands in zip(partitions, names, applied, strict=True):
             offset = committed[partition]
             if stands is None and offset:
@@ -123,8 +124,13 @@ class FeatureStage:
                     server=SERVER,
                 )
             self._expected[name] = stands or 0
+            again += max(0, (stands or 0) - (offset or 0))
             if stands is not None and offset is not None and stands < offset:
                 starts[partition] = stands
+        if again:
+            log.info(
+                "Up to %d records are read again that Redis has applied: they are looked up, and count once.", again
+            )
         for topic, now in ids.items():
             if now is not None:
                 self._ids[topic] = now
@@ -153,7 +159,8 @@ class FeatureStage:
 def _another(topic: str, held: str, now: str) -> TopicRenewedError:
     return TopicRenewedError(
         f"Topic {topic} was made anew: expected the one with the id {held}, whose records were applied, got {now}. "
-        f"{ADVICE.format(topic=topic)}"
+        "Its records would be taken for those of the earlier one, which were counted already. Stop all workers, and "
+        f"run `upifraud accept-topic {topic} --from beginning`."
     )
 
 

@@ -6,6 +6,7 @@ local EXPIRY = '@EXPIRY@'
 local NOBODY = '\0\0\0\0\0\0\0\0'
 local RECORD = 32
 local SAME = 24        -- of a record: what is the same wherever and however often the payment is delivered
+local ID = 16          -- where the id of the payment stands in it
 local MOST_READ = 1048576
 local PREFIX = 16      -- magic, header length, records folded away
 local REPORT_TAIL = @REPORT_TAIL@
@@ -35,19 +36,28 @@ local function records(key, length)
 end
 
 -- Finds records by their first 24 bytes (time, amount, counterparty, id), which are the keys of `wanted`; the value of one
--- that is there becomes the byte just after it. One pass a log, however many are wanted of it. What is delivered again is
--- mostly recent, so the pass begins at the end of the log, and ends when all are found.
+-- that is there becomes the byte just after it. One pass a log, however many are wanted of it: two bytes of the id say of
+-- most records that they are not. What is delivered again is mostly recent, so the pass begins at the end of the log, and
+-- ends when all are found.
 local function locate(key, wanted, left)
-  local stop, step, sub = redis.call('STRLEN', key), 128 * RECORD, string.sub
+  local stop, step, sub, byte = redis.call('STRLEN', key), 128 * RECORD, string.sub, string.byte
+  local maybe = {}
+  for prefix in pairs(wanted) do
+    local low, high = byte(prefix, ID + 1, ID + 2)
+    maybe[low + 256 * high] = true
+  end
   local start = header(key, stop)
   while left > 0 and stop > start do
     local first = math.max(start, stop - step)
     local part = redis.call('GETRANGE', key, first, stop - 1)
     for at = #part - RECORD + 1, 1, -RECORD do
-      local prefix = sub(part, at, at + SAME - 1)
-      if wanted[prefix] == 0 then
-        wanted[prefix] = first + at - 1 + RECORD
-        left = left - 1
+      local low, high = byte(part, at + ID, at + ID + 1)
+      if maybe[low + 256 * high] then
+        local prefix = sub(part, at, at + SAME - 1)
+        if wanted[prefix] == 0 then
+          wanted[prefix] = first + at - 1 + RECORD
+          left = left - 1
+        end
       end
     end
     stop, step = first, math.min(4 * step, MOST_READ)

@@ -193,7 +193,7 @@ class KafkaClient:
             )
         return (
             f"{gap}: it is shorter than what was read of it, so the topic was made anew or has lost records. To go on, "
-            f"stop all workers and run `upifraud accept-topic {tp.topic} --from beginning`."
+            "stop all workers and run `upifraud rebuild-features --force`."
         )
 
     # Offsets ----------------------------------------------------------------------------------------------------------

@@ -6,10 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
+from features import layout
 from local import kafka_admin
+from stream.settings import read_settings
 from tests.acceptance.test_read_again import logs, payment, publish, vector
 from tests.fixtures.deployment import until
+from upifraud.group import set_back
 
 if TYPE_CHECKING:
     from tests.fixtures.deployment import Deployment
@@ -26,14 +30,14 @@ def renew(deployment: Deployment, partitions: int = 12) -> None:
     kafka_admin.make_topics(address, {TOPIC: partitions})
 
 
-def refuses(deployment: Deployment) -> str:
+def refuses(deployment: Deployment, advice: str = "accept-topic") -> str:
     """Start a worker that must end with one line on its standard error; return it."""
     worker = deployment.start_waiting_worker()
     until(lambda: not worker.running(), "the worker refuses the topic")
     said = worker.said()
     assert "NoneType" not in said
     assert "Traceback" not in said
-    lines = [line for line in said.splitlines() if "accept-topic" in line]
+    lines = [line for line in said.splitlines() if f"run `upifraud {advice}" in line]
     assert len(lines) == 1, said
     return lines[0]
 
@@ -90,3 +94,25 @@ def test_a_rebuild_knows_the_verdicts_of_the_earlier_topic_from_those_of_the_new
     deployment.drain()
     assert deployment.verdicts() == 90
     assert vector(deployment, "new-49")["payer_count_24h"] == 90
+
+
+def test_a_topic_that_lost_records_is_gone_on_with_behind_what_was_judged_of_it(deployment: Deployment) -> None:
+    """What was written since stands at offsets of which Redis and the group believe that they were worked on."""
+    worker = deployment.start_worker()
+    publish(deployment, [payment(f"old-{n}", START + n * 1_000) for n in range(40)])
+    deployment.drain()
+    assert worker.terminate() == 0
+    (partition,) = {record.partition for record in deployment.records(TOPIC)}
+    with redis.Redis.from_url(deployment.environment["UPIFRAUD_REDIS_URL"]) as client:
+        client.hset(layout.OFFSETS, f"{TOPIC}:{partition}", 140)
+    settings = read_settings(deployment.environment)
+    set_back(settings, {(TOPIC, partition): 140})
+    publish(deployment, [payment(f"new-{n}", START + (40 + n) * 1_000) for n in range(5)])
+
+    assert "lost records" in refuses(deployment, "rebuild-features --force")
+    deployment.refused("accept-topic", TOPIC, "--from", "beginning", because="rebuild-features --force")
+    deployment.upifraud("rebuild-features", "--force")
+    deployment.start_worker()
+    deployment.drain()
+    assert deployment.verdicts() == 45
+    assert vector(deployment, "new-4")["payer_count_24h"] == 45

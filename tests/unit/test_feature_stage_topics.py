@@ -44,7 +44,7 @@ def test_a_log_that_ends_before_what_was_worked_on_is_refused() -> None:
     features = stage(store)
     assert features.reached({PLACE: 4_000, ("transactions", 1): None}, {TOPIC: "one"}) == {PLACE: 5_000}
     assert features.reached({PLACE: 6_000}, {TOPIC: "one"}) == {PLACE: 6_000}
-    with pytest.raises(TopicRenewedError, match=r"transactions\[0\] ends at 20.*accept-topic"):
+    with pytest.raises(TopicRenewedError, match=r"transactions\[0\] ends at 20.*rebuild-features --force"):
         begin(features, None, "one", {PLACE: 20})
     assert store.topic_id(b"transactions") is None, "what is refused is not kept"
 

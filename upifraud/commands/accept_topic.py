@@ -1,4 +1,4 @@
-"""`upifraud accept-topic`: a topic that was made anew, or has lost records, is gone on with."""
+"""`upifraud accept-topic`: a topic that was made anew under its old name is gone on with."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ Examples:
 \b
 All workers must be stopped. Windows stay as they are: the payments of the earlier topic were made. A payment that is
 read again within three days of its first time is a duplicate, whichever topic it is in; a copy of an older one counts
-twice, so leave copies out with --from. A topic that is the same, but whose log has become shorter, is gone on with at
-its end, whatever --from says.
+twice, so leave copies out with --from.
 """
 
 
@@ -78,19 +77,21 @@ def command(topic: str, since: str | int, dry_run: bool) -> None:
         reached = {place: max(at or 0, committed.get(place, 0)) for place, at in zip(places, stands, strict=True)}
         shorter = topics.shorter({place: at for place, at in reached.items() if at > 0})
         is_same = held is not None and now is not None and held == now.encode()
+        if shorter and is_same:
+            raise click.ClickException(
+                f"{topic} is the topic whose records were applied, and has lost some of them. Run `upifraud "
+                "rebuild-features --force`, which finds out where to go on."
+            )
         if not shorter and (is_same or held is None or now is None):
             raise click.ClickException(
                 f"{topic} is the topic whose records were applied, and has all of them: there is nothing to accept."
             )
-        starts = shorter if is_same else _starts(settings, places, committed, since)
+        starts = _starts(settings, places, committed, since)
         if not dry_run:
             # The group first: if the store does not come to it, the topic is still refused, and this is run again.
             group.set_back(settings, starts)
             offsets = {partition_name(*place): offset for place, offset in starts.items()}
-            if is_same:
-                store.load([], offsets)
-            else:
-                store.begin_topic(topic.encode(), None if now is None else now.encode(), offsets)
+            store.begin_topic(topic.encode(), None if now is None else now.encode(), offsets)
         ends = topics.ends(list(starts))
     except (StreamError, FeatureError) as error:
         raise click.ClickException(str(error)) from error

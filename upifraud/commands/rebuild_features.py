@@ -38,7 +38,7 @@ def command(source: str, force: bool) -> None:
     from stream.settings import read_settings
     from stream.source_topics import SourceTopics
     from stream.transport.config import client_config
-    from upifraud.group import committed_offsets
+    from upifraud.group import committed_offsets, held_since, set_back
     from upifraud.progress import steps
     from upifraud.rebuild import from_kafka, from_postgres
 
@@ -48,27 +48,33 @@ def command(source: str, force: bool) -> None:
     try:
         settings = read_settings(os.environ)
         store = RedisEntityStore(settings.redis_url)
-        committed = committed_offsets(settings)
-        names = {partition_name(*place): offset for place, offset in committed.items()}
-        held = [name for name, stands in zip(names, store.next_offsets(list(names)), strict=True) if stands]
+        topics = SourceTopics(client_config(settings))
+        there = [*topics.places(settings.topic_transactions), *topics.places(settings.topic_outcomes)]
+        committed = {place: offset for place, offset in committed_offsets(settings).items() if place in there}
+        held = [stands for stands in store.next_offsets([partition_name(*place) for place in there]) if stands]
         if held and not force:
             raise click.ClickException(
                 f"Redis holds what was applied of {len(held)} partitions, so nothing was lost. "
                 "Stop all workers and add --force to replace it."
             )
-        if beyond := SourceTopics(client_config(settings)).shorter(
-            {at: offset for at, offset in committed.items() if offset}
-        ):
+        beyond = topics.shorter({place: offset for place, offset in committed.items() if offset})
+        if beyond and source == "kafka":
             topic = next(iter(beyond))[0]
             raise click.ClickException(
-                f"Topic {topic} was made anew, or lost records: the group committed offsets that its log does not "
-                f"reach. Run `upifraud accept-topic {topic} --from beginning` first."
+                f"Topic {topic} was made anew, or lost records: its log ends before what the group committed, and only "
+                "the verdicts tell what of it was worked on. Leave out --from kafka, or run `upifraud accept-topic "
+                f"{topic} --from beginning` first."
             )
+        committed = {place: offset for place, offset in committed.items() if place not in beyond}
         with steps() as step:
             if source == "kafka":
                 rebuilt = from_kafka.rebuild(settings, store, committed, since, step)
             else:
                 rebuilt = from_postgres.rebuild(settings, store, committed, since, step)
+        if beyond:
+            firsts = held_since(settings, list(beyond), 0)
+            reached = {place: rebuilt.offsets.get(partition_name(*place), 0) for place in beyond}
+            set_back(settings, {place: max(offset, firsts[place][1]) for place, offset in reached.items()})
     except (StreamError, FeatureError) as error:
         raise click.ClickException(str(error)) from error
     back = "nothing was found" if rebuilt.since is None else f"windows reach back to {_utc(rebuilt.since)}"
