@@ -5,14 +5,15 @@ Every function raises RetryableError where Kafka does not answer, KafkaRefusedEr
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from stream.errors import KafkaRefusedError, RetryableError
-from stream.transport.config import client_config
+from stream.transport.config import checked_client_config
 from stream.transport.kafka_errors import Client, Complaint, passes
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from stream.settings import Settings
 
 ANSWER_SECONDS = 30.0
+_BATCH = 500
+_WAIT_SECONDS = 0.3
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -49,8 +52,13 @@ def held_since(settings: Settings, places: list[Place], epoch_ms: int) -> dict[P
     Where nothing is so late it is the partition's end.
     """
     complaint = Complaint()
-    group = {"group.id": settings.consumer_group, "enable.auto.commit": False}
-    consumer = Consumer({**complaint.options(), **client_config(settings), **group})
+    reading = {
+        "group.id": settings.consumer_group,
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",  # retention may pass the place that is read
+    }
+    consumer = Consumer({**complaint.options(), **checked_client_config(settings), **reading})
     held: dict[Place, tuple[int, int]] = {}
     try:
         with _asking(settings, complaint, consumer):
@@ -58,9 +66,35 @@ def held_since(settings: Settings, places: list[Place], epoch_ms: int) -> dict[P
             for one in consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS) if asked else []:
                 low, high = consumer.get_watermark_offsets(one, timeout=ANSWER_SECONDS)
                 held[one.topic, one.partition] = one.offset if one.offset >= 0 else high, low
+            found = _first_since(consumer, {place: offset for place, (offset, _) in held.items()}, epoch_ms)
     finally:
         consumer.close()
-    return held
+    return {place: (found[place], first) for place, (_, first) in held.items()}
+
+
+def _first_since(consumer: Consumer, starts: Mapping[Place, int], epoch_ms: int) -> dict[Place, int]:
+    """Return for each partition the first offset from its start on whose record is of that time or later, or the end.
+
+    What a broker answers is looked at, for the embedded one names the first record for any time, and an end that is
+    too low by all but one record of the last batch. Where a fetch ends is right everywhere.
+    """
+    found: dict[Place, int] = {}
+    consumer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while len(found) < len(starts):
+        records = consumer.consume(_BATCH, _WAIT_SECONDS)
+        for record in records:
+            place, error = (str(record.topic()), int(record.partition() or 0)), record.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+                raise KafkaException(error)
+            if place not in found and (error is not None or record.timestamp()[1] >= epoch_ms):
+                found[place] = int(record.offset() or 0)
+                consumer.pause([TopicPartition(*place)])
+        if records:
+            deadline = time.monotonic() + ANSWER_SECONDS
+        elif time.monotonic() > deadline:
+            raise RetryableError(f"Kafka sent nothing for {ANSWER_SECONDS:.0f} s. Try again.", server="kafka")
+    return found
 
 
 def set_back(settings: Settings, offsets: Mapping[Place, int]) -> None:
@@ -80,7 +114,7 @@ def set_back(settings: Settings, offsets: Mapping[Place, int]) -> None:
 @contextmanager
 def _admin(settings: Settings) -> Iterator[AdminClient]:
     complaint = Complaint()
-    admin = AdminClient({**complaint.options(), **client_config(settings)})
+    admin = AdminClient({**complaint.options(), **checked_client_config(settings)})
     with _asking(settings, complaint, admin):
         yield admin
 

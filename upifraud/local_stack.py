@@ -58,9 +58,9 @@ def configured_in(environ: Mapping[str, str]) -> Configured:
 
 
 def _kafka_conf(settings: Settings) -> Mapping[str, Any]:
-    from stream.transport.config import client_config  # brings Faust, which takes half a second
+    from stream.transport.config import checked_client_config  # brings Faust, which takes half a second
 
-    return client_config(settings)
+    return checked_client_config(settings)
 
 
 def topics_of(settings: Settings, partitions: int = PARTITIONS) -> dict[str, int]:

@@ -24,10 +24,10 @@ def brokers() -> tuple[Settings, dict[str, Any]]:
         settings = read_settings(os.environ)
     except StreamError as error:
         raise click.ClickException(str(error)) from error
-    from stream.transport.config import client_config  # brings Faust, which takes half a second
+    from stream.transport.config import checked_client_config  # brings Faust, which takes half a second
     from stream.transport.kafka_errors import QUIET
 
-    return settings, {**QUIET, **client_config(settings)}
+    return settings, {**QUIET, **checked_client_config(settings)}
 
 
 @contextmanager

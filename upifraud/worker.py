@@ -34,7 +34,7 @@ from stream.series import begin_series
 from stream.source_topics import WATCH_SECONDS, SourceTopics
 from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
-from stream.transport.config import client_config
+from stream.transport.config import checked_client_config
 from stream.verdict_store import Model, VerdictStore
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run(settings: Settings) -> int:
             open_parts.callback(store.close)
         verdict_store = VerdictStore(settings.postgres_url)
         open_parts.callback(verdict_store.close)
-        outbox = Outbox(Publisher(client_config(settings)), alerts=settings.topic_alerts, patience=patience)
+        outbox = Outbox(Publisher(checked_client_config(settings)), alerts=settings.topic_alerts, patience=patience)
         open_parts.callback(lanes.close)
         open_parts.callback(stop.set)  # ends whoever waits for a server, so that the lanes can close
 

@@ -27,12 +27,9 @@ _SECURITY = {
 
 
 def client_config(settings: Settings) -> dict[str, Any]:
-    """Return the options that consumer, producer and admin client share; whatever the settings name wins.
-
-    Raises SettingsError where librdkafka refuses them, so that no client of the program ends with a traceback.
-    """
+    """Return the options that consumer, producer and admin client share; whatever the settings name wins."""
     secured = {option: getattr(settings, field) for option, field in _SECURITY.items()}
-    config = {
+    return {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "client.id": CLIENT_ID,
         # The default of 10 s would add to every broker restart; a request that hangs is given up on before a drain is.
@@ -42,6 +39,14 @@ def client_config(settings: Settings) -> dict[str, Any]:
         **{option: value for option, value in secured.items() if value is not None},
         **settings.kafka_conf,
     }
+
+
+def checked_client_config(settings: Settings) -> dict[str, Any]:
+    """Return the options of client_config as ones that librdkafka takes.
+
+    Raises SettingsError where it refuses them: each client would, when it is made, in librdkafka's words alone.
+    """
+    config = client_config(settings)
     _check(tuple(config.items()))
     return config
 

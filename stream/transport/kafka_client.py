@@ -83,7 +83,7 @@ class KafkaClient:
             if self._joining and not self._cooperative:
                 self._finish_joining()
             self._consumer.close()
-        except (KafkaException, RuntimeError) as error:
+        except (KafkaException, KafkaRefusedError, RuntimeError) as error:
             logger.warning("Leaving the group failed (%s); it will notice after the session timeout.", error)
 
     def _finish_joining(self) -> None:

@@ -27,7 +27,7 @@ NOWHERE = {
     "UPIFRAUD_POSTGRES_URL": "postgresql://127.0.0.1:1/x",
     "UPIFRAUD_METRICS_PORT": "0",
 }
-UNSHARE = [str(shutil.which("unshare")), "--pid", "--fork", "--mount-proc"]
+UNSHARE = [str(shutil.which("unshare")), "--pid", "--fork", "--kill-child", "--mount-proc"]
 if os.geteuid() != 0:
     UNSHARE[1:1] = ["--user", "--map-root-user"]
 
@@ -72,9 +72,7 @@ def started(place: str, *arguments: str, ignored: int | None = None) -> Iterator
             pid = int((children.read_text().split() or [popen.pid])[0])
         yield Started(popen, pid)
     finally:
-        popen.kill()
-        if place == "process 1" and popen.poll() is None:
-            os.kill(pid, signal.SIGKILL)
+        popen.kill()  # and process 1 with it: --kill-child
         popen.communicate()
 
 

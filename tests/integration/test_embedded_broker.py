@@ -6,12 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import Producer
 
 from local import kafka_admin
 from local.tansu import TansuServer
 from stream.settings import Settings
 from stream.transport.config import consumer_config
 from stream.transport.kafka_client import KafkaClient
+from upifraud.group import held_since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
     from confluent_kafka import KafkaError
     from faust.types import TP
+
+    from local.kafka import Broker
+    from tests.fixtures.servers import TopicFactory
 
 pytestmark = pytest.mark.servers
 
@@ -72,3 +77,18 @@ def test_whoever_leaves_while_it_joins_is_waited_for_by_nobody(broker: TansuServ
     member(broker, seconds)
     assert len(member(broker, 20)) == sum(TOPICS.values())
     assert len(member(broker, 20)) == sum(TOPICS.values())
+
+
+def test_the_end_of_a_log_is_the_end_whatever_the_broker_says(kafka: Broker, topic_factory: TopicFactory) -> None:
+    """The embedded broker's own answer is the first record of the last batch, and offset 0 for any time."""
+    topic = topic_factory("batches", partitions=2)
+    producer = Producer({"bootstrap.servers": kafka.address, "linger.ms": 50})
+    times = [1_000_000, 2_000_000, 3_000_000]
+    for at in times:
+        for _ in range(10):
+            producer.produce(topic, b"x", partition=0, timestamp=at)
+        producer.flush()
+    settings = Settings(kafka_bootstrap_servers=kafka.address)
+    places = [(topic, 0), (topic, 1)]
+    for at, offset in [(0, 0), (1_000_000, 0), (1_500_000, 10), (3_000_000, 20), (3_000_001, 30)]:
+        assert held_since(settings, places, at) == {(topic, 0): (offset, 0), (topic, 1): (0, 0)}

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from simulator.kafka import Outlet
-from stream.transport.config import client_config
+from stream.transport.config import checked_client_config
 from upifraud.demo.alert_feed import AlertFeed, Alerts
 from upifraud.demo.errors import FatalError, StalledError, WorkerEndedError
 from upifraud.demo.kernels import KernelProcess
@@ -133,7 +133,7 @@ class Performance:
         if self._stop.is_set():
             return
         settings = settings_of(environment)
-        conf = client_config(settings)
+        conf = checked_client_config(settings)
 
         self.watcher = watcher = Watcher(self.worker.page, settings.topic_transactions)
         ends.callback(watcher.close)

@@ -20,7 +20,7 @@ from features.store.contract import Origin
 from features.store.layout import IDENTITY_BYTES
 from features.store.messages import Claims
 from stream.decode import decode_outcomes, decode_payments
-from stream.transport.config import client_config
+from stream.transport.config import checked_client_config
 from upifraud.rebuild.in_order import in_order
 from upifraud.rebuild.progress import Rebuilt, Step
 from upifraud.rebuild.topics import begin_topics
@@ -78,7 +78,7 @@ def _ends(committed: Mapping[Place, int], topic: str) -> dict[Place, int]:
 
 
 def _records(settings: Settings, ends: Mapping[Place, int]) -> Iterator[Message]:
-    return in_order(client_config(settings), ends)
+    return in_order(checked_client_config(settings), ends)
 
 
 def _batches(records: Iterable[Message]) -> Iterator[list[Message]]:
