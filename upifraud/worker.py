@@ -79,7 +79,7 @@ def run(settings: Settings) -> int:
         )
         online = OnlineFeatures(entity_store, settings.replica_cache_bytes, measuring=measuring)
         features = FeatureStage(entity_store, online, patience)
-        topics = SourceTopics(client_config(settings))
+        topics = SourceTopics(checked_client_config(settings))
         names = (settings.topic_transactions, settings.topic_outcomes)
         open_parts.enter_context(
             Rounds(
