@@ -25,13 +25,14 @@ import redis
 
 from features import online
 from features.columns import UNKNOWN_TIME, PaymentColumns
-from features.online import Claims, OnlineFeatures
-from features.provenance import PROVENANCE
+from features.online import OnlineFeatures
 from features.rebuild import rebuilt_logs
 from features.record import pack_records
-from features.redis_store import RedisEntityStore
 from features.schema import FEATURE_NAMES
-from features.store import Origin
+from features.store.contract import Origin
+from features.store.messages import Claims
+from features.store.provenance import PROVENANCE
+from features.store.redis_store import RedisEntityStore
 from features.windows import DAY, WINDOWS
 from local.valkey import ValkeyServer
 
@@ -146,7 +147,7 @@ def payments(history: int, count: int, rate: int, seed: int) -> PaymentColumns:
     popularity *= 0.02 / (popularity[0] / popularity.sum()) / popularity.sum()
     popularity[1:] *= (1 - popularity[0]) / popularity[1:].sum()
     past = np.sort(draw.integers(START - 30 * DAY, START, history))
-    return PaymentColumns(
+    return PaymentColumns.of(
         payment_id=draw.integers(1, 2**63, total).astype(np.uint64),
         event_time=np.concatenate((past, START + np.arange(count) * 1_000 // rate)),
         amount_paise=np.exp(draw.normal(10.5, 1.2, total)).astype(np.int64) + 1,

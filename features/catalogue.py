@@ -25,6 +25,7 @@ A window holds the payments of the entity with event time in (t - w, t], the pay
 integers are exact and rounded once to float32; missing is NaN, never 0. "Earlier" leaves the payment itself out.
 Features that look at single earlier payments (the last one, those to the same payee, a known device, the last place)
 see an entity's latest 127 or more. [The rules for dense entities](specs/online_store.md).
+[How to add one](extending.md).
 
 | place | feature | meaning |
 |---|---|---|

@@ -1,12 +1,15 @@
-"""Payments as columns: what the feature kernels read, one row a payment, in delivery order."""
+"""Payments as the feature kernels read them: one record a payment, in delivery order."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
+
+from features.compiled import row_dtype
+from features.entities import KINDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,36 +87,62 @@ def pack_place(latitude: float | None, longitude: float | None) -> int:
     return lat << 16 | lon
 
 
+PAYMENT: Final = row_dtype(
+    [
+        ("payment_id", "u8"),
+        ("event_time", "i8"),
+        ("amount_paise", "i8"),
+        ("identity", "u8", (len(KINDS),)),  # of each kind of entity, a column of its name; 0: the payment has none
+        ("place", "u4"),  # `pack_place`
+        ("kind", "u4"),  # `pack_kind` of status, flow, type and initiation
+        ("device_bound_at", "i8"),
+        ("sim_changed_at", "i8"),
+        ("mcc", "i4"),
+        ("same_bank", "i1"),  # 1 if payer and payee bank are the same, 0 if not
+    ]
+)
+"""One payment as the kernels read it. Identities are keyed 64-bit hashes (`features.identity`), times are epoch
+milliseconds, money is paise."""
+
+_UNKNOWN: Final = {
+    "mcc": UNKNOWN_MCC, "device_bound_at": UNKNOWN_TIME, "sim_changed_at": UNKNOWN_TIME, "same_bank": -1,
+}  # fmt: skip
+_ENTITIES: Final = {kind.name: at for at, kind in enumerate(KINDS)}
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentColumns:
-    """A run of payments as columns of one length; row order is delivery order.
+    """A run of payments, a row each, in delivery order; a column is an attribute of its name."""
 
-    Identities are keyed 64-bit hashes (`features.identity`), times are epoch milliseconds, money is paise.
-    """
+    rows: NDArray[np.record]
+    """Of PAYMENT."""
 
-    payment_id: NDArray[np.uint64]
-    event_time: NDArray[np.int64]
-    amount_paise: NDArray[np.int64]
-    payer: NDArray[np.uint64]
-    payee: NDArray[np.uint64]
-    device: NDArray[np.uint64]
-    """0 where the device is unknown."""
-    place: NDArray[np.uint32]
-    """`pack_place`; 0 where unknown."""
-    kind: NDArray[np.uint32]
-    """`pack_kind` of status, flow, type and initiation."""
-    mcc: NDArray[np.int32]
-    """-1 where unknown."""
-    device_bound_at: NDArray[np.int64]
-    """`UNKNOWN_TIME` where unknown."""
-    sim_changed_at: NDArray[np.int64]
-    """`UNKNOWN_TIME` where unknown."""
-    same_bank: NDArray[np.int8]
-    """1 if payer and payee bank are the same, 0 if not, -1 where one is unknown."""
+    @classmethod
+    def of(cls, **columns: NDArray[Any]) -> Self:
+        """Return the payments of these columns, which have one length; a column that is not given is unknown."""
+        rows = np.zeros(len(columns["event_time"]), dtype=PAYMENT)
+        for name, unknown in _UNKNOWN.items():
+            rows[name] = unknown
+        return cls(rows).changed(**columns)
+
+    def changed(self, **columns: NDArray[Any]) -> Self:
+        """Return a copy with other values in some columns."""
+        payments = type(self)(self.rows.copy())
+        for name, column in columns.items():
+            getattr(payments, name)[:] = column
+        return payments
 
     def __len__(self) -> int:
-        return len(self.event_time)
+        return len(self.rows)
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        """Return a column, by the name of a field or of a kind of entity; it shares its memory with the rows."""
+        if name in _ENTITIES:
+            return self.rows["identity"][:, _ENTITIES[name]]
+        if name in (PAYMENT.names or ()):
+            return self.rows[name]
+        raise AttributeError(name)
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
         """Return the given rows, in the order given."""
-        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return type(self)(self.rows[rows])

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache, InTreeCacheLocator
 from numba.misc.appdirs import AppDirs
 
@@ -34,6 +35,16 @@ _IMPORTED: Final = re.compile(r"^from (\w+(?:\.\w+)+) import", re.MULTILINE)
 """An import that is there at run time: those for types only are indented."""
 
 log = logging.getLogger(__name__)
+
+
+def row_dtype(fields: Sequence[tuple[Any, ...]], *, packed: bool = False) -> np.dtype[np.record]:
+    """Return the type of rows whose fields are attributes, for kernels that are run uncompiled, too.
+
+    packed: without room between the fields, as bytes that leave the process are laid out.
+    """
+    rows = np.dtype([*fields], align=not packed)
+    dtype: np.dtype[np.record] = np.dtype((np.record, rows))  # type: ignore[assignment]
+    return dtype
 
 
 def njit(*, inline: Literal["never", "always"] = "never") -> Callable[[Kernel], Kernel]:
@@ -99,8 +110,8 @@ def places(folder: Path, name: str) -> Places:
 
 def where() -> Places:
     """Return where the kernels of this package are kept, by those of its largest module."""
-    path = Path(__file__).with_name("vector.py")
-    return places(path.parent, f"kernels-{sources(path, path.parents[1])}")
+    path = Path(__file__).parent / "measure" / "vector.py"
+    return places(path.parent, f"kernels-{sources(path, path.parents[2])}")
 
 
 class Candidate(NamedTuple):

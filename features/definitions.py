@@ -1,143 +1,274 @@
-"""Every feature, declared as data. The vector, its schema hash, the kernels' program and the docs follow from here."""
+"""Every feature, declared as data. The vector, its schema hash, the kernels' program and the docs follow from here.
+
+docs/extending.md says how to add one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
-from features.windows import WINDOWS
+from features.entities import DEVICE, PAYEE, PAYER
+from features.feature import Aggregation, Feature, plain, windowed
+from features.words import units
+from features.words.sides import Side, Wording, age, flag, named, ratio, risk, same
 
+_NEW_PAYEE = Side("NEW_PAYEE", "This is the payer's first known payment to this payee")
+_NO_HISTORY = Side("NO_HISTORY", "The payer has no earlier payment in 30 days to compare with")
+_FIRST_PAYMENT = Side("FIRST_PAYMENT", "This is the payer's first known payment")
+_TIME_UNKNOWN = Side("TIME_UNKNOWN", "The time is not known")
+_DEVICE_UNKNOWN = Side("DEVICE_UNKNOWN", "The device is not known")
 
-class Entity(IntEnum):
-    """Whose log a windowed feature is measured over."""
-
-    PAYER = 0
-    PAYEE = 1
-    DEVICE = 2
-
-
-class Aggregation(IntEnum):
-    """What is measured over the payments of a window, the payment itself included."""
-
-    COUNT = 0
-    SUM = 1
-    MEAN = 2
-    STD = 3
-    MAX = 4
-    DISTINCT = 5
-
-
-class Plain(IntEnum):
-    """Features that are not of the form entity, aggregation, window; each has its own lines in the kernel."""
-
-    AMOUNT_PAISE = 0
-    HOUR_OF_DAY = 1
-    IS_NIGHT = 2
-    IS_P2M = 3
-    IS_COLLECT = 4
-    INITIATION = 5
-    SAME_BANK = 6
-    DEVICE_AGE_SECONDS = 7
-    SIM_AGE_SECONDS = 8
-    PAYER_SECONDS_SINCE_LAST = 9
-    PAYER_SECONDS_SINCE_FIRST = 10
-    PAYER_AMOUNT_Z_30D = 11
-    PAYER_AMOUNT_RATIO_MEAN_30D = 12
-    PAYER_AMOUNT_RATIO_MAX_30D = 13
-    PAYER_PAYEE_SECONDS_SINCE_LAST = 14
-    PAYER_PAYEE_COUNT_30D = 15
-    PAYEE_SECONDS_SINCE_FIRST = 16
-    PAYEE_SECONDS_SINCE_LAST = 17
-    PAYER_INBOUND_SUM_1H = 18
-    PAYER_PASS_THROUGH_RATIO_1H = 19
-    DEVICE_SECONDS_SINCE_FIRST = 20
-    PAYER_NEW_DEVICE = 21
-    PAYER_SPEED_KMH = 22
-    PAYEE_FRAUD_RATE_30D = 23
-    DEVICE_FRAUD_RATE_30D = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One entry of the vector: either windowed (entity, aggregation, window) or plain."""
-
-    name: str
-    meaning: str
-    entity: Entity | None = None
-    aggregation: Aggregation | None = None
-    window: str | None = None
-    plain: Plain | None = None
-
-
-_COUNTERPARTY: Final = {Entity.PAYER: "payee", Entity.PAYEE: "payer", Entity.DEVICE: "payer"}
-
-_MEANING: Final = {
-    Aggregation.COUNT: "payments of the {entity} in the last {window}",
-    Aggregation.SUM: "paise moved by the {entity} in the last {window}",
-    Aggregation.MEAN: "mean paise of the {entity}'s payments in the last {window}",
-    Aggregation.STD: "standard deviation, n in the denominator, of the {entity}'s paise in the last {window}",
-    Aggregation.MAX: "largest payment of the {entity} in the last {window}, in paise",
-    Aggregation.DISTINCT: "different {other}s of the {entity} in the last {window}",
-}
-
-
-def windowed(entity: Entity, aggregation: Aggregation, *windows: str) -> tuple[Feature, ...]:
-    """Declare one aggregation of an entity over the named windows; over all of them if none is named."""
-    who, other = entity.name.lower(), _COUNTERPARTY[entity]
-    what = aggregation.name.lower() + (f"_{other}" if aggregation is Aggregation.DISTINCT else "")
-    return tuple(
-        Feature(
-            name=f"{who}_{what}_{window}",
-            meaning=_MEANING[aggregation].format(entity=who, other=other, window=window),
-            entity=entity,
-            aggregation=aggregation,
-            window=window,
-        )
-        for window in windows or WINDOWS
-    )
-
-
-def plain(op: Plain, meaning: str) -> Feature:
-    """Declare a feature that the kernel computes by its own lines; its name is the operation's."""
-    return Feature(name=op.name.lower(), meaning=meaning, plain=op)
-
+_INITIATIONS = ("unknown", "a QR code", "an intent", "VPA", "contact", "account number", "mandate")
+"""Names of the feature's numbers."""
 
 FEATURES: Final[tuple[Feature, ...]] = (
-    plain(Plain.AMOUNT_PAISE, "amount of the payment, in paise"),
-    plain(Plain.HOUR_OF_DAY, "hour of the day in India, 0 to 23"),
-    plain(Plain.IS_NIGHT, "1 between 23:00 and 05:00 in India"),
-    plain(Plain.IS_P2M, "1 if a merchant is paid, 0 if a person"),
-    plain(Plain.IS_COLLECT, "1 if the payee asked for the payment"),
-    plain(Plain.INITIATION, "how the payee was addressed, as a number"),
-    plain(Plain.SAME_BANK, "1 if payer and payee bank with the same bank"),
-    plain(Plain.DEVICE_AGE_SECONDS, "seconds since the payer's account was bound to the device"),
-    plain(Plain.SIM_AGE_SECONDS, "seconds since the payer's SIM changed"),
-    *windowed(Entity.PAYER, Aggregation.COUNT),
-    *windowed(Entity.PAYER, Aggregation.SUM),
-    *windowed(Entity.PAYER, Aggregation.MEAN),
-    *windowed(Entity.PAYER, Aggregation.MAX),
-    *windowed(Entity.PAYER, Aggregation.STD, "30d"),
-    *windowed(Entity.PAYER, Aggregation.DISTINCT),
-    plain(Plain.PAYER_SECONDS_SINCE_LAST, "seconds since the payer's latest earlier payment"),
-    plain(Plain.PAYER_SECONDS_SINCE_FIRST, "seconds since the payer was first seen"),
-    plain(Plain.PAYER_AMOUNT_Z_30D, "standard deviations above the mean of the payer's earlier 30 days"),
-    plain(Plain.PAYER_AMOUNT_RATIO_MEAN_30D, "amount over the mean of the payer's earlier 30 days"),
-    plain(Plain.PAYER_AMOUNT_RATIO_MAX_30D, "amount over the largest of the payer's earlier 30 days"),
-    plain(Plain.PAYER_PAYEE_SECONDS_SINCE_LAST, "seconds since the payer last paid this payee; missing if never"),
-    plain(Plain.PAYER_PAYEE_COUNT_30D, "payments of the payer to this payee in 30 days"),
-    plain(Plain.PAYER_SPEED_KMH, "speed from the payer's last known place to this one"),
-    plain(Plain.PAYER_INBOUND_SUM_1H, "paise the payer received within the last hour"),
-    plain(Plain.PAYER_PASS_THROUGH_RATIO_1H, "paise sent over paise received within the last hour"),
-    *windowed(Entity.PAYEE, Aggregation.COUNT),
-    *windowed(Entity.PAYEE, Aggregation.DISTINCT),
-    plain(Plain.PAYEE_SECONDS_SINCE_FIRST, "seconds since the payee was first paid"),
-    plain(Plain.PAYEE_SECONDS_SINCE_LAST, "seconds since the payee was last paid"),
-    plain(Plain.PAYEE_FRAUD_RATE_30D, "payments confirmed as fraud in 30 days, over payments to the payee"),
-    *windowed(Entity.DEVICE, Aggregation.COUNT),
-    *windowed(Entity.DEVICE, Aggregation.DISTINCT),
-    plain(Plain.DEVICE_SECONDS_SINCE_FIRST, "seconds since the device was first seen"),
-    plain(Plain.PAYER_NEW_DEVICE, "1 if the payer has not paid from this device before"),
-    plain(Plain.DEVICE_FRAUD_RATE_30D, "payments confirmed as fraud in 30 days, over payments of the device"),
+    plain(
+        "amount_paise",
+        "amount of the payment, in paise",
+        Wording(
+            Side("AMOUNT_ABOVE_USUAL", "The amount is {value}"),
+            Side("AMOUNT_BELOW_USUAL", "The amount is {value}"),
+            Side("AMOUNT_UNKNOWN", "The amount is not known"),
+            units.rupees,
+        ),
+    ),
+    plain(
+        "hour_of_day",
+        "hour of the day in India, 0 to 23",
+        same("HOUR_OF_DAY", "The payment was made in the hour from {value}", units.hour, _TIME_UNKNOWN),
+    ),
+    plain(
+        "is_night",
+        "1 between 23:00 and 05:00 in India",
+        flag(
+            Side("NIGHT", "The payment was made at night, between 23:00 and 05:00"),
+            Side("DAYTIME", "The payment was made by day"),
+            _TIME_UNKNOWN,
+        ),
+    ),
+    plain(
+        "is_p2m",
+        "1 if a merchant is paid, 0 if a person",
+        flag(
+            Side("MERCHANT_PAYMENT", "The payee is a merchant"),
+            Side("PERSON_PAYMENT", "The payee is a person, not a merchant"),
+            Side("FLOW_UNKNOWN", "Whether the payee is a merchant is not known"),
+        ),
+    ),
+    plain(
+        "is_collect",
+        "1 if the payee asked for the payment",
+        flag(
+            Side("COLLECT_REQUEST", "The payee asked for the payment by a collect request"),
+            Side("PAY_REQUEST", "The payer started the payment"),
+            Side("TYPE_UNKNOWN", "Whether the payee asked for the payment is not known"),
+        ),
+    ),
+    plain(
+        "initiation",
+        "how the payee was addressed, as a number",
+        same(
+            "INITIATION",
+            "The payee was addressed by {value}",
+            named(_INITIATIONS),
+            Side("INITIATION_UNKNOWN", "How the payee was addressed is not known"),
+        ),
+    ),
+    plain(
+        "same_bank",
+        "1 if payer and payee bank with the same bank",
+        flag(
+            Side("SAME_BANK", "Payer and payee bank with the same bank"),
+            Side("DIFFERENT_BANKS", "Payer and payee bank with different banks"),
+            Side("BANK_UNKNOWN", "A bank is not known"),
+        ),
+    ),
+    plain(
+        "device_age_seconds",
+        "seconds since the payer's account was bound to the device",
+        age(
+            Side("DEVICE_BOUND_LONG_AGO", "The payer's account was bound to the device {value} ago"),
+            Side("RECENT_DEVICE_BINDING", "The payer's account was bound to the device {value} ago"),
+            Side("DEVICE_BINDING_UNKNOWN", "When the payer's account was bound to the device is not known"),
+        ),
+    ),
+    plain(
+        "sim_age_seconds",
+        "seconds since the payer's SIM changed",
+        age(
+            Side("SIM_CHANGED_LONG_AGO", "The payer's SIM was changed {value} ago"),
+            Side("RECENT_SIM_CHANGE", "The payer's SIM was changed {value} ago"),
+            Side("SIM_CHANGE_UNKNOWN", "When the payer's SIM was changed is not known"),
+        ),
+    ),
+    *windowed(PAYER, Aggregation.COUNT),
+    *windowed(PAYER, Aggregation.SUM),
+    *windowed(PAYER, Aggregation.MEAN),
+    *windowed(PAYER, Aggregation.MAX),
+    *windowed(PAYER, Aggregation.STD, "30d"),
+    *windowed(PAYER, Aggregation.DISTINCT),
+    plain(
+        "payer_seconds_since_last",
+        "seconds since the payer's latest earlier payment",
+        age(
+            Side("DORMANT", "The payer had made no payment for {value}"),
+            Side("RAPID_PAYMENTS", "The payer's last payment was {value} ago"),
+            _FIRST_PAYMENT,
+        ),
+    ),
+    plain(
+        "payer_seconds_since_first",
+        "seconds since the payer was first seen",
+        age(
+            Side("ESTABLISHED_PAYER", "The payer's first known payment was {value} ago"),
+            Side("NEW_PAYER", "The payer's first known payment was {value} ago"),
+            _FIRST_PAYMENT,
+        ),
+    ),
+    plain(
+        "payer_amount_z_30d",
+        "standard deviations above the mean of the payer's earlier 30 days",
+        Wording(
+            Side("AMOUNT_ABOVE_USUAL", "The amount is {value} standard deviations above the payer's mean of 30 days"),
+            Side("AMOUNT_BELOW_USUAL", "The amount is {value} standard deviations from the payer's mean of 30 days"),
+            _NO_HISTORY,
+            pivot=0.0,
+            compared=False,
+        ),
+    ),
+    plain(
+        "payer_amount_ratio_mean_30d",
+        "amount over the mean of the payer's earlier 30 days",
+        ratio(
+            "AMOUNT_ABOVE_USUAL", "AMOUNT_BELOW_USUAL", "The amount is {value} the payer's mean of 30 days", _NO_HISTORY
+        ),
+    ),
+    plain(
+        "payer_amount_ratio_max_30d",
+        "amount over the largest of the payer's earlier 30 days",
+        ratio(
+            "AMOUNT_ABOVE_LARGEST",
+            "AMOUNT_BELOW_LARGEST",
+            "The amount is {value} the payer's largest of 30 days",
+            _NO_HISTORY,
+        ),
+    ),
+    plain(
+        "payer_payee_seconds_since_last",
+        "seconds since the payer last paid this payee; missing if never",
+        age(
+            Side("KNOWN_PAYEE", "The payer last paid this payee {value} ago"),
+            Side("KNOWN_PAYEE", "The payer last paid this payee {value} ago"),
+            _NEW_PAYEE,
+        ),
+    ),
+    plain(
+        "payer_payee_count_30d",
+        "payments of the payer to this payee in 30 days",
+        Wording(
+            Side("KNOWN_PAYEE", "The payer made {value} to this payee within 30 days, this one included"),
+            Side("NEW_PAYEE", "This is the payer's first payment to this payee within 30 days"),
+            _NEW_PAYEE,
+            units.count("payment"),
+            pivot=1.5,
+            compared=False,
+        ),
+    ),
+    plain(
+        "payer_speed_kmh",
+        "speed from the payer's last known place to this one",
+        Wording(
+            Side("IMPOSSIBLE_TRAVEL", "From the payer's last known place to this one is a speed of {value}"),
+            Side("TRAVEL", "From the payer's last known place to this one is a speed of {value}"),
+            Side("PLACE_UNKNOWN", "The payer's place, or the last one, is not known"),
+            units.speed,
+            pivot=900.0,
+            compared=False,
+        ),
+    ),
+    plain(
+        "payer_inbound_sum_1h",
+        "paise the payer received within the last hour",
+        Wording(
+            Side("RECENT_INBOUND", "The payer received {value} within the last hour"),
+            Side("NO_RECENT_INBOUND", "The payer received nothing within the last hour"),
+            Side("NO_RECENT_INBOUND", "The payer received nothing within the last hour"),
+            units.rupees,
+            pivot=0.0,
+            compared=False,
+        ),
+    ),
+    plain(
+        "payer_pass_through_ratio_1h",
+        "paise sent over paise received within the last hour",
+        Wording(
+            Side("PASS_THROUGH", "The payer has sent on {value} of what was received within the last hour"),
+            Side("LITTLE_PASSED_ON", "The payer has sent on {value} of what was received within the last hour"),
+            Side("NO_RECENT_INBOUND", "The payer received nothing within the last hour"),
+            units.percent,
+            pivot=0.5,
+            compared=False,
+        ),
+    ),
+    *windowed(PAYEE, Aggregation.COUNT),
+    *windowed(PAYEE, Aggregation.DISTINCT),
+    plain(
+        "payee_seconds_since_first",
+        "seconds since the payee was first paid",
+        age(
+            Side("ESTABLISHED_PAYEE", "The payee was first paid {value} ago"),
+            Side("YOUNG_PAYEE", "The payee was first paid {value} ago"),
+            Side("YOUNG_PAYEE", "The payee was never paid before"),
+        ),
+    ),
+    plain(
+        "payee_seconds_since_last",
+        "seconds since the payee was last paid",
+        age(
+            Side("PAYEE_DORMANT", "The payee had not been paid for {value}"),
+            Side("PAYEE_JUST_PAID", "The payee was last paid {value} ago"),
+            Side("YOUNG_PAYEE", "The payee was never paid before"),
+        ),
+    ),
+    plain(
+        "payee_fraud_rate_30d",
+        "payments confirmed as fraud in 30 days, over payments to the payee",
+        risk(
+            "PAYEE",
+            "{value} of the payments to this payee within 30 days were confirmed as fraud",
+            "No payment to this payee within 30 days was confirmed as fraud",
+            units.percent,
+        ),
+    ),
+    *windowed(DEVICE, Aggregation.COUNT),
+    *windowed(DEVICE, Aggregation.DISTINCT),
+    plain(
+        "device_seconds_since_first",
+        "seconds since the device was first seen",
+        age(
+            Side("ESTABLISHED_DEVICE", "The device was first seen {value} ago"),
+            Side("YOUNG_DEVICE", "The device was first seen {value} ago"),
+            _DEVICE_UNKNOWN,
+        ),
+    ),
+    plain(
+        "payer_new_device",
+        "1 if the payer has not paid from this device before",
+        flag(
+            Side("NEW_DEVICE", "The payer has not paid from this device before"),
+            Side("KNOWN_DEVICE", "The payer has paid from this device before"),
+            _DEVICE_UNKNOWN,
+        ),
+    ),
+    plain(
+        "device_fraud_rate_30d",
+        "payments confirmed as fraud in 30 days, over payments of the device",
+        risk(
+            "DEVICE",
+            "{value} of the payments from this device within 30 days were confirmed as fraud",
+            "No payment from this device within 30 days was confirmed as fraud",
+            units.percent,
+        ),
+    ),
 )
 """The vector, in order."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.ingest import append_columns
-from features.logs import NEVER, NONE, Logs
-from features.risk import MAX_REPORTS, REPORT_BYTES
-from features.vector import PROGRAM, Places, Reports, vectors
+from features.entities import COUNTERPARTIES, INBOUND, KINDS, PAYEE, REPORTED
+from features.measure.ingest import append_all
+from features.measure.logs import NEVER, NONE, Logs
+from features.measure.placed import PLACED
+from features.measure.risk import MAX_REPORTS, REPORT_BYTES
+from features.measure.vector import PROGRAM, vectors
 from features.windows import BLOCK, SUPER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,35 +55,29 @@ def history_vectors(
 
     progress is called with the number of payments done so far.
     """
-    entities, sizes = [], []
-    for identities in (columns.payer, columns.payee, columns.device):
-        known, inverse, counts = np.unique(identities, return_inverse=True, return_counts=True)
-        entities.append((known, inverse))
-        sizes.append(counts)
+    identities = [getattr(columns, kind.name) for kind in KINDS]
+    known, inverses, sizes = zip(
+        *(np.unique(one, return_inverse=True, return_counts=True) for one in identities), strict=True
+    )
     logs, firsts = _allocate(sizes)
-    slots = [inverse + first for (_, inverse), first in zip(entities, firsts, strict=True)]
-    slots[2] = np.where(columns.device == 0, NONE, slots[2])
-    inbound = _inbound_slots(columns, entities[1][0], firsts[1])
-
-    counterparties = (columns.payee, columns.payer, columns.payer)
-    positions = [
-        append_columns(logs, slot, columns.event_time, columns.amount_paise, counterparty, columns.place)
-        for slot, counterparty in zip(slots, counterparties, strict=True)
-    ]
-    upto = _received_before(slots[1], inbound)
-    reports = _reports(columns, outcomes)
+    placed = np.zeros(len(columns), dtype=PLACED)
+    for at, (kind, first) in enumerate(zip(KINDS, firsts, strict=True)):
+        slots = inverses[at] + first
+        if kind.optional:
+            slots = np.where(identities[at] == 0, NONE, slots)
+        placed["slot"][:, at] = slots
+        placed["at"][:, at] = append_all(logs, slots, columns.rows, COUNTERPARTIES[at])
+    payee = KINDS.index(PAYEE)
+    inbound = _inbound_slots(columns, known[payee], firsts[payee])
+    placed["slot"][:, INBOUND] = inbound
+    placed["at"][:, INBOUND] = _received_before(placed["slot"][:, payee], inbound)
+    reports = _place_reports(columns, outcomes, placed)
 
     states = np.empty(len(columns), dtype=np.uint8)
     chunks = []
     for start in range(0, len(columns), CHUNK):
         rows = slice(start, start + CHUNK)
-        places = Places(
-            slots[0][rows], positions[0][rows], slots[1][rows], positions[1][rows], slots[2][rows], positions[2][rows],
-            inbound[rows], upto[rows],
-        )  # fmt: skip
-        part = columns.take(rows)
-        risk = Reports(reports.raw, *(run[rows] for run in reports[1:]))
-        values, states[rows] = vectors(logs, part, places, risk, np.zeros((len(part), 4), dtype=np.bool_))
+        values, states[rows] = vectors(logs, columns.take(rows), placed[rows], reports)
         chunks.append(values)
         progress(min(start + CHUNK, len(columns)))
     if not chunks:
@@ -88,7 +85,7 @@ def history_vectors(
     return np.concatenate(chunks), states
 
 
-def _allocate(sizes: list[NDArray[np.int64]]) -> tuple[Logs, list[int]]:
+def _allocate(sizes: Sequence[NDArray[np.int64]]) -> tuple[Logs, list[int]]:
     """Lay the logs of all entities out one behind the other, each with room for just its records."""
     counts = np.concatenate(sizes)
     ends = np.cumsum(counts)
@@ -102,8 +99,7 @@ def _allocate(sizes: list[NDArray[np.int64]]) -> tuple[Logs, list[int]]:
         logs.slots[clock] = NEVER
     logs.slots["block_at"] = np.where(blocks > 0, np.cumsum(blocks) - blocks, NONE)
     logs.slots["super_at"] = np.where(supers > 0, np.cumsum(supers) - supers, NONE)
-    firsts = [0, len(sizes[0]), len(sizes[0]) + len(sizes[1])]
-    return logs, firsts
+    return logs, [0, *accumulate(len(size) for size in sizes[:-1])]
 
 
 def _inbound_slots(columns: PaymentColumns, payees: NDArray[np.uint64], first: int) -> NDArray[np.int64]:
@@ -137,11 +133,15 @@ def arrivals(event_time: NDArray[np.int64], outcomes: OutcomeReports) -> NDArray
     return np.maximum(outcomes.row + 1, np.searchsorted(clock, outcomes.reported_at, side="right"))
 
 
-def _reports(columns: PaymentColumns, outcomes: OutcomeReports | None) -> Reports:
-    """Lay out, for each payment, the reports on its payee and on its device that had arrived when it was delivered."""
+def _place_reports(
+    columns: PaymentColumns, outcomes: OutcomeReports | None, placed: NDArray[np.record]
+) -> NDArray[np.uint8]:
+    """Lay out, for each payment, the reports on its entities that had arrived when it was delivered; return all bytes.
+
+    They are read-only, as a store's are: kernels are compiled by the types of their arguments.
+    """
     if outcomes is None or not len(outcomes.row):
-        nothing = np.zeros(len(columns), dtype=np.int64)
-        return Reports(np.frombuffer(b"", dtype=np.uint8), nothing, nothing, nothing, nothing)
+        return np.frombuffer(b"", dtype=np.uint8)
     arrived = arrivals(columns.event_time, outcomes)
     content = np.empty((len(outcomes.row), 2), dtype="<u8")
     content[:, 0] = outcomes.reported_at.astype(np.uint64) | outcomes.fraud.astype(np.uint64) << np.uint64(48)
@@ -149,18 +149,17 @@ def _reports(columns: PaymentColumns, outcomes: OutcomeReports | None) -> Report
     order = np.lexsort((outcomes.reported_at, arrived))
     _, first = np.unique(content[order], axis=0, return_index=True)  # set by content, as the store does
     order = order[np.sort(first)]
-    runs: list[NDArray[np.int64]] = []
     parts: list[NDArray[np.uint8]] = []
-    for identities in (columns.payee, columns.device):
+    for which, kind in enumerate(REPORTED):
+        identities = getattr(columns, KINDS[kind].name)
         about = identities[outcomes.row[order]]
         reports = order[about != 0]
         start, end, by_entity = _runs(identities, about[about != 0], arrived[reports])
         first_byte = sum(part.size for part in parts)
         parts.append(np.ascontiguousarray(content[reports[by_entity]]).view(np.uint8).ravel())
-        runs += [first_byte + start * REPORT_BYTES, first_byte + end * REPORT_BYTES]
-    raw = np.concatenate(parts)
-    raw.flags.writeable = False  # as a reply of the store is: otherwise the kernels would be compiled a second time
-    return Reports(raw, *runs)
+        placed["reports_start"][:, which] = first_byte + start * REPORT_BYTES
+        placed["reports_end"][:, which] = first_byte + end * REPORT_BYTES
+    return np.frombuffer(np.concatenate(parts).tobytes(), dtype=np.uint8)
 
 
 def _runs(

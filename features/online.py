@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from features.catch_up import DONE, FOLDED, LOST, append_own, catch_up
+from features.entities import PLACES
 from features.errors import ReplicaBudgetError, StoreCorruptError
-from features.exchange import INBOUND, Reply, Request, entries_of, provenance_of, reads_of, reports_read, told_whole
-from features.fold import fewest_to_fold, fold, fold_position, whole_from
-from features.ingest import append_raw
-from features.locate import Located, locate
-from features.logs import NONE
-from features.record import RECORD_BYTES
-from features.replicas import Replicas
-from features.store import ApplyRequest, Origin
-from features.vector import Places, Reports, vectors
+from features.measure.logs import NONE
+from features.measure.placed import PLACED
+from features.measure.vector import vectors
+from features.replica.locate import locate
+from features.replica.replicas import Replicas
+from features.store.contract import ApplyRequest, Origin
+from features.store.messages import Reply, Request, entries_of, names_of, put_reports
+from features.store.provenance import provenance_of
 from features.windows import DAY, EXPIRY
 
 if TYPE_CHECKING:
@@ -28,24 +27,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from features.catch_up import Reads
     from features.columns import PaymentColumns
-    from features.store import EntityStore
+    from features.store.contract import EntityStore
+    from features.store.messages import Claims
 
 KEPT: Final = EXPIRY - DAY
 """Milliseconds for which a log is kept in any case: its expiry is pushed out once a day."""
 
 MAX_PAYMENTS: Final = 4_096
 """Payments a micro-batch may hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """Where the payments of a micro-batch came from: columns of one length."""
-
-    origin: NDArray[np.uint16]
-    """Index into the micro-batch's origins."""
-    offset: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,7 @@ class FeatureBatch:
     state: NDArray[np.uint8]
     """[n] of FeatureState."""
     provenance: NDArray[np.void]
-    """[n] of PROVENANCE: what the logs got from the payment, and its places in them."""
+    """[n] of `provenance.WRITTEN`: what the logs got from the payment, and its places in them."""
 
 
 class _Reading(NamedTuple):
@@ -65,16 +55,14 @@ class _Reading(NamedTuple):
 
     request: Request
     reply: Reply
-    reports: Reports
-    versions: tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class _Measured(NamedTuple):
-    """Vectors of some payments, their states, and their places: in the three logs, and in the payer's inbound one."""
+    """Vectors of some payments, their states, and PLACED of each."""
 
     vectors: NDArray[np.float32]
     state: NDArray[np.uint8]
-    places: NDArray[np.int64]
+    placed: NDArray[np.record]
 
 
 @dataclass(slots=True, eq=False)
@@ -176,7 +164,7 @@ class OnlineFeatures:
             self._replicas.clear()  # what failed half-way leaves replicas that know less or more than they say
             pending.reading = None
             raise
-        provenance = provenance_of(pending.columns, measured.places, pending.reading.versions)
+        provenance = provenance_of(pending.columns, measured.placed)
         return FeatureBatch(measured.vectors, measured.state, provenance)
 
     def _measure(self, columns: PaymentColumns, reading: _Reading, rows: slice) -> _Measured:
@@ -195,83 +183,24 @@ class OnlineFeatures:
 
     def _measure_together(self, columns: PaymentColumns, reading: _Reading, rows: slice) -> _Measured:
         request, n = reading.request, rows.stop - rows.start
-        of, wanted = request.of, np.ones(request.logs, dtype=np.bool_)
+        log_of, wanted = request.log_of[rows], np.ones(request.logs, dtype=np.bool_)
         if n < len(columns):
-            of = np.ascontiguousarray(of[:, rows])
             wanted[:] = False
-            wanted[of[: INBOUND + 1][of[: INBOUND + 1] != NONE]] = True
-        logs = self._replicas.logs
-        slots, header, base = self._bring(columns, reading, wanted)
-        found = Located.make(n, request.logs)
-        if n < len(columns):
-            columns = columns.take(rows)
-        kept_since = int(self._clock() * 1_000) - KEPT
-        if not locate(
-            logs, columns.event_time, of, reading.reply.lengths[rows], slots, header, base, kept_since, found
-        ):
+            wanted[log_of[:, :PLACES][log_of[:, :PLACES] != NONE]] = True
+        reads = self._replicas.bring(request, reading.reply, columns, wanted, self._measuring.fetch)
+        placed, aged = np.zeros(len(columns), dtype=PLACED), np.zeros(request.logs, dtype=np.bool_)
+        put_reports(request, placed)
+        columns, placed = columns.take(rows), placed[rows]
+        logs, kept_since = self._replicas.logs, int(self._clock() * 1_000) - KEPT
+        if not locate(logs, columns.rows, log_of, reading.reply.lengths[rows], reads, kept_since, placed, aged):
             raise StoreCorruptError(
                 "A payment is in one of its logs and missing in another: the store lost some of them. "
                 "Run `upifraud rebuild-features`."
             )
-        slot, at = found.slot, found.at
-        places = Places(slot[0], at[0], slot[1], at[1], slot[2], at[2], slot[3], at[3])
-        reports = Reports(reading.reports.raw, *(run[rows] for run in reading.reports[1:]))
-        values, state = vectors(logs, columns, places, reports, found.lost)
-        # Whose expiry to push out with the next micro-batch.
-        self._refresh.append(request.reads[: request.logs][found.aged, :9].tobytes())
-        self._fold(request, slots)
-        return _Measured(values, state, at.T)
-
-    def _bring(
-        self, columns: PaymentColumns, reading: _Reading, wanted: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Bring the wanted logs up to date in the arenas; return each one's slot, header length and base."""
-        request, reply, table = reading.request, reading.reply, self._replicas.table
-        it = reads_of(request, reply)
-        header, base = it.header, it.base  # those that positions in the reply count from
-        while True:
-            odd = np.flatnonzero(it.totals % (RECORD_BYTES // 2))
-            if len(odd):
-                raise StoreCorruptError(f"A log of {it.totals[odd[0]]} bytes. Run `upifraud rebuild-features`.")
-            with self._replicas.lock:
-                if not catch_up(table, it, wanted):
-                    raise ReplicaBudgetError(ReplicaBudgetError.__doc__)
-                self._unfold(request, it)
-                lost = append_own(
-                    table, it, columns.payer, columns.payee, columns.event_time, columns.amount_paise,
-                    columns.payment_id, columns.place, columns.kind, request.of, reply.lengths,
-                )  # fmt: skip
-            if not lost:
-                return it.slots, header, base
-            # Another worker folded the log, or the replica is not what it was thought to be, or was dropped.
-            wanted = it.left == LOST
-            which = np.flatnonzero(wanted)
-            it = told_whole(it, which, self._measuring.fetch([request.name(index) for index in which.tolist()]))
-
-    def _unfold(self, request: Request, it: Reads) -> None:
-        """Begin the replicas of folded logs that were read whole."""
-        for index in np.flatnonzero(it.left == FOLDED).tolist():
-            start, end = int(it.starts[index]), int(it.ends[index])
-            slot = self._replicas.admit_folded(request.name(index), it.words[start // 8 : end // 8].tobytes())
-            logs = self._replicas.logs
-            append_raw(logs, slot, start + int(it.header[index]), end, it.words)
-            log = logs.slots[slot]
-            log["whole_from"], log["seen"] = whole_from(logs, slot), log["length"]
-            it.slots[index], it.left[index] = slot, DONE
-
-    def _fold(self, request: Request, slots: NDArray[np.int64]) -> None:
-        """Fold the logs for which it is worth it; whoever comes second leaves it."""
-        logs = self._replicas.logs
-        held = np.flatnonzero(slots != NONE)
-        kept = logs.slots["length"][slots[held]] - logs.slots["folded"][slots[held]]
-        for index in held[kept >= fewest_to_fold()].tolist():
-            slot = int(slots[index])
-            base, position = int(logs.slots["folded"][slot]), fold_position(logs, slot)
-            if position == base:
-                continue
-            header = fold(logs, slot, position)
-            self._measuring.fold(request.name(index), base, header.pack(), position)
-            self._replicas.drop(slot)  # read again, folded, when it is next touched
+        values, state = vectors(logs, columns, placed, np.frombuffer(reading.reply.raw, dtype=np.uint8))
+        self._refresh.append(names_of(reads[aged]))  # whose expiry to push out with the next micro-batch
+        self._replicas.fold(reads, self._measuring.fold)
+        return _Measured(values, state, placed)
 
 
 def _still(last: Sequence[Origin], origins: Sequence[Origin]) -> Iterator[Origin]:
@@ -295,8 +224,8 @@ def _read(
     request = Request.of_columns(columns)
     if replicas is not None:
         replicas.expect(request, number, int(columns.event_time.max(initial=0)))
-    applied = store.apply(ApplyRequest(entries_of(columns, claims), request.reads.tobytes(), refresh, origins))
+    applied = store.apply(ApplyRequest(entries_of(columns, claims), request.packed(), refresh, origins))
     reply = Reply.of(applied, request, len(columns))
     if replicas is not None:
-        replicas.note(request, reply.totals)
-    return _Reading(request, reply, *reports_read(reply, request))
+        replicas.note(request)
+    return _Reading(request, reply)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.layout import DEVICE, IDENTITY_BYTES, PAYEE, PAYER
-from features.provenance import PROVENANCE
-from features.record import COUNTERPARTY, PAYMENT_ID, RECEIVED, RECORD_BYTES
+from features.entities import KINDS, PAYER
+from features.record import RECORD_BYTES, with_party, with_received
+from features.store.provenance import read_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,17 +27,13 @@ def rebuilt_logs(provenance: NDArray[np.void]) -> Iterator[tuple[bytes, bytes]]:
     provenance: PROVENANCE[n], one row a payment. Where an earlier loss and its replay left two payments with one
     position, the order given decides: by event time.
     """
-    rows = provenance
-    of_payer = rows["record"].copy()
-    of_others = of_payer.copy()
-    of_payer[:, RECEIVED:] = np.ascontiguousarray(rows["inbound_upto"]).view(np.uint8).reshape(-1, 4)
-    of_others[:, COUNTERPARTY:PAYMENT_ID] = (
-        np.ascontiguousarray(rows["payer"]).view(np.uint8).reshape(-1, IDENTITY_BYTES)[:, :5]
-    )
-    yield from _logs(PAYER, rows["payer"], rows["payer_at"], of_payer)
-    yield from _logs(PAYEE, rows["payee"], rows["payee_at"], of_others)
-    known = rows["device"] != 0
-    yield from _logs(DEVICE, rows["device"][known], rows["device_at"][known], of_others[known])
+    records = provenance["record"]
+    for kind in KINDS:
+        here = provenance[kind.name] != 0
+        rows = provenance[here] if kind.optional else provenance
+        own = records[here] if kind.optional else records
+        own = with_received(own, rows["inbound_upto"]) if kind is PAYER else with_party(own, rows[kind.counterparty])
+        yield from _logs(kind.letter, rows[kind.name], rows[f"{kind.name}_at"], own)
 
 
 def _logs(
@@ -54,26 +50,23 @@ class RebuildInput:
     """Collects provenance as it is read and gives the logs back in batches."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._payments = 0
+        self._rows: list[bytes] = []
 
     def __len__(self) -> int:
-        return self._payments
+        return len(self._rows)
 
     def add(self, rows: Sequence[bytes]) -> None:
         """Take the provenance of some verdicts."""
-        self._parts.append(b"".join(rows))
-        self._payments += len(rows)
+        self._rows += rows
 
     def collected(self) -> NDArray[np.void]:
         """Return all of it, PROVENANCE[n]."""
-        return np.frombuffer(b"".join(self._parts), dtype=PROVENANCE)
+        return read_provenance(self._rows)
 
     def count_logs(self) -> int:
         """Return how many logs there are to write."""
         rows = self.collected()
-        devices = np.unique(rows["device"])
-        return len(np.unique(rows["payer"])) + len(np.unique(rows["payee"])) + int((devices != 0).sum())
+        return sum(int(np.count_nonzero(np.unique(rows[kind.name]))) for kind in KINDS)
 
     def batches(self, size: int = 10_000) -> Iterator[list[tuple[bytes, bytes]]]:
         """Yield the logs, some at a time."""

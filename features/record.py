@@ -1,4 +1,7 @@
-"""The record of an entity log: 32 bytes for payers, payees and devices alike (docs/specs/online_store.md)."""
+"""The record of an entity log: four words of 64 bits, the same for every kind of entity (docs/specs/online_store.md).
+
+No other module knows where in them a field lies.
+"""
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
@@ -17,58 +20,86 @@ if TYPE_CHECKING:
 LAYOUT_VERSION: Final = 1
 """Part of every key: a change of the record, the header or the window rules starts new logs."""
 
-RECORD_BYTES: Final = 32
-TIME, AMOUNT, COUNTERPARTY, PAYMENT_ID, PLACE, KIND = 0, 6, 11, 16, 24, 28
-"""Byte offsets of the fields, little endian; a field ends where the next begins."""
+RECORD_WORDS: Final = 4
+RECORD_BYTES: Final = 8 * RECORD_WORDS
+SAME_BYTES: Final = 24
+"""As many bytes from the start are the same wherever and however often a payment is delivered: time, amount, the other
+party, id."""
+PAYMENT_ID_AT: Final = 16
+RECEIVED_AT: Final = 28
+"""From this byte on a payer's record says how many records his own log as a payee had at that moment. The store fills
+it in, so a payment delivered again finds that log as it was. In other logs the kind of payment stands there."""
 
-RECEIVED: Final = KIND
-"""In a payer's log the last field is how many records his own inbound log had at that moment, filled in by the store:
-so a payment delivered again finds the inbound log as it was."""
+PARTY: Final = np.uint64((1 << 40) - 1)
+"""As much of the other party's identity as a record keeps."""
 
-COUNTERPARTY_MASK: Final = np.uint64((1 << 40) - 1)
-
-
-def pack_records(columns: PaymentColumns, counterparty: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Return the records of some payments as seen by one kind of entity, uint8[n, 32]; RECEIVED is not filled in."""
-    records = np.empty((len(columns), RECORD_BYTES), dtype=np.uint8)
-    _pack(
-        records, columns.event_time, columns.amount_paise, counterparty, columns.payment_id, columns.place, columns.kind
-    )
-    return records
-
-
-@njit()
-def _pack(  # type: ignore[no-untyped-def]
-    records, event_time, amount_paise, counterparty, payment_id, place, kind
-):  # fmt: skip
-    for row in range(len(records)):
-        put_record(
-            records[row],
-            0,
-            event_time[row],
-            amount_paise[row],
-            counterparty[row],
-            payment_id[row],
-            place[row],
-            kind[row],
-        )
+# Word 0: event time, and the low 16 bits of the amount. Word 1: the other 24 bits of the amount, and the party.
+# Word 2: the payment's id. Word 3: the place, and what RECEIVED_AT says.
+_TIME: Final = np.uint64((1 << 48) - 1)
+_HIGH_AMOUNT: Final = np.uint64((1 << 24) - 1)
+_HALF: Final = np.uint64((1 << 32) - 1)
+_16, _24, _32, _48 = np.uint64(16), np.uint64(24), np.uint64(32), np.uint64(48)
 
 
 @njit(inline="always")
-def put_record(  # type: ignore[no-untyped-def]
-    out, at, event_time, amount_paise, counterparty, payment_id, place, kind
-):  # fmt: skip
-    """Write one record at a place in bytes."""
-    put_number(out, at + TIME, np.uint64(event_time), AMOUNT - TIME)
-    put_number(out, at + AMOUNT, np.uint64(amount_paise), COUNTERPARTY - AMOUNT)
-    put_number(out, at + COUNTERPARTY, np.uint64(counterparty), PAYMENT_ID - COUNTERPARTY)
-    put_number(out, at + PAYMENT_ID, np.uint64(payment_id), PLACE - PAYMENT_ID)
-    put_number(out, at + PLACE, np.uint64(place), KIND - PLACE)
-    put_number(out, at + KIND, np.uint64(kind), RECORD_BYTES - KIND)
+def put_record(words, payment, party, received):  # type: ignore[no-untyped-def]
+    """Write a payment's record in four words: the identity of the other party in full, and what RECEIVED_AT says."""
+    amount = np.uint64(payment.amount_paise)
+    words[0] = np.uint64(payment.event_time) | amount << _48
+    words[1] = amount >> _16 | np.uint64(party) << _24
+    words[2] = payment.payment_id
+    words[3] = np.uint64(payment.place) | np.uint64(received) << _32
 
 
-@njit()
-def put_number(out: NDArray[np.uint8], at: int, number: np.uint64, size: int) -> None:
-    """Write the low bytes of a number, little endian."""
-    for byte in range(size):
-        out[at + byte] = (number >> np.uint64(8 * byte)) & np.uint64(0xFF)
+@njit(inline="always")
+def event_time_of(words: NDArray[np.uint64], at: int) -> np.int64:
+    """Return the event time of the record whose first word is `at`."""
+    return np.int64(words[at] & _TIME)
+
+
+@njit(inline="always")
+def amount_of(words: NDArray[np.uint64], at: int) -> np.int64:
+    """Return the amount in paise."""
+    return np.int64(words[at] >> _48 | (words[at + 1] & _HIGH_AMOUNT) << _16)
+
+
+@njit(inline="always")
+def party_of(words: NDArray[np.uint64], at: int) -> np.int64:
+    """Return what is kept of the other party's identity."""
+    return np.int64(words[at + 1] >> _24)
+
+
+@njit(inline="always")
+def place_of(words: NDArray[np.uint64], at: int) -> np.uint32:
+    """Return the place."""
+    return np.uint32(words[at + 3] & _HALF)
+
+
+def pack_records(columns: PaymentColumns, party: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Return the records of some payments for one kind of entity, uint8[n, 32]; their kind is at RECEIVED_AT."""
+    amount = columns.amount_paise.astype(np.uint64)
+    words = np.empty((len(columns), RECORD_WORDS), dtype=np.uint64)
+    words[:, 0] = columns.event_time.astype(np.uint64) | amount << _48
+    words[:, 1] = amount >> _16 | party << _24
+    words[:, 2] = columns.payment_id
+    words[:, 3] = columns.place | columns.kind.astype(np.uint64) << _32
+    return words.view(np.uint8)
+
+
+def with_party(records: NDArray[np.uint8], party: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Return records, uint8[n, 32], with another party in them."""
+    words = np.ascontiguousarray(records).view(np.uint64).copy()
+    words[:, 1] = words[:, 1] & _HIGH_AMOUNT | party << _24
+    return words.view(np.uint8)
+
+
+def with_received(records: NDArray[np.uint8], received: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return records, uint8[n, 32], with another count where RECEIVED_AT says."""
+    words = np.ascontiguousarray(records).view(np.uint64).copy()
+    words[:, 3] = words[:, 3] & _HALF | received.astype(np.uint64) << _32
+    return words.view(np.uint8)
+
+
+def payment_ids(records: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return the ids of the payments of records, uint8[n, 32]."""
+    return np.ascontiguousarray(records).view(np.uint64)[:, 2]

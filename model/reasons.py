@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from model.usual import own_usual
-from model.wording import Side, Wording, wording
+from features.wording import wording
+from features.words.usual import own_usual
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from model.usual import Own
+    from features.words.sides import Side, Wording
+    from features.words.usual import Own
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.store import Origin
+from features.store.contract import Origin
 from stream.transport.fetch import offset_of
 from stream.wire import EARLIEST_TIME_MS
 

@@ -1,15 +1,14 @@
-"""Outcomes as the entity logs take them: one report for the payee and one for the device of the payment."""
+"""Outcomes as the entity logs take them: one report for each entity of the payment that has any."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from features.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
-from features.provenance import PROVENANCE
-from features.record import PAYMENT_ID
-from features.risk import FRAUD, GENUINE, pack_report
+from features.entities import KINDS
+from features.measure.risk import FRAUD, GENUINE, pack_report
+from features.record import payment_ids
+from features.store.layout import IDENTITY_BYTES
+from features.store.provenance import read_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,12 +18,15 @@ if TYPE_CHECKING:
 
 def reports_of(outcomes: Iterable[PaymentRef]) -> list[tuple[bytes, bytes]]:
     """Return the reports that a run of outcomes makes: kind and identity, and the 16 bytes to set."""
+    outcomes = list(outcomes)
+    places = read_provenance([outcome.provenance for outcome in outcomes])
+    ids = payment_ids(places["record"])
     reports = []
-    for outcome in outcomes:
-        place = np.frombuffer(outcome.provenance, dtype=PROVENANCE)[0]
-        payment_id = int.from_bytes(place["record"][PAYMENT_ID : PAYMENT_ID + 8].tobytes(), "little")
+    for outcome, place, payment_id in zip(outcomes, places, ids.tolist(), strict=True):
         report = pack_report(outcome.outcome.reported_at, FRAUD if outcome.outcome.is_fraud else GENUINE, payment_id)
-        for kind, identity in ((PAYEE_REPORTS, place["payee"]), (DEVICE_REPORTS, place["device"])):
-            if identity:
-                reports.append((kind + int(identity).to_bytes(IDENTITY_BYTES, "little"), report))
+        reports += [
+            (kind.reports + int(place[kind.name]).to_bytes(IDENTITY_BYTES, "little"), report)
+            for kind in KINDS
+            if kind.reports and place[kind.name]
+        ]
     return reports

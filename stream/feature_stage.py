@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from features.errors import FeatureError, StoreUnavailableError
-from features.online import Claims
+from features.store.messages import Claims
 from stream import metrics
 from stream.arrivals import partition_name
 from stream.errors import FatalError, RetryableError, TopicRenewedError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from features.online import FeatureBatch, OnlineFeatures, Pending
-    from features.store import EntityStore
+    from features.store.contract import EntityStore
     from stream.arrivals import Arrivals
     from stream.claimed import Claimed
     from stream.retry import Retry
@@ -130,8 +130,9 @@ class FeatureStage:
             offset = committed[partition]
             if stands is None and offset:
                 raise StoreBehindError(
-                    f"Redis holds nothing of {name.decode()}, whose offset {offset} was committed: it was wiped. "
-                    "Run `upifraud rebuild-features`; the worker goes on by itself then.",
+                    f"Redis holds nothing of {name.decode()}, whose offset {offset} was committed: it was wiped, or "
+                    "the windows were changed and with them the layout. Run `upifraud rebuild-features`; the worker "
+                    "goes on by itself then.",
                     server=Server.REDIS,
                 )
             self._expected[name] = stands or 0

@@ -19,12 +19,14 @@ import msgspec
 import numpy as np
 
 from features.columns import PaymentColumns
-from features.fold import fewest_to_fold
-from features.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
-from features.memory_store import MemoryEntityStore
-from features.online import Claims, OnlineFeatures
-from features.risk import FRAUD, pack_report
-from features.store import Origin
+from features.entities import KINDS
+from features.measure.risk import FRAUD, pack_report
+from features.online import OnlineFeatures
+from features.replica.fold import fewest_to_fold
+from features.store.contract import Origin
+from features.store.layout import IDENTITY_BYTES
+from features.store.memory_store import MemoryEntityStore
+from features.store.messages import Claims
 from features.windows import BLOCK
 from stream.arrivals import Arrivals
 from stream.claimed import Claimed
@@ -101,26 +103,24 @@ def rehearse_measuring() -> None:
         at += payments
 
 
-_REPORTED: Final = (PAYEE_REPORTS, DEVICE_REPORTS)
+_REPORTED: Final = tuple(kind.reports for kind in KINDS if kind.reports)
 
 
 def _columns(at: int, payments: int) -> PaymentColumns:
     """Return payments from the `at`-th on, an hour apart."""
     number = np.arange(at + 1, at + 1 + payments)
-    time, one = number * _HOUR_MS, np.ones(payments)
-    return PaymentColumns(
-        payment_id=number.astype(np.uint64),
+    time, one = number * _HOUR_MS, np.ones(payments, dtype=np.int64)
+    return PaymentColumns.of(
+        payment_id=number,
         event_time=time,
         amount_paise=number,
-        payer=one.astype(np.uint64),
-        payee=one.astype(np.uint64),
-        device=one.astype(np.uint64),
-        place=number.astype(np.uint32),
-        kind=number.astype(np.uint32),
-        mcc=one.astype(np.int32),
+        **{kind.name: one for kind in KINDS},
+        place=number,
+        kind=number,
+        mcc=one,
         device_bound_at=time,
         sim_changed_at=time,
-        same_bank=one.astype(np.int8),
+        same_bank=one,
     )
 
 

@@ -14,7 +14,7 @@ from stream.rounds import Round
 from stream.verdict_store.housekeeping import days_ahead
 
 if TYPE_CHECKING:
-    from features.redis_store import RedisEntityStore
+    from features.store.redis_store import RedisEntityStore
 
 REDIS_SECONDS = 15.0
 POSTGRES_SECONDS = 60.0

@@ -63,7 +63,7 @@ def columns_of(payments: list[Payment]) -> PaymentColumns:
     def column(values: list[int], kind: type) -> np.ndarray:
         return np.array(values, dtype=kind)
 
-    return PaymentColumns(
+    return PaymentColumns.of(
         payment_id=column([p.payment_id for p in payments], np.uint64),
         event_time=column([p.event_time for p in payments], np.int64),
         amount_paise=column([p.amount for p in payments], np.int64),

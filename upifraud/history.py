@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -118,12 +118,7 @@ def read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS)
     if not read.refusals.rows:
         raise click.ClickException(f"{source.path}: expected payments, but it holds none.")
     read.refusals.check(1.0)
-    columns = PaymentColumns(
-        *(
-            np.concatenate([getattr(part.payments, field.name) for part in read.parts])
-            for field in fields(PaymentColumns)
-        )
-    )
+    columns = PaymentColumns(np.concatenate([part.payments.rows for part in read.parts]))
     ids = [one for part in read.parts for one in part.transaction_id]
     kept = np.flatnonzero(read.first)
     return History(columns.take(kept), [ids[row] for row in kept.tolist()], read.refusals)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from features.identity import Identities
 from features.online import OnlineFeatures
-from features.redis_store import RedisEntityStore
 from features.schema import SCHEMA_HASH
+from features.store.redis_store import RedisEntityStore
 from model.artifact import DEFAULT_DIR, load
 from model.verdict import NEVER
 from stream import metrics
@@ -140,7 +140,10 @@ def show_model(artifact: Artifact) -> None:
 def described(artifact: Artifact) -> Model:
     """Return what the verdict store keeps of an artifact, so that its verdicts can be audited."""
     if artifact.schema_hash != SCHEMA_HASH:
-        raise FatalError(f"Artifact of schema {artifact.schema_hash}, expected {SCHEMA_HASH}.")
+        raise FatalError(
+            f"Expected an artifact for feature schema {SCHEMA_HASH}, got one for {artifact.schema_hash}; train anew "
+            "with `upifraud train`."
+        )
     return Model(
         model_id=artifact.model_id,
         schema_hash=artifact.schema_hash,

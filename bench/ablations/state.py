@@ -11,10 +11,11 @@ import redis
 
 from bench import online_features as bench
 from bench.ablations.ablation import Ablation, Way
-from features.online import Claims, OnlineFeatures
+from features.online import OnlineFeatures
 from features.rebuild import rebuilt_logs
-from features.redis_store import RedisEntityStore
-from features.store import Origin
+from features.store.contract import Origin
+from features.store.messages import Claims
+from features.store.redis_store import RedisEntityStore
 from features.windows import WINDOWS
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
@@ -13,17 +12,20 @@ import redis
 
 from bench import online_features as bench
 from bench.growth.curve import Curve, Point
-from features.layout import PAYEE, key
-from features.online import Claims, OnlineFeatures
+from features.entities import PAYEE
+from features.online import OnlineFeatures
 from features.rebuild import rebuilt_logs
-from features.redis_store import RedisEntityStore
-from features.store import Origin
+from features.store.contract import Origin
+from features.store.layout import key
+from features.store.messages import Claims
+from features.store.redis_store import RedisEntityStore
 from features.windows import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from features.columns import PaymentColumns
+
 
 BATCH = 512
 WARM = 2
@@ -65,13 +67,12 @@ def entities(counts: Sequence[int], *, rounds: int, say: Callable[[str], None]) 
 def _merchant(count: int) -> tuple[bytes, bytes]:
     """Return the name and the log of a merchant with so many payments in the last 24 hours, from as many payers."""
     columns = bench.payments(count, 0, 2_000, 1)
-    columns = replace(
-        columns,
+    columns = columns.changed(
         payee=np.full(count, MERCHANT, dtype=np.uint64),
         payer=bench.mixed(np.arange(1, count + 1)),
         event_time=np.sort(np.random.default_rng(2).integers(bench.START - DAY, bench.START, count)),
     )
-    return next(log for log in rebuilt_logs(bench.provenance(columns)) if log[0][:1] == PAYEE)
+    return next(log for log in rebuilt_logs(bench.provenance(columns)) if log[0][:1] == PAYEE.letter)
 
 
 def _payments(each: int, count: int, *, first: int = 0, history: bool = False) -> PaymentColumns:
@@ -82,8 +83,7 @@ def _payments(each: int, count: int, *, first: int = 0, history: bool = False) -
     else:
         times = bench.START + np.arange(count, dtype=np.int64)
     usual = bench.payments(1_000, 0, 2_000, 1).take(np.arange(count) % 1_000)
-    return replace(
-        usual,
+    return usual.changed(
         payment_id=draw.integers(1, 2**63, count).astype(np.uint64),
         event_time=times,
         amount_paise=np.exp(draw.normal(10.5, 1.2, count)).astype(np.int64) + 1,

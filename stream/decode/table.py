@@ -80,7 +80,7 @@ class PaymentTable:
             self._keep(rows)
         ids128 = identities.hash128(self.transaction_id)
         payer, payee = identities.hash(self.payer), identities.hash(self.payee)
-        columns = PaymentColumns(
+        columns = PaymentColumns.of(
             payment_id=ids128[:, 0].copy(),  # hash128 begins with the 64 bits of hash
             event_time=self.event_time,
             amount_paise=self.amount_paise,

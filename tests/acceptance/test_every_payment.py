@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from features.provenance import PROVENANCE
+from features.store.provenance import PROVENANCE
 from tests.fixtures.deployment import Deployment, sha256
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1800)]

@@ -14,9 +14,9 @@ import pytest
 import redis
 from confluent_kafka import Producer
 
-from features import layout
 from features.columns import FeatureState
 from features.schema import FEATURE_NAMES
+from features.store import layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import redis
 
-from features import layout
 from features.schema import FEATURE_NAMES
+from features.store import layout
 from local import kafka_admin
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
 
 PAYMENTS = 1_600
-REPORT_LOGS = tuple(layout.key(kind, b"") for kind in (layout.PAYEE_REPORTS, layout.DEVICE_REPORTS))
+REPORT_LOGS = tuple(layout.key(kind, b"") for kind in layout.REPORT_LETTERS)
 
 
 def one_partition(deployment: Deployment, kafka: Broker) -> None:

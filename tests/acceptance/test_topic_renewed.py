@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from features import layout
+from features.store import layout
 from local import kafka_admin
 from stream.settings import read_settings
 from tests.acceptance.test_read_again import logs, payment, publish, vector

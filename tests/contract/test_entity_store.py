@@ -10,16 +10,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from features import entities
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
-from features.fold import PANE, Header
-from features.layout import DEVICE, DEVICE_REPORTS, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES, UNKNOWN_LENGTH
-from features.memory_store import MemoryEntityStore
-from features.redis_store import RedisEntityStore
-from features.risk import FRAUD, MAX_REPORTS, pack_report
-from features.store import ApplyRequest, EntityStore, Origin
+from features.measure.risk import FRAUD, MAX_REPORTS, pack_report
+from features.replica.fold import PANE, Header
+from features.store.contract import ApplyRequest, EntityStore, Origin
+from features.store.layout import READ_BYTES, UNKNOWN_LENGTH
+from features.store.memory_store import MemoryEntityStore
+from features.store.redis_store import RedisEntityStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+DEVICE = entities.DEVICE.letter
+DEVICE_REPORTS = entities.DEVICE.reports
+PAYEE = entities.PAYEE.letter
+PAYEE_REPORTS = entities.PAYEE.reports
+PAYER = entities.PAYER.letter
 
 ALICE, BOB, SHOP, PHONE = (bytes([letter]) * 8 for letter in b"ABSP")
 NOBODY = bytes(8)

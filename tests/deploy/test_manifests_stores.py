@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import redis
 
-from features.redis_store import RedisEntityStore
+from features.store.redis_store import RedisEntityStore
 from stream.verdict_store import migrate
 from tests.fixtures.manifests import Manifests, containers, overlay
 from tests.fixtures.store_servers import PASSWORD, SUPERUSER_PASSWORD, postgres_server, redis_server

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import redis
 
+from features import entities
 from features.columns import FeatureState
 from features.errors import StoreCorruptError, StoreUnavailableError
-from features.layout import OFFSETS, PAYEE, PAYEE_REPORTS, PAYER, key
-from features.online import Claims, FeatureBatch, OnlineFeatures
-from features.redis_store import RedisEntityStore, library
+from features.online import FeatureBatch, OnlineFeatures
 from features.schema import FEATURE_NAMES
-from features.store import ApplyRequest, Origin
+from features.store.contract import ApplyRequest, Origin
+from features.store.layout import OFFSETS, key
+from features.store.messages import Claims
+from features.store.redis_store import RedisEntityStore, library
 from features.windows import DAY, EXPIRY
 from local.ports import free_port
 from tests.oracle import Payment, columns_of
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.valkey import ValkeyServer
+
+PAYEE = entities.PAYEE.letter
+PAYEE_REPORTS = entities.PAYEE.reports
+PAYER = entities.PAYER.letter
 
 pytestmark = pytest.mark.servers
 START = 1_790_000_000_000

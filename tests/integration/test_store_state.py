@@ -8,7 +8,7 @@ import time
 import psycopg
 import pytest
 
-from features.redis_store import RedisEntityStore
+from features.store.redis_store import RedisEntityStore
 from stream import metrics
 from stream.errors import RetryableError
 from stream.store_state import postgres_round, redis_round

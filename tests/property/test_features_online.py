@@ -15,10 +15,10 @@ import redis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from features import fold as folding
 from features.errors import StoreUnavailableError
-from features.memory_store import MemoryEntityStore
-from features.redis_store import RedisEntityStore
+from features.replica import fold as folding
+from features.store.memory_store import MemoryEntityStore
+from features.store.redis_store import RedisEntityStore
 from features.windows import BLOCK
 from tests.fixtures.feature_deployment import Deployment
 from tests.fixtures.payment_streams import Script, dense_scripts, scripts

@@ -14,19 +14,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features import entities
 from features.history import OutcomeReports, history_vectors
-from features.layout import DEVICE_REPORTS, PAYEE_REPORTS
-from features.memory_store import MemoryEntityStore
-from features.online import Claims, OnlineFeatures
-from features.risk import FRAUD, GENUINE, MAX_REPORTS, confirmed_frauds, pack_report
+from features.measure.risk import FRAUD, GENUINE, MAX_REPORTS, confirmed_frauds, pack_report
+from features.online import OnlineFeatures
 from features.schema import FEATURE_NAMES
-from features.store import Origin
+from features.store.contract import Origin
+from features.store.memory_store import MemoryEntityStore
+from features.store.messages import Claims
 from tests.fixtures.payment_streams import Script, reports_on, scripts
 from tests.oracle import DAY, HOUR, LONGEST, Oracle, Payment, Report, columns_of, differences
 
 if TYPE_CHECKING:
     from features.columns import PaymentColumns
-    from features.store import EntityStore
+    from features.store.contract import EntityStore
+
+DEVICE_REPORTS = entities.DEVICE.reports
+PAYEE_REPORTS = entities.PAYEE.reports
 
 RATES = ("payee_fraud_rate_30d", "device_fraud_rate_30d")
 START = 1_790_000_000_000

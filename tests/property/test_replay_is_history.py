@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.history import OutcomeReports, arrivals, history_vectors
-from features.memory_store import MemoryEntityStore
-from features.online import Claims, OnlineFeatures
-from features.store import Origin
+from features.online import OnlineFeatures
+from features.store.contract import Origin
+from features.store.memory_store import MemoryEntityStore
+from features.store.messages import Claims
 from simulator.replay import Merger
 from simulator.schedule import AtOnce
 from simulator.source import Message

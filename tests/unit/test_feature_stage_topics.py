@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from features.memory_store import MemoryEntityStore
 from features.online import OnlineFeatures
+from features.store.memory_store import MemoryEntityStore
 from stream.errors import TopicRenewedError
 from stream.feature_stage import FeatureStage, StoreBehindError
 from stream.health import Health

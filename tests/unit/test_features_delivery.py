@@ -7,14 +7,15 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from features import fold as folding
 from features.columns import FeatureState
 from features.errors import StoreRolledBackError, StoreUnavailableError
-from features.memory_store import MemoryEntityStore
-from features.online import MAX_PAYMENTS, Claims, FeatureBatch, OnlineFeatures
+from features.online import MAX_PAYMENTS, FeatureBatch, OnlineFeatures
 from features.rebuild import RebuildInput
+from features.replica import fold as folding
 from features.schema import FEATURE_NAMES
-from features.store import Origin
+from features.store.contract import Origin
+from features.store.memory_store import MemoryEntityStore
+from features.store.messages import Claims
 from features.windows import BLOCK, SUPER
 from tests.fixtures.feature_deployment import Deployment
 from tests.fixtures.payment_streams import START, Script, Stretch, identity

@@ -8,13 +8,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.exchange import Request, entries_of, provenance_of
-from features.layout import UNKNOWN_LENGTH
-from features.logs import NONE
-from features.memory_store import MemoryEntityStore
-from features.online import MAX_PAYMENTS, Claims, OnlineFeatures
+from features.measure.logs import NONE
+from features.measure.placed import PLACED
+from features.online import MAX_PAYMENTS, OnlineFeatures
 from features.record import pack_records
-from features.store import Origin
+from features.store.contract import Origin
+from features.store.layout import READ_BYTES, UNKNOWN_LENGTH
+from features.store.memory_store import MemoryEntityStore
+from features.store.messages import Claims, Request, entries_of
+from features.store.provenance import provenance_of
 from tests.oracle import Payment, columns_of
 
 few = st.integers(1, 6)
@@ -33,7 +35,7 @@ payments = st.builds(
 @given(st.lists(payments, min_size=1, max_size=30))
 def test_every_log_is_asked_for_once_and_every_payment_knows_its_own(some: list[Payment]) -> None:
     request = Request.of_columns(columns_of(some))
-    reads = [read.tobytes() for read in request.reads]
+    reads = asked(request)
     wanted = {
         b"p": {p.payer for p in some},
         b"m": {p.payee for p in some} | {p.payer for p in some},
@@ -51,7 +53,7 @@ def test_every_log_is_asked_for_once_and_every_payment_knows_its_own(some: list[
     for row, p in enumerate(some):
         own = ((b"p", p.payer), (b"m", p.payee), (b"d", p.device), (b"m", p.payer), (b"f", p.payee), (b"g", p.device))
         for which, (kind, identity) in enumerate(own):
-            read = request.of[which, row]
+            read = request.log_of[row, which]
             assert read == NONE if identity == 0 else reads[read][:9] == kind + struct.pack("<Q", identity)
 
 
@@ -60,7 +62,7 @@ def test_the_largest_micro_batch_of_nothing_but_strangers_finds_all() -> None:
     far = [n << 51 for n in range(1, MAX_PAYMENTS + 1)]
     request = Request.of_columns(columns_of([Payment(n, 1, 1, one, one + 1, one + 2) for n, one in enumerate(far)]))
     assert len(request.reads) == 6 * MAX_PAYMENTS
-    assert len({read.tobytes() for read in request.reads}) == 6 * MAX_PAYMENTS
+    assert len(set(asked(request))) == 6 * MAX_PAYMENTS
 
 
 def test_what_is_known_and_expected_is_said_of_entity_logs_alone() -> None:
@@ -69,8 +71,8 @@ def test_what_is_known_and_expected_is_said_of_entity_logs_alone() -> None:
     request = Request.of_columns(columns_of([Payment(2, 1, 1, 7, 8, 9), Payment(3, 1, 1, 7, 10, 9)]))
     features._replicas.expect(request, 2, 1)
     said = {
-        read[:9].tobytes(): struct.unpack("<II", read[9:].tobytes())
-        for read in request.reads
+        read[:9]: struct.unpack("<II", read[9:])
+        for read in asked(request)
     }  # fmt: skip
     assert said == {
         kind + struct.pack("<Q", one): numbers
@@ -88,13 +90,14 @@ def test_entries_and_provenance_are_laid_out_as_the_specification_says(some: lis
     claims = Claims(np.arange(n, dtype=np.uint16), np.arange(n) + offset)
     paid, paying = pack_records(columns, columns.payee), pack_records(columns, columns.payer)
     entries = entries_of(columns, claims)
-    places = np.arange(4 * n).reshape(n, 4)
-    provenance = provenance_of(columns, places, (np.full(n, 5), np.full(n, 6)))
+    placed = np.zeros(n, dtype=PLACED)
+    placed["at"], placed["reports"] = np.arange(4 * n).reshape(n, 4), (5, 6)
+    provenance = provenance_of(columns, placed)
     for row, p in enumerate(some):
         identities = struct.pack("<QQQ", p.payer, p.payee, p.device)
         source = struct.pack("<HQ", row, row + offset)
         assert entries[98 * row : 98 * row + 98] == identities + paid[row].tobytes() + paying[row].tobytes() + source
-        counts = struct.pack("<6i", *places[row], 5, 6)
+        counts = struct.pack("<6i", *placed["at"][row], 5, 6)
         assert provenance[row].tobytes() == identities + paid[row].tobytes() + counts
 
 
@@ -111,6 +114,12 @@ def test_logs_that_are_read_whole_are_missed_and_all_others_found() -> None:
     assert (new, known) == ((0, 0), (2, 0)), "the payer's and the payee's; of what is new nothing is read either"
     assert (whole, knew) == ((0, 2), (2, 2)), "what the other worker appended is read whole once"
     assert rest == (4, 0), "of what is known only the rest is read"
+
+
+def asked(request: Request) -> list[bytes]:
+    """The reads as they go to the store."""
+    packed = request.packed()
+    return [packed[at : at + READ_BYTES] for at in range(0, len(packed), READ_BYTES)]
 
 
 def source(first: int, count: int) -> tuple[Claims, list[Origin]]:

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import StoreCorruptError
-from features.fold import MAGIC, PANE, PREFIX, Header
-from features.memory_store import MemoryEntityStore
 from features.online import OnlineFeatures
 from features.record import RECORD_BYTES
+from features.replica.fold import MAGIC, PANE, PREFIX, Header
+from features.store.memory_store import MemoryEntityStore
 from features.windows import BLOCK
 from tests.fixtures.feature_deployment import Deployment
 from tests.oracle import Payment

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import hll, vector, wide
 from features.compiled import njit
-from features.definitions import Aggregation
-from features.ingest import append
-from features.logs import SUMMARY, Logs, clear_slot
-from features.measure import STAMPS, Measures, measure
+from features.feature import Aggregation
+from features.measure import hll, plain, vector, wide
+from features.measure.ingest import append
+from features.measure.logs import Logs, clear_slot
+from features.measure.scratch import MEASURE, Scratch, Work
+from features.measure.window import STAMPS, measure
+from features.schema import PLAIN
 from tests.oracle import hyperloglog, round_once
 
 BEYOND_FLOAT64 = [
@@ -30,15 +32,15 @@ BEYOND_FLOAT64 = [
 integers = st.one_of(st.sampled_from(BEYOND_FLOAT64), st.integers(1, 2**62))
 
 
-def measured(count: int, total: int, largest: int, squares: int) -> Measures:
-    """One window's measures."""
-    own = Measures.make(1)
-    own.windows[0] = count, total, largest, squares >> 64, squares & (2**64 - 1), count
-    return own
+def measured(count: int, total: int, largest: int, squares: int) -> np.record:
+    """One window's totals."""
+    own = np.zeros(1, dtype=MEASURE)
+    own[0] = count, total, largest, squares >> 64, squares & (2**64 - 1), count
+    return own[0]
 
 
-def windowed(own: Measures, aggregation: Aggregation, amount: int) -> np.float32:
-    return np.float32(vector._windowed(own, int(aggregation), 0, 1, amount))
+def windowed(own: np.record, aggregation: Aggregation, amount: int) -> np.float32:
+    return np.float32(vector._windowed(own, int(aggregation), 1, amount))
 
 
 # Rounded once -----------------------------------------------------------------------------------------------------
@@ -60,10 +62,10 @@ def test_what_a_payer_received_is_rounded_once(received: int) -> None:
     logs = Logs.make(records=1, slots=1, blocks=0, supers=0, panes=0)
     clear_slot(logs.slots, 0, 0)
     append(logs, 0, 1_000, received, 5, 0)
-    plain = np.full(vector.PLAIN_COUNT, np.nan, dtype=np.float32)
-    vector._received(plain, logs, 0, 1, 2_000, 7, vector.INBOUND, Measures.make(1), np.zeros(1, dtype=SUMMARY))
-    assert plain[vector.INBOUND_SUM] == round_once(received)
-    ratio = plain[vector.PASS_THROUGH]
+    found = np.zeros(1, dtype=PLAIN)
+    plain._received(found[0], logs, 0, 1, 2_000, 7, Scratch.make())
+    assert found["payer_inbound_sum_1h"][0] == round_once(received)
+    ratio = found["payer_pass_through_ratio_1h"][0]
     assert math.isclose(ratio, 7 / received, rel_tol=1e-6)
 
 
@@ -162,14 +164,14 @@ def test_cells_are_emptied_where_stamps_run_out() -> None:
     for counterparty in (5, 6, 5):
         append(logs, 0, 1_000, 100, counterparty, 0)
     windows = vector.WINDOW_LENGTHS
-    own, tail = Measures.make(len(windows)), np.zeros(1, dtype=SUMMARY)
-    own.stamp[0] = STAMPS - 3
+    totals, work = np.zeros(len(windows), dtype=MEASURE), Work.make()
+    work.stamp[0] = STAMPS - 3
     for _ in range(5):
-        _measured(logs, windows, own, tail)
-        assert own.windows["distinct"].tolist() == [3.0] * len(windows)
-        assert own.windows["payments"].tolist() == [3] * len(windows)
+        _measured(logs, windows, totals, work)
+        assert totals["distinct"].tolist() == [3.0] * len(windows)
+        assert totals["payments"].tolist() == [3] * len(windows)
 
 
 @njit()
-def _measured(logs: Logs, windows: object, own: Measures, tail: np.ndarray) -> None:
-    measure(logs, 0, 3, 3, 1_500, 7, windows, own, tail)
+def _measured(logs: Logs, windows: object, totals: np.ndarray, work: Work) -> None:
+    measure(logs, 0, 3, 3, 1_500, 7, windows, totals, work)

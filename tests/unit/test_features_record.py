@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.columns import pack_kind, pack_place
-from features.ingest import append_raw
-from features.layout import key
-from features.logs import Logs, clear_slot
+from features.measure.ingest import append_raw
+from features.measure.logs import Logs, clear_slot
+from features.measure.risk import pack_report
 from features.record import pack_records
-from features.risk import pack_report
+from features.store.layout import key
 from tests.oracle import Payment, columns_of
 
 payments = st.builds(

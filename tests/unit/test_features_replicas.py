@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.buddies import Buddies, give, order_of, take
 from features.errors import StoreRolledBackError
-from features.logs import NONE
-from features.memory_store import MemoryEntityStore
-from features.online import Claims, OnlineFeatures
-from features.replicas import BATCH, FEWEST_UNITS, UNIT, Replicas, find, forget, make_room, place
-from features.store import Origin
+from features.measure.logs import NONE
+from features.online import OnlineFeatures
+from features.replica.buddies import Buddies, give, order_of, take
+from features.replica.replicas import Replicas
+from features.replica.table import BATCH, FEWEST_UNITS, UNIT, find, forget, make_room, place
+from features.store.contract import Origin
+from features.store.memory_store import MemoryEntityStore
+from features.store.messages import Claims
 from features.windows import DAY
 from tests.oracle import Payment, columns_of
 
@@ -37,7 +39,7 @@ def test_runs_never_overlap_and_all_room_comes_back(steps: list[tuple[bool, int,
         elif held:
             give(buddies, *held.pop(which % len(held)))
         units = [unit for start, order in held for unit in range(start, start + (1 << order))]
-        assert len(units) == len(set(units)) == buddies.taken[0]
+        assert len(units) == len(set(units)) == buddies.heads[-1]
         assert all(0 <= unit < 64 for unit in units)
     for run in held:
         give(buddies, *run)
@@ -53,13 +55,14 @@ def test_the_order_of_a_run(units: int, order: int) -> None:
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=120), st.sampled_from((1, 1 << 32, 1 << 57)))
 def test_what_is_placed_is_found_until_it_is_forgotten(steps: list[tuple[bool, int]], apart: int) -> None:
     """Identities far apart in their highest bits, too, and names of one identity under several kinds."""
-    table, held = Replicas(0).table, {}
+    replicas, held = Replicas(0), {}
+    table, logs = replicas.table, replicas.logs
     for placing, number in steps:
         name = np.uint8(ord("pmd"[number % 3])), np.uint64(number // 3 * apart)
         slot = find(table, *name)
         assert slot == held.get(name, NONE)
         if placing and slot == NONE:
-            held[name] = place(table, *name, 5)
+            held[name] = place(table, logs, *name, 5)
         elif not placing and slot != NONE:
             forget(table, held.pop(name))
     assert {name: find(table, *name) for name in held} == held
@@ -67,35 +70,39 @@ def test_what_is_placed_is_found_until_it_is_forgotten(steps: list[tuple[bool, i
 
 
 def test_what_was_not_used_goes_first_and_what_is_needed_stays() -> None:
-    table = Replicas(0).table
+    replicas = Replicas(0)
+    table, logs = replicas.table, replicas.logs
     for number in range(FEWEST_UNITS):
-        assert place(table, PAYER, np.uint64(number), UNIT) == number
-    assert place(table, PAYER, np.uint64(FEWEST_UNITS), UNIT) == NONE, "all belong to the micro-batch that is measured"
+        assert place(table, logs, PAYER, np.uint64(number), UNIT) == number
+    assert place(table, logs, PAYER, np.uint64(FEWEST_UNITS), UNIT) == NONE, (
+        "all belong to the micro-batch that is measured"
+    )
     table.state[BATCH] = 1
-    table.logs.slots["used"][:10] = 1
-    table.logs.slots["batch"][10] = 1
-    assert place(table, PAYER, np.uint64(FEWEST_UNITS), UNIT) == 11
+    logs.slots["used"][:10] = 1
+    logs.slots["batch"][10] = 1
+    assert place(table, logs, PAYER, np.uint64(FEWEST_UNITS), UNIT) == 11
     assert find(table, PAYER, np.uint64(11)) == NONE
-    assert place(table, PAYER, np.uint64(11), 4 * UNIT) != NONE, "as many go as it takes"
+    assert place(table, logs, PAYER, np.uint64(11), 4 * UNIT) != NONE, "as many go as it takes"
     assert all(find(table, PAYER, np.uint64(number)) == number for number in range(11))
 
 
 def test_a_log_that_grows_takes_its_records_along() -> None:
-    table = Replicas(0).table
-    slot = place(table, PAYER, np.uint64(1), 3)
-    first = int(table.logs.slots["at"][slot])
-    table.logs.slots["length"][slot] = UNIT
-    for number, column in enumerate((table.logs.event_time, table.logs.amount, table.logs.counterparty)):
+    replicas = Replicas(0)
+    table, logs = replicas.table, replicas.logs
+    slot = place(table, logs, PAYER, np.uint64(1), 3)
+    first = int(logs.slots["at"][slot])
+    logs.slots["length"][slot] = UNIT
+    for number, column in enumerate((logs.event_time, logs.amount, logs.counterparty)):
         column[first : first + UNIT] = np.arange(UNIT) + 100 * number
-    assert make_room(table, slot, UNIT)
-    assert table.logs.slots["at"][slot] == first
-    assert make_room(table, slot, UNIT + 1)
-    now = int(table.logs.slots["at"][slot])
+    assert make_room(table, logs, slot, UNIT)
+    assert logs.slots["at"][slot] == first
+    assert make_room(table, logs, slot, UNIT + 1)
+    now = int(logs.slots["at"][slot])
     assert now != first
-    for number, column in enumerate((table.logs.event_time, table.logs.amount, table.logs.counterparty)):
+    for number, column in enumerate((logs.event_time, logs.amount, logs.counterparty)):
         assert column[now : now + UNIT].tolist() == [100 * number + n for n in range(UNIT)]
-    assert table.room.taken[0] == 2
-    assert not make_room(table, slot, FEWEST_UNITS * UNIT + 1), "more than there is"
+    assert table.room.heads[-1] == 2
+    assert not make_room(table, logs, slot, FEWEST_UNITS * UNIT + 1), "more than there is"
 
 
 def test_a_store_that_lost_the_micro_batch_before_is_noticed_whatever_the_next_is_of() -> None:

@@ -15,9 +15,14 @@ import numpy as np
 import pytest
 
 from features.compiled import sources
-from features.definitions import FEATURES, Aggregation, Entity, Plain, plain, windowed
-from features.layout import TAG
+from features.definitions import FEATURES
+from features.entities import PAYEE, PAYER
+from features.feature import Aggregation, plain, windowed
+from features.history import history_vectors
 from features.schema import FEATURE_NAMES, RULES_VERSION, SCHEMA_HASH, schema_hash
+from features.store.layout import TAG
+from features.words.sides import Side, flag
+from tests.oracle import Payment, columns_of
 
 WINDOWS = ("1m", "5m", "1h", "24h", "7d", "30d")
 ALL_WINDOWS = (
@@ -25,6 +30,8 @@ ALL_WINDOWS = (
     "payee_distinct_payer", "device_count", "device_distinct_payer",
 )  # fmt: skip
 REPOSITORY = Path(__file__).parents[2]
+START = 1_790_000_000_000
+WORDS = flag(Side("YES", ""), Side("NO", ""), Side("UNKNOWN", ""))
 
 
 def test_every_windowed_feature_of_the_interface_exists() -> None:
@@ -34,11 +41,25 @@ def test_every_windowed_feature_of_the_interface_exists() -> None:
     assert {"payer_std_30d", "amount_paise", "payer_seconds_since_last", "payee_fraud_rate_30d"} <= set(FEATURE_NAMES)
 
 
-def test_names_are_unique_and_every_plain_feature_is_declared_once() -> None:
+def test_names_are_unique_and_every_plain_feature_has_its_words() -> None:
     assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES)
-    assert sorted(f.plain for f in FEATURES if f.plain is not None) == sorted(Plain)
-    assert 60 <= len(FEATURE_NAMES) <= 80
     assert all(feature.meaning for feature in FEATURES)
+    assert all((feature.words is None) == (feature.window is not None) for feature in FEATURES)
+
+
+def test_a_payment_that_says_everything_lacks_no_plain_feature() -> None:
+    """A feature that is declared and that no kernel writes would be missing for ever."""
+    known = {"latitude": 19.0, "longitude": 72.8, "flow": 2, "type": 1, "initiation": 1, "same_bank": True}
+    minutes = [
+        Payment(1, START, 900, 2, 1, 9, **known),  # somebody pays the payer
+        *(
+            Payment(n + 2, START + (n + 1) * 60_000, 100 + n, 1, 3, 4, **known, device_bound_at=1, sim_changed_at=2)
+            for n in range(3)
+        ),
+    ]
+    vectors, _ = history_vectors(columns_of(minutes))
+    missing = {name for name, value in zip(FEATURE_NAMES, vectors[-1].tolist(), strict=True) if value != value}
+    assert not missing
 
 
 def test_the_hash_changes_with_whatever_changes_a_vector() -> None:
@@ -47,11 +68,12 @@ def test_the_hash_changes_with_whatever_changes_a_vector() -> None:
         schema_hash(FEATURES[:-1]),
         schema_hash((*FEATURES[1:], FEATURES[0])),
         schema_hash((replace(one, name="other"), *others)),
-        schema_hash((*others, *windowed(Entity.PAYER, Aggregation.STD, "1h"))),
-        schema_hash((*others, *windowed(Entity.PAYER, Aggregation.STD, "24h"))),
-        schema_hash((*others, *windowed(Entity.PAYEE, Aggregation.STD, "24h"))),
-        schema_hash((*others, *windowed(Entity.PAYEE, Aggregation.MAX, "24h"))),
-        schema_hash((*others, replace(plain(Plain.IS_NIGHT, ""), name="amount_paise"))),
+        schema_hash((*others, *windowed(PAYER, Aggregation.STD, "1h"))),
+        schema_hash((*others, *windowed(PAYER, Aggregation.STD, "24h"))),
+        schema_hash((*others, *windowed(PAYEE, Aggregation.STD, "24h"))),
+        schema_hash((*others, *windowed(PAYEE, Aggregation.MAX, "24h"))),
+        schema_hash((*others, plain("another", "", WORDS))),
+        schema_hash((*others, plain("yet_another", "", WORDS))),
         schema_hash(FEATURES, RULES_VERSION + 1),
         schema_hash(),
     ]
@@ -75,11 +97,13 @@ PROBE = """
 import json, sys
 import numpy as np
 sys.path.append({tests!r})
-from features import layout, schema
+from features import schema
+from features.store import layout
 from features.history import history_vectors
-from features.memory_store import MemoryEntityStore
-from features.online import Claims, OnlineFeatures
-from features.store import Origin
+from features.store.memory_store import MemoryEntityStore
+from features.online import OnlineFeatures
+from features.store.messages import Claims
+from features.store.contract import Origin
 from tests.oracle import Payment, columns_of
 
 DAY = 86_400_000
@@ -145,13 +169,13 @@ def test_a_new_window_is_one_line(tmp_path: Path, line: str, name: str, before: 
     assert vector["payer_pass_through_ratio_1h"] != vector["payer_pass_through_ratio_1h"]  # nothing received
 
 
-@pytest.mark.parametrize("changed", ["windows", "hll", "wide", "measure", "definitions"])
+@pytest.mark.parametrize("changed", ["windows", "measure/hll", "measure/wide", "measure/window", "definitions"])
 def test_compiled_kernels_are_cached_under_all_their_sources(tmp_path: Path, changed: str) -> None:
     """A kernel of the old windows must not come out of the cache when a line was added to another file."""
     shutil.copytree(REPOSITORY / "features", tmp_path / "features", ignore=shutil.ignore_patterns("__pycache__"))
-    kernel = tmp_path / "features" / "vector.py"
+    kernel = tmp_path / "features" / "measure" / "vector.py"
     before = sources(kernel, tmp_path)
-    assert before == sources(REPOSITORY / "features" / "vector.py", REPOSITORY)
+    assert before == sources(REPOSITORY / "features" / "measure" / "vector.py", REPOSITORY)
     with (tmp_path / "features" / f"{changed}.py").open("a") as module:
         module.write("# another line\n")
     sources.cache_clear()
@@ -162,8 +186,8 @@ def test_compiled_kernels_are_cached_under_all_their_sources(tmp_path: Path, cha
 
 
 def test_the_tag_is_part_of_every_key() -> None:
-    from features import layout
+    from features.store import layout
 
     assert re.fullmatch("[0-9a-f]{4}", TAG)
-    for name in (layout.key(layout.PAYER, bytes(8)), layout.OFFSETS, layout.IDENTITY_CHECK, layout.LIBRARY.encode()):
+    for name in (layout.key(PAYER.letter, bytes(8)), layout.OFFSETS, layout.IDENTITY_CHECK, layout.LIBRARY.encode()):
         assert TAG.encode() in name

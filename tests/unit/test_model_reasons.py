@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from features.schema import FEATURE_NAMES
+from features.wording import PLAIN_WORDS, wording
+from features.words.units import DAY
+from features.words.windowed import parse_window
 from model.reasons import Explainer, Reason
-from model.units import DAY
-from model.wording import PLAIN, parse_window, wording
 
 GOLDEN = Path(__file__).parent / "golden" / "model_reasons.json"
 
@@ -114,14 +115,14 @@ def test_every_feature_of_the_program_has_words_for_every_value() -> None:
             assert reason.text.endswith("."), reason
             assert "{" not in reason.text, reason
             assert "nan" not in reason.text.lower(), reason
-            assert reason.code.replace("_", "").isalpha() or reason.feature not in PLAIN, reason
+            assert reason.code.replace("_", "").isalpha() or reason.feature not in PLAIN_WORDS, reason
             assert reason.code == reason.code.upper()
             assert (reason.value is None) == bool(np.isnan(value))
 
 
 def test_every_feature_of_the_program_is_known_by_name() -> None:
     """A new feature without words falls back to its name; that should be seen here."""
-    assert [name for name in FEATURE_NAMES if name not in PLAIN and parse_window(name) is None] == []
+    assert [name for name in FEATURE_NAMES if name not in PLAIN_WORDS and parse_window(name) is None] == []
 
 
 def test_the_payers_own_usual_amount_leaves_this_payment_out() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from model import units
+from features.words import units
 
 
 @pytest.mark.parametrize(

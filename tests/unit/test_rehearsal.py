@@ -16,12 +16,13 @@ from numba.core.registry import CPUDispatcher
 from prometheus_client import REGISTRY, generate_latest
 
 from features.identity import Identities
-from features.layout import PAYEE_REPORTS
-from features.memory_store import MemoryEntityStore
-from features.online import Claims, OnlineFeatures
-from features.risk import FRAUD, pack_report
+from features.entities import PAYEE
+from features.measure.risk import FRAUD, pack_report
+from features.online import OnlineFeatures
+from features.store.memory_store import MemoryEntityStore
+from features.store.messages import Claims
 from features.schema import SCHEMA_HASH
-from features.store import Origin
+from features.store.contract import Origin
 from model.artifact import DEFAULT_DIR, load
 from simulator.dirt import Dirt
 from simulator.parameters import Parameters
@@ -85,7 +86,7 @@ for number, records in enumerate(traffic.records):
     offset = np.arange(at, at + n)
     claims = Claims(np.zeros(n, dtype=np.uint16), offset)
     measured = workers[number % 2].process(decoded.payments, claims, [Origin(b"t:0", at, at + n)])
-    payee = PAYEE_REPORTS + int(decoded.payments.payee[0]).to_bytes(8, "little")
+    payee = PAYEE.reports + int(decoded.payments.payee[0]).to_bytes(8, "little")
     entities.report([(payee, pack_report(int(decoded.payments.event_time[0]), FRAUD, number + 1))])
     artifact.scorer.score(measured.vectors)
     at += n
@@ -110,4 +111,4 @@ def test_no_kernel_is_left_to_be_loaded() -> None:
 
 @pytest.mark.slow
 def test_without_a_rehearsal_there_are_some() -> None:
-    assert "features.vector._vectors" in kernels_missing()
+    assert "features.measure.vector._vectors" in kernels_missing()

@@ -13,9 +13,9 @@ from confluent_kafka import Message
 
 from features.errors import StoreCorruptError
 from features.identity import Identities
-from features.memory_store import MemoryEntityStore
 from features.online import OnlineFeatures
 from features.schema import SCHEMA_HASH
+from features.store.memory_store import MemoryEntityStore
 from model.artifact import DEFAULT_DIR, load
 from stream import metrics
 from stream.dead_letters import DeadLetters
@@ -38,7 +38,7 @@ from upifraud.worker import described
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from features.store import Applied, ApplyRequest
+    from features.store.contract import Applied, ApplyRequest
     from stream.publish import Header
     from stream.verdict_store import StoredVerdicts
 

@@ -50,7 +50,7 @@ def command(topic: str, since: str | int, dry_run: bool) -> None:
     Both the group's offsets and those that Redis holds become those of the new topic.
     """
     from features.errors import FeatureError
-    from features.redis_store import RedisEntityStore
+    from features.store.redis_store import RedisEntityStore
     from stream.arrivals import partition_name
     from stream.errors import StreamError
     from stream.settings import read_settings

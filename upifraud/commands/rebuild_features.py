@@ -31,7 +31,7 @@ Stop the workers first if Redis still holds something; they must not write meanw
 def command(source: str, force: bool) -> None:
     """Refill the entity logs in Redis with the payments of the last 31 days, up to the committed offsets."""
     from features.errors import FeatureError
-    from features.redis_store import RedisEntityStore
+    from features.store.redis_store import RedisEntityStore
     from features.windows import EXPIRY
     from stream.arrivals import partition_name
     from stream.errors import StreamError

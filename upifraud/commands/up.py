@@ -100,7 +100,7 @@ def _begin_anew(record: Record, made: Sequence[str], settings: Settings, conf: C
 
     The embedded broker forgets its topics when it stops, and Redis does not.
     """
-    from features.redis_store import RedisEntityStore
+    from features.store.redis_store import RedisEntityStore
     from stream.arrivals import partition_name
     from stream.source_topics import SourceTopics
 

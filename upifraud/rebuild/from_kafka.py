@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.entities import KINDS
 from features.identity import Identities
-from features.layout import DEVICE_REPORTS, IDENTITY_BYTES, PAYEE_REPORTS
-from features.online import Claims, OnlineFeatures
-from features.risk import FRAUD, GENUINE, pack_report
-from features.store import Origin
+from features.measure.risk import FRAUD, GENUINE, pack_report
+from features.online import OnlineFeatures
+from features.store.contract import Origin
+from features.store.layout import IDENTITY_BYTES
+from features.store.messages import Claims
 from stream.decode import decode_outcomes, decode_payments
 from stream.transport.config import checked_client_config
 from upifraud.rebuild.in_order import in_order
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
     from numpy.typing import NDArray
 
-    from features.store import EntityStore
+    from features.store.contract import EntityStore
     from stream.decode import Decoded
     from stream.settings import Settings
     from upifraud.group import Place
@@ -140,6 +142,6 @@ class _Outcomes:
                 continue
             (reported_at, _, _), is_fraud = found
             report = pack_report(reported_at, FRAUD if is_fraud else GENUINE, int(payments.payment_id[row]))
-            for kind, identity in ((PAYEE_REPORTS, payments.payee[row]), (DEVICE_REPORTS, payments.device[row])):
-                if identity:
-                    self.reports.append((kind + int(identity).to_bytes(IDENTITY_BYTES, "little"), report))
+            for kind in KINDS:
+                if kind.reports and (identity := int(getattr(payments, kind.name)[row])):
+                    self.reports.append((kind.reports + identity.to_bytes(IDENTITY_BYTES, "little"), report))

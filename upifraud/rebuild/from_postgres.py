@@ -14,7 +14,7 @@ from upifraud.rebuild.topics import begin_topics
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from features.store import EntityStore
+    from features.store.contract import EntityStore
     from stream.settings import Settings
     from upifraud.group import Place
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.identity import Identities
-from features.provenance import PROVENANCE
-from features.record import PAYMENT_ID, PLACE
+from features.store.provenance import payment_id_of
 from stream.decode import decode_payments
 from stream.source_topics import SourceTopics
 from stream.transport.config import checked_client_config
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from stream.verdict_store.records import Provenance
     from upifraud.group import Place
 
-_AT: int = PROVENANCE.fields["record"][1] + PAYMENT_ID  # type: ignore[index]
-_BEHIND = _AT + PLACE - PAYMENT_ID
 _FAR_AHEAD = 2**47
 """A clock that rejects no payment for its time: it had its verdict."""
 _BATCH = 2_048
@@ -53,7 +50,7 @@ class Judged:
         place = (self._topic, row.source_partition)
         if row.source_offset >= self._committed.get(place, 0):
             self._offsets.setdefault(place, array("q")).append(row.source_offset)
-            self._ids.setdefault(place, array("Q")).append(int.from_bytes(row.provenance[_AT:_BEHIND], "little"))
+            self._ids.setdefault(place, array("Q")).append(payment_id_of(row.provenance))
 
     def reached(self, settings: Settings) -> dict[Place, int]:
         """Return the offset behind the last verdict of each partition that has any; asks Kafka."""

@@ -11,7 +11,7 @@ from stream.transport.config import checked_client_config
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from features.store import EntityStore
+    from features.store.contract import EntityStore
     from stream.settings import Settings
     from upifraud.group import Place
 

@@ -3,7 +3,6 @@
 
 local OFFSETS = '@OFFSETS@'
 local EXPIRY = '@EXPIRY@'
-local ENTRY = 98
 local NOBODY = '\0\0\0\0\0\0\0\0'
 local RECORD = 32
 local SAME = 24        -- of a record: what is the same wherever and however often the payment is delivered
@@ -13,7 +12,15 @@ local PREFIX = 16      -- magic, header length, records folded away
 local REPORT_TAIL = @REPORT_TAIL@
 local TOGETHER = 32    -- keys of one command
 local UNKNOWN = 4294967295  -- a length that no log has: the worker expects nothing
-local KEY = { p = '@P@', m = '@M@', d = '@D@', f = '@F@', g = '@G@' }
+local KEY = { @KEYS@ }     -- what keys begin with, by kind
+local REPORTS = { @REPORTS@ }
+local KINDS = { @KINDS@ }  -- the same of the payer, the payee, and others that a payment may have
+-- An entry: the identities of all kinds, the payer's record, that of the others, origin, offset.
+local SENT = 8 * #KINDS
+local GOT = SENT + RECORD
+local ORIGIN = GOT + RECORD
+local ENTRY = ORIGIN + 10
+local ENDS = '@ENDS@'    -- four bytes for each kind, and for what was received
 
 -- Length of a log's header and the records folded away; a log whose length is 16 beyond a multiple of 32 has one.
 local function header(key, length)
@@ -57,8 +64,18 @@ local function locate(key, wanted, left)
   end
 end
 
--- Locates the payments below their partition's next offset. Returns, by entry, where they are in their logs (payer, payee,
--- device; 0: nowhere among the records that are kept), and nothing for payments that are new.
+-- Fills in the keys of an entry's logs, by kind; false where it has none.
+local function keys_of(entries, at, keys)
+  local sub = string.sub
+  for n = 1, #KINDS do
+    local identity = sub(entries, at + 8 * n - 8, at + 8 * n - 1)
+    keys[n] = identity ~= NOBODY and KINDS[n] .. identity
+  end
+  return keys
+end
+
+-- Locates the payments below their partition's next offset. Returns, by entry, where they are in their logs (by kind; 0:
+-- nowhere among the records that are kept), and nothing for payments that are new.
 local function locate_old(entries, applied)
   local sub, wanted, count, old = string.sub, {}, {}, {}
   local function want(key, prefix)
@@ -66,27 +83,24 @@ local function locate_old(entries, applied)
     wanted[key][prefix] = 0
   end
   for at = 1, #entries, ENTRY do
-    local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + 88, at + 97))
+    local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + ORIGIN, at + ENTRY - 1))
     if high * 4294967296 + low < applied[origin + 1] then
-      local device = sub(entries, at + 16, at + 23)
-      local one = {
-        payer = KEY.p .. sub(entries, at, at + 7),
-        payee = KEY.m .. sub(entries, at + 8, at + 15),
-        device = device ~= NOBODY and KEY.d .. device or nil,
-        sent = sub(entries, at + 24, at + 23 + SAME),
-        got = sub(entries, at + 56, at + 55 + SAME),
-      }
-      old[at] = one
-      want(one.payer, one.sent)
-      want(one.payee, one.got)
-      if one.device then want(one.device, one.got) end
+      local keys = keys_of(entries, at, {})
+      local sent, got = sub(entries, at + SENT, at + SENT + SAME - 1), sub(entries, at + GOT, at + GOT + SAME - 1)
+      old[at] = { keys = keys, sent = sent, got = got }
+      for n = 1, #KINDS do
+        if keys[n] then want(keys[n], n == 1 and sent or got) end
+      end
     end
   end
   for key, prefixes in pairs(wanted) do locate(key, prefixes, count[key]) end
   for at, one in pairs(old) do
-    old[at] = {
-      wanted[one.payer][one.sent], wanted[one.payee][one.got], one.device and wanted[one.device][one.got] or 0
-    }
+    local ends = {}
+    for n = 1, #KINDS do
+      local key = one.keys[n]
+      ends[n] = key and wanted[key][n == 1 and one.sent or one.got] or 0
+    end
+    old[at] = ends
   end
   return old
 end
@@ -128,7 +142,7 @@ local function read_all(reads, lengths, reply)
   for at = 1, #reads, 17 do
     local kind = sub(reads, at, at)
     local key = KEY[kind] .. sub(reads, at + 1, at + 8)
-    if kind == 'f' or kind == 'g' then
+    if REPORTS[kind] then
       reports[#reports + 1], reports_at[#reports_at + 1] = key, which
     else
       local known, expected = unpack_numbers('<I4I4', sub(reads, at + 9, at + 16))
@@ -193,12 +207,12 @@ local function advance(args, first, applied)
   end
 end
 
--- args: entries (98 bytes each: payer, payee, device identity; the payer's record, the other two's; origin, offset),
+-- args: entries (each: the identities of all kinds; the payer's record, that of the others; origin, offset),
 --       reads (17 bytes each: kind, identity, records known, length expected), keys to refresh (9 bytes each: kind,
 --       identity), then the origins
--- reply: four numbers a payment in one string (byte lengths of the payer's, payee's, device's log after it; records that
---        the payer's own inbound log had at that moment), then for each read that is not as expected which it is, its
---        total length and its bytes
+-- reply: in one string, for each payment the byte length of its log of each kind after it, and the records that the
+--        payer's own inbound log had at that moment; then for each read that is not as expected which it is, its total
+--        length and its bytes
 local function apply(_, args)
   local entries, reads, refresh = args[1], args[2], args[3]
   local places = {}
@@ -207,26 +221,26 @@ local function apply(_, args)
   if rolled_back then return rolled_back end
 
   local lengths, old = {}, again and locate_old(entries, applied) or {}
+  local keys, new, kinds = {}, {}, #KINDS  -- the same tables for every entry: making new ones is what costs
   for at = 1, #entries, ENTRY do
-    local payer, payee = KEY.p .. sub(entries, at, at + 7), KEY.m .. sub(entries, at + 8, at + 15)
-    local device = sub(entries, at + 16, at + 23)
-    local inbound = KEY.m .. sub(entries, at, at + 7)
-    device = device ~= NOBODY and KEY.d .. device or nil
-    local payer_at, payee_at, device_at, received
-    if old[at] then
-      payer_at, payee_at, device_at = unpack(old[at])
-      if payer_at > 0 then
-        received = struct.unpack('<I4', redis.call('GETRANGE', payer, payer_at - 4, payer_at - 1))
+    keys_of(entries, at, keys)
+    local ends, received = old[at] or new, nil
+    local payer, inbound = keys[1], KINDS[2] .. sub(entries, at, at + 7)
+    if ends ~= new then
+      if ends[1] > 0 then
+        received = struct.unpack('<I4', redis.call('GETRANGE', payer, ends[1] - 4, ends[1] - 1))
       else
         received = records(inbound, redis.call('STRLEN', inbound))
       end
     else
-      local record = sub(entries, at + 56, at + 87)
-      payee_at, device_at = append(payee, record), 0
-      lengths[payee] = payee_at
-      if device then
-        device_at = append(device, record)
-        lengths[device] = device_at
+      local record = sub(entries, at + GOT, at + GOT + RECORD - 1)
+      for n = 2, kinds do
+        local key, length = keys[n], 0
+        if key then
+          length = append(key, record)
+          lengths[key] = length
+        end
+        ends[n] = length
       end
       local length = lengths[inbound]
       if not length then
@@ -234,10 +248,11 @@ local function apply(_, args)
         lengths[inbound] = length
       end
       received = records(inbound, length)
-      payer_at = append(payer, sub(entries, at + 24, at + 51) .. pack('<I4', received))
-      lengths[payer] = payer_at
+      ends[1] = append(payer, sub(entries, at + SENT, at + GOT - 5) .. pack('<I4', received))
+      lengths[payer] = ends[1]
     end
-    places[#places + 1] = pack('<I4I4I4I4', payer_at, payee_at, device_at, received)
+    ends[kinds + 1] = received
+    places[#places + 1] = pack(ENDS, unpack(ends, 1, kinds + 1))
   end
   advance(args, 4, applied)
 

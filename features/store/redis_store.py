@@ -12,7 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from features import layout
+from features.entities import KINDS, PLACES
 from features.errors import (
     IdentityKeyMismatchError,
     StoreAddressError,
@@ -20,8 +20,9 @@ from features.errors import (
     StoreRolledBackError,
     StoreUnavailableError,
 )
-from features.risk import MAX_REPORTS, REPORT_BYTES
-from features.store import Applied, ApplyRequest, Origin
+from features.measure.risk import MAX_REPORTS, REPORT_BYTES
+from features.store import layout
+from features.store.contract import Applied, ApplyRequest, Origin
 from features.windows import EXPIRY
 
 if TYPE_CHECKING:
@@ -43,12 +44,15 @@ class Library(NamedTuple):
 @cache
 def library() -> Library:
     """Return the server functions with this layout's names filled in."""
-    code = resources.files("features").joinpath("functions.lua").read_text()
+    code = resources.files("features.store").joinpath("functions.lua").read_text()
     values = {
         "OFFSETS": layout.OFFSETS.decode(),
         "EXPIRY": str(EXPIRY),
         "REPORT_TAIL": str(MAX_REPORTS * REPORT_BYTES),
-        **{kind.decode().upper(): layout.prefix(kind).decode() for kind in layout.KINDS},
+        "ENDS": "<" + "I4" * PLACES,
+        "KINDS": ", ".join(f"'{layout.prefix(kind.letter).decode()}'" for kind in KINDS),
+        "KEYS": ", ".join(f"{kind.decode()} = '{layout.prefix(kind).decode()}'" for kind in layout.LETTERS),
+        "REPORTS": ", ".join(f"{kind.decode()} = true" for kind in layout.REPORT_LETTERS),
     }
     for name, value in values.items():
         code = code.replace(f"@{name}@", value)

@@ -7,17 +7,15 @@ numba, which hands every array over by value and compiles that, has ten of them 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from features.compiled import njit
-from features.hll import REGISTERS
+from features.compiled import njit, row_dtype
+from features.measure.hll import REGISTERS
 from features.windows import WINDOWS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 NEVER = np.int64(-(2**62))
@@ -27,12 +25,6 @@ NONE = -1
 """Stands in an offset column for "this slot has no such section"."""
 
 LEVELS: Final = len(WINDOWS)
-
-
-def row_dtype(fields: Sequence[tuple[Any, ...]]) -> np.dtype[np.record]:
-    """Return the type of rows whose fields are attributes, for kernels that are run uncompiled, too."""
-    dtype: np.dtype[np.record] = np.dtype((np.record, np.dtype([*fields], align=True)))  # type: ignore[assignment]
-    return dtype
 
 
 SLOT: Final = row_dtype(

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.compiled import njit
-from features.hll import estimate, merge, observe
-from features.ingest import include, reset
-from features.logs import LEVELS, NEVER, NONE, Logs
-from features.wide import add, multiply
+from features.measure.hll import estimate, merge, observe
+from features.measure.ingest import include, reset
+from features.measure.logs import LEVELS, NEVER, NONE, Logs
+from features.measure.wide import add, multiply
 from features.windows import BLOCK, HORIZON, PANES, SUPER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from features.measure import Measures
 
 
 @njit()
@@ -33,84 +31,91 @@ def measure_dense(
     now: int,
     own: int,
     windows: NDArray[np.int64],
-    out: Measures,
-    tail: NDArray[np.record],
+    totals: NDArray[np.record],
+    run: NDArray[np.record],
 ) -> None:
     """Measure those windows of a dense log anew that reach beyond its recent records.
 
-    The far edge of windows beyond the horizon moves in steps of a pane; the others are exact. tail: one row of SUMMARY,
-    scratch.
+    The far edge of windows beyond the horizon moves in steps of a pane; the others are exact. run: of `Work`.
     """
     if settled <= now - windows[-1]:
         return
-    _sum_up_tail(logs, slot, upto, tail)
-    full = upto // BLOCK * BLOCK
+    _sum_up_tail(logs, slot, upto, run)
+    full, registers = upto // BLOCK * BLOCK, run[1].registers
     for window in range(len(windows)):
         length = windows[window]
         after = now - length
         if settled <= after:
             continue
-        _clear(out, window)
+        held = totals[window]
+        held.payments = held.total = held.largest = 0
+        held.sq_high = held.sq_low = np.uint64(0)
+        registers[:] = 0
         if length <= HORIZON:
-            _add_records(logs, slot, logs.slots[slot].folded, full, after, now, out, window)
+            _add_records(logs, slot, logs.slots[slot].folded, full, after, now, held, registers)
         else:
             pane = length // PANES
             number = after // pane
             after = number * pane - 1
-            _add_kept(logs, slot, full, length, number, after, now, out, window)
-        if not _whole(tail, 0, after, now, out, window):
-            _add_records(logs, slot, full, upto, after, now, out, window)
+            _add_kept(logs, slot, full, length, number, after, now, held, window, registers)
+        if not _whole(run, np.int64(0), after, now, held, registers):
+            _add_records(logs, slot, full, upto, after, now, held, registers)
         if own != NONE:
-            observe(out.registers, own)
-        out.windows[window].distinct = estimate(out.registers)
+            observe(registers, own)
+        held.distinct = estimate(registers)
 
 
 @njit()
-def _sum_up_tail(logs: Logs, slot: int, upto: int, tail: NDArray[np.record]) -> None:
+def _sum_up_tail(logs: Logs, slot: int, upto: int, run: NDArray[np.record]) -> None:
     """Summarise the records behind the last full block once, for all windows."""
-    reset(tail, 0)
+    tail = np.int64(0)  # no literal: it would be another type to numba, and what it is handed to be compiled twice
+    reset(run, tail)
     shift = logs.slots[slot].at - logs.slots[slot].folded
     for row in range(upto // BLOCK * BLOCK + shift, upto + shift):
         event_time = logs.event_time[row]
-        include(tail, 0, event_time, event_time, logs.amount[row], logs.counterparty[row])
-
-
-@njit(inline="always")
-def _clear(out: Measures, window: int) -> None:
-    held = out.windows[window]
-    held.payments = held.total = held.largest = 0
-    held.sq_high = held.sq_low = np.uint64(0)
-    out.registers[:] = 0
+        include(run, tail, event_time, event_time, logs.amount[row], logs.counterparty[row])
 
 
 @njit(inline="always")
 def _add_kept(
-    logs: Logs, slot: int, full: int, length: int, number: int, after: int, now: int, out: Measures, window: int
+    logs: Logs,
+    slot: int,
+    full: int,
+    length: int,
+    number: int,
+    after: int,
+    now: int,
+    held: np.record,
+    window: int,
+    registers: NDArray[np.uint8],
 ) -> None:
     """Add panes from `number` on and the records before `full`; the sum is kept if none of them is later than now."""
     log = logs.slots[slot]
     row = log.block_at * LEVELS + window
     key = logs.kept_key[row]
     if key[0] == full and key[1] == log.folded and key[2] == length and key[3] == number and key[4] <= now:
-        _take(logs.kept, row, out, window)
+        _take(logs.kept, row, held, registers)
         return
     for pane in range(log.pane_at, log.pane_at + log.panes):
         if logs.pane[pane].last == length and logs.pane[pane].first >= number:
-            _take(logs.pane, pane, out, window)
-    latest = _add_records(logs, slot, log.folded, full, after, now, out, window)
+            _take(logs.pane, pane, held, registers)
+    latest = _add_records(logs, slot, log.folded, full, after, now, held, registers)
     if latest > now:
         return
     key[0], key[1], key[2], key[3], key[4] = full, log.folded, length, number, latest
-    kept, held = logs.kept[row], out.windows[window]
+    kept = logs.kept[row]
     kept.payments, kept.total, kept.largest = held.payments, held.total, held.largest
     kept.sq_high, kept.sq_low = held.sq_high, held.sq_low
-    kept.registers[:] = out.registers
+    for index in range(len(registers)):  # slices of arrays take numba long to compile
+        kept.registers[index] = registers[index]
 
 
 @njit()
-def _add_records(logs: Logs, slot: int, start: int, stop: int, after: int, now: int, out: Measures, window: int) -> int:
+def _add_records(
+    logs: Logs, slot: int, start: int, stop: int, after: int, now: int, held: np.record, registers: NDArray[np.uint8]
+) -> int:
     """Add the records of positions start to stop that lie in (after, now]; return the latest time among all of them."""
-    log, held, latest = logs.slots[slot], out.windows[window], NEVER
+    log, latest = logs.slots[slot], NEVER
     base = log.folded
     first_block = base // BLOCK
     first_super = (first_block + SUPER - 1) // SUPER
@@ -118,13 +123,13 @@ def _add_records(logs: Logs, slot: int, start: int, stop: int, after: int, now: 
     while position < stop:
         if position % (BLOCK * SUPER) == 0 and position + BLOCK * SUPER <= stop:
             row = log.super_at + position // (BLOCK * SUPER) - first_super
-            if _whole(logs.supers, row, after, now, out, window):
+            if _whole(logs.supers, row, after, now, held, registers):
                 latest = max(latest, logs.supers[row].last)
                 position += BLOCK * SUPER
                 continue
         if position % BLOCK == 0 and position + BLOCK <= stop:
             row = log.block_at + position // BLOCK - first_block
-            if _whole(logs.blocks, row, after, now, out, window):
+            if _whole(logs.blocks, row, after, now, held, registers):
                 latest = max(latest, logs.blocks[row].last)
                 position += BLOCK
                 continue
@@ -138,28 +143,30 @@ def _add_records(logs: Logs, slot: int, start: int, stop: int, after: int, now: 
                 held.largest = max(held.largest, amount)
                 high, low = multiply(np.uint64(amount), np.uint64(amount))
                 held.sq_high, held.sq_low = add(held.sq_high, held.sq_low, high, low)
-                observe(out.registers, logs.counterparty[row])
+                observe(registers, logs.counterparty[row])
         position = end
     return latest
 
 
 @njit(inline="always")
-def _whole(rows: NDArray[np.record], row: int, after: int, now: int, out: Measures, window: int) -> bool:
+def _whole(
+    rows: NDArray[np.record], row: int, after: int, now: int, held: np.record, registers: NDArray[np.uint8]
+) -> bool:
     """Settle a run at once if it lies wholly inside or wholly outside of (after, now]."""
     one = rows[row]
     if one.last <= after or one.first > now:
         return True
     if after < one.first and one.last <= now:
-        _take(rows, row, out, window)
+        _take(rows, row, held, registers)
         return True
     return False
 
 
 @njit()
-def _take(rows: NDArray[np.record], row: int, out: Measures, window: int) -> None:
-    one, held = rows[row], out.windows[window]
+def _take(rows: NDArray[np.record], row: int, held: np.record, registers: NDArray[np.uint8]) -> None:
+    one = rows[row]
     held.payments += one.payments
     held.total += one.total
     held.largest = max(held.largest, one.largest)
     held.sq_high, held.sq_low = add(held.sq_high, held.sq_low, one.sq_high, one.sq_low)
-    merge(out.registers, one.registers)
+    merge(registers, one.registers)

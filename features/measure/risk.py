@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from features.compiled import njit
-from features.ingest import little
+from features.measure.ingest import little
 
 if TYPE_CHECKING:
     import numpy as np

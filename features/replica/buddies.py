@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from features.compiled import njit
-from features.logs import NONE, row_dtype
+from features.compiled import njit, row_dtype
+from features.measure.logs import NONE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,16 +27,12 @@ class Buddies(NamedTuple):
     nodes: NDArray[np.record]
     """Of NODE, one a unit."""
     heads: NDArray[np.int64]
-    """[k + 1]: the first free run of each order, and one; 0 where there is none."""
-    taken: NDArray[np.int64]
-    """[1]: units in use."""
+    """[k + 2]: the first free run of each order, and one; 0 where there is none. The last one: units in use."""
 
     @classmethod
     def make(cls, units: int) -> Buddies:
         """Allocate for a power of two of units, all free."""
-        made = cls(
-            np.zeros(units, dtype=NODE), np.zeros(units.bit_length(), dtype=np.int64), np.zeros(1, dtype=np.int64)
-        )
+        made = cls(np.zeros(units, dtype=NODE), np.zeros(units.bit_length() + 1, dtype=np.int64))
         give_all(made)
         return made
 
@@ -46,32 +42,31 @@ def give_all(buddies: Buddies) -> None:
     """Make everything free."""
     buddies.nodes["free"][:] = 0
     buddies.heads[:] = 0
-    buddies.taken[0] = 0
-    _link(buddies, 0, len(buddies.heads) - 1)
+    _link(buddies, 0, len(buddies.heads) - 2)
 
 
 @njit()
 def take(buddies: Buddies, order: int) -> int:
     """Return the start of a free run of 2^order units; NONE if there is none."""
-    have = order
-    while have < len(buddies.heads) and buddies.heads[have] == 0:
+    have, orders = order, len(buddies.heads) - 1
+    while have < orders and buddies.heads[have] == 0:
         have += 1
-    if have >= len(buddies.heads):
+    if have >= orders:
         return NONE
     start = int(buddies.heads[have]) - 1
     _unlink(buddies, start, have)
     while have > order:
         have -= 1
         _link(buddies, start + (1 << have), have)
-    buddies.taken[0] += 1 << order
+    buddies.heads[-1] += 1 << order
     return start
 
 
 @njit()
 def give(buddies: Buddies, start: int, order: int) -> None:
     """Take a run back and join it with its buddy as long as that one is free."""
-    buddies.taken[0] -= 1 << order
-    while order < len(buddies.heads) - 1 and buddies.nodes[start ^ (1 << order)].free == order + 1:
+    buddies.heads[-1] -= 1 << order
+    while order < len(buddies.heads) - 2 and buddies.nodes[start ^ (1 << order)].free == order + 1:
         _unlink(buddies, start ^ (1 << order), order)
         start &= ~(1 << order)
         order += 1

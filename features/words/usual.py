@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from model.units import DAY
-from model.wording import parse_window
+from features.words.units import DAY
+from features.words.windowed import parse_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.compiled import njit
-from features.hll import merge, observe
-from features.logs import NEVER, NONE, Logs
-from features.record import RECORD_BYTES
-from features.wide import add, multiply
+from features.measure.hll import merge, observe
+from features.measure.logs import NEVER, NONE, Logs
+from features.measure.wide import add, multiply
+from features.record import PARTY, RECORD_WORDS, amount_of, event_time_of, party_of, place_of
 from features.windows import BLOCK, HORIZON, SUPER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-RECORD_WORDS = RECORD_BYTES // 8
 
 
 @njit(inline="always")
@@ -135,9 +133,10 @@ def append_raw(logs: Logs, slot: int, start: int, end: int, words: NDArray[np.ui
     log, at, stop_at = logs.slots[slot], start // 8, end // 8
     if at >= stop_at:
         return
-    log.last[:] = words[stop_at - RECORD_WORDS : stop_at]
+    for word in range(RECORD_WORDS):
+        log.last[word] = words[stop_at - RECORD_WORDS + word]
     if log.length == 0:
-        log.born = _event_time(words, at)
+        log.born = event_time_of(words, at)
     while at < stop_at:
         # All records of a block but the last are settled by the same clock.
         position = log.length
@@ -145,69 +144,38 @@ def append_raw(logs: Logs, slot: int, start: int, end: int, words: NDArray[np.ui
         settled, clock = settled_clock(logs.slots, logs.blocks, slot, position), log.clock
         row = log.at + position - log.folded
         while at < stop:
-            event_time = _event_time(words, at)
+            event_time = event_time_of(words, at)
             moved = event_time
             if settled != NEVER:
                 moved = max(event_time, min(clock - HORIZON, settled + HORIZON))
             logs.event_time[row] = moved
-            logs.amount[row] = _amount(words, at)
-            logs.counterparty[row] = _counterparty(words, at)
-            logs.place[row] = _place(words, at)
+            logs.amount[row] = amount_of(words, at)
+            logs.counterparty[row] = party_of(words, at)
+            logs.place[row] = place_of(words, at)
             clock = max(clock, event_time)
             row += 1
             at += RECORD_WORDS
         log.length = row - log.at + log.folded
         log.clock = clock
         if at < stop_at:
-            append(logs, slot, _event_time(words, at), _amount(words, at), _counterparty(words, at), _place(words, at))
+            append(logs, slot, event_time_of(words, at), amount_of(words, at), party_of(words, at), place_of(words, at))
             at += RECORD_WORDS
 
 
-# The fields of a record in its four little-endian words (features/record.py).
-
-
-@njit(inline="always")
-def _event_time(words: NDArray[np.uint64], at: int) -> int:
-    return np.int64(words[at] & np.uint64(0xFFFFFFFFFFFF))
-
-
-@njit(inline="always")
-def _amount(words: NDArray[np.uint64], at: int) -> int:
-    return np.int64(words[at] >> np.uint64(48) | (words[at + 1] & np.uint64(0xFFFFFF)) << np.uint64(16))
-
-
-@njit(inline="always")
-def _counterparty(words: NDArray[np.uint64], at: int) -> int:
-    return np.int64(words[at + 1] >> np.uint64(24))
-
-
-@njit(inline="always")
-def _place(words: NDArray[np.uint64], at: int) -> int:
-    return np.uint32(words[at + 3] & np.uint64(0xFFFFFFFF))
-
-
 @njit()
-def append_columns(
-    logs: Logs,
-    slots: NDArray[np.int64],
-    event_time: NDArray[np.int64],
-    amount: NDArray[np.int64],
-    counterparty: NDArray[np.uint64],
-    place: NDArray[np.uint32],
+def append_all(
+    logs: Logs, slots: NDArray[np.int64], payments: NDArray[np.record], counterparty: int
 ) -> NDArray[np.int64]:
-    """Append one record a row, in row order; rows with slot -1 are passed over. Return the positions taken."""
+    """Append payments to the logs of one kind, in row order; slot NONE is passed over. Return the positions taken.
+
+    payments: of PAYMENT. counterparty: which of a payment's identities is the other party.
+    """
     positions = np.full(len(slots), NONE, dtype=np.int64)
     for row in range(len(slots)):
-        slot = slots[row]
+        slot, payment = slots[row], payments[row]
         if slot < 0:
             continue
         positions[row] = logs.slots[slot].length
-        append(
-            logs,
-            slot,
-            event_time[row],
-            amount[row],
-            np.int64(counterparty[row] & np.uint64(0xFFFFFFFFFF)),
-            place[row],
-        )
+        party = np.int64(payment.identity[counterparty] & PARTY)
+        append(logs, slot, payment.event_time, payment.amount_paise, party, payment.place)
     return positions

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from features.hll import REGISTERS
-from features.record import LAYOUT_VERSION
+from features.entities import KINDS
+from features.measure.hll import REGISTERS
+from features.record import LAYOUT_VERSION, RECORD_BYTES
 from features.windows import BLOCK, HORIZON, PANES, WINDOWS
 
 TAG: Final = hashlib.sha256(
@@ -14,12 +15,9 @@ TAG: Final = hashlib.sha256(
 ).hexdigest()[:4]
 """Four hex digits of the record layout, the window rules and the windows that headers hold panes of."""
 
-PAYER: Final = b"p"
-PAYEE: Final = b"m"
-DEVICE: Final = b"d"
-PAYEE_REPORTS: Final = b"f"
-DEVICE_REPORTS: Final = b"g"
-KINDS: Final = (PAYER, PAYEE, DEVICE, PAYEE_REPORTS, DEVICE_REPORTS)
+REPORT_LETTERS: Final = tuple(kind.reports for kind in KINDS if kind.reports)
+LETTERS: Final = (*(kind.letter for kind in KINDS), *REPORT_LETTERS)
+"""What keys begin with."""
 
 LIBRARY: Final = f"upifraud_{TAG}"
 OFFSETS: Final = f"upifraud:{TAG}:offsets".encode()
@@ -32,7 +30,12 @@ IDENTITY_CHECK: Final = f"upifraud:{TAG}:identity".encode()
 """A fingerprint of the identity key, so that a worker with another key refuses to start."""
 
 IDENTITY_BYTES: Final = 8
-ENTRY_BYTES: Final = 98
+SENT: Final = IDENTITY_BYTES * len(KINDS)
+"""Where in an entry, behind the identities, the payer's record lies."""
+GOT: Final = SENT + RECORD_BYTES
+"""Where that of the other logs lies."""
+ORIGIN: Final = GOT + RECORD_BYTES
+ENTRY_BYTES: Final = ORIGIN + 10
 READ_BYTES: Final = 17
 UNKNOWN_LENGTH: Final = 0xFFFFFFFF
 """Expected of a log of which nothing is expected."""

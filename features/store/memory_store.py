@@ -5,18 +5,17 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from features.entities import KINDS, PAYEE
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
-from features.layout import DEVICE, DEVICE_REPORTS, ENTRY_BYTES, PAYEE, PAYEE_REPORTS, PAYER, READ_BYTES
-from features.record import PLACE, RECEIVED, RECORD_BYTES
-from features.risk import MAX_REPORTS, REPORT_BYTES
-from features.store import Applied, ApplyRequest, Origin
+from features.measure.risk import MAX_REPORTS, REPORT_BYTES
+from features.record import RECEIVED_AT, RECORD_BYTES, SAME_BYTES
+from features.store.contract import Applied, ApplyRequest, Origin
+from features.store.layout import ENTRY_BYTES, GOT, IDENTITY_BYTES, ORIGIN, READ_BYTES, REPORT_LETTERS, SENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 PREFIX = 16
-SAME = PLACE
-"""Bytes of a record that are the same however often its payment is delivered: time, amount, counterparty, id."""
 
 
 class MemoryEntityStore:
@@ -59,24 +58,21 @@ class MemoryEntityStore:
                 self.offsets[origin.partition] = origin.next_offset
 
     def _apply_one(self, entry: bytes, applied: list[int]) -> list[int]:
-        payer, payee, device = PAYER + entry[:8], PAYEE + entry[8:16], DEVICE + entry[16:24]
-        origin, offset = struct.unpack("<HQ", entry[88:ENTRY_BYTES])
-        inbound = PAYEE + entry[:8]
-        has_device = any(entry[16:24])
-        if offset < applied[origin]:
-            at = self._locate(payer, entry[24 : 24 + SAME])
-            received = int.from_bytes(self.logs[payer][at - 4 : at], "little") if at else self._records(inbound)
-            same = entry[56 : 56 + SAME]
-            return [at, self._locate(payee, same), self._locate(device, same) if has_device else 0, received]
-        payee_length = self._append(payee, entry[56:88])
-        device_length = self._append(device, entry[56:88]) if has_device else 0
-        received = self._records(inbound)
-        return [
-            self._append(payer, entry[24 : 24 + RECEIVED] + received.to_bytes(4, "little")),
-            payee_length,
-            device_length,
-            received,
+        identities = [entry[at : at + IDENTITY_BYTES] for at in range(0, SENT, IDENTITY_BYTES)]
+        names = [
+            kind.letter + identity if any(identity) else b"" for kind, identity in zip(KINDS, identities, strict=True)
         ]
+        payer, *others = names
+        sent, got = entry[SENT:GOT], entry[GOT:ORIGIN]
+        origin, offset = struct.unpack("<HQ", entry[ORIGIN:])
+        inbound = PAYEE.letter + identities[0]
+        if offset < applied[origin]:
+            at = self._locate(payer, sent[:SAME_BYTES])
+            received = int.from_bytes(self.logs[payer][at - 4 : at], "little") if at else self._records(inbound)
+            return [at, *(self._locate(name, got[:SAME_BYTES]) if name else 0 for name in others), received]
+        ends = [self._append(name, got) if name else 0 for name in others]
+        received = self._records(inbound)
+        return [self._append(payer, sent[:RECEIVED_AT] + received.to_bytes(4, "little")), *ends, received]
 
     def _append(self, name: bytes, record: bytes) -> int:
         log = self.logs.setdefault(name, bytearray())
@@ -93,7 +89,7 @@ class MemoryEntityStore:
         log = self.logs.get(name, bytearray())
         size, _ = _header(log)
         for at in range(len(log) - RECORD_BYTES, size - 1, -RECORD_BYTES):
-            if log[at : at + SAME] == same:
+            if log[at : at + SAME_BYTES] == same:
                 return at + RECORD_BYTES
         return 0
 
@@ -101,7 +97,7 @@ class MemoryEntityStore:
         """Return the length of a log and what is to be told of it; None where it is as expected."""
         name, known, expected = read[:9], *struct.unpack("<II", read[9:])
         log = self.logs.get(name, bytearray())
-        if name[:1] in (PAYEE_REPORTS, DEVICE_REPORTS):
+        if name[:1] in REPORT_LETTERS:
             return len(log), bytes(log[-MAX_REPORTS * REPORT_BYTES :]) or None
         if len(log) == expected and len(log) % RECORD_BYTES == 0:
             return len(log), None

@@ -7,23 +7,22 @@ position: neither later records nor folding can change it (docs/specs/online_sto
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from features.compiled import njit
-from features.dense import measure_dense
-from features.hll import REGISTERS
-from features.ingest import settled_clock
-from features.logs import NEVER, NONE, Logs, row_dtype
-from features.wide import add
+from features.measure.dense import measure_dense
+from features.measure.ingest import settled_clock
+from features.measure.logs import NEVER, NONE, Logs
+from features.measure.wide import add
 from features.windows import BLOCK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CELLS = 2048
-"""For the distinct counterparties of the recent records: four for each, so that most probes hit at once."""
+    from features.measure.scratch import Work
+
 COUNTERPARTY_BITS = 40
 STAMPS = 1 << 23
 ROW_BITS = 8
@@ -33,47 +32,10 @@ LOWER_MASK = (1 << LOWER_BITS) - 1
 UPPER_MASK = 0xFFFFFFFF
 
 
-MEASURE: Final = row_dtype(
-    [
-        ("payments", "i8"),
-        ("total", "i8"),
-        ("largest", "i8"),
-        ("sq_high", "u8"),
-        ("sq_low", "u8"),
-        ("distinct", "f8"),  # the only one that counts the measured payment in
-    ]
-)
-"""What a window of a log holds, the measured payment itself left out."""
-
-
-class Measures(NamedTuple):
-    """Scratch and result of `measure`."""
-
-    windows: NDArray[np.record]
-    """Of MEASURE, one a window, ascending."""
-    cells: NDArray[np.uint64]
-    """Scratch: open addressing; stamp and counterparty in one number."""
-    stamp: NDArray[np.int64]
-    """Scratch: [1], the stamp of the cells that are in use."""
-    registers: NDArray[np.uint8]
-    """Scratch."""
-    keys: NDArray[np.int64]
-    """Scratch: recent records in order of time."""
-    amounts: NDArray[np.int64]
-    others: NDArray[np.int64]
-
-    @classmethod
-    def make(cls, windows: int) -> Measures:
-        """Allocate for a number of windows."""
-        return cls(
-            windows=np.zeros(windows, dtype=MEASURE),
-            cells=np.zeros(CELLS, dtype=np.uint64),
-            stamp=np.zeros(1, dtype=np.int64),
-            registers=np.zeros(REGISTERS, dtype=np.uint8),
-            keys=np.zeros(2 * BLOCK, dtype=np.int64),
-            amounts=np.zeros(2 * BLOCK, dtype=np.int64),
-            others=np.zeros(2 * BLOCK, dtype=np.int64),
-        )
+@njit(inline="always")
+def now_of(logs: Logs, slot: int, position: int) -> int:
+    """Return t' of a record that is kept."""
+    return logs.event_time[logs.slots[slot].at + position - logs.slots[slot].folded]
 
 
 @njit()
@@ -93,13 +55,12 @@ def measure(
     now: int,
     own: int,
     windows: NDArray[np.int64],
-    out: Measures,
-    tail: NDArray[np.record],
+    totals: NDArray[np.record],
+    work: Work,
 ) -> None:
-    """Measure every window (now - w, now] over the records before `upto`, as of `position`.
+    """Measure every window (now - w, now] over the records before `upto`, as of `position`; totals: MEASURE of each.
 
-    own: the measured payment's counterparty, counted into the distinct ones; NONE if there is no own payment. tail: one
-    row of SUMMARY, scratch.
+    own: the measured payment's counterparty, counted into the distinct ones; NONE if there is no own payment.
     """
     start, at = recent_rows(logs.slots, slot, position)
     settled = settled_clock(logs.slots, logs.blocks, slot, position)
@@ -107,29 +68,29 @@ def measure(
     while exact < len(windows) and settled <= now - windows[exact]:
         exact += 1
     recent = windows[:exact]
-    scan(logs.event_time, logs.amount, logs.counterparty, start, at + upto - position, now, own, recent, out)
+    scan(logs, start, at + upto - position, now, own, recent, totals, work)
     if exact < len(windows):
-        measure_dense(logs, slot, upto, settled, now, own, windows, out, tail)
+        measure_dense(logs, slot, upto, settled, now, own, windows, totals, work.run)
 
 
 @njit()
 def scan(
-    event_time: NDArray[np.int64],
-    amount_paise: NDArray[np.int64],
-    counterparty: NDArray[np.int64],
+    logs: Logs,
     start: int,
     stop: int,
     now: int,
     own: int,
     windows: NDArray[np.int64],
-    out: Measures,
+    totals: NDArray[np.record],
+    work: Work,
 ) -> None:
     """Measure over the rows of recent records, fewer than 256; windows hold sets, so the order does not count."""
+    event_time, amount_paise, counterparty = logs.event_time, logs.amount, logs.counterparty
     if _in_order(event_time, start, stop, now):
-        _scan_ordered(event_time, amount_paise, counterparty, start, stop, now, own, windows, out)
+        _scan_ordered(event_time, amount_paise, counterparty, start, stop, now, own, windows, totals, work)
         return
-    keys, amounts, others = out.keys, out.amounts, out.others
-    count, latest, backward = 0, NEVER, 0
+    keys, amounts, others = work.recent[0], work.recent[1], work.recent[2]
+    count, latest, backward = np.int64(0), NEVER, 0
     for row in range(start, stop):
         if event_time[row] <= now:
             keys[count] = event_time[row] << ROW_BITS | (row - start)
@@ -142,7 +103,7 @@ def scan(
         row = start + (keys[place] & ROW_MASK)
         keys[place] >>= ROW_BITS
         amounts[place], others[place] = amount_paise[row], counterparty[row]
-    _scan_ordered(keys, amounts, others, 0, count, now, own, windows, out)
+    _scan_ordered(keys, amounts, others, np.int64(0), count, now, own, windows, totals, work)
 
 
 @njit()
@@ -167,7 +128,8 @@ def _scan_ordered(
     now: int,
     own: int,
     windows: NDArray[np.int64],
-    out: Measures,
+    totals: NDArray[np.record],
+    work: Work,
 ) -> None:
     """Measure over rows in order of time, none later than now, window by window.
 
@@ -176,8 +138,9 @@ def _scan_ordered(
     size = 16
     while size < 4 * (stop - start + 1):
         size *= 2
-    cells, seen = out.cells, _new_stamp(out.cells, out.stamp)
-    count, paid, most, high, low = 0, 0, 0, np.uint64(0), np.uint64(0)
+    cells, seen = work.cells, _new_stamp(work.cells, work.stamp)
+    # No literal 0: it would be another type, and what it is handed to be compiled again.
+    count, paid, most, high, low = np.int64(0), np.int64(0), np.int64(0), np.uint64(0), np.uint64(0)
     others = 0 if own == NONE else _see(cells, size, seen, own)
     row = stop
     for window in range(len(windows)):
@@ -188,7 +151,7 @@ def _scan_ordered(
         paid, most, high, low = _add_run(amount_paise, row, end, paid, most, high, low)
         for added in range(row, end):
             others += _see(cells, size, seen, counterparty[added])
-        held = out.windows[window]
+        held = totals[window]
         held.payments, held.total, held.largest = count, paid, most
         held.sq_high, held.sq_low, held.distinct = high, low, others
 

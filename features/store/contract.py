@@ -30,8 +30,7 @@ class ApplyRequest:
     """One micro-batch for `EntityStore.apply`, packed as docs/specs/online_store.md says."""
 
     entries: bytes
-    """98 bytes a payment: payer, payee and device identity, the payer's record, that of the other two, origin,
-    offset."""
+    """One entry a payment: the identities of all kinds, the payer's record, that of the others, origin, offset."""
     reads: bytes
     """17 bytes a log to read: kind, identity, number of records known (0: read it whole), and the byte length that it
     has if nobody else appended to it (UNKNOWN_LENGTH: tell of it in any case). The last two count for entity logs."""

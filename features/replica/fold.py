@@ -15,9 +15,9 @@ import numpy as np
 
 from features.compiled import njit
 from features.errors import StoreCorruptError
-from features.hll import REGISTERS
-from features.ingest import absorb, include, reset
-from features.logs import NONE, SUMMARY, Logs
+from features.measure.hll import REGISTERS
+from features.measure.ingest import absorb, include, reset
+from features.measure.logs import NONE, SUMMARY, Logs
 from features.record import RECORD_BYTES
 from features.windows import BLOCK, FOLD_RECORDS, HORIZON, PANES, WINDOWS
 

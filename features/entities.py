@@ -1,0 +1,42 @@
+"""The kinds of entities that logs are kept of, a row each: keys, reads, places and features follow from this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of entity whose payments are logged and measured."""
+
+    name: str
+    """Its column in the payments, and what its features' names begin with. The column is 0 where a payment has none."""
+    letter: bytes
+    """What the keys of its logs begin with."""
+    counterparty: str
+    """The column of the other party: its logs keep it, and distinct counts are over it."""
+    reports: bytes = b""
+    """What the keys of outcome reports on its payments begin with; empty: none are kept."""
+    optional: bool = False
+    """Whether a payment may have none. Its features are missing then."""
+
+
+PAYER: Final = Kind("payer", b"p", counterparty="payee")
+PAYEE: Final = Kind("payee", b"m", counterparty="payer", reports=b"f")
+DEVICE: Final = Kind("device", b"d", counterparty="payer", reports=b"g", optional=True)
+
+KINDS: Final = (PAYER, PAYEE, DEVICE)
+"""A payment has a log of each, and a place in it. The payer comes first, for his records keep what his log as a payee
+held; the payee comes second. A new kind is a row behind them, its column in the payments (features/columns.py), its
+features (features/definitions.py), and whatever fills the column."""
+
+INBOUND: Final = len(KINDS)
+"""The place, behind those of its own logs, of the payer's log as a payee: what he received."""
+PLACES: Final = INBOUND + 1
+
+REPORTED: Final = tuple(at for at, kind in enumerate(KINDS) if kind.reports)
+"""Which kinds have outcome reports."""
+
+COUNTERPARTIES: Final = tuple([kind.name for kind in KINDS].index(kind.counterparty) for kind in KINDS)
+"""Of each kind, which of a payment's identities is the other party."""

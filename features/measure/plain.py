@@ -1,0 +1,187 @@
+"""Features that are not an aggregate over a window, each written under its own name; what is not written is missing.
+
+Here a plain feature is computed. A name that features/definitions.py does not declare does not compile.
+"""
+# Kernels of rows are compiled by the types of their arguments; annotations would say nothing more.
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from features.columns import UNKNOWN_TIME
+from features.compiled import njit
+from features.entities import DEVICE, INBOUND, KINDS, PAYEE, PAYER, REPORTED
+from features.measure.ingest import settled_clock
+from features.measure.logs import NEVER, NONE
+from features.measure.risk import confirmed_frauds
+from features.measure.wide import deviation
+from features.measure.window import measure, now_of
+from features.windows import HORIZON, HOUR, MONTH, WINDOWS
+
+INDIA_OFFSET: Final = 19_800_000
+HOUR_MS: Final = HOUR
+EARTH_KM: Final = 6371.0088
+
+_PAYER, _PAYEE, _DEVICE = (KINDS.index(kind) for kind in (PAYER, PAYEE, DEVICE))
+_HOUR, _MONTH = (list(WINDOWS.values()).index(length) for length in (HOUR, MONTH))
+_HOUR_ALONE: Final = np.array([HOUR], dtype=np.int64)
+
+
+@njit()
+def measure_plain(plain, payment, place, logs, reports, scratch):  # type: ignore[no-untyped-def]
+    """Fill in a row of PLAIN, all of it NaN, for a payment whose windows were measured.
+
+    Returns whether an outcome log could not be read.
+    """
+    payer, payee, device = scratch.entities[_PAYER], scratch.entities[_PAYEE], scratch.entities[_DEVICE]
+    _payment(plain, payment)
+    plain.payer_seconds_since_first = _seconds(payer.now - payer.born)
+    _earlier(plain, logs, payer, payee.party)
+    _usual(plain, payment.amount_paise, scratch.totals[_PAYER, _MONTH])
+    plain.payee_seconds_since_first = _seconds(payee.now - payee.born)
+    _last_paid(plain, logs, payee)
+    sent = scratch.totals[_PAYER, _HOUR].total + payer.once * payment.amount_paise
+    _received(plain, logs, place.slot[INBOUND], place.at[INBOUND], payer.now, sent, scratch)
+    if device.there:
+        plain.device_seconds_since_first = _seconds(device.now - device.born)
+        plain.payer_new_device = 0.0 if _paid_before(logs, device, payer.party) else 1.0
+    return _risk(plain, payment, place, reports, scratch)
+
+
+@njit()
+def _payment(plain, payment):  # type: ignore[no-untyped-def]
+    """What the payment itself says."""
+    plain.amount_paise = payment.amount_paise
+    hour = (payment.event_time + INDIA_OFFSET) // HOUR_MS % 24
+    plain.hour_of_day = hour
+    plain.is_night = 1.0 if hour >= 23 or hour < 5 else 0.0
+    flow, type_, initiation = (payment.kind >> 8) & 0xFF, (payment.kind >> 16) & 0xFF, (payment.kind >> 24) & 0xFF
+    if flow != 0:
+        plain.is_p2m = 1.0 if flow == 2 else 0.0
+    if type_ != 0:
+        plain.is_collect = 1.0 if type_ == 2 else 0.0
+    if initiation != 0:
+        plain.initiation = initiation
+    if payment.same_bank >= 0:
+        plain.same_bank = payment.same_bank
+    if payment.device_bound_at != UNKNOWN_TIME:
+        plain.device_age_seconds = _seconds(payment.event_time - payment.device_bound_at)
+    if payment.sim_changed_at != UNKNOWN_TIME:
+        plain.sim_age_seconds = _seconds(payment.event_time - payment.sim_changed_at)
+
+
+@njit(inline="always")
+def _seconds(milliseconds: int) -> float:
+    return max(milliseconds, 0) / 1000.0
+
+
+@njit()
+def _usual(plain, amount, month):  # type: ignore[no-untyped-def]
+    """The amount against those of the payer's earlier payments."""
+    if month.payments > 0:
+        mean = np.float64(month.total) / np.float64(month.payments)
+        plain.payer_amount_ratio_mean_30d = amount / mean
+        plain.payer_amount_ratio_max_30d = amount / np.float64(month.largest)
+        spread = deviation(month.payments, month.total, month.sq_high, month.sq_low)
+        if spread > 0.0:
+            plain.payer_amount_z_30d = (amount - mean) / spread
+
+
+@njit()
+def _earlier(plain, logs, payer, payee_party):  # type: ignore[no-untyped-def]
+    """The payment, in row `stop` of the payer's recent ones, against those before."""
+    event_time, place, at, now = logs.event_time, logs.place, payer.stop, payer.now
+    last, last_same, same, located = NONE, NONE, 1, NONE
+    for row in range(payer.start, at):
+        time = event_time[row]
+        if time > now:
+            continue
+        if last == NONE or time >= event_time[last]:
+            last = row
+        if place[row] != 0 and (located == NONE or time >= event_time[located]):
+            located = row
+        if logs.counterparty[row] == payee_party:
+            if last_same == NONE or time >= event_time[last_same]:
+                last_same = row
+            if now - time < MONTH:
+                same += 1
+    plain.payer_payee_count_30d = same
+    if last != NONE:
+        plain.payer_seconds_since_last = _seconds(now - event_time[last])
+    if last_same != NONE:
+        plain.payer_payee_seconds_since_last = _seconds(now - event_time[last_same])
+    if located != NONE and place[at] != 0:
+        hours = max(now - event_time[located], 1000) / HOUR_MS
+        plain.payer_speed_kmh = _distance_km(place[located], place[at]) / hours
+
+
+@njit()
+def _distance_km(one: int, other: int) -> float:
+    """Great-circle distance between two packed places (haversine)."""
+    lat1 = ((one >> 16) - 1) / 65534.0 * math.pi - math.pi / 2
+    lat2 = ((other >> 16) - 1) / 65534.0 * math.pi - math.pi / 2
+    lon1 = (one & 0xFFFF) / 65535.0 * 2 * math.pi
+    lon2 = (other & 0xFFFF) / 65535.0 * 2 * math.pi
+    half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
+
+
+@njit()
+def _last_paid(plain, logs, payee):  # type: ignore[no-untyped-def]
+    """When the payee was paid before."""
+    last = NEVER
+    for row in range(payee.start, payee.stop):
+        time = logs.event_time[row]
+        last = max(last, time if time <= payee.now else NEVER)
+    if last != NEVER:
+        plain.payee_seconds_since_last = _seconds(payee.now - last)
+
+
+@njit()
+def _paid_before(logs, device, payer_party):  # type: ignore[no-untyped-def]
+    for row in range(device.stop - 1, device.start - 1, -1):
+        if logs.counterparty[row] == payer_party and logs.event_time[row] <= device.now:
+            return True
+    return False
+
+
+@njit()
+def _received(plain, logs, slot, upto, now, sent, scratch):  # type: ignore[no-untyped-def]
+    """What the payer received within the hour, and the share of it that goes on with this payment."""
+    plain.payer_inbound_sum_1h = 0.0
+    if slot != NONE and upto > 0:
+        position = upto - 1
+        # A payer behind the clock of his own busy inbound log is measured where that log is still whole.
+        moved = now
+        if settled_clock(logs.slots, logs.blocks, slot, position) != NEVER:
+            moved = max(now, now_of(logs, slot, position) - HORIZON)
+        # No literal NONE: it would be another type, and all of it be compiled again.
+        totals = scratch.totals[INBOUND]
+        measure(logs, slot, position, upto, moved, np.int64(NONE), _HOUR_ALONE, totals, scratch.work)
+        received = totals[0].total
+        plain.payer_inbound_sum_1h = received
+        if received > 0:
+            plain.payer_pass_through_ratio_1h = sent / np.float64(received)
+
+
+@njit()
+def _risk(plain, payment, place, reports, scratch):  # type: ignore[no-untyped-def]
+    """Confirmed fraud over payments to the payee and of the device; return whether an outcome log could not be read."""
+    for which in range(len(REPORTED)):
+        if place.reports_end[which] == NONE:
+            return True
+    for which in range(len(REPORTED)):
+        start, end = place.reports_start[which], place.reports_end[which]
+        frauds = confirmed_frauds(reports, start, end, payment.event_time, MONTH)
+        scratch.entities[REPORTED[which]].frauds = frauds
+    payee, device = scratch.entities[_PAYEE], scratch.entities[_DEVICE]
+    payments = scratch.totals[_PAYEE, _MONTH].payments + payee.once
+    plain.payee_fraud_rate_30d = payee.frauds / np.float64(payments)
+    if device.there:
+        payments = scratch.totals[_DEVICE, _MONTH].payments + device.once
+        plain.device_fraud_rate_30d = device.frauds / np.float64(payments)
+    return False

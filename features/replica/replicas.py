@@ -1,0 +1,217 @@
+"""The one door to the logs that a worker keeps: what the store need not tell, because the worker knows it.
+
+`OnlineFeatures` would read the same with every log told whole, and give the same vectors.
+"""
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from features.errors import ReplicaBudgetError, StoreCorruptError
+from features.measure.ingest import append_raw
+from features.measure.logs import NONE, SLOT, Logs
+from features.record import RECORD_BYTES
+from features.replica.buddies import Buddies, order_of
+from features.replica.catch_up import DONE, FOLDED, LOST, append_own, catch_up
+from features.replica.fold import PANE, Header, fewest_to_fold, fold, fold_position, whole_from
+from features.replica.fold import put_panes as _put_panes
+from features.replica.reads import reads_of, told_whole
+from features.replica.table import (
+    BATCH,
+    COUNT,
+    FEWEST_PANES,
+    FEWEST_UNITS,
+    HITS,
+    MIN_PANES,
+    MISSES,
+    UNIT,
+    UNIT_BYTES,
+    Table,
+    clear,
+    expect,
+    find,
+    forget,
+    note,
+    place,
+    take_run,
+)  # fmt: skip
+from features.store.messages import name_of
+from features.windows import BLOCK, SUPER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from features.columns import PaymentColumns
+    from features.replica.reads import Reads
+    from features.store.messages import Reply, Request
+
+
+class Replicas:
+    """The logs that this worker keeps.
+
+    Whoever uses `table` holds `lock`. Measuring needs none: other threads only look logs up and change what they are
+    known to hold; records and slots are moved by the thread that measures.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        units = max(FEWEST_UNITS, _power(budget_bytes * 3 // 4 // (UNIT_BYTES + SLOT.itemsize + 3 * 4)))
+        panes = max(FEWEST_PANES, _power(budget_bytes // 4 // PANE.itemsize))
+        blocks = units * UNIT // BLOCK
+        self.logs = Logs.make(records=units * UNIT, slots=units, blocks=blocks, supers=blocks // SUPER + 1, panes=panes)
+        self.table = Table(
+            slots=self.logs.slots,
+            room=Buddies.make(units),
+            pane_room=Buddies.make(panes),
+            cells=np.zeros(2 * units, dtype=np.int32),
+            state=np.zeros(MISSES + 1, dtype=np.int64),
+        )
+        self.lock = threading.Lock()
+
+    @property
+    def hits(self) -> int:
+        """Logs of which nothing or only what was new was read, ever."""
+        return int(self.table.state[HITS])
+
+    @property
+    def misses(self) -> int:
+        """Logs that were read whole, ever."""
+        return int(self.table.state[MISSES])
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the arenas that replicas take."""
+        table = self.table
+        return int(
+            table.room.heads[-1] * UNIT_BYTES
+            + table.pane_room.heads[-1] * PANE.itemsize
+            + table.state[COUNT] * SLOT.itemsize
+        )
+
+    def begin(self, batch: int) -> None:
+        """Start to measure a micro-batch: what it or a later one needs cannot go before the next one starts."""
+        with self.lock:
+            self.table.state[BATCH] = batch
+
+    def clear(self) -> None:
+        """Forget all: the server may have been restarted or failed over."""
+        with self.lock:
+            clear(self.table)
+
+    def expect(self, request: Request, batch: int, now: int) -> None:
+        """Fill in what is known and expected of the entity logs of a micro-batch whose latest event time is now."""
+        with self.lock:
+            expect(self.table, request.reads, request.logs, request.log_of, batch, now)
+
+    def note(self, request: Request) -> None:
+        """Remember what was read, or need not be."""
+        with self.lock:
+            note(self.table, request.reads, request.logs)
+
+    def bring(
+        self,
+        request: Request,
+        reply: Reply,
+        columns: PaymentColumns,
+        wanted: NDArray[np.bool_],
+        fetch: Callable[[Sequence[bytes]], list[bytes]],
+    ) -> NDArray[np.record]:
+        """Have the wanted logs of a micro-batch as the store has them; return READING of each, with its slot.
+
+        fetch: reads logs whole. Raises `ReplicaBudgetError` where they do not fit together, `StoreCorruptError`.
+        """
+        first = reads = reads_of(request, reply)
+        while True:
+            odd = np.flatnonzero(reads.rows["total"] % (RECORD_BYTES // 2))
+            if len(odd):
+                raise StoreCorruptError(
+                    f"A log of {reads.rows['total'][odd[0]]} bytes. Run `upifraud rebuild-features`."
+                )
+            with self.lock:
+                if not catch_up(self.table, self.logs, reads, wanted):
+                    raise ReplicaBudgetError(ReplicaBudgetError.__doc__)
+                self._unfold(reads)
+                lost = append_own(self.logs, self.table.state, reads.rows, columns.rows, request.log_of, reply.lengths)
+            if not lost:
+                first.rows["slot"] = reads.rows["slot"]  # positions in the reply count from the headers of then
+                return first.rows
+            # Another worker folded the log, or the replica is not what it was thought to be, or was dropped.
+            wanted = reads.rows["left"] == LOST
+            which = np.flatnonzero(wanted)
+            reads = told_whole(reads, which, fetch([name_of(reads.rows[at]) for at in which.tolist()]))
+
+    def fold(self, reads: NDArray[np.record], to_store: Callable[[bytes, int, bytes, int], bool]) -> None:
+        """Fold the logs for which it is worth it; whoever comes second leaves it. to_store: `EntityStore.fold`."""
+        logs = self.logs
+        held = np.flatnonzero(reads["slot"] != NONE)
+        slots = logs.slots[reads["slot"][held]]
+        for index in held[slots["length"] - slots["folded"] >= fewest_to_fold()].tolist():
+            slot = int(reads["slot"][index])
+            base, position = int(logs.slots["folded"][slot]), fold_position(logs, slot)
+            if position == base:
+                continue
+            header = fold(logs, slot, position)
+            to_store(name_of(reads[index]), base, header.pack(), position)
+            self.drop(slot)  # read again, folded, when it is next touched
+
+    def slot_of(self, name: bytes) -> int:
+        """Return the slot of a log, named by kind and identity; NONE if there is no replica."""
+        return int(find(self.table, *_named(name)))
+
+    def drop(self, slot: int) -> None:
+        """Forget a log."""
+        with self.lock:
+            forget(self.table, slot)
+
+    def admit_folded(self, name: bytes, log: bytes) -> int:
+        """Make room for a whole folded log, of which there is no replica; return its slot, empty but for panes.
+
+        For whoever holds the lock.
+        """
+        header = Header.unpack(log)
+        records = (len(log) - header_size(log)) // RECORD_BYTES
+        table = self.table
+        slot = place(table, self.logs, *_named(name), max(records + 1, 2 * BLOCK))  # dense, so it has summaries
+        pane_order = order_of(max(MIN_PANES, len(header.panes)))
+        panes = NONE if slot == NONE else take_run(table, table.pane_room, pane_order)
+        if panes == NONE:
+            raise ReplicaBudgetError(
+                f"A log of {records} records and {len(header.panes)} panes does not fit beside the micro-batch's other "
+                "logs. Raise UPIFRAUD_REPLICA_CACHE_BYTES."
+            )
+        _put_panes(self.logs, slot, panes, header)
+        table.slots[slot]["pane_order"] = pane_order
+        table.slots[slot]["pane_at"] = panes
+        return int(slot)
+
+    def _unfold(self, reads: Reads) -> None:
+        """Begin the replicas of folded logs that were read whole."""
+        for index in np.flatnonzero(reads.rows["left"] == FOLDED).tolist():
+            read = reads.rows[index]
+            start, end = int(read["start"]), int(read["end"])
+            slot = self.admit_folded(name_of(read), reads.words[start // 8 : end // 8].tobytes())
+            logs = self.logs
+            append_raw(logs, slot, start + int(read["header"]), end, reads.words)
+            log = logs.slots[slot]
+            log["whole_from"], log["seen"] = whole_from(logs, slot), log["length"]
+            read["slot"], read["left"] = slot, DONE
+
+
+def _named(name: bytes) -> tuple[Any, np.uint64]:
+    """Return the kind and identity in a name, of the types that kernels know."""
+    return np.uint8(name[0]), np.uint64(int.from_bytes(name[1:], "little"))
+
+
+def _power(units: int) -> int:
+    """Return the largest power of two that is not more."""
+    return 1 << max(0, units.bit_length() - 1)
+
+
+def header_size(log: bytes) -> int:
+    """Return the length of a folded log's header, from its first bytes."""
+    return int.from_bytes(log[4:8], "little")

@@ -1,0 +1,216 @@
+"""What goes to the online store in one call and what comes back, between payments and bytes."""
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from features.compiled import njit, row_dtype
+from features.entities import INBOUND, KINDS, PLACES, REPORTED
+from features.measure.logs import NONE
+from features.measure.risk import REPORT_BYTES
+from features.record import RECORD_WORDS, put_record
+from features.store.layout import ENTRY_BYTES, READ_BYTES, UNKNOWN_LENGTH
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from features.columns import PaymentColumns
+    from features.store.contract import Applied
+
+ENTRY: Final = row_dtype(
+    [
+        ("identity", "<u8", (len(KINDS),)),
+        ("sent", "<u8", (RECORD_WORDS,)),
+        ("got", "<u8", (RECORD_WORDS,)),
+        ("origin", "<u2"),
+        ("offset", "<u8"),
+    ],
+    packed=True,
+)
+"""What the store gets of a payment: identities, the record in the payer's log and in the others, where it came from."""
+
+READ: Final = row_dtype([("kind", "u1"), ("identity", "<u8"), ("known", "<u4"), ("expected", "<u4")], packed=True)
+"""What the store is asked of a log: what follows the last known record, unless it is as long as expected."""
+
+if (ENTRY.itemsize, READ.itemsize) != (ENTRY_BYTES, READ_BYTES):
+    raise AssertionError("The rows of a request are not as the layout says.")
+
+READING: Final = row_dtype(
+    [
+        ("identity", "u8"),
+        ("kind", "u1"),
+        ("told", "?"),  # whether the store told of it; else it is as expected
+        ("left", "u1"),  # of replicas only: what is left to do
+        ("known", "i8"),
+        ("expected", "i8"),
+        ("total", "i8"),  # its length in bytes; -1 for an outcome log that could not be read
+        ("start", "i8"),  # where in the reply what was told of it begins and ends, in bytes
+        ("end", "i8"),
+        ("header", "i8"),  # bytes of a folded log's header
+        ("folded", "i8"),  # how many records were folded away
+        ("slot", "i8"),  # of replicas only: where the log is; NONE where there is none
+    ]
+)
+"""One log that a micro-batch needs: what is asked of it, what was told, and what becomes of it."""
+
+_NAME: Final = row_dtype([("kind", "u1"), ("identity", "<u8")], packed=True)
+_LETTERS: Final = np.frombuffer(
+    b"".join((*(kind.letter for kind in KINDS), *(KINDS[at].reports for at in REPORTED))), dtype=np.uint8
+)
+_WHOSE: Final = np.array((*range(len(KINDS)), *REPORTED), dtype=np.int64)
+"""Of the kinds of log in the order of the reads: which of a payment's identities they are of."""
+_MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
+_MIXED_BITS: Final = np.uint64(50)  # the best mixed ones; 14 are as many as the largest micro-batch needs
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Where the payments of a micro-batch came from: columns of one length."""
+
+    origin: NDArray[np.uint16]
+    """Index into the micro-batch's origins."""
+    offset: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which logs a micro-batch needs: each once, however many payments need it."""
+
+    reads: NDArray[np.record]
+    """READING[r]: entity logs, then outcome logs; at first nothing is known, and nothing is expected."""
+    logs: int
+    """How many entity logs there are."""
+    log_of: NDArray[np.int64]
+    """[n, places and outcome logs]: for each payment, which read its log of each kind is, its payer's inbound log, and
+    the outcome logs of the kinds that have them; NONE where it has none."""
+
+    @classmethod
+    def of_columns(cls, columns: PaymentColumns) -> Request:
+        """Find the distinct entities of a micro-batch."""
+        log_of = np.empty((len(columns), PLACES + len(REPORTED)), dtype=np.int64)
+        reads = np.zeros(log_of.size, dtype=READING)
+        logs, count = _find_logs(columns.rows, reads, log_of)
+        reads["expected"][:logs] = UNKNOWN_LENGTH
+        return cls(reads[:count], logs, log_of)
+
+    def packed(self) -> bytes:
+        """Return the reads as the store takes them."""
+        packed = np.empty(len(self.reads), dtype=READ)
+        for field in READ.names or ():
+            packed[field] = self.reads[field]
+        return packed.tobytes()
+
+
+def name_of(read: np.record) -> bytes:
+    """Return the kind and identity of a row of READING."""
+    return bytes((read["kind"],)) + int(read["identity"]).to_bytes(8, "little")
+
+
+def names_of(reads: NDArray[np.record]) -> bytes:
+    """Return the kinds and identities of READING[n], one behind the other."""
+    names = np.empty(len(reads), dtype=_NAME)
+    names["kind"], names["identity"] = reads["kind"], reads["identity"]
+    return names.tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the store replied to a request; what it told of the logs stands in the request's reads."""
+
+    lengths: NDArray[np.int64]
+    """[n, places]: bytes of each of the payment's logs just behind it; records of the inbound one."""
+    raw: bytes
+
+    @classmethod
+    def of(cls, applied: Applied, request: Request, payments: int) -> Reply:
+        """Lay a reply out."""
+        reads, logs = request.reads, request.logs
+        reads["total"][:logs] = reads["expected"][:logs]
+        if applied.told:
+            which = np.array(applied.told, dtype=np.int64)
+            sizes = np.fromiter(map(len, applied.logs), dtype=np.int64, count=len(which))
+            ends = np.cumsum(sizes)
+            reads["told"][which], reads["total"][which] = True, applied.totals
+            reads["start"][which], reads["end"][which] = ends - sizes, ends
+        lengths = np.frombuffer(applied.places, dtype="<u4").reshape(payments, PLACES).astype(np.int64)
+        return cls(lengths, b"".join(applied.logs))
+
+
+@njit()
+def _find_logs(  # type: ignore[no-untyped-def]
+    payments, reads, log_of
+):  # fmt: skip
+    """Fill in the reads and what each payment needs of them; return how many are of entity logs, and of all."""
+    n, size = len(payments), 16
+    while size < 4 * n:
+        size *= 2
+    cells = np.empty(size, dtype=np.int64)
+    count = logs = written = 0
+    for part in range(len(_LETTERS)):
+        if part == INBOUND:
+            logs = count
+        cells[:] = NONE
+        for row in range(n):
+            identity, column = payments[row].identity[_WHOSE[part]], part if part < INBOUND else part + 1
+            if identity == 0:
+                log_of[row, column] = NONE
+            else:
+                log_of[row, column], count = _find(cells, reads, count, identity)
+        if part == 1:  # among the payees' logs, the payer's own
+            for row in range(n):
+                log_of[row, INBOUND], count = _find(cells, reads, count, payments[row].identity[0])
+        for read in range(written, count):
+            reads[read].kind = _LETTERS[part]
+        written = count
+    return logs, count
+
+
+@njit()
+def _find(cells: NDArray[np.int64], reads: NDArray[np.record], count: int, identity: np.uint64) -> tuple[int, int]:
+    """Return where an identity stands among those of its kind, put there if it is new, and how many there are then."""
+    mask = np.uint64(len(cells) - 1)
+    cell = ((identity * _MIXED) >> _MIXED_BITS) & mask
+    while cells[cell] != NONE:
+        if reads[cells[cell]].identity == identity:
+            return cells[cell], count
+        cell = (cell + np.uint64(1)) & mask
+    cells[cell] = count
+    reads[count].identity = identity
+    return count, count + 1
+
+
+def entries_of(columns: PaymentColumns, claims: Claims) -> bytes:
+    """Pack payments and where they came from, as the store takes them."""
+    entries = np.empty(len(columns), dtype=ENTRY)
+    entries["origin"], entries["offset"] = claims.origin, claims.offset
+    _put_entries(columns.rows, entries)
+    return entries.tobytes()
+
+
+@njit()
+def _put_entries(  # type: ignore[no-untyped-def]
+    payments, entries
+):  # fmt: skip
+    for row in range(len(payments)):
+        payment, entry = payments[row], entries[row]
+        for kind in range(INBOUND):
+            entry.identity[kind] = payment.identity[kind]
+        put_record(entry.sent, payment, payment.identity[1], payment.kind)
+        put_record(entry.got, payment, payment.identity[0], payment.kind)
+
+
+def put_reports(request: Request, placed: NDArray[np.record]) -> None:
+    """Fill in where the outcome logs of payments lie in the reply; placed: PLACED[n]."""
+    logs = request.logs
+    if not request.reads["told"][logs:].any():  # nearly always
+        return
+    reads = np.append(request.reads[logs:], np.zeros(1, dtype=READING))  # the last one stands for those without a log
+    which = request.log_of[:, PLACES:] - logs
+    which[which < 0] = len(reads) - 1
+    reads["end"][reads["total"] < 0] = NONE
+    placed["reports_start"], placed["reports_end"] = reads["start"][which], reads["end"][which]
+    placed["reports"] = reads["total"][which] // REPORT_BYTES

@@ -1,0 +1,1 @@
+"""How a feature is spoken of: codes and sentences, units, and what is usual."""
