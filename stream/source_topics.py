@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # its stubs forget to export it
 
 from stream.errors import KafkaRefusedError, RetryableError
-from stream.transport.kafka_errors import is_out_of_range, passes
+from stream.transport.kafka_errors import Complaint, is_out_of_range, passes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from confluent_kafka import Message
+
+    from stream.transport.kafka_errors import Client
+
+AskedClient = TypeVar("AskedClient", bound="Client")
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -26,11 +30,10 @@ _ANSWER_SECONDS: Final = 10.0
 _NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 """What a broker says whose topics have no ids."""
 
-logger = logging.getLogger(__name__)
-
-
 WATCH_SECONDS: Final = 10.0
 """How often a worker looks whether its topics are still the same ones."""
+
+logger = logging.getLogger(__name__)
 
 
 class SourceTopics:
@@ -40,7 +43,8 @@ class SourceTopics:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._config = dict(config)
+        self._complaint = Complaint()
+        self._config = {**self._complaint.options(), **config}
         self._admin: AdminClient | None = None
 
     def ids(self, topics: Collection[str]) -> dict[str, str | None]:
@@ -52,17 +56,17 @@ class SourceTopics:
         return [(topic, one.id) for _, told in self._told([topic]) for one in told.partitions]
 
     def _told(self, topics: Collection[str]) -> list[tuple[str, Any]]:
-        with _asking():
-            asked = self._client().describe_topics(TopicCollection(sorted(topics)), request_timeout=_ANSWER_SECONDS)
+        with self._asking(self._client()) as admin:
+            asked = admin.describe_topics(TopicCollection(sorted(topics)), request_timeout=_ANSWER_SECONDS)
             return [(topic, future.result()) for topic, future in asked.items()]
 
     def ends(self, places: Collection[Place]) -> dict[Place, int]:
         """Return the end of each partition's log; the embedded broker's may be too low."""
         if not places:
             return {}
-        with _asking():
+        with self._asking(self._client()) as admin:
             latest = {TopicPartition(*place): OffsetSpec.latest() for place in places}  # type: ignore[no-untyped-call]
-            asked = self._client().list_offsets(latest, request_timeout=_ANSWER_SECONDS)
+            asked = admin.list_offsets(latest, request_timeout=_ANSWER_SECONDS)
             return {(one.topic, one.partition): future.result().offset for one, future in asked.items()}
 
     def shorter(self, reached: Mapping[Place, int]) -> dict[Place, int]:
@@ -87,7 +91,7 @@ class SourceTopics:
         consumer = Consumer({**self._config, **config}, logger=logger.getChild("librdkafka"))
         found: dict[Place, Message | None] = {}
         try:
-            with _asking():
+            with self._asking(consumer):
                 consumer.assign([TopicPartition(*place, offset) for place, offset in offsets.items()])
                 deadline = time.monotonic() + _ANSWER_SECONDS
                 while len(found) < len(offsets):
@@ -107,6 +111,17 @@ class SourceTopics:
             self._admin = AdminClient(self._config, logger=logger.getChild("librdkafka"))
         return self._admin
 
+    @contextmanager
+    def _asking(self, client: AskedClient) -> Iterator[AskedClient]:
+        try:
+            yield client
+        except KafkaException as error:
+            cause = error.args[0]
+            why = f"{self._complaint.why(client, cause)} (asked: {self._config['bootstrap.servers']})"
+            if passes(cause):
+                raise RetryableError(f"Kafka does not say where its topics stand: {why}.", server=KAFKA) from error
+            raise KafkaRefusedError(f"Kafka refused to say where its topics stand: {why}.") from error
+
 
 def _is_record(record: Message) -> bool:
     """Return whether something was fetched, and not the word that there is nothing."""
@@ -116,14 +131,3 @@ def _is_record(record: Message) -> bool:
     if is_out_of_range(error) or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
         return False
     raise KafkaException(error)
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    try:
-        yield
-    except KafkaException as error:
-        cause = error.args[0]
-        if passes(cause):
-            raise RetryableError(f"Kafka does not say where its topics stand: {cause.str()}.", server=KAFKA) from error
-        raise KafkaRefusedError(f"Kafka refused to say where its topics stand: {cause.str()}.") from error

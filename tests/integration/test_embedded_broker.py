@@ -12,7 +12,7 @@ from local import kafka_admin
 from local.tansu import TansuServer
 from stream.settings import Settings
 from stream.transport.config import consumer_config
-from stream.transport.kafka_client import KafkaClient
+from stream.transport.kafka_client import Bounds, KafkaClient
 from upifraud.group import held_since
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def member(broker: TansuServer, seconds: float) -> frozenset[TP]:
     """Be a member of the group until it has partitions, or for so long; then leave."""
     heard = Heard()
     settings = Settings(kafka_bootstrap_servers=broker.address, kafka_assignment=broker.assignment)
-    client = KafkaClient(consumer_config(settings), list(TOPICS), cooperative=False, listener=heard)
+    bounds = Bounds(settings.micro_batch_records, settings.micro_batch_bytes)
+    client = KafkaClient(consumer_config(settings), list(TOPICS), cooperative=False, listener=heard, bounds=bounds)
     client.subscribe()
     deadline = time.monotonic() + seconds
     while not heard.assigned and time.monotonic() < deadline:
