@@ -10,7 +10,7 @@ import pytest
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from features import layout
+from features.store import layout
 from stream.schemas.examples import PAYMENT
 from tests.fixtures.deployment import until
 

@@ -10,7 +10,7 @@ import pytest
 
 from features.columns import PaymentColumns
 from features.online import FeatureBatch
-from features.provenance import PROVENANCE
+from features.store.provenance import PROVENANCE
 from model.artifact import DEFAULT_DIR, Artifact, load
 from model.reasons import Explainer
 from model.verdict import Verdict
