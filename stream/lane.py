@@ -15,6 +15,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from stream.steps import Lap
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -47,15 +49,6 @@ class Lane:
             self._queue.popleft()
             if self._queue:
                 self._queue[0].release()
-
-
-class Lap:
-    """The seconds that one step of one micro-batch took, by the clock and by the CPU of its thread."""
-
-    __slots__ = ("cpu", "wall")
-
-    def __init__(self) -> None:
-        self.wall = self.cpu = 0.0
 
 
 class Way:

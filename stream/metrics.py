@@ -25,7 +25,7 @@ from stream.steps import Step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stream.lane import Lap
+    from stream.steps import Lap
 
 # A second series with the time of creation beside every counter doubles the page and serves nobody here.
 disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -27,3 +27,12 @@ class Step(StrEnum):
     """Outcomes that had come before these verdicts go to the entity logs."""
     PUBLISH = "publish"
     """Sinks and dead letters, every delivery confirmed."""
+
+
+class Lap:
+    """The seconds that one step of one micro-batch took, by the clock and by the CPU of its thread."""
+
+    __slots__ = ("cpu", "wall")
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0.0
