@@ -10,7 +10,7 @@ from stream.publish import CONFIRM_SECONDS
 
 if TYPE_CHECKING:
     from stream.publish import Confirming
-    from stream.retry import Retry
+    from stream.running.retry import Retry
     from stream.verdict_store import StoredVerdicts
 
 

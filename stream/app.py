@@ -20,7 +20,7 @@ from mode.supervisors import CrashingSupervisor
 
 from stream import metrics
 from stream.errors import FatalError
-from stream.health import Health
+from stream.running.health import Health
 from stream.settings import level_number
 from stream.transport.consumer import FetchConsumer
 from stream.transport.hooks import NoHooks

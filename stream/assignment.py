@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stream.feature_stage import FeatureStage
-    from stream.lanes import Lanes
+    from stream.running.lanes import Lanes
     from stream.source_topics import SourceTopics
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from stream.decode import Rejection
     from stream.publish import Confirming
-    from stream.retry import Retry
+    from stream.running.retry import Retry
 
 Header = tuple[str, bytes | None]
 

@@ -11,7 +11,7 @@ from features.store.messages import Claims
 from stream import metrics
 from stream.arrivals import partition_name
 from stream.errors import FatalError, RetryableError, TopicRenewedError
-from stream.retry import Server
+from stream.running.retry import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from features.store.contract import EntityStore
     from stream.arrivals import Arrivals
     from stream.claimed import Claimed
-    from stream.retry import Retry
+    from stream.running.retry import Retry
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from stream.dead_letters import DeadLetters
     from stream.decode import DecodedOutcomes
     from stream.feature_stage import FeatureStage
-    from stream.lane import Way
-    from stream.lanes import Lanes
+    from stream.running.lane import Way
+    from stream.running.lanes import Lanes
     from stream.transport import Fetch
     from stream.verdict_stage import VerdictStage
     from stream.verdict_store import PaymentRef

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stream import metrics
 from stream.feature_stage import worker_errors
-from stream.rounds import Round
+from stream.running.periodic import Round
 from stream.verdict_store.housekeeping import days_ahead
 
 if TYPE_CHECKING:

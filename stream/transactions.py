@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from stream.decode import Decoded
     from stream.feature_stage import FeatureStage
     from stream.judge import Judge, Judged
-    from stream.lane import Way
-    from stream.lanes import Lanes
+    from stream.running.lane import Way
+    from stream.running.lanes import Lanes
     from stream.sinks import Sink
     from stream.transport import Fetch
     from stream.verdict_stage import VerdictStage

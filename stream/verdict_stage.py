@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stream.arrivals import Arrivals
     from stream.claimed import Claimed
     from stream.decode import Decoded
-    from stream.retry import Retry
+    from stream.running.retry import Retry
     from stream.verdict_store import OutcomeRow, PaymentRef, StoredVerdict, VerdictRows
 
 

@@ -24,14 +24,14 @@ from stream.drift import SHOW_SECONDS, Drift
 from stream.errors import FatalError
 from stream.feature_stage import FeatureStage, worker_errors
 from stream.judge import Judge
-from stream.lanes import Lanes
 from stream.outcomes import OutcomeFlow
-from stream.probes import ProbeServer
 from stream.publish import Publisher
 from stream.rehearsal import rehearse
-from stream.retry import Retry, Server
-from stream.rounds import Round, Rounds
-from stream.series import begin_series
+from stream.running.lanes import Lanes
+from stream.running.periodic import Round, Rounds
+from stream.running.probes import ProbeServer
+from stream.running.retry import Retry, Server
+from stream.running.series import begin_series
 from stream.source_topics import WATCH_SECONDS, SourceTopics
 from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow

@@ -21,8 +21,8 @@ from unittest.mock import patch
 from confluent_kafka import Consumer, TopicPartition
 
 from stream import metrics
-from stream.lane import Way
-from stream.lanes import Lanes
+from stream.running.lane import Way
+from stream.running.lanes import Lanes
 from stream.transport.config import consumer_config
 from stream.transport.fetch import Fetch, Slice
 from upifraud import worker
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from bench.peers.parts import Parts
-    from stream.lane import Lane
+    from stream.running.lane import Lane
     from stream.settings import Settings
 
 POLL_SECONDS = 0.1

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError
     from faust.types import TP, ConsumerMessage, Message
 
-    from stream.health import Health
+    from stream.running.health import Health
     from stream.settings import Settings
     from stream.transport.fetch import Fetch
     from stream.transport.hooks import Hooks

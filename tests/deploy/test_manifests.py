@@ -12,8 +12,8 @@ import pytest
 from deploy.k8s.manifests import K8S, OVERLAYS, ROOT
 from deploy.k8s.scaled_object import MANIFEST, read_figures
 from deploy.k8s.scaled_object import render as render_scaled_object
-from stream.health import Health
-from stream.probes import ProbeServer
+from stream.running.health import Health
+from stream.running.probes import ProbeServer
 from stream.settings import PREFIX, Settings, describe, read_settings
 from stream.transport import consumer
 from stream.transport.config import client_config

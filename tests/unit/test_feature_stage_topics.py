@@ -11,8 +11,8 @@ from features.online import OnlineFeatures
 from features.store.memory_store import MemoryEntityStore
 from stream.errors import TopicRenewedError
 from stream.feature_stage import FeatureStage, StoreBehindError
-from stream.health import Health
-from stream.retry import Retry, Server
+from stream.running.health import Health
+from stream.running.retry import Retry, Server
 
 TOPIC, PLACE = "transactions", ("transactions", 0)
 

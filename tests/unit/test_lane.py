@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-import stream.lane as lane_module
-from stream.lane import Lane, Way, Ways
+import stream.running.lane as lane_module
+from stream.running.lane import Lane, Way, Ways
 from stream.steps import Step
 
 

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from stream.errors import FatalError, RetryableError
-from stream.health import Health
-from stream.retry import Retry, Server, StoppedError
+from stream.running.health import Health
+from stream.running.retry import Retry, Server, StoppedError
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from stream.alerts import Alerts
 from stream.dead_letters import DeadLetters
 from stream.decode import Rejection
 from stream.errors import FatalError, RetryableError
-from stream.health import Health
 from stream.publish import TooLargeError
-from stream.retry import Retry, Server
+from stream.running.health import Health
+from stream.running.retry import Retry, Server
 from stream.verdict_store import StoredVerdicts
 from stream.wire import RejectionReason
 

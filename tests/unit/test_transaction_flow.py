@@ -21,11 +21,11 @@ from stream import metrics
 from stream.dead_letters import DeadLetters
 from stream.errors import FatalError
 from stream.feature_stage import FeatureStage
-from stream.health import Health
 from stream.judge import Judge
-from stream.lane import Lane
-from stream.lanes import Lanes
-from stream.retry import Retry, Server
+from stream.running.health import Health
+from stream.running.lane import Lane
+from stream.running.lanes import Lanes
+from stream.running.retry import Retry, Server
 from stream.schemas.examples import PAYMENT
 from stream.steps import Step
 from stream.transactions import TransactionFlow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.health import Health
+from stream.running.health import Health
 
 STALL, REBALANCE = 60, 120
 

@@ -18,8 +18,8 @@ import pytest
 
 from stream import metrics
 from stream.errors import PortTakenError
-from stream.health import Health
-from stream.probes import CLIENT_SECONDS, CLIENTS, ProbeServer
+from stream.running.health import Health
+from stream.running.probes import CLIENT_SECONDS, CLIENTS, ProbeServer
 
 
 @pytest.fixture

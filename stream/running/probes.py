@@ -22,7 +22,7 @@ from stream import metrics
 from stream.errors import PortTakenError
 
 if TYPE_CHECKING:
-    from stream.health import Health, Report
+    from stream.running.health import Health, Report
 
 CLIENTS = 128
 """Connections that are open at a time; one more costs the oldest."""

@@ -6,7 +6,7 @@ import logging
 import threading
 
 from stream.errors import RetryableError
-from stream.rounds import Round, Rounds
+from stream.running.periodic import Round, Rounds
 
 
 def test_every_call_is_made_again_and_again_until_close() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stream.batch_histogram import LabelledHistogram
-    from stream.health import Health
+    from stream.running.health import Health
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from model.verdict import Verdict
 from stream import metrics, typologies
-from stream.retry import Server
+from stream.running.retry import Server
 from stream.wire import RejectionReason
 
 COMMIT_ERRORS: Final = (

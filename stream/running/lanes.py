@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stream import metrics
-from stream.lane import Lane, Ways
+from stream.running.lane import Lane, Ways
 
 
 class Lanes(Ways):
