@@ -29,8 +29,8 @@ from local.ports import free_port
 from local.postgres import PostgresServer
 from local.valkey import ValkeyServer
 from stream import metrics
+from stream.kafka.fetch import Fetch, Slice
 from stream.settings import Settings
-from stream.transport.fetch import Fetch, Slice
 from stream.verdict_store import migrate
 from upifraud import worker
 

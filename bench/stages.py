@@ -28,7 +28,7 @@ from local.kafka_jvm import JvmKafkaServer
 from model.artifact import DEFAULT_DIR, load
 from model.reasons import Explainer
 from stream.decode import decode_payments
-from stream.publish import Publisher
+from stream.kafka.publisher import Publisher
 from stream.verdict_store import Model, VerdictStore, migrate
 
 if TYPE_CHECKING:

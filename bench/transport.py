@@ -104,7 +104,7 @@ def run_stock(bootstrap: str, topic: str, wanted: int) -> None:
 
 def run_ours(bootstrap: str, topic: str, wanted: int, fetch: tuple[int, int, int], *, latency: bool) -> None:
     """The transport, one message a fetch."""
-    from stream.app import make_app, run_worker
+    from stream.faust_app.app import make_app, run_worker
     from stream.settings import Settings
 
     min_bytes, wait_ms, linger_ms = fetch

@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from stream import metrics
-from stream.publish import CONFIRM_SECONDS
+from stream.kafka.publisher import CONFIRM_SECONDS
 
 if TYPE_CHECKING:
-    from stream.publish import Confirming
+    from stream.kafka.publisher import Confirming
     from stream.running.retry import Retry
     from stream.verdict_store import StoredVerdicts
 

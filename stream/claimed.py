@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.columns import PaymentColumns
-    from stream.arrivals import Arrivals
     from stream.decode import Decoded
+    from stream.kafka.arrivals import Arrivals
 
 CONFLICT_DETAIL: Final = (
     "transaction_id: taken by another payment of the last 3 days; expected the same time, amount and parties"

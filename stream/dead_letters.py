@@ -17,7 +17,7 @@ import msgspec
 
 from stream import metrics
 from stream.errors import PoisonError
-from stream.publish import CONFIRM_SECONDS, TooLargeError
+from stream.kafka.publisher import CONFIRM_SECONDS, TooLargeError
 from stream.wire import DeadLetterHeaders, dead_letter_topic
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from stream.decode import Rejection
-    from stream.publish import Confirming
+    from stream.kafka.publisher import Confirming
     from stream.running.retry import Retry
 
 Header = tuple[str, bytes | None]

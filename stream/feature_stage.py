@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from features.errors import FeatureError, StoreUnavailableError
 from features.store.messages import Claims
 from stream import metrics
-from stream.arrivals import partition_name
 from stream.errors import FatalError, RetryableError, TopicRenewedError
+from stream.kafka.arrivals import partition_name
 from stream.running.retry import Server
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from features.online import FeatureBatch, OnlineFeatures, Pending
     from features.store.contract import EntityStore
-    from stream.arrivals import Arrivals
     from stream.claimed import Claimed
+    from stream.kafka.arrivals import Arrivals
     from stream.running.retry import Retry
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stream import metrics
-from stream.arrivals import Arrivals
 from stream.decode import decode_outcomes
 from stream.entity_risk import reports_of
+from stream.kafka.arrivals import Arrivals
 from stream.outcome_counts import count_reported
 from stream.verdict_store import OutcomeRow
 from stream.wire import EARLIEST_TIME_MS
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from stream.dead_letters import DeadLetters
     from stream.decode import DecodedOutcomes
     from stream.feature_stage import FeatureStage
+    from stream.kafka.fetch import Fetch
     from stream.running.lane import Way
     from stream.running.lanes import Lanes
-    from stream.transport import Fetch
     from stream.verdict_stage import VerdictStage
     from stream.verdict_store import PaymentRef
 

@@ -28,10 +28,10 @@ from features.store.layout import IDENTITY_BYTES
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import Claims
 from features.windows import BLOCK
-from stream.arrivals import Arrivals
 from stream.claimed import Claimed
 from stream.decode import decode_payments
 from stream.judge import Judge
+from stream.kafka.arrivals import Arrivals
 from stream.schemas.examples import PAYMENT
 from stream.verdict_store import Claim
 from stream.verdict_store.binary import text_array

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream import metrics
-from stream.arrivals import Arrivals
 from stream.claimed import Claimed
 from stream.decode import decode_payments
 from stream.entity_risk import reports_of
 from stream.errors import FatalError
+from stream.kafka.arrivals import Arrivals
 from stream.outcome_counts import count_judged
 from stream.steps import Step
 from stream.wire import EARLIEST_TIME_MS
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from stream.decode import Decoded
     from stream.feature_stage import FeatureStage
     from stream.judge import Judge, Judged
+    from stream.kafka.fetch import Fetch
     from stream.running.lane import Way
     from stream.running.lanes import Lanes
     from stream.sinks import Sink
-    from stream.transport import Fetch
     from stream.verdict_stage import VerdictStage
     from stream.verdict_store import StoredVerdicts
 

@@ -16,7 +16,7 @@ from simulator.errors import DeliveryError
 from simulator.fields import PAYMENT
 from stream.dead_letters import NotADeadLetterError, headers_of, read_headers
 from stream.errors import StreamError
-from stream.topic_reader import TopicReader
+from stream.kafka.topic_reader import TopicReader
 from stream.verdict_store import scans
 from stream.wire import LAST_TIME_MS, dead_letter_topic
 from upifraud import group

@@ -20,8 +20,8 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from stream.errors import KafkaRefusedError, RetryableError
-from stream.transport.config import checked_client_config
-from stream.transport.kafka_errors import Client, Complaint, passes
+from stream.kafka.config import checked_client_config
+from stream.kafka.kafka_errors import Client, Complaint, passes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -24,8 +24,8 @@ def brokers() -> tuple[Settings, dict[str, Any]]:
         settings = read_settings(os.environ)
     except StreamError as error:
         raise click.ClickException(str(error)) from error
-    from stream.transport.config import checked_client_config  # brings Faust, which takes half a second
-    from stream.transport.kafka_errors import QUIET
+    from stream.kafka.config import checked_client_config
+    from stream.kafka.kafka_errors import QUIET
 
     return settings, {**QUIET, **checked_client_config(settings)}
 

@@ -17,25 +17,25 @@ from model.artifact import DEFAULT_DIR, load
 from model.verdict import NEVER
 from stream import metrics
 from stream.alerts import Alerts
-from stream.app import make_app, make_health, run_worker
-from stream.assignment import StoreHooks
 from stream.dead_letters import DeadLetters
 from stream.drift import SHOW_SECONDS, Drift
 from stream.errors import FatalError
+from stream.faust_app.app import make_app, make_health, run_worker
+from stream.faust_app.assignment import StoreHooks
 from stream.feature_stage import FeatureStage, worker_errors
 from stream.judge import Judge
+from stream.kafka.config import checked_client_config
+from stream.kafka.publisher import Publisher
+from stream.kafka.source_topics import WATCH_SECONDS, SourceTopics
 from stream.outcomes import OutcomeFlow
-from stream.publish import Publisher
 from stream.rehearsal import rehearse
 from stream.running.lanes import Lanes
 from stream.running.periodic import Round, Rounds
 from stream.running.probes import ProbeServer
 from stream.running.retry import Retry, Server
 from stream.running.series import begin_series
-from stream.source_topics import WATCH_SECONDS, SourceTopics
 from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
-from stream.transport.config import checked_client_config
 from stream.verdict_stage import VerdictStage
 from stream.verdict_store import Model, VerdictStore
 

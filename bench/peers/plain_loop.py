@@ -21,10 +21,10 @@ from unittest.mock import patch
 from confluent_kafka import Consumer, TopicPartition
 
 from stream import metrics
+from stream.kafka.config import consumer_config
+from stream.kafka.fetch import Fetch, Slice
 from stream.running.lane import Way
 from stream.running.lanes import Lanes
-from stream.transport.config import consumer_config
-from stream.transport.fetch import Fetch, Slice
 from upifraud import worker
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import pytest
 from deploy.k8s.manifests import K8S, OVERLAYS, ROOT
 from deploy.k8s.scaled_object import MANIFEST, read_figures
 from deploy.k8s.scaled_object import render as render_scaled_object
+from stream.faust_app import consumer
+from stream.kafka.config import client_config
 from stream.running.health import Health
 from stream.running.probes import ProbeServer
 from stream.settings import PREFIX, Settings, describe, read_settings
-from stream.transport import consumer
-from stream.transport.config import client_config
 from tests.fixtures.manifests import Manifests, containers, overlay, secret_templates
 from tests.fixtures.promql import complaints
 from upifraud.cli import main

@@ -10,9 +10,9 @@ from confluent_kafka import Producer
 
 from local import kafka_admin
 from local.tansu import TansuServer
+from stream.kafka.client import Bounds, KafkaClient
+from stream.kafka.config import consumer_config
 from stream.settings import Settings
-from stream.transport.config import consumer_config
-from stream.transport.kafka_client import Bounds, KafkaClient
 from upifraud.group import held_since
 
 if TYPE_CHECKING:

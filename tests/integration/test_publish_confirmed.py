@@ -15,7 +15,7 @@ from local import kafka_admin
 from stream import dead_letters
 from stream.decode import Rejection
 from stream.errors import RetryableError
-from stream.publish import Publisher, TooLargeError
+from stream.kafka.publisher import Publisher, TooLargeError
 from stream.wire import RejectionReason, dead_letter_topic
 
 if TYPE_CHECKING:

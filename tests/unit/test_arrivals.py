@@ -8,8 +8,8 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE
 
-from stream.arrivals import Arrivals
-from stream.transport.fetch import Fetch, Slice
+from stream.kafka.arrivals import Arrivals
+from stream.kafka.fetch import Fetch, Slice
 
 
 def arrivals(*stamps: tuple[int, int]) -> Arrivals:

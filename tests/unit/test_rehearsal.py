@@ -28,7 +28,7 @@ from simulator.dirt import Dirt
 from simulator.parameters import Parameters
 from simulator.records import TRANSACTIONS
 from simulator.run import Extent, Extras, compressed
-from stream.arrivals import Arrivals
+from stream.kafka.arrivals import Arrivals
 from stream.claimed import Claimed
 from stream.decode import decode_payments
 from stream.judge import Judge

@@ -15,7 +15,7 @@ from stream.alerts import Alerts
 from stream.dead_letters import DeadLetters
 from stream.decode import Rejection
 from stream.errors import FatalError, RetryableError
-from stream.publish import TooLargeError
+from stream.kafka.publisher import TooLargeError
 from stream.running.health import Health
 from stream.running.retry import Retry, Server
 from stream.verdict_store import StoredVerdicts
@@ -24,7 +24,7 @@ from stream.wire import RejectionReason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stream.publish import Header
+    from stream.kafka.publisher import Header
     from stream.sinks import Sink
 
 Record = tuple[str, bytes | None, bytes | None]

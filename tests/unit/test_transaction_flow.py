@@ -22,6 +22,7 @@ from stream.dead_letters import DeadLetters
 from stream.errors import FatalError
 from stream.feature_stage import FeatureStage
 from stream.judge import Judge
+from stream.kafka.fetch import Fetch, Slice
 from stream.running.health import Health
 from stream.running.lane import Lane
 from stream.running.lanes import Lanes
@@ -29,7 +30,6 @@ from stream.running.retry import Retry, Server
 from stream.schemas.examples import PAYMENT
 from stream.steps import Step
 from stream.transactions import TransactionFlow
-from stream.transport.fetch import Fetch, Slice
 from stream.verdict_stage import VerdictStage
 from stream.verdict_store import MemoryVerdictStore
 from stream.wire import EARLIEST_TIME_MS
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from features.store.contract import Applied, ApplyRequest
-    from stream.publish import Header
+    from stream.kafka.publisher import Header
     from stream.verdict_store import StoredVerdicts
 
 

@@ -6,9 +6,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer
 
 from stream.errors import SendRefusedError
+from stream.kafka import kafka_errors
+from stream.kafka.config import FETCH_BYTES, client_config, consumer_config, is_cooperative
 from stream.settings import Settings, read_settings
-from stream.transport import kafka_errors
-from stream.transport.config import FETCH_BYTES, client_config, consumer_config, is_cooperative
 
 
 def test_offsets_are_committed_and_reset_by_nobody_but_the_transport():

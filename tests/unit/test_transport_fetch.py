@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.transport import TP
-from stream.transport.fetch import gather
+from stream.kafka.fetch import gather
 
 TOPIC = "transactions"
 

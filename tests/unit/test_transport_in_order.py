@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from stream.transport.in_order import unless, work_in_order
+from stream.faust_app.in_order import unless, work_in_order
 
 
 class Event:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import confluent_kafka
+from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.transport import TP
-from stream.transport.intake import Intake
+from stream.kafka.intake import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from faust.types import TP
 
 from stream import metrics
-from stream.transport import lag
-from stream.transport.ledger import Ledger
+from stream.kafka import lag
+from stream.kafka.ledger import Ledger
 
 ONE = TP("a-topic", 0)
 

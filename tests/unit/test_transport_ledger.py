@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.transport import TP, Fetch, Slice
-from stream.transport.ledger import Ledger
+from stream.kafka.fetch import Fetch, Slice
+from stream.kafka.ledger import Ledger
 
 NOW = 1_764_000_000_000
 A, B = TP("transactions", 0), TP("transactions", 1)

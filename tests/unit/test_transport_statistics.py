@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from stream.transport import TP
-from stream.transport.statistics import Statistics, read_statistics
+from faust.types import TP
+
+from stream.kafka.statistics import Statistics, read_statistics
 
 
 def partition(**numbers: int) -> dict[str, object]:

@@ -10,8 +10,8 @@ import click
 from upifraud.commands.simulate import MOMENT
 
 if TYPE_CHECKING:
+    from stream.kafka.source_topics import Place
     from stream.settings import Settings
-    from stream.source_topics import Place
 
 BEGINNING, COMMITTED = "beginning", "committed"
 EPILOG = """
@@ -51,11 +51,11 @@ def command(topic: str, since: str | int, dry_run: bool) -> None:
     """
     from features.errors import FeatureError
     from features.store.redis_store import RedisEntityStore
-    from stream.arrivals import partition_name
     from stream.errors import StreamError
+    from stream.kafka.arrivals import partition_name
+    from stream.kafka.config import checked_client_config
+    from stream.kafka.source_topics import SourceTopics
     from stream.settings import read_settings
-    from stream.source_topics import SourceTopics
-    from stream.transport.config import checked_client_config
     from upifraud import group
 
     try:

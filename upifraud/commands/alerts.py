@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from stream.topic_reader import TopicReader
+    from stream.kafka.topic_reader import TopicReader
     from stream.wire import Alert, Reason
 
 EPILOG = """
@@ -59,7 +59,7 @@ def command(*, follow: bool, from_beginning: bool, as_json: bool, verdicts: tupl
         raise click.UsageError("--from-beginning goes with --follow; without it all that the topic has is shown.")
     settings, config = brokers()
     from stream.errors import StreamError
-    from stream.topic_reader import TopicReader
+    from stream.kafka.topic_reader import TopicReader
 
     stop = threading.Event()
     show = _printer(as_json=as_json, reasons=reasons)

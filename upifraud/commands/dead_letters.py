@@ -90,7 +90,7 @@ def replay(*, reasons: tuple[str, ...], since: int | None, dry_run: bool) -> Non
 @contextmanager
 def _letters(settings: Settings, config: Mapping[str, Any]) -> Iterator[Iterator[Letter]]:
     from stream.errors import StreamError
-    from stream.topic_reader import TopicReader
+    from stream.kafka.topic_reader import TopicReader
     from stream.wire import dead_letter_topic
 
     topics = [dead_letter_topic(topic) for topic in (settings.topic_transactions, settings.topic_outcomes)]
@@ -127,7 +127,7 @@ def _is_asked_for(letter: Letter, reasons: tuple[str, ...], since: int | None) -
 
 def _send_once(letters: Iterator[Letter], config: Mapping[str, Any], *, dry_run: bool) -> Iterator[tuple[str, str]]:
     """Send every original once, confirmed; yield topic and reason of each."""
-    from stream.publish import Publisher
+    from stream.kafka.publisher import Publisher
 
     seen: set[int] = set()
     publisher = None if dry_run else Publisher(config, linger_seconds=0.005)

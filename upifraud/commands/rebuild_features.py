@@ -33,11 +33,11 @@ def command(source: str, force: bool) -> None:
     from features.errors import FeatureError
     from features.store.redis_store import RedisEntityStore
     from features.windows import EXPIRY
-    from stream.arrivals import partition_name
     from stream.errors import StreamError
+    from stream.kafka.arrivals import partition_name
+    from stream.kafka.config import checked_client_config
+    from stream.kafka.source_topics import SourceTopics
     from stream.settings import read_settings
-    from stream.source_topics import SourceTopics
-    from stream.transport.config import checked_client_config
     from upifraud.group import committed_offsets, held_since, set_back
     from upifraud.progress import steps
     from upifraud.rebuild import from_kafka, from_postgres

@@ -98,7 +98,7 @@ def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -
 def _pass_over(settings: Settings, firsts: dict[Place, int]) -> None:
     """Let the online store, too, stand no earlier than what Kafka still has: a worker starts where it stands."""
     from features.store.redis_store import RedisEntityStore
-    from stream.arrivals import partition_name
+    from stream.kafka.arrivals import partition_name
 
     store = RedisEntityStore(settings.redis_url)
     names = {partition_name(*place): first for place, first in firsts.items()}

@@ -101,8 +101,8 @@ def _begin_anew(record: Record, made: Sequence[str], settings: Settings, conf: C
     The embedded broker forgets its topics when it stops, and Redis does not.
     """
     from features.store.redis_store import RedisEntityStore
-    from stream.arrivals import partition_name
-    from stream.source_topics import SourceTopics
+    from stream.kafka.arrivals import partition_name
+    from stream.kafka.source_topics import SourceTopics
 
     store = RedisEntityStore(record.redis.address)
     topics = SourceTopics({**conf, "bootstrap.servers": record.kafka.address})

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from simulator.kafka import Outlet
-from stream.transport.config import checked_client_config
+from stream.kafka.config import checked_client_config
 from upifraud.demo.alert_feed import AlertFeed, Alerts
 from upifraud.demo.errors import FatalError, StalledError, WorkerEndedError
 from upifraud.demo.servers import Servers, broker_name, settings_of

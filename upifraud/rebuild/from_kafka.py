@@ -20,7 +20,7 @@ from features.store.contract import Origin
 from features.store.layout import IDENTITY_BYTES
 from features.store.messages import Claims
 from stream.decode import decode_outcomes, decode_payments
-from stream.transport.config import checked_client_config
+from stream.kafka.config import checked_client_config
 from upifraud.rebuild.in_order import in_order
 from upifraud.rebuild.progress import Rebuilt, Step
 from upifraud.rebuild.topics import begin_topics

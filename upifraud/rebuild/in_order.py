@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.errors import KafkaRefusedError, RetryableError
-from stream.transport.kafka_errors import QUIET, passes
+from stream.kafka.kafka_errors import QUIET, passes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

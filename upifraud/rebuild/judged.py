@@ -17,8 +17,8 @@ import numpy as np
 from features.identity import Identities
 from features.store.provenance import payment_id_of
 from stream.decode import decode_payments
-from stream.source_topics import SourceTopics
-from stream.transport.config import checked_client_config
+from stream.kafka.config import checked_client_config
+from stream.kafka.source_topics import SourceTopics
 from upifraud.rebuild.in_order import in_order
 
 if TYPE_CHECKING:

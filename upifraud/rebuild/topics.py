@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stream.arrivals import partition_name
-from stream.source_topics import SourceTopics
-from stream.transport.config import checked_client_config
+from stream.kafka.arrivals import partition_name
+from stream.kafka.config import checked_client_config
+from stream.kafka.source_topics import SourceTopics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

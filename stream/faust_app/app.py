@@ -20,22 +20,22 @@ from mode.supervisors import CrashingSupervisor
 
 from stream import metrics
 from stream.errors import FatalError
+from stream.faust_app.consumer import FetchConsumer
+from stream.faust_app.hooks import NoHooks
+from stream.faust_app.in_order import unless, work_in_order
+from stream.faust_app.tableless import NoTables
+from stream.faust_app.transport import FetchTransport
 from stream.running.health import Health
 from stream.settings import level_number
-from stream.transport.consumer import FetchConsumer
-from stream.transport.hooks import NoHooks
-from stream.transport.in_order import unless, work_in_order
-from stream.transport.tableless import NoTables
-from stream.transport.transport import FetchTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from faust.types import AppT, Message
 
+    from stream.faust_app.hooks import Hooks
+    from stream.kafka.fetch import Fetch
     from stream.settings import Settings
-    from stream.transport.fetch import Fetch
-    from stream.transport.hooks import Hooks
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.store.contract import Origin
-from stream.transport.fetch import offset_of
+from stream.kafka.fetch import offset_of
 from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
     from numpy.typing import NDArray
 
-    from stream.transport.fetch import Fetch
+    from stream.kafka.fetch import Fetch
 
 
 @dataclass(frozen=True, slots=True)

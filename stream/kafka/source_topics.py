@@ -11,14 +11,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollectio
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # its stubs forget to export it
 
 from stream.errors import KafkaRefusedError, RetryableError
-from stream.transport.kafka_errors import Complaint, is_out_of_range, passes
+from stream.kafka.kafka_errors import Complaint, is_out_of_range, passes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from confluent_kafka import Message
 
-    from stream.transport.kafka_errors import Client
+    from stream.kafka.kafka_errors import Client
 
 AskedClient = TypeVar("AskedClient", bound="Client")
 

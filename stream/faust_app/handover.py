@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from faust.types import Message
 
-    from stream.transport.fetch import Fetch
-    from stream.transport.ledger import Ledger, Ticket
+    from stream.kafka.fetch import Fetch
+    from stream.kafka.ledger import Ledger, Ticket
 
 
 class Handover:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream.errors import KafkaRefusedError, RetryableError
-from stream.transport.kafka_errors import Complaint, is_topic_away, passes
+from stream.kafka.kafka_errors import Complaint, is_topic_away, passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

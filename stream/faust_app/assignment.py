@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from stream.transport import TP
+from faust.types import TP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stream.feature_stage import FeatureStage
+    from stream.kafka.source_topics import SourceTopics
     from stream.running.lanes import Lanes
-    from stream.source_topics import SourceTopics
 
 
 class StoreHooks:

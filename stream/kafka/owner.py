@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError
     from faust.types import TP
 
-    from stream.transport.fetch import Fetch
+    from stream.kafka.fetch import Fetch
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,17 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from faust.types import TP
 
 from stream.errors import KafkaRefusedError, OffsetLostError
-from stream.transport import kafka_errors
-from stream.transport.fetch import NO_ENDS, gather, offset_of
-from stream.transport.intake import Intake
-from stream.transport.statistics import Statistics, read_statistics
+from stream.kafka import kafka_errors
+from stream.kafka.fetch import NO_ENDS, gather, offset_of
+from stream.kafka.intake import Intake
+from stream.kafka.statistics import Statistics, read_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from confluent_kafka import KafkaError, Message
 
-    from stream.transport.fetch import Fetch
+    from stream.kafka.fetch import Fetch
 
 logger = logging.getLogger(__name__)
 

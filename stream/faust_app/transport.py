@@ -7,12 +7,12 @@ from typing import ClassVar
 import confluent_kafka
 from faust.transport.base import Transport
 
-from stream.transport.consumer import FetchConsumer
-from stream.transport.producer import RefusingProducer
+from stream.faust_app.consumer import FetchConsumer
+from stream.faust_app.producer import RefusingProducer
 
 
 class FetchTransport(Transport):
-    """Delivers one message a fetch and topic. Its app is a `stream.app.StreamApp`, which has the settings."""
+    """Delivers one message a fetch and topic. Its app is a `stream.faust_app.app.StreamApp`, which has the settings."""
 
     Consumer: ClassVar[type[FetchConsumer]] = FetchConsumer
     Producer: ClassVar[type[RefusingProducer]] = RefusingProducer

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from stream import metrics
 from stream.errors import KafkaRefusedError, RetryableError
-from stream.transport import kafka_errors, lag
-from stream.transport.config import consumer_config, is_cooperative
-from stream.transport.handover import Handover
-from stream.transport.ledger import Ledger
-from stream.transport.poll_thread import PollOptions, PollThread
-from stream.transport.tableless import TablelessConsumer
+from stream.faust_app.handover import Handover
+from stream.faust_app.tableless import TablelessConsumer
+from stream.kafka import kafka_errors, lag
+from stream.kafka.config import consumer_config, is_cooperative
+from stream.kafka.ledger import Ledger
+from stream.kafka.poll_thread import PollOptions, PollThread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError
     from faust.types import TP, ConsumerMessage, Message
 
+    from stream.faust_app.hooks import Hooks
+    from stream.kafka.fetch import Fetch
+    from stream.kafka.owner import Start
     from stream.running.health import Health
     from stream.settings import Settings
-    from stream.transport.fetch import Fetch
-    from stream.transport.hooks import Hooks
-    from stream.transport.owner import Start
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class FetchConsumer(TablelessConsumer):
     What the app must have: `settings`, `hooks` and `health`.
     """
 
-    app: Any  # a stream.app.StreamApp; importing it would close a circle
+    app: Any  # a stream.faust_app.app.StreamApp; importing it would close a circle
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -17,7 +17,7 @@ from stream.wire import EARLIEST_TIME_MS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from stream.transport.fetch import Fetch
+    from stream.kafka.fetch import Fetch
 
 
 @dataclass(slots=True, eq=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from stream.transport.fetch import Fetch
+    from stream.kafka.fetch import Fetch
 
 
 class FetchEvent(Protocol):

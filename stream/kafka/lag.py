@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from faust.types import TP
 
-    from stream.transport.ledger import Ledger
+    from stream.kafka.ledger import Ledger
 
 
 def measure(

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from confluent_kafka import KafkaException
 
 from stream.errors import FatalError, KafkaRefusedError
-from stream.transport.kafka_client import Bounds, KafkaClient
-from stream.transport.owner import Start
+from stream.kafka.client import Bounds, KafkaClient
+from stream.kafka.owner import Start
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError
     from faust.types import TP
 
-    from stream.transport.fetch import Fetch
-    from stream.transport.owner import Owner
+    from stream.kafka.fetch import Fetch
+    from stream.kafka.owner import Owner
 
 logger = logging.getLogger(__name__)
 
