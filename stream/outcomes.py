@@ -20,12 +20,12 @@ from stream.wire import EARLIEST_TIME_MS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stream.dead_letters import DeadLetters
     from stream.decode import DecodedOutcomes
     from stream.feature_stage import FeatureStage
     from stream.kafka.fetch import Fetch
     from stream.running.lane import Way
     from stream.running.lanes import Lanes
+    from stream.sinks.dead_letters import DeadLetters
     from stream.verdict_stage import VerdictStage
     from stream.verdict_store import PaymentRef
 

@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from features.identity import Identities
-    from stream.dead_letters import DeadLetters
     from stream.decode import Decoded
     from stream.feature_stage import FeatureStage
     from stream.judge import Judge, Judged
     from stream.kafka.fetch import Fetch
     from stream.running.lane import Way
     from stream.running.lanes import Lanes
-    from stream.sinks import Sink
+    from stream.sinks.dead_letters import DeadLetters
+    from stream.sinks.sink import Sink
     from stream.verdict_stage import VerdictStage
     from stream.verdict_store import StoredVerdicts
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.errors import DeliveryError
 from simulator.fields import PAYMENT
-from stream.dead_letters import NotADeadLetterError, headers_of, read_headers
 from stream.errors import StreamError
 from stream.kafka.topic_reader import TopicReader
+from stream.sinks.dead_letters import NotADeadLetterError, headers_of, read_headers
 from stream.verdict_store import scans
 from stream.wire import LAST_TIME_MS, dead_letter_topic
 from upifraud import group

@@ -16,8 +16,6 @@ from features.store.redis_store import RedisEntityStore
 from model.artifact import DEFAULT_DIR, load
 from model.verdict import NEVER
 from stream import metrics
-from stream.alerts import Alerts
-from stream.dead_letters import DeadLetters
 from stream.drift import SHOW_SECONDS, Drift
 from stream.errors import FatalError
 from stream.faust_app.app import make_app, make_health, run_worker
@@ -34,6 +32,8 @@ from stream.running.periodic import Round, Rounds
 from stream.running.probes import ProbeServer
 from stream.running.retry import Retry, Server
 from stream.running.series import begin_series
+from stream.sinks.alerts import Alerts
+from stream.sinks.dead_letters import DeadLetters
 from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
 from stream.verdict_stage import VerdictStage
@@ -42,7 +42,7 @@ from stream.verdict_store import Model, VerdictStore
 if TYPE_CHECKING:
     from model.artifact import Artifact
     from stream.settings import Settings
-    from stream.sinks import Sink
+    from stream.sinks.sink import Sink
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from stream import dead_letters
-from stream.dead_letters import DeadLetter
 from stream.kafka.publisher import Publisher
 from stream.kafka.topic_reader import TopicReader
 from stream.schemas.examples import ALERT, DEAD_LETTER
+from stream.sinks import dead_letters
+from stream.sinks.dead_letters import DeadLetter
 from stream.wire import RejectionReason, alert_id, dead_letter_topic, encode_alert
 from upifraud.cli import main
 

@@ -12,10 +12,10 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from local import kafka_admin
-from stream import dead_letters
 from stream.decode import Rejection
 from stream.errors import RetryableError
 from stream.kafka.publisher import Publisher, TooLargeError
+from stream.sinks import dead_letters
 from stream.wire import RejectionReason, dead_letter_topic
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream import dead_letters
-from stream.dead_letters import DeadLetter, NotADeadLetterError
 from stream.decode import Rejection
+from stream.sinks import dead_letters
+from stream.sinks.dead_letters import DeadLetter, NotADeadLetterError
 from stream.wire import RejectionReason
 
 REJECTION = Rejection(0, RejectionReason.BAD_VPA, "payer_vpa: expected one @ — exactly")

@@ -11,13 +11,13 @@ from confluent_kafka import Message
 
 from model.verdict import Verdict
 from stream import metrics
-from stream.alerts import Alerts
-from stream.dead_letters import DeadLetters
 from stream.decode import Rejection
 from stream.errors import FatalError, RetryableError
 from stream.kafka.publisher import TooLargeError
 from stream.running.health import Health
 from stream.running.retry import Retry, Server
+from stream.sinks.alerts import Alerts
+from stream.sinks.dead_letters import DeadLetters
 from stream.verdict_store import StoredVerdicts
 from stream.wire import RejectionReason
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stream.kafka.publisher import Header
-    from stream.sinks import Sink
+    from stream.sinks.sink import Sink
 
 Record = tuple[str, bytes | None, bytes | None]
 

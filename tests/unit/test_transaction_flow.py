@@ -18,7 +18,6 @@ from features.schema import SCHEMA_HASH
 from features.store.memory_store import MemoryEntityStore
 from model.artifact import DEFAULT_DIR, load
 from stream import metrics
-from stream.dead_letters import DeadLetters
 from stream.errors import FatalError
 from stream.feature_stage import FeatureStage
 from stream.judge import Judge
@@ -28,6 +27,7 @@ from stream.running.lane import Lane
 from stream.running.lanes import Lanes
 from stream.running.retry import Retry, Server
 from stream.schemas.examples import PAYMENT
+from stream.sinks.dead_letters import DeadLetters
 from stream.steps import Step
 from stream.transactions import TransactionFlow
 from stream.verdict_stage import VerdictStage

@@ -103,7 +103,7 @@ def _letters(settings: Settings, config: Mapping[str, Any]) -> Iterator[Iterator
 
 
 def _read(records: Iterator[Message], stop: threading.Event) -> Iterator[Letter]:
-    from stream.dead_letters import NotADeadLetterError, headers_of, read_headers
+    from stream.sinks.dead_letters import NotADeadLetterError, headers_of, read_headers
     from stream.wire import dead_letter_topic
 
     for record in records:

@@ -1,4 +1,4 @@
-"""Where verdicts go once they are stored. A sink is a file like `stream.alerts` and a line in `upifraud.worker`."""
+"""What a sink is: where verdicts go once they are stored. It is a file of this room and a line in `upifraud.worker`."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Alerts:
-    """Publishes alerts under their payer's VPA, in the bytes in which they are stored; a sink (`stream.sinks`)."""
+    """Publishes alerts under their payer's VPA, in the bytes in which they are stored; a `Sink`."""
 
     def __init__(self, publisher: Confirming, topic: str, retry: Retry) -> None:
         self._publisher = publisher

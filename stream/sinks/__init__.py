@@ -1,0 +1,1 @@
+"""Where verdicts go once they are stored, and where dead letters go."""
