@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from stream import metrics
 from stream.decode import decode_outcomes
-from stream.entity_risk import reports_of
 from stream.kafka.arrivals import Arrivals
-from stream.outcome_counts import count_reported
+from stream.stages.entity_risk import reports_of
+from stream.stages.outcome_counts import count_reported
 from stream.verdict_store import OutcomeRow
 from stream.wire import EARLIEST_TIME_MS
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stream.decode import DecodedOutcomes
-    from stream.feature_stage import FeatureStage
     from stream.kafka.fetch import Fetch
     from stream.running.lane import Way
     from stream.running.lanes import Lanes
     from stream.sinks.dead_letters import DeadLetters
-    from stream.verdict_stage import VerdictStage
+    from stream.stages.feature_stage import FeatureStage
+    from stream.stages.verdict_stage import VerdictStage
     from stream.verdict_store import PaymentRef
 
 

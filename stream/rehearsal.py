@@ -28,11 +28,11 @@ from features.store.layout import IDENTITY_BYTES
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import Claims
 from features.windows import BLOCK
-from stream.claimed import Claimed
 from stream.decode import decode_payments
-from stream.judge import Judge
 from stream.kafka.arrivals import Arrivals
 from stream.schemas.examples import PAYMENT
+from stream.stages.claimed import Claimed
+from stream.stages.judge import Judge
 from stream.verdict_store import Claim
 from stream.verdict_store.binary import text_array
 from stream.verdict_store.copy_rows import copy_buffer

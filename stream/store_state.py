@@ -9,8 +9,8 @@ import math
 from typing import TYPE_CHECKING
 
 from stream import metrics
-from stream.feature_stage import worker_errors
 from stream.running.periodic import Round
+from stream.stages.feature_stage import worker_errors
 from stream.verdict_store.housekeeping import days_ahead
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream import metrics
-from stream.claimed import Claimed
 from stream.decode import decode_payments
-from stream.entity_risk import reports_of
 from stream.errors import FatalError
 from stream.kafka.arrivals import Arrivals
-from stream.outcome_counts import count_judged
+from stream.stages.claimed import Claimed
+from stream.stages.entity_risk import reports_of
+from stream.stages.outcome_counts import count_judged
 from stream.steps import Step
 from stream.wire import EARLIEST_TIME_MS
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
     from features.identity import Identities
     from stream.decode import Decoded
-    from stream.feature_stage import FeatureStage
-    from stream.judge import Judge, Judged
     from stream.kafka.fetch import Fetch
     from stream.running.lane import Way
     from stream.running.lanes import Lanes
     from stream.sinks.dead_letters import DeadLetters
     from stream.sinks.sink import Sink
-    from stream.verdict_stage import VerdictStage
+    from stream.stages.feature_stage import FeatureStage
+    from stream.stages.judge import Judge, Judged
+    from stream.stages.verdict_stage import VerdictStage
     from stream.verdict_store import StoredVerdicts
 
 _DAY_SECONDS = 86_400

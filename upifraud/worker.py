@@ -16,12 +16,9 @@ from features.store.redis_store import RedisEntityStore
 from model.artifact import DEFAULT_DIR, load
 from model.verdict import NEVER
 from stream import metrics
-from stream.drift import SHOW_SECONDS, Drift
 from stream.errors import FatalError
 from stream.faust_app.app import make_app, make_health, run_worker
 from stream.faust_app.assignment import StoreHooks
-from stream.feature_stage import FeatureStage, worker_errors
-from stream.judge import Judge
 from stream.kafka.config import checked_client_config
 from stream.kafka.publisher import Publisher
 from stream.kafka.source_topics import WATCH_SECONDS, SourceTopics
@@ -34,9 +31,12 @@ from stream.running.retry import Retry, Server
 from stream.running.series import begin_series
 from stream.sinks.alerts import Alerts
 from stream.sinks.dead_letters import DeadLetters
+from stream.stages.drift import SHOW_SECONDS, Drift
+from stream.stages.feature_stage import FeatureStage, worker_errors
+from stream.stages.judge import Judge
+from stream.stages.verdict_stage import VerdictStage
 from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
-from stream.verdict_stage import VerdictStage
 from stream.verdict_store import Model, VerdictStore
 
 if TYPE_CHECKING:

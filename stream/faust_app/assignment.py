@@ -10,9 +10,9 @@ from faust.types import TP
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stream.feature_stage import FeatureStage
     from stream.kafka.source_topics import SourceTopics
     from stream.running.lanes import Lanes
+    from stream.stages.feature_stage import FeatureStage
 
 
 class StoreHooks:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from model.distribution import Distribution, FeatureDistribution, bins_of, describe
-from stream import drift as module
 from stream import metrics
-from stream.drift import CAPACITY, LEAST_SAMPLE, PER_SECOND, SCORE, SLOT_SECONDS, WINDOW_SECONDS, Drift
+from stream.stages import drift as module
+from stream.stages.drift import CAPACITY, LEAST_SAMPLE, PER_SECOND, SCORE, SLOT_SECONDS, WINDOW_SECONDS, Drift
 
 RANDOM = np.random.default_rng(0)
 

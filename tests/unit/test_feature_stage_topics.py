@@ -10,9 +10,9 @@ import pytest
 from features.online import OnlineFeatures
 from features.store.memory_store import MemoryEntityStore
 from stream.errors import TopicRenewedError
-from stream.feature_stage import FeatureStage, StoreBehindError
 from stream.running.health import Health
 from stream.running.retry import Retry, Server
+from stream.stages.feature_stage import FeatureStage, StoreBehindError
 
 TOPIC, PLACE = "transactions", ("transactions", 0)
 

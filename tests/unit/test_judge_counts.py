@@ -15,9 +15,9 @@ from model.artifact import DEFAULT_DIR, Artifact, load
 from model.reasons import Explainer
 from model.verdict import Verdict
 from stream import metrics
-from stream.claimed import Claimed
-from stream.judge import Judge
 from stream.kafka.arrivals import Arrivals
+from stream.stages.claimed import Claimed
+from stream.stages.judge import Judge
 
 
 @pytest.fixture(scope="module")

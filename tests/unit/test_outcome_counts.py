@@ -7,7 +7,7 @@ import pytest
 from model.verdict import Verdict
 from simulator import codes
 from stream import metrics
-from stream.outcome_counts import count_reported
+from stream.stages.outcome_counts import count_reported
 from stream.typologies import KNOWN, metric_label
 from stream.verdict_store import OutcomeRow, PaymentRef
 

@@ -29,9 +29,9 @@ from simulator.parameters import Parameters
 from simulator.records import TRANSACTIONS
 from simulator.run import Extent, Extras, compressed
 from stream.kafka.arrivals import Arrivals
-from stream.claimed import Claimed
+from stream.stages.claimed import Claimed
 from stream.decode import decode_payments
-from stream.judge import Judge
+from stream.stages.judge import Judge
 from stream.rehearsal import rehearse
 from stream.schemas.examples import PAYMENT
 from stream.verdict_store.binary import text_array

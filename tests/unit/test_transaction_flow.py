@@ -19,8 +19,6 @@ from features.store.memory_store import MemoryEntityStore
 from model.artifact import DEFAULT_DIR, load
 from stream import metrics
 from stream.errors import FatalError
-from stream.feature_stage import FeatureStage
-from stream.judge import Judge
 from stream.kafka.fetch import Fetch, Slice
 from stream.running.health import Health
 from stream.running.lane import Lane
@@ -28,9 +26,11 @@ from stream.running.lanes import Lanes
 from stream.running.retry import Retry, Server
 from stream.schemas.examples import PAYMENT
 from stream.sinks.dead_letters import DeadLetters
+from stream.stages.feature_stage import FeatureStage
+from stream.stages.judge import Judge
+from stream.stages.verdict_stage import VerdictStage
 from stream.steps import Step
 from stream.transactions import TransactionFlow
-from stream.verdict_stage import VerdictStage
 from stream.verdict_store import MemoryVerdictStore
 from stream.wire import EARLIEST_TIME_MS
 from upifraud.worker import described

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from features.rebuild import RebuildInput
-from stream.entity_risk import reports_of
+from stream.stages.entity_risk import reports_of
 from stream.verdict_store import VerdictStore, scans
 from upifraud.rebuild.judged import Judged
 from upifraud.rebuild.progress import Rebuilt, Step

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from features.online import FeatureBatch
     from model.artifact import Artifact
     from model.compiled.scoring import Scored
-    from stream.claimed import Claimed
-    from stream.drift import Drift
+    from stream.stages.claimed import Claimed
+    from stream.stages.drift import Drift
 
 REASONS = 5
 """Reasons an alert carries; `upifraud explain` shows all."""

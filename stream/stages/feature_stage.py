@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from features.online import FeatureBatch, OnlineFeatures, Pending
     from features.store.contract import EntityStore
-    from stream.claimed import Claimed
     from stream.kafka.arrivals import Arrivals
     from stream.running.retry import Retry
+    from stream.stages.claimed import Claimed
 
 log = logging.getLogger(__name__)
 

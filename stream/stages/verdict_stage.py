@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stream.claimed import Claimed
     from stream.decode import Decoded
     from stream.kafka.arrivals import Arrivals
     from stream.running.retry import Retry
+    from stream.stages.claimed import Claimed
     from stream.verdict_store import OutcomeRow, PaymentRef, StoredVerdict, VerdictRows
 
 
