@@ -78,7 +78,9 @@ class Loop:
         self._in_flight = 1 if single else settings.micro_batches_in_flight
         self._commit_seconds = settings.commit_interval_seconds
         self._transactions = settings.topic_transactions
-        self._consumer = Consumer({**consumer_config(settings), "auto.offset.reset": "earliest"})
+        # No word of the ends of partitions: it passes over no transactions.
+        own = {"auto.offset.reset": "earliest", "enable.partition.eof": False}
+        self._consumer = Consumer({**consumer_config(settings), **own})
         self._done: dict[tuple[str, int], int] = {}
         self._commit_at = 0.0
         self._stopping = False

@@ -92,10 +92,7 @@ def _lag() -> Section:
                 "of them together are too few workers or a slow server. Held back: a producer's open transaction.",
                 "short",
                 Query(f"sum by (topic, partition) ({of('consumer_lag_records')})", "{{topic}} {{partition}}"),
-                Query(
-                    f"sum by (topic, partition) ({of('consumer_held_back_records')}) > 0",
-                    "{{topic}} {{partition}}, held back",
-                ),
+                Query(f"sum by (topic) ({of('consumer_held_back_records')})", "{{topic}}, held back"),
                 alerts=("UpiFraudPartitionStuck", "UpiFraudTransactionOpen"),
             ),
             lines(
