@@ -7,6 +7,7 @@ records 0 ------ 3,000 | probe     the claims age; the group goes to the beginni
 from __future__ import annotations
 
 import json
+import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,14 @@ def rows(deployment: Deployment) -> dict[str, tuple]:
     return {row[0]: row[1:] for row in deployment.query("SELECT transaction_id, v.* FROM verdicts_by_day AS v")}
 
 
+def appended(log: bytes) -> int:
+    """Return how many records were ever appended to a log; the worker may have folded it since."""
+    if len(log) % 32 == 0:
+        return len(log) // 32
+    _magic, header, folded = struct.unpack("<IIQ", log[:16])
+    return int(folded) + (len(log) - header) // 32
+
+
 def forget_claims(deployment: Deployment) -> None:
     """Let five days pass for the claims."""
     deployment.query("UPDATE payment_ids SET claimed_on = claimed_on - 5 RETURNING 1")
@@ -102,7 +111,7 @@ def test_what_is_read_again_without_claims_is_not_counted_again(deployment: Depl
     now = logs(deployment)
     payers = [key for key in held if key.startswith(layout.prefix(layout.PAYER))]
     assert len(payers) == 1
-    assert len(now[payers[0]]) == len(held[payers[0]]) + 32, "only the probe was appended"
+    assert appended(now[payers[0]]) == appended(held[payers[0]]) + 1, "more than the probe was appended"
     alerts = [record.value for record in deployment.records("alerts")]
     by_id: dict[str, set[bytes]] = {}
     for alert in alerts:
