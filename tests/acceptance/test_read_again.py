@@ -16,6 +16,7 @@ import redis
 from confluent_kafka import Producer
 
 from features.columns import FeatureState
+from features.entities import PAYER
 from features.schema import FEATURE_NAMES
 from features.store import layout
 
@@ -109,7 +110,7 @@ def test_what_is_read_again_without_claims_is_not_counted_again(deployment: Depl
     assert states["p0"] == FeatureState.LATE
     assert states[f"p{COUNT - 2}"] == FeatureState.FULL, "it is in all logs still, so it is measured at its place"
     now = logs(deployment)
-    payers = [key for key in held if key.startswith(layout.prefix(layout.PAYER))]
+    payers = [key for key in held if key.startswith(layout.prefix(PAYER.letter))]
     assert len(payers) == 1
     assert appended(now[payers[0]]) == appended(held[payers[0]]) + 1, "more than the probe was appended"
     alerts = [record.value for record in deployment.records("alerts")]
