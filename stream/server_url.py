@@ -39,7 +39,7 @@ def _problems(text: str, schemes: tuple[str, ...]) -> Iterator[str]:
     if any(letter.isspace() or not letter.isprintable() for letter in text):
         yield f"it has white space or control characters. {TO_ENCODE}"
     network, path, query = _parts(rest)
-    account, _, hosts = network.rpartition("@")
+    account, at, hosts = network.rpartition("@")
     if "@" in account or "@" in path or ("@" in query and not account):
         yield f"it has an @ where the address should be over. {TO_ENCODE}"
     if set("[]") & set(account):
@@ -55,10 +55,11 @@ def _problems(text: str, schemes: tuple[str, ...]) -> Iterator[str]:
             )
     if is_postgres and any("=" not in option for option in query.split("&") if option):
         yield f"what follows its ? is no name=value. {TO_ENCODE}"
-    try:
-        urlsplit(text)
-    except ValueError:
-        yield f"it has letters that cannot stand in an address. {TO_ENCODE}"
+    for host in hosts.split(",") if is_postgres else [hosts]:  # one by one: urlsplit knows no list of them
+        try:
+            urlsplit(f"{scheme}://{account}{at}{host}")
+        except ValueError:
+            yield f"it has letters that cannot stand in an address. {TO_ENCODE}"
 
 
 def _parts(rest: str) -> tuple[str, str, str]:

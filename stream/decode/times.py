@@ -12,11 +12,8 @@ from datetime import date
 
 _MS_A_DAY = 86_400_000
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-# The fraction may be as long as a record: `++` gives no digit back, which could not help but would be tried.
-_SHAPE = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]++))?+"
-    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
-)
+_DATE_TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})")
+_OFFSET = re.compile(r"[Zz]|([+-])([0-9]{2}):([0-9]{2})")
 
 
 def parse_rfc3339(text: str) -> int | None:
@@ -24,11 +21,15 @@ def parse_rfc3339(text: str) -> int | None:
 
     A leap second (23:59:60 UTC at the end of a month) is the second after it, as in POSIX time.
     """
-    match = _SHAPE.fullmatch(text)
+    match = _DATE_TIME.match(text)
     if match is None:
         return None
-    year, month, day, hour, minute, second = map(int, match.groups()[:6])
-    fraction, sign, offset_hour, offset_minute = match.groups()[6:]
+    fraction, rest = _fraction(text[match.end() :])
+    written = _OFFSET.fullmatch(rest)
+    if written is None:
+        return None
+    year, month, day, hour, minute, second = map(int, match.groups())
+    sign, offset_hour, offset_minute = written.groups()
     if not (1 <= month <= 12 and 1 <= day <= _days_of(year, month) and hour <= 23 and minute <= 59 and second <= 60):
         return None
     offset = 0
@@ -39,7 +40,17 @@ def parse_rfc3339(text: str) -> int | None:
     whole = _epoch_day(year, month, day) * _MS_A_DAY + ((hour * 60 + minute) * 60 + second) * 1000 - offset
     if second == 60 and not _ends_a_month(whole):
         return None
-    return whole + int((fraction or "").ljust(3, "0")[:3])
+    return whole + int(fraction.ljust(3, "0")[:3])
+
+
+def _fraction(text: str) -> tuple[str, str]:
+    """Return the digits of a fraction, and what follows; no digits without a fraction, or where there are none.
+
+    A fraction may be as long as a record, so no expression looks for it: one pass is enough.
+    """
+    rest = text[1:].lstrip("0123456789") if text.startswith(".") else text
+    digits = text[1 : len(text) - len(rest)]
+    return (digits, rest) if digits else ("", text)
 
 
 def _days_of(year: int, month: int) -> int:
