@@ -12,6 +12,8 @@ from features.compiled import row_dtype
 from features.entities import KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 UNKNOWN_TIME = np.int64(-(2**62))
@@ -120,16 +122,17 @@ class PaymentColumns:
     @classmethod
     def of(cls, **columns: NDArray[Any]) -> Self:
         """Return the payments of these columns, which have one length; a column that is not given is unknown."""
-        rows = np.zeros(len(columns["event_time"]), dtype=PAYMENT)
+        payments = cls(np.zeros(len(columns["event_time"]), dtype=PAYMENT))
         for name, unknown in _UNKNOWN.items():
-            rows[name] = unknown
-        return cls(rows).changed(**columns)
+            if name not in columns:
+                payments.rows[name] = unknown
+        _fill(payments, columns)
+        return payments
 
     def changed(self, **columns: NDArray[Any]) -> Self:
         """Return a copy with other values in some columns."""
         payments = type(self)(self.rows.copy())
-        for name, column in columns.items():
-            getattr(payments, name)[:] = column
+        _fill(payments, columns)
         return payments
 
     def __len__(self) -> int:
@@ -146,3 +149,8 @@ class PaymentColumns:
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
         """Return the given rows, in the order given."""
         return type(self)(self.rows[rows])
+
+
+def _fill(payments: PaymentColumns, columns: Mapping[str, NDArray[Any]]) -> None:
+    for name, column in columns.items():
+        getattr(payments, name)[:] = column
