@@ -119,7 +119,7 @@ def _fill_optional(payments: PaymentColumns, columns: dict[str, Column]) -> None
         column = columns[field.name]
         if not any(column) and column.count(None) == len(column):
             continue
-        unknown, number = UNKNOWN[field.name], field.kind.number
+        unknown, number = UNKNOWN.get(field.name, 0), field.kind.number
         if number is None:
             rows[field.name] = [unknown if value is None else value for value in column]
         else:
