@@ -20,6 +20,7 @@ TITLES: Final[Mapping[str, str]] = {
     "busy": "The server has too much to do",
     "conflicting-duplicate": "The id belongs to another payment",
     "hold-ended": "The hold had ended before",
+    "internal-error": "The server failed",
     "key-invalid": "The key is unknown, revoked or expired",
     "key-missing": "A key is needed",
     "method-not-allowed": "The method is not allowed here",
