@@ -1,4 +1,4 @@
-"""Every type that crosses Kafka: payments and outcomes come in, alerts and dead letters go out.
+"""Every type that crosses Kafka: payments and outcomes come in, alerts, resolutions and dead letters go out.
 
 The JSON Schemas and the AsyncAPI document are generated from these types (`python -m stream.schemas`), so a change here
 is a change of the public contract: docs/specs/messages.md. What is accepted of somebody else's bytes is
@@ -18,6 +18,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 TRANSACTIONS = "transactions"
 OUTCOMES = "outcomes"
 ALERTS = "alerts"
+RESOLUTIONS = "resolutions"
 DEAD_LETTER_SUFFIX = ".dead-letter"
 TRANSACTIONS_DEAD_LETTER = TRANSACTIONS + DEAD_LETTER_SUFFIX
 OUTCOMES_DEAD_LETTER = OUTCOMES + DEAD_LETTER_SUFFIX
@@ -29,6 +30,10 @@ MAX_NESTING = 256
 """Deepest nesting of a payment or an outcome: far below where a parser that recurses would run out of stack."""
 
 MAX_TRANSACTION_ID = 64
+MAX_NAME = 128
+"""Longest name of who ended a HOLD."""
+MAX_RESOLUTION_REASON = 1000
+"""Longest reason for ending a HOLD, in characters."""
 MIN_VPA, MAX_VPA = 3, 255
 MAX_AMOUNT_PAISE = 10**10
 MAX_MCC = 9999
@@ -96,6 +101,26 @@ UtcTime = Annotated[
 ]
 Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_PAISE, description="Paise, an integer.", examples=[124300])]
 Text = Annotated[str, Meta(min_length=1, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+PersonName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_NAME,
+        pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        description="Who decides: the name of a person or of a key.",
+        examples=["asha.rao"],
+    ),
+]
+HoldReason = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_RESOLUTION_REASON,
+        pattern=r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$",
+        description="Why a hold is ended, in that person's words. It goes to the switch: name no payer.",
+        examples=["Customer confirmed the payment by phone."],
+    ),
+]
 CodeNumber = Annotated[int, Meta(ge=0, le=MAX_MCC)]
 CodeText = Annotated[str, Meta(pattern=r"^[0-9]{4}$")]
 Rrn = Annotated[int, Meta(ge=0, le=MAX_RRN)]
@@ -105,6 +130,8 @@ Degrees180 = Annotated[float, Meta(ge=-180, le=180)]
 VerdictName = Literal["ALLOW", "REVIEW", "HOLD", "BLOCK"]
 FeatureStateName = Literal["FULL", "COLD", "LATE", "DEGRADED"]
 OutcomeName = Literal["FRAUD", "GENUINE"]
+ActionName = Literal["RELEASE", "REJECT"]
+CauseName = Literal["PERSON", "EXPIRY"]
 
 
 class RejectionReason(StrEnum):
@@ -194,6 +221,18 @@ class Alert(Struct, frozen=True, kw_only=True):
     schema_hash: str
 
 
+class Resolution(Struct, frozen=True, kw_only=True):
+    """How a HOLD ended: one at most for each, whoever asks how often; sent again it is identical, byte for byte."""
+
+    transaction_id: TransactionId
+    event_time: Annotated[UtcTime, Meta(description="Of the payment: it tells payments apart that share an id.")]
+    action: Annotated[ActionName, Meta(description="RELEASE: let the payment go on. REJECT: decline it.")]
+    cause: Annotated[CauseName, Meta(description="PERSON: somebody decided. EXPIRY: hold_until passed.")]
+    by: Annotated[PersonName | None, Meta(description="Who decided; null at an EXPIRY.")]
+    at: Annotated[UtcTime, Meta(description="When it was decided; at an EXPIRY the end of the hold, its hold_until.")]
+    reason: Annotated[HoldReason | None, Meta(description="Why, in that person's words; null at an EXPIRY.")]
+
+
 class DeadLetterHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
     """What a dead letter's headers say beside the original's own: UTF-8 text, numbers in decimal."""
 
@@ -228,6 +267,7 @@ def utc_time(epoch_ms: int) -> str:
 
 _encoder = msgspec.json.Encoder()
 _alert_decoder = msgspec.json.Decoder(Alert)
+_resolution_decoder = msgspec.json.Decoder(Resolution)
 
 
 def encode_alert(alert: Alert) -> bytes:
@@ -238,6 +278,16 @@ def encode_alert(alert: Alert) -> bytes:
 def decode_alert(value: bytes) -> Alert:
     """Return the alert that `encode_alert` wrote; raises msgspec.DecodeError for anything else."""
     return _alert_decoder.decode(value)
+
+
+def encode_resolution(resolution: Resolution) -> bytes:
+    """Return the resolution's JSON; equal ones give equal bytes, fields in the order of the type."""
+    return _encoder.encode(resolution)
+
+
+def decode_resolution(value: bytes) -> Resolution:
+    """Return the resolution that `encode_resolution` wrote; raises msgspec.DecodeError for anything else."""
+    return _resolution_decoder.decode(value)
 
 
 def dead_letter_topic(source_topic: str) -> str:
