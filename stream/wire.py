@@ -127,6 +127,8 @@ Rrn = Annotated[int, Meta(ge=0, le=MAX_RRN)]
 Degrees90 = Annotated[float, Meta(ge=-90, le=90)]
 Degrees180 = Annotated[float, Meta(ge=-180, le=180)]
 
+Points = Annotated[int, Meta(ge=0, le=100)]
+
 VerdictName = Literal["ALLOW", "REVIEW", "HOLD", "BLOCK"]
 FeatureStateName = Literal["FULL", "COLD", "LATE", "DEGRADED"]
 OutcomeName = Literal["FRAUD", "GENUINE"]
@@ -189,14 +191,69 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Reason(Struct, frozen=True, kw_only=True):
-    """One feature's share in a score, in a case worker's words."""
+    """One feature's share in a score, in a case worker's words; of an ALLOW in a program's words alone, by default."""
 
     feature: Annotated[str, Meta(description="Feature name.", examples=["payer_count_5m"])]
     code: Annotated[str, Meta(description="Stable reason code.")]
-    value: Annotated[float | None, Meta(description="The feature's value; null where it is missing.")]
-    usual: Annotated[float | None, Meta(description="What is usual for this payer; null where it is not known.")]
+    value: Annotated[float | None, Meta(description="The feature's value; null where it is missing.")] | UnsetType = (
+        UNSET
+    )
+    usual: (
+        Annotated[float | None, Meta(description="What is usual for this payer; null where it is not known.")]
+        | UnsetType
+    ) = UNSET
     contribution: Annotated[float, Meta(description="Exact SHAP value in log-odds; positive towards fraud.")]
-    text: Annotated[str, Meta(description="A sentence for a case worker.")]
+    text: Annotated[str, Meta(description="A sentence for a case worker.")] | UnsetType = UNSET
+
+    @property
+    def words(self) -> str:
+        """The sentence; without one, the feature and the code."""
+        return f"{self.feature} ({self.code})" if isinstance(self.text, UnsetType) else self.text
+
+
+class ModelDecision(Struct, frozen=True, kw_only=True):
+    """What the model alone would have done."""
+
+    verdict: VerdictName
+    threshold: Annotated[
+        float | None, Meta(description="Least score that gives this verdict; null for ALLOW, which needs none.")
+    ]
+
+
+class FiredRule(Struct, frozen=True, kw_only=True):
+    """A rule of the policy that fired, with the values that it saw."""
+
+    id: str
+    effect: str
+    text: str
+    values: dict[str, bool | int | float | str | None]
+
+
+class ListHit(Struct, frozen=True, kw_only=True):
+    """An entry of a list that the payment was found on."""
+
+    list: str
+    entry_id: str
+    effect: str
+    source: str | None
+
+
+class ExternalScore(Struct, frozen=True, kw_only=True):
+    """A score that came with the payment."""
+
+    provider: str
+    type: str
+    value: Annotated[float, Meta(ge=0, le=100)]
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """All that decided: the model, then what raised or lowered its verdict, with the values it saw."""
+
+    verdict: VerdictName
+    model: ModelDecision
+    rules: tuple[FiredRule, ...] = ()
+    lists: tuple[ListHit, ...] = ()
+    external: tuple[ExternalScore, ...] = ()
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -219,6 +276,20 @@ class Alert(Struct, frozen=True, kw_only=True):
     feature_state: FeatureStateName
     model_id: str
     schema_hash: str
+    policy_id: Annotated[str | None, Meta(description="The policy in force; null where the model alone decides.")] = (
+        None
+    )
+    risk_score: Annotated[
+        Points | None,
+        Meta(
+            description="The score's place among all payments: 20 points more means ten times fewer score as high. "
+            "Null with an artifact that has no map for it."
+        ),
+    ] = None
+    hold_until: Annotated[
+        UtcTime | None, Meta(description="When a HOLD ends unless a person ends it earlier; null where it has no end.")
+    ] = None
+    decision: Annotated[Decision | None, Meta(description="Null in alerts from before 1.1.")] = None
 
 
 class Resolution(Struct, frozen=True, kw_only=True):
