@@ -62,6 +62,32 @@ def seconds(low: float, high: float) -> Kind:
     return Kind(f"seconds from {low:g} to {high:g}", parse)
 
 
+_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def duration_ms(most: str) -> Kind:
+    """A duration as whole milliseconds, written as 45s, 30m, 12h or 7d; 0 needs no unit."""
+
+    def parse(text: str) -> int:
+        number, unit = int(text[:-1] or text), text[-1].lower()
+        if text == "0":
+            return 0
+        if number < 0 or unit not in _UNITS:
+            raise ValueError
+        return number * _UNITS[unit]
+
+    def parse_bounded(text: str) -> int:
+        if (found := parse(text)) > parse(most):
+            raise ValueError
+        return found
+
+    def show(ms: int) -> str:
+        unit = next((unit for unit in "dhms" if ms and ms % _UNITS[unit] == 0), None)
+        return "0" if unit is None else f"{ms // _UNITS[unit]}{unit}"
+
+    return Kind(f"0, or a duration of up to {most}, as 45s, 30m, 12h or 7d", parse_bounded, show)
+
+
 def epoch_ms() -> Kind:
     """A time from 1970 on as epoch milliseconds, written as RFC 3339 or as a date in UTC."""
 

@@ -33,7 +33,7 @@ from stream.sinks.alerts import Alerts
 from stream.sinks.dead_letters import DeadLetters
 from stream.stages.drift import SHOW_SECONDS, Drift
 from stream.stages.feature_stage import FeatureStage, worker_errors
-from stream.stages.judge import Judge
+from stream.stages.judge import AlertRules, Judge
 from stream.stages.verdict_stage import VerdictStage
 from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
@@ -79,7 +79,7 @@ def run(settings: Settings) -> int:
         judge = Judge(
             artifact,
             model_key=postgres.until_done(lambda: verdict_store.model_key(described(artifact)), "model"),
-            include_allow=settings.alerts_include_allow,
+            rules=AlertRules(settings.alerts_include_allow, settings.alerts_allow_reasons, settings.hold_for),
             drift=drift,
         )
         online = OnlineFeatures(entity_store, settings.replica_cache_bytes, measuring=measuring)

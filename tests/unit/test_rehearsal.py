@@ -60,7 +60,7 @@ if "rehearse" in sys.argv:
 assert meters() == before, "the meters moved"
 rehearsed = loaded()
 
-n, judge, features = 40, Judge(artifact, model_key=0, include_allow=False), OnlineFeatures(MemoryEntityStore(), 1 << 22)
+n, judge, features = 40, Judge(artifact, model_key=0), OnlineFeatures(MemoryEntityStore(), 1 << 22)
 values = [
     msgspec.json.encode(msgspec.structs.replace(
         PAYMENT, transaction_id=f"t{row}", payer_vpa=f"p{row}@x", device_id=f"d{row % 7}", amount_paise=100 + row))

@@ -109,7 +109,7 @@ class Program:
             features=FeatureStage(
                 self.entities, OnlineFeatures(self.entities, 1 << 22), Retry(Server.REDIS, health, stop)
             ),
-            judge=Judge(artifact, model_key=self.verdicts.model_key(described(artifact)), include_allow=False),
+            judge=Judge(artifact, model_key=self.verdicts.model_key(described(artifact))),
             verdicts=VerdictStage(self.verdicts, Retry(Server.POSTGRES, health, stop)),
             sinks=[self.sink],
             dead_letters=DeadLetters(self.published, Retry(Server.KAFKA, health, stop)),
