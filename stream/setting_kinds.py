@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,15 @@ def url(*schemes: str) -> Kind:
         return text
 
     return Kind(" or ".join(f"{scheme}://..." for scheme in schemes), parse)
+
+
+def networks() -> Kind:
+    """Addresses and networks, separated by commas; the value is a tuple of them as text."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        return tuple(str(ip_network(part.strip(), strict=False)) for part in text.split(",") if part.strip())
+
+    return Kind("addresses or networks, as 10.0.0.7,10.1.0.0/16", parse, ",".join)
 
 
 def hex_bytes(count: int) -> Kind:

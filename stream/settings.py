@@ -28,6 +28,7 @@ from stream.setting_kinds import (
     epoch_ms,
     hex_bytes,
     integer,
+    networks,
     seconds,
     url,
 )
@@ -109,6 +110,21 @@ class Settings:
     topic_outcomes: str = setting(TEXT, "outcomes", "Topic of outcomes; dead letters go to NAME.dead-letter.")
     topic_alerts: str = setting(TEXT, "alerts", "Topic of alerts.")
     topic_resolutions: str = setting(TEXT, "resolutions", "Topic of how HOLDs ended.")
+
+    api_host: str = setting(TEXT, "0.0.0.0", "Address that the API's port is bound to.")  # noqa: S104 - callers come from other hosts
+    api_port: int = setting(integer(0, 65535), 8000, "Port of the API; 0 takes a free one.")
+    api_waiting: int = setting(
+        integer(1, 1_000_000), 20_000, "Payments whose verdicts an API process waits for at most; beyond: 503."
+    )
+    api_rate: int = setting(
+        integer(1, 1_000_000), 2_000, "Requests a second of a key without a rate of its own, in each API process."
+    )
+    api_ingress: tuple[str, ...] = setting(
+        networks(), (), "Whence `ssl-client-subject-dn` is believed: the Ingress's own addresses. Unset: from nobody."
+    )
+    api_replica_bytes: int = setting(
+        integer(2**20, 2**40), 64 * 2**20, "Bytes of entity logs that an API process may keep for what-ifs."
+    )
 
     earliest_time: int = setting(
         epoch_ms(),

@@ -12,6 +12,7 @@ import numpy as np
 
 from features.columns import PaymentColumns
 from features.errors import FeatureError, ReplicaBudgetError, StoreUnavailableError
+from model.verdict import Verdict
 from service.waiting.rows import StoredPayment
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ class NotScored(NamedTuple):
 class WhatIfs:
     """Scores payments with the artifact of this process. A call that comes while one is at work waits for it."""
 
-    def __init__(self, what_if: WhatIf, artifact: Artifact, records: Records, servers: Servers) -> None:
+    def __init__(
+        self, what_if: WhatIf, artifact: Artifact, records: Records, servers: Servers, *, hold_for: int
+    ) -> None:
+        self._hold_for = hold_for
         self._what_if = what_if
         self._artifact = artifact
         self._records = records
@@ -112,6 +116,7 @@ class WhatIfs:
         scored = self._artifact.scorer.score(measured.vectors)
         verdicts = self._artifact.thresholds.verdicts(scored.probability).tolist()
         now_ms = int(time.time() * 1000)
+        alerting = self._records.alerting(self._artifact)
         said = []
         for row, one in enumerate(asked):
             vector, contributions = measured.vectors[row], scored.contributions[row]
@@ -128,11 +133,11 @@ class WhatIfs:
                 feature_state=int(measured.state[row]),
                 model_key=-1,
                 vector=vector,
+                hold_until=now_ms + self._hold_for if self._hold_for and verdicts[row] == Verdict.HOLD else -1,
                 source_partition=-1,
                 source_offset=-1,
             )
-            reasons = self._records.reasons(self._artifact, vector, contributions)
-            said.append(Scored(self._records.record(stored, self._artifact, reasons), vector, contributions))
+            said.append(Scored(alerting.record(stored, contributions), vector, contributions))
         return said
 
 

@@ -32,7 +32,7 @@ _SETTINGS: Final = {
 _STORED: Final = Statement(
     "stored_payments",
     "SELECT transaction_id, event_time, decided_at, payer_vpa, payee_vpa, amount_paise, verdict, score, margin,"
-    " feature_state, model_key, vector, source_partition, source_offset FROM verdicts_by_day"
+    " feature_state, model_key, vector, hold_until, source_partition, source_offset FROM verdicts_by_day"
     " WHERE transaction_id = ANY ($1::text[]) AND event_time BETWEEN $2::timestamptz AND $3::timestamptz",
 )
 _CLAIMS: Final = Statement(
@@ -60,6 +60,8 @@ class StoredPayment:
     feature_state: int
     model_key: int
     vector: NDArray[np.float32]
+    hold_until: int
+    """-1 where there is none."""
     source_partition: int
     source_offset: int
 
@@ -105,7 +107,8 @@ class PolledRows:
 
 
 def _row(cells: Cells) -> StoredPayment:
-    name, event, decided, payer, payee, amount, verdict, score, margin, state, model, vector, partition, offset = cells
+    name, event, decided, payer, payee, amount, verdict, score, margin, *rest = cells
+    state, model, vector, hold_until, partition, offset = rest
     return StoredPayment(
         transaction_id=name or b"",
         event_time=binary.to_epoch_ms(event),
@@ -119,6 +122,7 @@ def _row(cells: Cells) -> StoredPayment:
         feature_state=binary.to_int(state),
         model_key=binary.to_int(model),
         vector=np.frombuffer(vector or b"", dtype="<f4"),
+        hold_until=-1 if hold_until is None else binary.to_epoch_ms(hold_until),
         source_partition=binary.to_int(partition),
         source_offset=binary.to_int(offset),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from features.columns import FeatureState
 from model.verdict import NEVER, Verdict
@@ -26,8 +26,55 @@ NAMES: tuple[VerdictName, ...] = ("ALLOW", "REVIEW", "HOLD", "BLOCK")
 STATE_NAMES = [state.name for state in FeatureState]
 
 
+class JudgedRow(Protocol):
+    """One verdict, from a micro-batch or from its row; times are epoch milliseconds, texts UTF-8."""
+
+    @property
+    def transaction_id(self) -> bytes: ...  # noqa: D102 - as in VerdictRows, like all of them
+    @property
+    def event_time(self) -> int: ...  # noqa: D102
+    @property
+    def decided_at(self) -> int: ...  # noqa: D102
+    @property
+    def payer_vpa(self) -> bytes: ...  # noqa: D102
+    @property
+    def payee_vpa(self) -> bytes: ...  # noqa: D102
+    @property
+    def amount_paise(self) -> int: ...  # noqa: D102
+    @property
+    def verdict(self) -> int: ...  # noqa: D102
+    @property
+    def score(self) -> float: ...  # noqa: D102
+    @property
+    def margin(self) -> float: ...  # noqa: D102
+    @property
+    def feature_state(self) -> int: ...  # noqa: D102
+    @property
+    def vector(self) -> NDArray[np.float32]: ...  # noqa: D102
+    @property
+    def hold_until(self) -> int:
+        """-1 where there is none."""
+
+
+class Row(NamedTuple):
+    """One row of a micro-batch."""
+
+    transaction_id: bytes
+    event_time: int
+    decided_at: int
+    payer_vpa: bytes
+    payee_vpa: bytes
+    amount_paise: int
+    verdict: int
+    score: float
+    margin: float
+    feature_state: int
+    vector: NDArray[np.float32]
+    hold_until: int
+
+
 class Alerting:
-    """Makes the alerts of one artifact's verdicts.
+    """Makes the alerts of one artifact's verdicts, and the records that are answered over HTTP: the same, always full.
 
     `allow_reasons` says what the reasons of an ALLOW have: `codes` (feature, code and contribution), `none`, `full`.
     """
@@ -40,31 +87,50 @@ class Alerting:
 
     def alert(self, rows: VerdictRows, row: int, contributions: NDArray[np.float64]) -> bytes:
         """Return the alert of one row; contributions float64 [features] are that row's."""
-        transaction_id = rows.transaction_id[row].decode()
-        verdict, score, hold_until = int(rows.verdict[row]), float(rows.score[row]), int(rows.hold_until[row])
-        artifact = self._artifact
-        decision = self._decisions[verdict]
         return encode_alert(
-            Alert(
-                alert_id=alert_id(transaction_id),
-                transaction_id=transaction_id,
-                event_time=utc_time(int(rows.event_time[row])),
-                decided_at=utc_time(int(rows.decided_at[row])),
-                verdict=decision.verdict,
-                score=score,
-                margin=float(rows.margin[row]),
-                base_value=artifact.scorer.base_value,
-                reasons=self._reasons(verdict, rows.vectors[row], contributions),
-                payer_vpa=rows.payer_vpa[row].decode(),
-                payee_vpa=rows.payee_vpa[row].decode(),
-                amount_paise=int(rows.amount_paise[row]),
-                feature_state=STATE_NAMES[rows.feature_state[row]],
-                model_id=artifact.model_id,
-                schema_hash=artifact.schema_hash,
-                risk_score=None if artifact.risk_map is None else artifact.risk_map.of(score),
-                hold_until=None if hold_until < 0 else utc_time(hold_until),
-                decision=decision,
+            self.record(
+                Row(
+                    transaction_id=rows.transaction_id[row],
+                    event_time=int(rows.event_time[row]),
+                    decided_at=int(rows.decided_at[row]),
+                    payer_vpa=rows.payer_vpa[row],
+                    payee_vpa=rows.payee_vpa[row],
+                    amount_paise=int(rows.amount_paise[row]),
+                    verdict=int(rows.verdict[row]),
+                    score=float(rows.score[row]),
+                    margin=float(rows.margin[row]),
+                    feature_state=int(rows.feature_state[row]),
+                    vector=rows.vectors[row],
+                    hold_until=int(rows.hold_until[row]),
+                ),
+                contributions,
             )
+        )
+
+    def record(self, row: JudgedRow, contributions: NDArray[np.float64]) -> Alert:
+        """Return the record of one verdict; contributions float64 [features] are that row's."""
+        transaction_id, score = row.transaction_id.decode(), row.score
+        artifact = self._artifact
+        decision = self._decisions[row.verdict]
+        return Alert(
+            alert_id=alert_id(transaction_id),
+            transaction_id=transaction_id,
+            event_time=utc_time(row.event_time),
+            decided_at=utc_time(row.decided_at),
+            verdict=decision.verdict,
+            score=score,
+            margin=row.margin,
+            base_value=artifact.scorer.base_value,
+            reasons=self._reasons(row.verdict, row.vector, contributions),
+            payer_vpa=row.payer_vpa.decode(),
+            payee_vpa=row.payee_vpa.decode(),
+            amount_paise=row.amount_paise,
+            feature_state=STATE_NAMES[row.feature_state],
+            model_id=artifact.model_id,
+            schema_hash=artifact.schema_hash,
+            risk_score=None if artifact.risk_map is None else artifact.risk_map.of(score),
+            hold_until=None if row.hold_until < 0 else utc_time(row.hold_until),
+            decision=decision,
         )
 
     def _reasons(
