@@ -69,14 +69,10 @@ class PeekRequest:
 
 @dataclass(frozen=True, slots=True)
 class Peeked:
-    """The reply to one look at m payments to locate."""
+    """The reply to one look."""
 
-    places: bytes
-    """As in `Applied`, of the payments to locate; all 0 where the payer's log does not have it."""
-    told: Sequence[int]
-    totals: Sequence[int]
-    logs: Sequence[bytes]
-    """As in `Applied`; of a log that did not fit nothing is told but its length, which is more than 0."""
+    reply: Applied
+    """Places of the payments to locate. Of a log that did not fit nothing is told but its length, more than 0."""
     offsets: Mapping[bytes, int]
     """`topic:partition` to the next offset that is not applied."""
 
