@@ -164,8 +164,8 @@ end
 local function read_all(reads, lengths, reply, most)
   local sub, unpack_numbers = string.sub, struct.unpack
   local whole, whole_at, reports, reports_at, out, which = {}, {}, {}, {}, #reply, 0
-  local function tell(place, length, bytes)
-    reply[out + 1], reply[out + 2], reply[out + 3] = place, length, bytes
+  local function tell(read, length, bytes)
+    reply[out + 1], reply[out + 2], reply[out + 3] = read, length, bytes
     out = out + 3
   end
   for at = 1, #reads, 17 do
@@ -251,7 +251,7 @@ end
 --        length and its bytes
 local function apply(_, args)
   local entries, reads, refresh = args[1], args[2], args[3]
-  local places = {}
+  local positions = {}
   local sub, pack = string.sub, struct.pack
   local applied, again, rolled_back = standing(args, 4)
   if rolled_back then return rolled_back end
@@ -284,11 +284,11 @@ local function apply(_, args)
       lengths[payer] = ends[1]
     end
     ends[kinds + 1] = received
-    places[#places + 1] = pack(ENDS, unpack(ends, 1, kinds + 1))
+    positions[#positions + 1] = pack(ENDS, unpack(ends, 1, kinds + 1))
   end
   advance(args, 4, applied)
 
-  local reply = { table.concat(places) }
+  local reply = { table.concat(positions) }
   read_all(reads, lengths, reply)
 
   for at = 1, #refresh, 9 do
@@ -298,18 +298,18 @@ local function apply(_, args)
 end
 
 -- args: payments to locate (entries as above), reads as above, bytes of logs that may be told of
--- reply: as above, and behind the first place the source offsets, fields and values in turn, a line each
+-- reply: as above, and behind the first value the source offsets, fields and values in turn, a line each
 -- Appends nothing and moves nothing: a server that is read-only may do it.
 local function peek(_, args)
-  local entries, places, pack = args[1], {}, struct.pack
+  local entries, positions, pack = args[1], {}, struct.pack
   local old, keys = locate_old(entries), {}
   for at = 1, #entries, ENTRY do
     keys_of(entries, at, keys)
     local ends = old[at]
     ends[#KINDS + 1] = received_then(keys[1], KINDS[2] .. string.sub(entries, at, at + 7), ends[1])
-    places[#places + 1] = pack(ENDS, unpack(ends, 1, #KINDS + 1))
+    positions[#positions + 1] = pack(ENDS, unpack(ends, 1, #KINDS + 1))
   end
-  local reply = { table.concat(places), table.concat(redis.call('HGETALL', OFFSETS), '\n') }
+  local reply = { table.concat(positions), table.concat(redis.call('HGETALL', OFFSETS), '\n') }
   read_all(args[2], {}, reply, tonumber(args[3]))
   return reply
 end

@@ -38,25 +38,25 @@ class MemoryEntityStore:
     def apply(self, request: ApplyRequest) -> Applied:
         """Append and read in one step; payments below their partition's next offset are only located."""
         applied = self._standing(request.origins)
-        places: list[int] = []
+        positions: list[int] = []
         for at in range(0, len(request.entries), ENTRY_BYTES):
-            places += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
+            positions += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
         self._advance(request.origins)
-        return self._reply(places, request.reads)
+        return self._reply(positions, request.reads)
 
     def peek(self, request: PeekRequest) -> Peeked:
         """Read logs and locate payments in one step that changes nothing."""
-        places: list[int] = []
+        positions: list[int] = []
         for at in range(0, len(request.entries), ENTRY_BYTES):
-            places += self._located(request.entries[at : at + ENTRY_BYTES])
-        return Peeked(self._reply(places, request.reads, request.most), dict(self.offsets))
+            positions += self._located(request.entries[at : at + ENTRY_BYTES])
+        return Peeked(self._reply(positions, request.reads, request.most), dict(self.offsets))
 
     def fetch_in_parts(self, name: bytes) -> bytes:
         """Return a log whole."""
         return bytes(self.logs.get(name, b""))
 
-    def _reply(self, places: list[int], reads: bytes, most: float = math.inf) -> Applied:
-        told, totals, logs = [], [], []
+    def _reply(self, positions: list[int], reads: bytes, most: float = math.inf) -> Applied:
+        replied, totals, logs = [], [], []
         for at in range(0, len(reads), READ_BYTES):
             total, log = self._read(reads[at : at + READ_BYTES])
             if log is None:
@@ -64,10 +64,10 @@ class MemoryEntityStore:
             if reads[at : at + 1] not in REPORT_LETTERS:
                 size = total if len(log) == total else len(log) - (PREFIX_BYTES if total % RECORD_BYTES else 0)
                 log, most = (log, most - size) if size <= most else (b"", most)
-            told.append(at // READ_BYTES)
+            replied.append(at // READ_BYTES)
             totals.append(total)
             logs.append(log)
-        return Applied(struct.pack(f"<{len(places)}I", *places), told, totals, logs)
+        return Applied(struct.pack(f"<{len(positions)}I", *positions), replied, totals, logs)
 
     def _standing(self, origins: Sequence[Origin]) -> list[int]:
         applied = [self.offsets.get(origin.partition, 0) for origin in origins]
@@ -122,7 +122,7 @@ class MemoryEntityStore:
         return 0
 
     def _read(self, read: bytes) -> tuple[int, bytes | None]:
-        """Return the length of a log and what is to be told of it; None where it is as expected."""
+        """Return the length of a log and what the reply has of it; None where it is as expected."""
         name, known, expected = read[:9], *struct.unpack("<II", read[9:])
         log = self.logs.get(name, bytearray())
         if name[:1] in REPORT_LETTERS:
