@@ -111,4 +111,4 @@ def test_no_kernel_is_left_to_be_loaded() -> None:
 
 @pytest.mark.slow
 def test_without_a_rehearsal_there_are_some() -> None:
-    assert "features.measure.vector._vectors" in kernels_missing()
+    assert "features.measure.vector.put_vectors" in kernels_missing()
