@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from features.identity import Identities
 from features.schema import SCHEMA_HASH
@@ -23,6 +23,7 @@ from service.servers import Servers
 from service.waiting.looking import Looking
 from service.waiting.records import Records
 from service.waiting.rows import PolledRows
+from service.waiting.tables import ApiTables
 from service.waiting.waiters import Waiters
 from stream.kafka.config import checked_client_config
 from stream.kafka.receipts import ReceiptPublisher
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from model.artifact import Artifact
     from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -66,14 +66,15 @@ class ApiProcess:
         publisher = ReceiptPublisher(checked_client_config(settings))
         waiters = Waiters(asyncio.get_running_loop(), publisher, settings.topic_transactions, settings.api_waiting)
         rows = PolledRows(settings.postgres_url)
-        records = Records(lambda key: artifact)
+        records = Records(lambda _key: artifact)
         looking = Looking(waiters, rows, records.written, servers)
         store = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
         what_ifs = WhatIfs(
             WhatIf(store, settings.api_replica_bytes), artifact, records, servers, hold_for=settings.hold_for
         )
-        keys = Keys(NoKeys(), servers, rate=settings.api_rate, ingress=settings.api_ingress)
-        access = AccessLog(lambda lines: None)
+        tables = ApiTables(settings.postgres_url, "api-keys"), ApiTables(settings.postgres_url, "api-access")
+        keys = Keys(tables[0], servers, rate=settings.api_rate, ingress=settings.api_ingress)
+        access = AccessLog(tables[1].log)
         self.parts = Parts(identities, settings.earliest_time, keys, access, servers, waiters, what_ifs)
         self.probes = Probes(servers, looking.is_alive)
 
@@ -95,5 +96,7 @@ class ApiProcess:
         keys.close()
         publisher.close()
         rows.close()
+        for table in tables:
+            table.close()
         store.close()
         log.info("The API has ended.")

@@ -1,4 +1,4 @@
-"""Every call: its path, its scope, what it takes and what it answers. The app and the OpenAPI document are made of it."""
+"""Every call: its path, scope, what it takes and what it answers; the app and the OpenAPI document are made of it."""
 
 from __future__ import annotations
 

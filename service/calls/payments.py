@@ -154,9 +154,7 @@ def _single(answer: Answer, asked: Asked) -> Response:
     return Response(answer.body, answer.status, media_type=JSON if answer.status < 400 else MEDIA_TYPE)
 
 
-def _array(
-    length: int, asked: Sequence[Asked], answers: Sequence[Answer], rejections: Sequence[Rejection]
-) -> Response:
+def _array(length: int, asked: Sequence[Asked], answers: Sequence[Answer], rejections: Sequence[Rejection]) -> Response:
     items: list[Item | None] = [None] * length
     for payment, answer in zip(asked, answers, strict=True):
         items[payment.index] = Item(answer.status, msgspec.Raw(answer.body))

@@ -106,8 +106,8 @@ class WhatIfs:
             if len(asked) > 1:
                 return [said for one in asked for said in self._scored([one])]
             return [NotScored("too-large", "The logs of its parties do not fit into UPIFRAUD_API_REPLICA_BYTES.")]
-        except FeatureError as error:
-            log.error("What-ifs cannot be measured: %s", error)
+        except FeatureError:
+            log.exception("What-ifs cannot be measured")
             return [NotScored("redis", "The logs cannot be read; the API's own log says why.")] * len(asked)
         except Exception:  # whoever waits for it has a deadline
             log.exception("A what-if failed")

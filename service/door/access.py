@@ -118,7 +118,7 @@ class AccessLog:
             loop.call_soon_threadsafe(_finish, written, done)
 
 
-def _finish(written: asyncio.Future[bool], done: bool) -> None:  # noqa: FBT001 - how a future is answered
+def _finish(written: asyncio.Future[bool], done: bool) -> None:
     if not written.done():
         written.set_result(done)
 

@@ -23,7 +23,7 @@ _items = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 async def read(request: Request, limit: int = MAX_BYTES) -> bytes:
-    """Return the body; raises Problem with 413 where it is longer than the limit, before it is read where it says so."""
+    """Return the body; raises Problem with 413 where it is longer than the limit, unread where it says so."""
     declared = request.headers.get("content-length")
     if declared is not None and declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
@@ -85,7 +85,9 @@ def _invalid(said: str) -> Problem:
     field = path.rstrip("`").removeprefix(".").partition("[")[0] or None
     if "missing required field" in what:
         field = what.rpartition("`")[0].rpartition("`")[2]
-        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "missing-field", f"{field}: expected it to be there", field=field)
+        return Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "missing-field", f"{field}: expected it to be there", field=field
+        )
     reason = "wrong-type" if what.startswith("Expected `") and ", got `" in what else "out-of-range"
     if reason == "wrong-type" and field is None:
         reason = "not-an-object"
@@ -95,5 +97,7 @@ def _invalid(said: str) -> Problem:
 
 def _too_large(limit: int) -> Problem:
     return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"Expected a body of at most {limit:,} bytes; send less at a time."
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "too-large",
+        f"Expected a body of at most {limit:,} bytes; send less at a time.",
     )

@@ -40,6 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._slow: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection in; beyond the bound the oldest idle one goes."""
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS:
             oldest = next(iter(self.idle), self)
@@ -51,11 +52,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
         self.idle.pop(self, None)
         self._unset_slow()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Read on, for as long as the bounds allow."""
         if self._refused:
             return
         self._head += len(data)
@@ -69,12 +72,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unset_slow()
 
     def on_message_begin(self) -> None:
+        """Begin a request."""
         self.idle.pop(self, None)
         self._in_head = self._in_request = True
         self._head = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        """Hand the request over, unless its head is too long."""
         self._in_head = False
         length = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if length > HEAD_BYTES:
@@ -83,15 +88,18 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
         if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        """Note that the request is whole."""
         self._in_request = False
         if not self._refused:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """Note that the connection is idle again."""
         super().on_response_complete()
         if not self._in_request and not self.transport.is_closing():
             self.idle[self] = None

@@ -1,4 +1,4 @@
-"""Who is calling: keys by their SHA-256, and certificates by their subject, against a copy of the table of a second ago.
+"""Who is calling: keys by their SHA-256, certificates by their subject, against a copy of the table of a second ago.
 
 A key that was revoked is refused within a second while Postgres answers. While it does not, a key that was used within
 five minutes goes on; of any other nobody can say whether it still opens, so it gets 503.
@@ -146,7 +146,7 @@ class Keys:
         return key
 
     def _shown(self, request: Request) -> tuple[bytes | None, str | None]:
-        """Return the hash of the key that a request shows, or the subject of its certificate; raises Problem for neither."""
+        """Return the hash of the key that a request shows, or its certificate's subject; raises Problem for neither."""
         authorization = subject = verified = None
         for name, value in request.scope["headers"]:
             if name == b"authorization":
@@ -162,7 +162,9 @@ class Keys:
         if subject is not None and verified == b"SUCCESS" and self._is_ingress(request):
             return None, subject.decode("utf-8", "replace")
         raise self._refused(
-            HTTPStatus.UNAUTHORIZED, "key-missing", "Expected `Authorization: Bearer KEY`; `upifraud keys create` makes one."
+            HTTPStatus.UNAUTHORIZED,
+            "key-missing",
+            "Expected `Authorization: Bearer KEY`; `upifraud keys create` makes one.",
         )
 
     def _is_ingress(self, request: Request) -> bool:
@@ -183,7 +185,9 @@ class Keys:
 
     def _cannot_tell(self) -> Problem:
         meters.REFUSED_KEYS.labels("server-gone").inc()
-        return server_gone("postgres", "Expected to read the table of keys, but Postgres does not answer; try again later.")
+        return server_gone(
+            "postgres", "Expected to read the table of keys, but Postgres does not answer; try again later."
+        )
 
     def _refused(self, status: HTTPStatus, reason: str, detail: str) -> Problem:
         meters.REFUSED_KEYS.labels(reason).inc()

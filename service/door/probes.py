@@ -50,7 +50,10 @@ class Probes:
         reasons += [] if self._is_looking() else ["the thread that looks for rows has ended"]
         status = 503 if reasons else 200
         return self._said(
-            "failing" if reasons else "ok", reasons + [f"waiting for {name}" for name in waiting_for], waiting_for, status
+            "failing" if reasons else "ok",
+            reasons + [f"waiting for {name}" for name in waiting_for],
+            waiting_for,
+            status,
         )
 
     async def metrics(self, request: Request) -> Response:

@@ -98,9 +98,7 @@ def unprocessable(reason: str, detail: str) -> Problem:
 
 def server_gone(server: str, detail: str) -> Problem:
     """Return the refusal of what cannot be done without a server that does not answer."""
-    return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "server-gone", detail, server=server, headers={"Retry-After": "1"}
-    )
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "server-gone", detail, server=server, headers={"Retry-After": "1"})
 
 
 def busy(detail: str) -> Problem:

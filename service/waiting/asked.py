@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stream.decode import decode_payments
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from stream.decode import Decoded, Rejection
 
 
-class Asked(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Asked:
     """One well-formed payment."""
 
     value: bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
 from service.door import meters
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from service.servers import Servers
+    from service.waiting.rows import StoredPayment
     from service.waiting.waiter import Waiter
     from service.waiting.waiters import Waiters
-    from service.waiting.rows import StoredPayment
 
 TICK: Final = 0.004
 """Seconds between two looks."""
@@ -161,7 +162,7 @@ def _is_this_one(row: StoredPayment, waiter: Waiter) -> bool:
 
 def _conflict() -> Answer:
     problem = Problem(
-        409,
+        HTTPStatus.CONFLICT,
         "conflicting-duplicate",
         "transaction_id: expected the time, amount and parties that the id came with first, or another id",
         field="transaction_id",

@@ -1,4 +1,4 @@
-"""Rows of payments and claims of ids, read as they are polled for: one statement a look, in a session that cannot write."""
+"""Rows of payments and claims of ids, as they are polled for: a statement each, in a session that cannot write."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class PolledRows:
         wanted = np.frombuffer(b"".join(ids), dtype=np.uint64).reshape(-1, 2)
         found: list[int | None] = [None] * len(ids)
         for place, fingerprint in self._session.call(_CLAIMS, binary.uuid_array(wanted)):
-            found[binary.to_int(place)] = binary.to_int(fingerprint)
+            found[binary.to_int(_there(place))] = binary.to_int(_there(fingerprint))
         return found
 
     def stored(self, keys: Sequence[tuple[bytes, int]]) -> list[StoredPayment | None]:
@@ -93,7 +93,7 @@ class PolledRows:
 
     def models(self) -> dict[int, str]:
         """Return the ids of all models by their keys."""
-        return {binary.to_int(key): (name or b"").decode() for key, name in self._session.call(_MODELS)}
+        return {binary.to_int(_there(key)): (name or b"").decode() for key, name in self._session.call(_MODELS)}
 
     def close(self) -> None:
         """Close the session."""
@@ -107,14 +107,15 @@ class PolledRows:
 
 
 def _row(cells: Cells) -> StoredPayment:
-    name, event, decided, payer, payee, amount, verdict, score, margin, *rest = cells
-    state, model, vector, hold_until, partition, offset = rest
+    name, event, decided, payer, payee, amount, verdict, score, margin, *rest = map(_there, cells[:11])
+    state, model = rest
+    vector, hold_until, partition, offset = cells[11:]
     return StoredPayment(
-        transaction_id=name or b"",
+        transaction_id=name,
         event_time=binary.to_epoch_ms(event),
         decided_at=binary.to_epoch_ms(decided),
-        payer_vpa=payer or b"",
-        payee_vpa=payee or b"",
+        payer_vpa=payer,
+        payee_vpa=payee,
         amount_paise=binary.to_int(amount),
         verdict=binary.to_int(verdict),
         score=binary.to_float(score),
@@ -123,6 +124,13 @@ def _row(cells: Cells) -> StoredPayment:
         model_key=binary.to_int(model),
         vector=np.frombuffer(vector or b"", dtype="<f4"),
         hold_until=-1 if hold_until is None else binary.to_epoch_ms(hold_until),
-        source_partition=binary.to_int(partition),
-        source_offset=binary.to_int(offset),
+        source_partition=binary.to_int(_there(partition)),
+        source_offset=binary.to_int(_there(offset)),
     )
+
+
+def _there(cell: bytes | None) -> bytes:
+    """Return a cell of a column that is never null."""
+    if cell is None:
+        raise ValueError("Expected a value in a column of verdicts_by_day that is never null, got null.")
+    return cell

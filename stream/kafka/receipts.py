@@ -1,4 +1,4 @@
-"""A publisher for records that somebody waits for, one by one: of each it is told where the broker put it, or why not."""
+"""A publisher for records that somebody waits for one by one: of each it says where the broker put it, or why not."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ class Receipt(NamedTuple):
 class Publishing(Protocol):
     """What is asked of a publisher: `ReceiptPublisher`, or what stands for it where there is no Kafka."""
 
-    def send(
-        self, topic: str, key: bytes | None, value: bytes, told: Callable[[Receipt | StreamError], None]
-    ) -> None:
+    def send(self, topic: str, key: bytes | None, value: bytes, told: Callable[[Receipt | StreamError], None]) -> None:
         """Hand one record over; `told` hears of it once, in whatever thread calls `poll`."""
 
     def poll(self) -> None:
@@ -60,9 +58,7 @@ class ReceiptPublisher:
             logger=log.getChild("librdkafka"),
         )
 
-    def send(
-        self, topic: str, key: bytes | None, value: bytes, told: Callable[[Receipt | StreamError], None]
-    ) -> None:
+    def send(self, topic: str, key: bytes | None, value: bytes, told: Callable[[Receipt | StreamError], None]) -> None:
         """Hand one record over; `told` hears of it once, in whatever thread calls `poll`.
 
         Raises RetryableError where too many records wait for the broker already.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from features.columns import FeatureState
 from model.verdict import NEVER, Verdict
 from stream.wire import Alert, Decision, ModelDecision, Reason, alert_id, encode_alert, utc_time
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from model.artifact import Artifact
     from model.reasons import Explainer
     from stream.verdict_store import VerdictRows
-    from stream.wire import VerdictName
+    from stream.wire import FeatureStateName, VerdictName
 
 REASONS = 5
 """Reasons an alert carries; `upifraud explain` shows all."""
@@ -23,7 +22,8 @@ REASONS = 5
 NAMES: tuple[VerdictName, ...] = ("ALLOW", "REVIEW", "HOLD", "BLOCK")
 """By the codes of `model.verdict.Verdict`."""
 
-STATE_NAMES = [state.name for state in FeatureState]
+STATE_NAMES: tuple[FeatureStateName, ...] = ("FULL", "COLD", "LATE", "DEGRADED")
+"""By the codes of `features.columns.FeatureState`."""
 
 
 class JudgedRow(Protocol):
