@@ -95,6 +95,7 @@ class Payments:
             source_partition=np.zeros(n, dtype=np.int32),
             source_offset=np.arange(n),
             alerts=[bytes(1500) if chance < ALERT_SHARE else None for chance in draw.random(n)],
+            hold_until=np.full(n, -1),
         )
 
 

@@ -35,7 +35,7 @@ _FIXED: Final = (
     ("feature_state", ">i2"),
     ("model_key", ">i2"),
 )
-_VARIABLE: Final = ("transaction_id", "payer_vpa", "payee_vpa", "vector", "provenance", "alert")
+_VARIABLE: Final = ("transaction_id", "payer_vpa", "payee_vpa", "vector", "provenance", "alert", "hold_until")
 
 COLUMNS: Final = (*(name for name, _ in _FIXED), *_VARIABLE)
 """The columns of the COPY, in order."""
@@ -63,6 +63,7 @@ def copy_buffer(rows: VerdictRows) -> NDArray[np.uint8]:
         np.ascontiguousarray(rows.provenance),
         np.frombuffer(b"".join(alerts), dtype=np.uint8),
         _alert_lengths(rows.alerts, some=bool(alerts)),
+        np.where(rows.hold_until < 0, -1, timestamps(rows.hold_until)),
         _SIGNATURE,
     )
     return assembled
@@ -97,14 +98,25 @@ def _put(out: NDArray[np.uint8], at: int, source: NDArray[np.uint8], start: int,
     return put_bytes(out, at, source, start, max(length, 0))
 
 
+@njit(inline="always")
+def _put_number(out: NDArray[np.uint8], at: int, number: int) -> int:
+    """Write a bigint; a negative one is NULL."""
+    if number < 0:
+        return put_length(out, at, -1)
+    at = put_length(out, at, 8)
+    for byte in range(8):
+        out[at + byte] = (number >> (56 - 8 * byte)) & 0xFF
+    return at + 8
+
+
 @njit()
 def _assemble(  # type: ignore[no-untyped-def]
-    fixed, text_arena, text_lengths, vectors, provenance, alert_arena, alert_lengths, signature
+    fixed, text_arena, text_lengths, vectors, provenance, alert_arena, alert_lengths, hold_until, signature
 ):
     n, fixed_bytes = fixed.shape
     vector_bytes, provenance_bytes = vectors.shape[1], provenance.shape[1]
     fixed, vectors, provenance = fixed.ravel(), vectors.ravel(), provenance.ravel()
-    row_bytes = fixed_bytes + 6 * 4 + vector_bytes + provenance_bytes
+    row_bytes = fixed_bytes + 7 * 4 + 8 + vector_bytes + provenance_bytes
     out = np.empty(len(signature) + n * row_bytes + len(text_arena) + len(alert_arena) + 2, dtype=np.uint8)
     at = put_bytes(out, 0, signature, 0, len(signature))
     text_starts = np.cumsum(text_lengths) - text_lengths
@@ -117,6 +129,7 @@ def _assemble(  # type: ignore[no-untyped-def]
         at = _put(out, at, provenance, row * provenance_bytes, provenance_bytes)
         at = _put(out, at, alert_arena, alert_start, alert_lengths[row])
         alert_start += max(alert_lengths[row], 0)
+        at = _put_number(out, at, hold_until[row])
     out[at] = 0xFF  # the trailer: -1 in place of a number of fields
     out[at + 1] = 0xFF
-    return out
+    return out[: at + 2]

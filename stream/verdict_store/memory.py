@@ -175,6 +175,7 @@ class MemoryVerdictStore:
             source_partition=int(rows.source_partition[row]),
             source_offset=int(rows.source_offset[row]),
             alert=rows.alerts[row],
+            hold_until=None if rows.hold_until[row] < 0 else int(rows.hold_until[row]),
         )
 
     def _stored(self, key: Key) -> StoredVerdict:

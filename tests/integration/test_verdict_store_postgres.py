@@ -94,6 +94,7 @@ def verdict_rows(store: VerdictStore, names: Sequence[str], event_time: int = NO
         "source_partition": np.zeros(n, dtype=np.int32),
         "source_offset": np.arange(n),
         "alerts": [None] * n,
+        "hold_until": np.full(n, -1),
     }
     return VerdictRows(**given | columns)
 

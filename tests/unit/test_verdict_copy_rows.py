@@ -71,6 +71,7 @@ def as_rows(drawn: list[tuple], width: int, words: np.ndarray) -> VerdictRows:
         if width
         else np.zeros((n, 0), np.uint8),
         alerts=alerts,
+        hold_until=np.where(times % 2, -1, np.abs(times) + 10**12),
     )
 
 
@@ -93,6 +94,8 @@ def test_every_field_of_every_row_is_in_the_buffer(drawn: list[tuple], width: in
         for name in ("transaction_id", "payer_vpa", "payee_vpa"):
             assert cell[name] == getattr(rows, name)[row]
         assert cell["alert"] == rows.alerts[row]
+        end = int(rows.hold_until[row])
+        assert cell["hold_until"] == (None if end == -1 else struct.pack(">q", (end - POSTGRES_EPOCH_MS) * 1000))
         assert cell["vector"] == rows.vectors[row].tobytes()
         assert cell["provenance"] == rows.provenance[row].tobytes()
         for name in ("event_time", "decided_at"):

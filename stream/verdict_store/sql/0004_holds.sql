@@ -3,6 +3,9 @@
 
 ALTER TABLE verdicts_by_day ADD COLUMN hold_until timestamptz;  -- of a HOLD that ends
 
+-- Few of the new column, too: see 0002.
+SELECT keep_few_statistics(inhrelid) FROM pg_inherits WHERE inhparent = 'verdicts_by_day'::regclass;
+
 -- HOLDs that nobody has ended. A table of their own: it is as small as the work that is left, however many days of
 -- verdicts there are. An index on verdicts_by_day would have one part a day, would keep every hold that ever was, and
 -- would have to be built while payments wait.
@@ -19,8 +22,13 @@ CREATE FUNCTION open_hold() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
+    -- A payment whose day was removed may come once more. A hold that has ended stays ended.
     INSERT INTO open_holds (transaction_id, event_time, hold_until)
-    VALUES (NEW.transaction_id, NEW.event_time, NEW.hold_until);
+    SELECT NEW.transaction_id, NEW.event_time, NEW.hold_until
+    WHERE NOT EXISTS (
+        SELECT FROM resolutions AS r WHERE r.transaction_id = NEW.transaction_id AND r.event_time = NEW.event_time
+    )
+    ON CONFLICT DO NOTHING;
     RETURN NULL;
 END
 $$;
