@@ -175,6 +175,9 @@ class MemoryVerdictStore:
             source_partition=int(rows.source_partition[row]),
             source_offset=int(rows.source_offset[row]),
             alert=rows.alerts[row],
+            facts=rows.facts[row],
+            rrn=None if rows.rrn[row] < 0 else int(rows.rrn[row]),
+            hold_until=None if rows.hold_until[row] < 0 else int(rows.hold_until[row]),
         )
 
     def _stored(self, key: Key) -> StoredVerdict:

@@ -20,7 +20,7 @@ ROWS: Final = 2000
 
 _VERDICT: Final = """
 SELECT transaction_id, event_time, decided_at, payer_vpa, payee_vpa, amount_paise, verdict, score, margin,
-       feature_state, model_key, vector, provenance, source_partition, source_offset, alert
+       feature_state, model_key, vector, provenance, source_partition, source_offset, alert, facts, rrn, hold_until
 FROM verdicts_by_day
 """
 _PROVENANCE: Final = "SELECT event_time, source_partition, source_offset, provenance FROM verdicts_by_day"
