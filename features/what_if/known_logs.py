@@ -11,7 +11,8 @@ from features.entities import POSITIONS
 from features.errors import StoreUnavailableError
 from features.replica.replicas import Replicas
 from features.store.contract import PeekRequest
-from features.store.messages import Claims, Reply, Request, entries_of
+from features.store.layout import UNKNOWN_LENGTH
+from features.store.messages import Claims, Reply, Request, entries_of, name_of
 from features.what_if.overlay import perhaps_there
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ class KnownLogs:
         asked = perhaps = folded = np.zeros(len(columns), dtype=np.bool_)
         for _ in range(MOST_LOOKS):
             request = request_of()
-            nothing_appended = Request(request.reads, request.logs, request.log_of[:0])
-            self.replicas.expect(nothing_appended, self._number, now_ms)
+            self._expect(request, now_ms)
             wanted = columns.take(asked)
             peeked = self._store.peek(
                 PeekRequest(request.packed(), entries_of(wanted, _from_nowhere(wanted)), MOST_BYTES)
@@ -92,6 +92,15 @@ class KnownLogs:
         """Know nothing any more: after a failure the server may be another."""
         self.replicas.clear()
         self._offsets = {}
+
+    def _expect(self, request: Request, now_ms: int) -> None:
+        """Fill in what is known of the logs: they are as they were, unless somebody else appended to them."""
+        self.replicas.expect(Request(request.reads, request.logs, request.log_of[:0]), self._number, now_ms)
+        reads = request.reads[: request.logs]
+        # A log that may have expired and begun anew tells by its last known record whether it did.
+        for at in np.flatnonzero((reads["known"] == 0) & (reads["expected"] == UNKNOWN_LENGTH)).tolist():
+            slot = self.replicas.slot_of(name_of(reads[at]))
+            reads["known"][at] = self.replicas.logs.slots["seen"][slot]
 
     def _went_back(self, offsets: Mapping[bytes, int]) -> bool:
         """Tell whether the store is before what it was: logs may be others then, though they are as long."""
