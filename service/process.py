@@ -22,13 +22,13 @@ from service.door.probes import Probes
 from service.servers import Servers
 from service.waiting.looking import Looking
 from service.waiting.records import Records
-from service.waiting.rows import PolledRows
-from service.waiting.tables import ApiTables
 from service.waiting.waiters import Waiters
 from stream.kafka.config import checked_client_config
 from stream.kafka.receipts import ReceiptPublisher
 from stream.rehearsal import rehearse
 from stream.running.periodic import Round, Rounds
+from stream.verdict_store.door import AccessLog as AccessTable
+from stream.verdict_store.door import Door, KeyTable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 REDIS_SECONDS = 0.5
 """A look at the logs that takes longer counts as failed."""
+LOOK_SECONDS = 1.0
+"""A look for rows that takes longer counts as failed: those who wait have their deadlines."""
 KAFKA_EVERY = 5.0
 """Seconds between two questions to the brokers whether they are there."""
 
@@ -65,16 +67,16 @@ class ApiProcess:
         servers = Servers()
         publisher = ReceiptPublisher(checked_client_config(settings))
         waiters = Waiters(asyncio.get_running_loop(), publisher, settings.topic_transactions, settings.api_waiting)
-        rows = PolledRows(settings.postgres_url)
+        rows = Door(settings.postgres_url, name="api-rows", answer_seconds=LOOK_SECONDS)
         records = Records(lambda _key: artifact)
         looking = Looking(waiters, rows, records.written, servers)
         store = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
         what_ifs = WhatIfs(
             WhatIf(store, settings.api_replica_bytes), artifact, records, servers, hold_for=settings.hold_for
         )
-        tables = ApiTables(settings.postgres_url, "api-keys"), ApiTables(settings.postgres_url, "api-access")
-        keys = Keys(tables[0], servers, rate=settings.api_rate, ingress=settings.api_ingress)
-        access = AccessLog(tables[1].log)
+        key_table, log_table = KeyTable(settings.postgres_url), AccessTable(settings.postgres_url)
+        keys = Keys(key_table, servers, rate=settings.api_rate, ingress=settings.api_ingress)
+        access = AccessLog(log_table.append)
         self.parts = Parts(identities, settings.earliest_time, keys, access, servers, waiters, what_ifs)
         self.probes = Probes(servers, looking.is_alive)
 
@@ -96,7 +98,7 @@ class ApiProcess:
         keys.close()
         publisher.close()
         rows.close()
-        for table in tables:
-            table.close()
+        key_table.close()
+        log_table.close()
         store.close()
         log.info("The API has ended.")

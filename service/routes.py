@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from service.calls.parts import Parts
-    from service.door.keys import ApiKey
+    from stream.verdict_store.door import ApiKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from service.calls.parts import Parts
     from service.calls.what_if import NotScored
-    from service.door.keys import ApiKey
+    from stream.verdict_store.door import ApiKey
     from service.waiting.asked import Asked
     from service.waiting.waiter import Waiter
     from stream.decode import Rejection
