@@ -14,6 +14,7 @@ from features.what_if.what_if import WhatIf
 from model.artifact import DEFAULT_DIR, load
 from service.app import make_app
 from service.calls.parts import Parts
+from service.calls.reads import Reads
 from service.calls.what_if import WhatIfs
 from service.door import meters
 from service.door.access import AccessLog
@@ -23,12 +24,14 @@ from service.servers import Servers
 from service.waiting.looking import Looking
 from service.waiting.records import Records
 from service.waiting.waiters import Waiters
+from stream.holds import Action, PostgresHolds
 from stream.kafka.config import checked_client_config
 from stream.kafka.receipts import ReceiptPublisher
 from stream.rehearsal import rehearse
 from stream.running.periodic import Round, Rounds
 from stream.verdict_store.door import AccessLog as AccessTable
 from stream.verdict_store.door import Door, KeyTable
+from stream.verdict_store.door.reported import Reported
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,6 +46,7 @@ REDIS_SECONDS = 0.5
 """A look at the logs that takes longer counts as failed."""
 LOOK_SECONDS = 1.0
 """A look for rows that takes longer counts as failed: those who wait have their deadlines."""
+HOLD_SECONDS = 5.0
 KAFKA_EVERY = 5.0
 """Seconds between two questions to the brokers whether they are there."""
 
@@ -77,7 +81,25 @@ class ApiProcess:
         key_table, log_table = KeyTable(settings.postgres_url), AccessTable(settings.postgres_url)
         keys = Keys(key_table, servers, rate=settings.api_rate, ingress=settings.api_ingress)
         access = AccessLog(log_table.append)
-        self.parts = Parts(identities, settings.earliest_time, keys, access, servers, waiters, what_ifs)
+        reads = Reads(settings.postgres_url, servers)
+        hold_store = PostgresHolds(settings.postgres_url, name="api-holds", answer_seconds=HOLD_SECONDS)
+        reported = Reported(settings.postgres_url)
+        self.parts = Parts(
+            identities=identities,
+            earliest_ms=settings.earliest_time,
+            keys=keys,
+            access=access,
+            servers=servers,
+            waiters=waiters,
+            what_ifs=what_ifs,
+            records=records,
+            reads=reads,
+            holds=hold_store,
+            hold_expiry=Action(settings.hold_expiry),
+            publisher=publisher,
+            topic_outcomes=settings.topic_outcomes,
+            reported=reported,
+        )
         self.probes = Probes(servers, looking.is_alive)
 
         def ask_kafka() -> None:
@@ -94,6 +116,9 @@ class ApiProcess:
         self.probes.is_draining = True
         looking.stop()
         what_ifs.close()
+        reads.close()
+        reported.close()
+        hold_store.close()
         access.close()
         keys.close()
         publisher.close()

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from service.calls.parts import Parts
     from service.calls.what_if import NotScored
-    from stream.verdict_store.door import ApiKey
     from service.waiting.asked import Asked
     from service.waiting.waiter import Waiter
     from stream.decode import Rejection
+    from stream.verdict_store.door import ApiKey
     from stream.wire import Alert
 
 JSON: Final = "application/json"

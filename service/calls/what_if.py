@@ -6,21 +6,23 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
 from features.columns import PaymentColumns
 from features.errors import FeatureError, ReplicaBudgetError, StoreUnavailableError
 from model.verdict import Verdict
+from service.door.problems import server_gone
 from stream.stages.alerting import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from features.what_if.answers import Measured
+    from features.entities import Kind
+    from features.what_if.answers import EntityWindows
     from features.what_if.what_if import WhatIf
     from model.artifact import Artifact
     from service.servers import Servers
@@ -29,6 +31,14 @@ if TYPE_CHECKING:
     from stream.wire import Alert
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+AT_ONCE = 0.05
+"""Seconds within which a failure is none of a server that is gone for long."""
+TOGETHER = 32
+"""Payments that are measured in one call: with more, whoever comes next would wait too long."""
 
 
 class Scored(NamedTuple):
@@ -80,6 +90,20 @@ class WhatIfs:
             future.cancel()
         return scored
 
+    async def windows(self, kind: Kind, identity: int, now_ms: int) -> EntityWindows:
+        """Return an entity's windows as of an epoch millisecond; raises Problem where the logs cannot be read."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._thread, lambda: _again(self._what_if.windows, kind, identity, now_ms)
+            )
+        except FeatureError as error:
+            if isinstance(error, StoreUnavailableError):
+                self._servers.gone("redis", str(error))
+            raise server_gone(
+                "redis", "Expected to read the logs, but they cannot be read; try again later."
+            ) from error
+
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
@@ -96,20 +120,11 @@ class WhatIfs:
                 if not future.done():
                     future.set_result(one)
 
-    def _measured(self, columns: PaymentColumns) -> Measured:
-        began = time.monotonic()
-        try:
-            return self._what_if.measure(columns)
-        except StoreUnavailableError:
-            if time.monotonic() - began > AT_ONCE:
-                raise
-            return self._what_if.measure(columns)  # a connection that was lost while nobody used it says so once
-
     def _scored(self, asked: list[Asked]) -> Sequence[Scored | NotScored]:
         rows = [one.decoded.payments.rows[one.row : one.row + 1] for one in asked]
         columns = PaymentColumns(np.concatenate(rows) if len(rows) > 1 else rows[0])
         try:
-            measured = self._measured(columns)
+            measured = _again(self._what_if.measure, columns)
         except StoreUnavailableError as error:
             self._servers.gone("redis", str(error))
             return [NotScored("redis", "Redis does not answer.")] * len(asked)
@@ -149,7 +164,12 @@ class WhatIfs:
         return said
 
 
-AT_ONCE = 0.05
-"""Seconds within which a failure is none of a server that is gone for long."""
-TOGETHER = 32
-"""Payments that are measured in one call: with more, whoever comes next would wait too long."""
+def _again(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a call returns; made again where it failed at once, as after a connection was lost unnoticed."""
+    began = time.monotonic()
+    try:
+        return call(*args, **kwargs)
+    except StoreUnavailableError:
+        if time.monotonic() - began > AT_ONCE:
+            raise
+        return call(*args, **kwargs)
