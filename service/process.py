@@ -20,14 +20,16 @@ from service.door import meters
 from service.door.access import AccessLog
 from service.door.keys import Keys
 from service.door.probes import Probes
+from service.hold_ends import HoldEnds
 from service.servers import Servers
 from service.waiting.looking import Looking
 from service.waiting.records import Records
 from service.waiting.waiters import Waiters
-from stream.holds import Action, PostgresHolds
+from stream.holds import Action, Outbox, PostgresHolds
 from stream.kafka.config import checked_client_config
+from stream.kafka.publisher import Publisher
 from stream.kafka.receipts import ReceiptPublisher
-from stream.rehearsal import rehearse
+from stream.rehearsal import rehearse, rehearse_what_if
 from stream.running.periodic import Round, Rounds
 from stream.verdict_store.door import AccessLog as AccessTable
 from stream.verdict_store.door import Door, KeyTable
@@ -67,6 +69,7 @@ class ApiProcess:
         artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
         identities = Identities(settings.identity_key)
         rehearse(artifact, identities)
+        rehearse_what_if()
         meters.begin_series()
         servers = Servers()
         publisher = ReceiptPublisher(checked_client_config(settings))
@@ -108,7 +111,13 @@ class ApiProcess:
             else:
                 servers.gone("kafka", "no broker answers")
 
+        outbox_store = PostgresHolds(settings.postgres_url, name="api-outbox", answer_seconds=HOLD_SECONDS)
+        outbox_publisher = Publisher(checked_client_config(settings))
+        hold_ends = HoldEnds(
+            Outbox(outbox_store, outbox_publisher, settings.topic_resolutions, expiry=Action(settings.hold_expiry))
+        )
         keys.begin()
+        hold_ends.begin()
         access.begin()
         looking.start()
         with Rounds([Round("kafka", KAFKA_EVERY, ask_kafka)]):
@@ -119,6 +128,9 @@ class ApiProcess:
         reads.close()
         reported.close()
         hold_store.close()
+        hold_ends.close()
+        outbox_publisher.close()
+        outbox_store.close()
         access.close()
         keys.close()
         publisher.close()
