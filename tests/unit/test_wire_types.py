@@ -59,7 +59,7 @@ def test_an_alert_of_today_has_these_bytes() -> None:
         decision=wire.Decision(verdict="HOLD", model=wire.ModelDecision(verdict="HOLD", threshold=0.05)),
         reasons=(Reason(feature="amount_paise", code="R2", contribution=0.5),),
     )
-    head, tail = GOLDEN.split("[{")[0], GOLDEN.split("}],")[1].removesuffix("}")
+    head, tail = GOLDEN.split("[{", maxsplit=1)[0], GOLDEN.split("}],")[1].removesuffix("}")
     assert wire.encode_alert(today).decode() == head % ALERT.alert_id + (
         '[{"feature":"amount_paise","code":"R2","contribution":0.5}],' + tail + ',"policy_id":null,"risk_score":83,'
         '"hold_until":"2025-11-24T17:00:01.000Z","decision":{"verdict":"HOLD",'
