@@ -66,6 +66,7 @@ class Door:
     """Reads for one thread. Every method raises RetryableError where the same call may succeed later."""
 
     def __init__(self, url: str, *, name: str = "door", answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._answer_seconds = answer_seconds
         settings = {**_SETTINGS, "statement_timeout": f"{round(answer_seconds * 1000)}"}
         self._session = Session(url, name=name, settings=settings, answer_seconds=answer_seconds + 1)
         self._models: dict[int, Model] = {}
@@ -132,6 +133,7 @@ class Door:
         time runs out: then the answer is `partial`.
         """
         found = searches.search(self._session, wanted, period, cursor, limit, seconds)
+        searches.be_patient(self._session, self._answer_seconds)
         records = self._records(found.rows)
         return searches.answer(records, limit, partial=found.partial)
 

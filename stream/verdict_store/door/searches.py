@@ -84,6 +84,9 @@ _DAYS: Final = Statement(
     ORDER BY until DESC NULLS FIRST
     """,
 )
+_PATIENCE: Final = Statement("door_patience", "SELECT set_config('statement_timeout', $1::text, false)")
+_LEAST_PATIENCE: Final = 0.05
+
 _EVER: Final = 253_402_300_800_000
 """The year 10000: later than all times, and PostgreSQL can hold it."""
 
@@ -115,6 +118,11 @@ def search(session: Session, wanted: Wanted, period: Period, cursor: Cursor | No
     asked.by_index([day for day in days if day.is_indexed])
     asked.by_scan([day for day in days if not day.is_indexed])
     return Rows(asked.rows, asked.partial)
+
+
+def be_patient(session: Session, seconds: float) -> None:
+    """Let the server end a statement of this session that takes longer."""
+    session.call(_PATIENCE, f"{round(seconds * 1000)}".encode())
 
 
 def answer(records: Sequence[VerdictRecord], limit: int, *, partial: bool) -> Found:
@@ -172,11 +180,13 @@ class _Asked:
 
     def _add(self, statement: Statement, since: int, until: int, *pages: bytes) -> bool:
         """Keep the latest of what is there and what a statement finds; False once there is no time for it."""
-        if time.monotonic() >= self._deadline:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
             self.partial = True
             return False
         bounds = binary.timestamptz(max(since, self._since)), binary.timestamptz(min(until, self.until))
         try:
+            be_patient(self._session, max(left, _LEAST_PATIENCE))
             found = self._session.call(statement, self._value, *bounds, *self._rest, *pages)
         except TooSlowError:
             self.partial = True
