@@ -17,6 +17,7 @@ from service.door import bodies, meters
 from service.door.problems import MEDIA_TYPE, Problem, unprocessable
 from service.waiting.asked import take_apart
 from service.waiting.waiter import Answer
+from stream.wire import Alert  # noqa: TC001 - types of members, read when the program runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from service.waiting.waiter import Waiter
     from stream.decode import Rejection
     from stream.verdict_store.door import ApiKey
-    from stream.wire import Alert
 
 JSON: Final = "application/json"
 DEADLINE_MS: Final = 80
