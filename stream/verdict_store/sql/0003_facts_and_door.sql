@@ -78,6 +78,24 @@ EXCEPTION WHEN data_exception THEN
 END
 $$;
 
+-- What payments are searched by beside their columns. Indexes of closed days are on these expressions; PostgreSQL cannot
+-- know that no argument makes them fail, so none does.
+
+-- The keyed hash of the device, 8 bytes; null where a payment has none. features/store/provenance.py has the two forms.
+CREATE FUNCTION device_hash(provenance bytea) RETURNS bytea
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN nullif(
+    CASE WHEN length(provenance) = 80 THEN substr(provenance, 17, 8)
+         WHEN length(provenance) > 80 THEN substr(provenance, 25, 8) END,
+    '\x0000000000000000'::bytea
+);
+
+-- The keyed hash that a fact begins with as 16 hex digits, 8 bytes. In JSON a quote inside of a text has a backslash before it, so
+-- what is looked for is never inside of one.
+CREATE FUNCTION fact_hash(facts bytea, key text) RETURNS bytea
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN decode(substring(encode(facts, 'escape') FROM '[{,]"' || key || '":"([0-9a-f]{16})'), 'hex');
+
 CREATE OR REPLACE VIEW verdicts AS
 SELECT v.transaction_id,
        v.event_time,
