@@ -55,5 +55,6 @@ def command(keep_days: int | None, ahead: int) -> None:
             click.echo(f"verdicts: {', '.join(dropped) or 'no partition'} removed")
             outcomes = housekeeping.forget_outcomes(url, today - keep_days)
             click.echo(f"outcomes: {outcomes} of payments without a verdict removed")
+            click.echo(f"holds: {housekeeping.forget_holds(url, today - keep_days)} of removed payments forgotten")
     except StreamError as error:
         raise click.ClickException(str(error)) from error

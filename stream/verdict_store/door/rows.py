@@ -28,7 +28,7 @@ def _vector(cell: bytes) -> Any:
 
 _READ: Final[dict[str, Callable[[bytes], Any]]] = {
     **dict.fromkeys(("transaction_id", "payer_vpa", "payee_vpa"), _text),
-    **dict.fromkeys(("event_time", "decided_at"), binary.to_epoch_ms),
+    **dict.fromkeys(("event_time", "decided_at", "hold_until"), binary.to_epoch_ms),
     **dict.fromkeys(("score", "margin"), binary.to_float),
     **dict.fromkeys(("provenance", "alert", "facts"), bytes),
     "vector": _vector,
