@@ -12,7 +12,9 @@ from stream.holds import Action, NoSuchHoldError, PostgresHolds, decide
 from stream.holds.decide import expired
 from stream.holds.listing import holds as listed
 from stream.verdict_store import VerdictStore, housekeeping, migrate
+from stream.verdict_store.errors import RefusedRowsError
 from stream.verdict_store.migrations import packaged
+from stream.wire import decode_resolution
 from tests.fixtures.holds import HOUR, NOON, store_verdicts
 from tests.integration.test_verdict_store_upgrade import NOON as TODAY
 from tests.integration.test_verdict_store_upgrade import OLD_MODEL, OLD_READ, store_as_before
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 DAY = 24 * HOUR
-HELD = ("n-2", "n-6")
-"""What `store_as_before` gives HOLD: every fourth."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def end(holds: PostgresHolds, name: str) -> bytes:
     return decide(holds, name, Action.RELEASE, by="asha", reason="x", at=NOON, expiry=Action.RELEASE).record
 
 
-def test_a_worker_of_the_version_before_writes_beside_and_its_holds_have_no_end(
+def test_a_worker_of_the_version_before_writes_beside_and_its_holds_are_ended_by_their_ids(
     postgres_url: str, holds: PostgresHolds
 ) -> None:
     before = [step for step in packaged() if step.version < 4]
@@ -68,10 +68,7 @@ def test_a_worker_of_the_version_before_writes_beside_and_its_holds_have_no_end(
     store_verdicts(store, ["new"], event_time=NOON, hold_until=NOON + HOUR)
     store.close()
     found = {hold.transaction_id: hold.hold_until for hold in listed(postgres_url, only_open=True)}
-    assert found == {
-        "new": NOON + HOUR,
-        **{f"beside-{days}-{name}": None for days in (0, 40) for name in HELD},
-    }
+    assert found == {"new": NOON + HOUR}
     assert [hold.transaction_id for hold in holds.due(2**45, 99)] == ["new"]
     for name in ("old-n-2", "beside-40-n-6"):
         assert end(holds, name) == end(holds, name)
@@ -84,14 +81,30 @@ def test_a_worker_of_the_version_before_writes_beside_and_its_holds_have_no_end(
 
 
 def test_a_verdict_that_is_refused_leaves_no_hold(url: str, holds: PostgresHolds) -> None:
-    """The hold is in the transaction of its verdict: of a micro-batch that fails, neither is there."""
-    with psycopg.connect(url) as connection:
-        connection.execute("SELECT make_verdict_day(%s)", (TODAY.date(),))
-        store_as_before(connection, ["n-0", "n-1", "n-2"], TODAY)
-        with pytest.raises(psycopg.errors.UniqueViolation):
-            store_as_before(connection, ["m-0", "m-1", "m-2", "n-1"], TODAY)
-    assert holds.find("m-2") is None
-    assert holds.counts(NOON).open == 1
+    """The hold is in the transaction of its verdict: of a micro-batch that is refused, neither is there."""
+    store = VerdictStore(url)
+    store_verdicts(store, ["a", "b"])
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE open_holds ADD CHECK (transaction_id <> 'd')")
+    with pytest.raises(RefusedRowsError):
+        store_verdicts(store, ["c", "d"])
+    assert (holds.find("c"), holds.find("d")) == (None, None)
+    store_verdicts(store, ["a", "c", "c", "b"])  # two that are there, and one twice
+    assert [hold.transaction_id for hold in listed(url, only_open=True)] == ["a", "b", "c"]
+    store.close()
+
+
+def test_an_id_is_kept_whatever_characters_it_has(url: str, holds: PostgresHolds) -> None:
+    store = VerdictStore(url)
+    names = ["'); DROP TABLE outcomes; --", "\\x41", "ÄÖ'\"\\", "{}", "%s", "$1", "🚀", " "]
+    store_verdicts(store, names, hold_until=NOON + 1)
+    store_verdicts(store, names[:1], event_time=0, hold_until=None)  # before 2000
+    assert {hold.transaction_id for hold in holds.due(NOON + 1, 99)} == set(names)
+    for name in names:
+        assert decode_resolution(end(holds, name)).transaction_id == name
+    (left,) = listed(url, only_open=True)
+    assert (left.transaction_id, left.event_time) == (names[0], 0)
+    store.close()
 
 
 def test_holds_of_removed_days_are_forgotten_when_their_time_has_come(url: str, holds: PostgresHolds) -> None:
