@@ -19,6 +19,7 @@ from stream import metrics
 from stream.errors import FatalError
 from stream.faust_app.app import make_app, make_health, run_worker
 from stream.faust_app.assignment import StoreHooks
+from stream.holds import PostgresHolds
 from stream.kafka.config import checked_client_config
 from stream.kafka.publisher import Publisher
 from stream.kafka.source_topics import WATCH_SECONDS, SourceTopics
@@ -35,7 +36,7 @@ from stream.stages.drift import SHOW_SECONDS, Drift
 from stream.stages.feature_stage import FeatureStage, worker_errors
 from stream.stages.judge import AlertRules, Judge
 from stream.stages.verdict_stage import VerdictStage
-from stream.store_state import postgres_round, redis_round
+from stream.store_state import holds_round, postgres_round, redis_round
 from stream.transactions import TransactionFlow
 from stream.verdict_store import Model, VerdictStore
 from stream.verdict_store.artifacts import ArtifactArchiveError, keep
@@ -70,6 +71,8 @@ def run(settings: Settings) -> int:
             open_parts.callback(store.close)
         verdict_store = VerdictStore(settings.postgres_url)
         open_parts.callback(verdict_store.close)
+        holds = PostgresHolds(settings.postgres_url, name="holds-count")
+        open_parts.callback(holds.close)
         publisher = Publisher(checked_client_config(settings))
         open_parts.callback(lanes.close)
         open_parts.callback(stop.set)  # ends whoever waits for a server, so that the lanes can close
@@ -95,6 +98,7 @@ def run(settings: Settings) -> int:
                     Round("drift", SHOW_SECONDS, drift.show),
                     redis_round(watched),
                     postgres_round(settings.postgres_url),
+                    holds_round(holds),
                     Round("the source topics", WATCH_SECONDS, lambda: features.watch(topics.ids(names))),
                 ]
             )

@@ -64,6 +64,7 @@ def command(keep_days: int | None, ahead: int, keep_access_days: int) -> None:
             click.echo(f"verdicts: {', '.join(dropped) or 'no partition'} removed")
             outcomes = housekeeping.forget_outcomes(url, today - keep_days)
             click.echo(f"outcomes: {outcomes} of payments without a verdict removed")
+            click.echo(f"holds: {housekeeping.forget_holds(url, today - keep_days)} of removed payments forgotten")
         click.echo(f"access log: {access_log.forget(url, today - keep_access_days)} lines forgotten")
         # Last: it takes longest. Days that were removed need no index any more.
         click.echo(f"indexes: {sum(1 for _ in day_indexes.build(url, today))} built")
