@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -63,7 +64,8 @@ def test_a_block_that_only_a_what_if_filled_leaves_nothing_behind(twice: Twice, 
     twice.comes(*(payment(number, at=number * SECOND, payee=payee) for number in range(count)))
     never = [payment(10_000 + number, at=count * SECOND, amount=10**9, payee=payee) for number in range(5)]
     twice.ask(*never, sequence=True)
-    for more in range(6):
+    twice.comes(*(payment(count + more, at=count * SECOND, payee=payee) for more in range(2)))
+    for more in range(2, 6):
         twice.check(payment(count + more, at=count * SECOND, payee=payee))
 
 
@@ -125,28 +127,39 @@ def test_logs_that_never_stand_still_are_given_up(twice: Twice) -> None:
         return found
 
     twice.comes(payment(next(number)))
-    with patch("features.what_if.known_logs.MOST_BYTES", 0), patch.object(twice.store, "fetch_in_parts", meanwhile):
-        with pytest.raises(StoreUnavailableError, match="Ask again"):
-            twice.ask(payment(10**7))
+    with (
+        patch("features.what_if.known_logs.MOST_BYTES", 0),
+        patch.object(twice.store, "fetch_in_parts", meanwhile),
+        pytest.raises(StoreUnavailableError, match="Ask again"),
+    ):
+        twice.ask(payment(10**7))
 
 
-def test_any_thread_may_ask(twice: Twice) -> None:
+def test_any_thread_may_ask_and_one_is_served_at_a_time(twice: Twice) -> None:
     twice.comes(*(payment(number, at=number * SECOND) for number in range(400)))
-    probes = [payment(1_000 + number, at=number * SECOND, payer=ALICE + number % 3) for number in range(60)]
+    probes = [payment(1_000 + number, at=number * SECOND, payer=ALICE + number % 3) for number in range(24)]
     alone = [twice.ask(probe).vectors.tobytes() for probe in probes]
     found: dict[int, bytes] = {}
+    peek, inside = twice.store.peek, threading.Lock()
+
+    def alone_inside(request: PeekRequest) -> Peeked:
+        assert inside.acquire(blocking=False)
+        time.sleep(0.001)
+        inside.release()
+        return peek(request)
 
     def ask(first: int) -> None:
         for number in range(first, len(probes), 4):
-            found[number] = twice.what_if.measure(columns_of([probes[number]])).vectors.tobytes()
             twice.what_if.windows(PAYER, ALICE, START)
+            found[number] = twice.what_if.measure(columns_of([probes[number]])).vectors.tobytes()
 
     threads = [threading.Thread(target=ask, args=(first,)) for first in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [found[number] for number in range(len(probes))] == alone
+    with patch.object(twice.store, "peek", alone_inside):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [found.get(number) for number in range(len(probes))] == alone
 
 
 def test_what_is_asked_of_an_empty_store_leaves_it_empty(twice: Twice) -> None:
