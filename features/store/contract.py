@@ -92,7 +92,7 @@ class EntityReader(Protocol):
         ...
 
     def expect_identity(self, fingerprint: bytes) -> None:
-        """Raise `IdentityKeyMismatchError` if the logs are of another key; as long as there are none, any key will do."""
+        """Raise `IdentityKeyMismatchError` if the logs are of another key; nothing is remembered."""
         ...
 
 
