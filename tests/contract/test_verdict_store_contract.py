@@ -181,6 +181,8 @@ def verdict_rows(store: Store, *payments: tuple[str, int], **columns: Any) -> Ve
         "source_partition": (number % 12).astype(np.int32),
         "source_offset": 2**40 + number,
         "alerts": [b'{"alert": %d}' % i if i % 2 else None for i in range(n)],
+        "facts": [b'{"x":"%d"}' % i if i % 3 else None for i in range(n)],
+        "rrn": np.where(number % 5, 412_300_000_000 + number, -1),
     }
     return VerdictRows(**given | columns)
 
@@ -206,6 +208,8 @@ def test_what_was_stored_is_read_back_bit_for_bit(store: Store) -> None:
         assert record.vector.tobytes() == rows.vectors[row].tobytes()
         assert record.provenance == rows.provenance[row].tobytes()
         assert record.alert == rows.alerts[row]
+        assert record.facts == rows.facts[row]
+        assert record.rrn == (int(rows.rrn[row]) if rows.rrn[row] >= 0 else None)
         assert record.model == MODEL
         assert record.payer_vpa.encode() == rows.payer_vpa[row]
         assert record.payee_vpa.encode() == rows.payee_vpa[row]
