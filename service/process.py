@@ -31,6 +31,7 @@ from stream.kafka.publisher import Publisher
 from stream.kafka.receipts import ReceiptPublisher
 from stream.rehearsal import rehearse, rehearse_what_if
 from stream.running.periodic import Round, Rounds
+from stream.verdict_store.artifacts import RetainedArtifacts
 from stream.verdict_store.door import AccessLog as AccessTable
 from stream.verdict_store.door import Door, KeyTable
 from stream.verdict_store.door.reported import Reported
@@ -75,8 +76,11 @@ class ApiProcess:
         publisher = ReceiptPublisher(checked_client_config(settings))
         waiters = Waiters(asyncio.get_running_loop(), publisher, settings.topic_transactions, settings.api_waiting)
         rows = Door(settings.postgres_url, name="api-rows", answer_seconds=LOOK_SECONDS)
-        records = Records(lambda _key: artifact)
-        looking = Looking(waiters, rows, records.written, servers)
+        retained = RetainedArtifacts(
+            [directory for directory in (settings.model_dir, DEFAULT_DIR) if directory], settings.postgres_url
+        )
+        records = Records(retained.artifact, artifact)
+        looking = Looking(waiters, rows, records, servers)
         store = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
         what_ifs = WhatIfs(
             WhatIf(store, settings.api_replica_bytes), artifact, records, servers, hold_for=settings.hold_for
@@ -125,6 +129,7 @@ class ApiProcess:
         self.probes.is_draining = True
         looking.stop()
         what_ifs.close()
+        records.close()
         reads.close()
         reported.close()
         hold_store.close()

@@ -305,14 +305,6 @@ class ListHit(Struct, frozen=True, kw_only=True):
     source: str | None
 
 
-class ExternalScore(Struct, frozen=True, kw_only=True):
-    """A score that came with the payment."""
-
-    provider: str
-    type: str
-    value: Annotated[float, Meta(ge=0, le=100)]
-
-
 class Decision(Struct, frozen=True, kw_only=True):
     """All that decided: the model, then what raised or lowered its verdict, with the values it saw."""
 
