@@ -61,6 +61,7 @@ class Alerting:
                 feature_state=STATE_NAMES[rows.feature_state[row]],
                 model_id=artifact.model_id,
                 schema_hash=artifact.schema_hash,
+                policy_id=None,
                 risk_score=None if artifact.risk_map is None else artifact.risk_map.of(score),
                 hold_until=None if hold_until < 0 else utc_time(hold_until),
                 decision=decision,
