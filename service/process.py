@@ -68,7 +68,7 @@ class ApiProcess:
         """Begin the parts, in the order in which they need each other, and end them in the other."""
         settings = self._settings
         artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
-        identities = Identities(settings.identity_key)
+        identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
         rehearse(artifact, identities)
         rehearse_what_if()
         meters.begin_series()
@@ -83,8 +83,14 @@ class ApiProcess:
         looking = Looking(waiters, rows, records, servers)
         store = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
         what_ifs = WhatIfs(
-            WhatIf(store, settings.api_replica_bytes), artifact, records, servers, hold_for=settings.hold_for
+            WhatIf(store, settings.api_replica_bytes),
+            artifact,
+            records,
+            servers,
+            hold_for=settings.hold_for,
+            expect=lambda: store.expect_identity(identities.fingerprint()),
         )
+        what_ifs.check()
         key_table, log_table = KeyTable(settings.postgres_url), AccessTable(settings.postgres_url)
         keys = Keys(key_table, servers, rate=settings.api_rate, ingress=settings.api_ingress)
         access = AccessLog(log_table.append)
