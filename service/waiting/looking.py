@@ -14,6 +14,7 @@ from service.door import meters
 from service.door.problems import Problem
 from service.waiting.waiter import Answer
 from stream.errors import RetryableError, StreamError
+from stream.stages.alerting import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,6 +152,8 @@ class Looking(threading.Thread):
         ]
         if not found:
             return set()
+        for waiter, row in found:
+            self._waiters.compare(waiter, NAMES[row.verdict])
         bodies = self._records.written([row for _, row in found])
         self._waiters.answer_from_thread(
             [(waiter, _answer(row, waiter, body)) for (waiter, row), body in zip(found, bodies, strict=True)]
