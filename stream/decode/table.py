@@ -1,20 +1,27 @@
-"""The rows of a micro-batch while they are read: one per input value, thrown out or kept at the end."""
+"""The payments of a micro-batch as columns, whichever reader they came from."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from msgspec.structs import astuple
 
-from features.columns import UNKNOWN_MCC, UNKNOWN_TIME, PaymentColumns
+from features.columns import PAYMENT, UNKNOWN, PaymentColumns, pack_places
 from features.compiled import njit
+from stream.decode.codes import CODES, PACKED_KINDS
+from stream.decode.fields import PAYMENT_FIELDS, FullPayment, ReadPayment
+from stream.facts import FACTS, conceal, pack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.identity import Identities
-    from stream.decode.payment import ReadPayment
+    from stream.decode.kinds import Column
     from stream.decode.rejection import Rejection
 
 
@@ -33,83 +40,131 @@ class Decoded:
     """`Identities.hash128` of the transaction ids, shape [n, 2]."""
     fingerprint: NDArray[np.int64]
     """Hash of time, amount, payer and payee: equal for duplicates, different for another payment under the same id."""
+    rrn: NDArray[np.int64]
+    """The RRN where it is a number of up to 12 digits, else -1. What it is else is a fact."""
+    facts: list[bytes | None]
+    """See `stream.facts`."""
     rejections: list[Rejection]
     unusable_optional: dict[str, int]
     """How often an optional field was there but counts as unknown, by its name; accepted payments only."""
 
 
-class PaymentTable:
-    """Columns with one row per value, filled in any order; `finish` keeps the rows that were filled."""
+_NAMES: Final = FullPayment.__struct_fields__
+_KINDS: Final = {field.name: field.kind for field in PAYMENT_FIELDS}
+_NUMBERS: Final = _KINDS.keys() & {*(PAYMENT.names or ())}
+"""The fields that kernels read as they are: a column has their name."""
+_HASHED: Final = {fact.name for fact in FACTS if fact.hashed}
+_RRN_DIGITS: Final = 12
+_REFERENCE: Final = re.compile(r"[0-9]{1,12}")
 
-    def __init__(self, length: int) -> None:
-        self.filled = np.zeros(length, dtype=np.bool_)
-        self.event_time = np.zeros(length, dtype=np.int64)
-        self.amount_paise = np.zeros(length, dtype=np.int64)
-        self.place = np.zeros(length, dtype=np.uint32)
-        self.kind = np.zeros(length, dtype=np.uint32)
-        self.mcc = np.full(length, UNKNOWN_MCC, dtype=np.int32)
-        self.device_bound_at = np.full(length, UNKNOWN_TIME, dtype=np.int64)
-        self.sim_changed_at = np.full(length, UNKNOWN_TIME, dtype=np.int64)
-        self.same_bank = np.full(length, -1, dtype=np.int8)
-        self.unusable = np.zeros(length, dtype=np.uint32)
-        self.transaction_id: list[bytes] = [b""] * length
-        self.payer: list[bytes] = [b""] * length
-        self.payee: list[bytes] = [b""] * length
-        self.device: list[bytes] = [b""] * length
 
-    def put(self, row: int, payment: ReadPayment) -> None:
-        """Fill one row."""
-        self.filled[row] = True
-        self.event_time[row] = payment.event_time
-        self.amount_paise[row] = payment.amount_paise
-        self.place[row] = payment.place
-        self.kind[row] = payment.kind
-        self.mcc[row] = payment.mcc
-        self.device_bound_at[row] = payment.device_bound_at
-        self.sim_changed_at[row] = payment.sim_changed_at
-        self.same_bank[row] = payment.same_bank
-        self.transaction_id[row] = payment.transaction_id
-        self.payer[row] = payment.payer
-        self.payee[row] = payment.payee
-        self.device[row] = payment.device
+class Read(NamedTuple):
+    """What the readers made of a micro-batch."""
 
-    def finish(self, identities: Identities, rejections: list[Rejection], unusable: dict[str, int]) -> Decoded:
-        """Hash the identities and return the rows that were filled."""
-        rows = np.flatnonzero(self.filled)
-        if len(rows) < len(self.filled):
-            self._keep(rows)
-        ids128 = identities.hash128(self.transaction_id)
-        payer, payee = identities.hash(self.payer), identities.hash(self.payee)
-        columns = PaymentColumns.of(
-            payment_id=ids128[:, 0].copy(),  # hash128 begins with the 64 bits of hash
-            event_time=self.event_time,
-            amount_paise=self.amount_paise,
-            payer=payer,
-            payee=payee,
-            device=identities.hash(self.device),
-            place=self.place,
-            kind=self.kind,
-            mcc=self.mcc,
-            device_bound_at=self.device_bound_at,
-            sim_changed_at=self.sim_changed_at,
-            same_bank=self.same_bank,
-        )
-        return Decoded(
-            payments=columns,
-            rows=rows,
-            transaction_id=self.transaction_id,
-            payer_vpa=self.payer,
-            payee_vpa=self.payee,
-            ids128=ids128,
-            fingerprint=fingerprint(self.event_time, self.amount_paise, payer, payee),
-            rejections=rejections,
-            unusable_optional=unusable,
-        )
+    payments: list[ReadPayment]
+    rows: NDArray[np.intp]
+    """Where each stood in the list of values."""
+    no_controls: bool
+    """Whether it is known that no text has a control character."""
+    rejections: list[Rejection]
+    unusable: Counter[str]
 
-    def _keep(self, rows: NDArray[np.intp]) -> None:
-        for name, column in vars(self).items():
-            kept = [column[row] for row in rows.tolist()] if isinstance(column, list) else column[rows]
-            setattr(self, name, kept)
+
+def tabulate(read: Read, identities: Identities) -> Decoded:
+    """Lay the payments out as columns, and hash their identities."""
+    columns = _columns_of(read.payments)
+    unusable = read.unusable + _keep_usable(columns, no_controls=read.no_controls)
+    transaction_id = [text.encode() for text in columns["transaction_id"]]
+    ids128 = identities.hash128(transaction_id)
+    payer_vpa, payee_vpa = ([text.lower().encode() for text in columns[name]] for name in ("payer_vpa", "payee_vpa"))
+    hashes = _hashes({"payer_vpa": payer_vpa, "payee_vpa": payee_vpa}, columns, identities)
+    payments = PaymentColumns.unknown(len(transaction_id))
+    rows = payments.rows
+    rows["payment_id"] = ids128[:, 0]  # hash128 begins with the 64 bits of hash
+    rows["event_time"] = columns["event_time"]
+    rows["amount_paise"] = columns["amount_paise"]
+    payments.payer[:], payments.payee[:] = hashes["payer_vpa"], hashes["payee_vpa"]
+    if "device_id" in hashes:
+        payments.device[:] = hashes["device_id"]
+    _fill_optional(rows, columns)
+    return Decoded(
+        payments=payments,
+        rows=read.rows,
+        transaction_id=transaction_id,
+        payer_vpa=payer_vpa,
+        payee_vpa=payee_vpa,
+        ids128=ids128,
+        fingerprint=fingerprint(payments.event_time, payments.amount_paise, hashes["payer_vpa"], hashes["payee_vpa"]),
+        rrn=_numbers_of(columns.get("rrn", ()), len(rows)),
+        facts=_facts_of(columns, hashes, len(rows)),
+        rejections=read.rejections,
+        unusable_optional=dict(unusable),
+    )
+
+
+def _columns_of(payments: list[ReadPayment]) -> dict[str, Column]:
+    """Return the columns by name; an optional one of which nothing is known is left out."""
+    if not payments:
+        return dict.fromkeys(ReadPayment.__struct_fields__, ())
+    columns = zip(_NAMES, zip(*map(astuple, payments), strict=True), strict=True)
+    return {name: column for name, column in columns if any(column) or column.count(None) < len(column)}
+
+
+def _keep_usable(columns: dict[str, Column], *, no_controls: bool) -> Counter[str]:
+    """Make unknown what cannot be used; return how often, by field."""
+    unusable: Counter[str] = Counter()
+    for name in columns.keys() & _KINDS.keys():
+        kind, column = _KINDS[name], columns[name]
+        if no_controls and kind.is_text and "" not in column:
+            continue
+        columns[name] = kept = kind.usable(column)
+        if kept is not column and (lost := kept.count(None) - column.count(None)):
+            unusable[name] = lost
+    return unusable
+
+
+def _hashes(
+    texts: dict[str, list[bytes]], columns: dict[str, Column], identities: Identities
+) -> dict[str, NDArray[np.uint64]]:
+    """Return the keyed hashes of some texts, and of the hashed facts of which one is known; one call for all."""
+    for name in _HASHED & columns.keys():
+        texts[name] = [b"" if text is None else text.encode() for text in columns[name]]
+    return dict(zip(texts, np.split(identities.hash([*chain(*texts.values())]), len(texts)), strict=True))
+
+
+def _numbers_of(references: Column, length: int) -> NDArray[np.int64]:
+    """Return references of digits as numbers, -1 for all others."""
+    if not references:
+        return np.full(length, -1, dtype=np.int64)
+    if None not in references:
+        joined = "".join(references)
+        if joined.isascii() and joined.isdigit() and max(map(len, references)) <= _RRN_DIGITS:
+            return np.fromiter(map(int, references), np.int64, length)
+    is_number = _REFERENCE.fullmatch
+    return np.array([int(text) if text and is_number(text) else -1 for text in references], dtype=np.int64)
+
+
+def _facts_of(columns: dict[str, Column], hashes: dict[str, NDArray[np.uint64]], length: int) -> list[bytes | None]:
+    concealed: dict[str, Column] = {name: conceal(columns[name], hashes[name]) for name in _HASHED & columns.keys()}
+    if "external_scores" in columns:
+        concealed["external_scores"] = [scores and [*map(astuple, scores)] for scores in columns["external_scores"]]
+    return pack({**columns, **concealed}, length)
+
+
+def _fill_optional(rows: NDArray[np.record], columns: dict[str, Column]) -> None:
+    for name in _NUMBERS & columns.keys():
+        unknown, number = UNKNOWN.get(name, 0), _KINDS[name].number
+        if number is None:
+            rows[name] = [unknown if value is None else value for value in columns[name]]
+        else:
+            rows[name] = [unknown if value is None else number(value) for value in columns[name]]
+    if "latitude" in columns and "longitude" in columns:
+        rows["place"] = pack_places(*(np.array(columns[name], dtype=np.float64) for name in ("latitude", "longitude")))
+    words = [columns.get(name) or repeat(None, len(rows)) for name in CODES]
+    rows["kind"] = [*map(PACKED_KINDS.__getitem__, zip(*words, strict=True))]
+    if "payer_bank" in columns and "payee_bank" in columns:
+        banks = zip(columns["payer_bank"], columns["payee_bank"], strict=True)
+        rows["same_bank"] = [int(payer == payee) if payer and payee else -1 for payer, payee in banks]
 
 
 @njit()
