@@ -49,7 +49,7 @@ class WhatIf:
     def __init__(
         self, store: EntityReader, cache_bytes: int = CACHE_BYTES, *, clock: Callable[[], float] = time.time
     ) -> None:
-        """Keep logs of at most `cache_bytes`; clock: seconds since the epoch."""
+        """Keep logs of at most `cache_bytes`. store: one that nobody else uses. clock: seconds since the epoch."""
         self._known = KnownLogs(store, cache_bytes)
         self._clock = clock
         self._scratch = Scratch.make()
