@@ -321,10 +321,11 @@ def test_lanes_are_named_for_the_steps(program: Program) -> None:
 def test_facts_and_the_rrn_are_stored_with_the_verdict(program: Program) -> None:
     """Those of the first record: a duplicate among them changes nothing, and moves no facts to another row."""
     asyncio.run(program.flow.process(fetch(0, 1, rrn="532818274655")))
-    asyncio.run(program.flow.process(fetch(1, 3, {1: "t0"}, rrn="7")))
+    other = msgspec.json.encode(msgspec.structs.replace(PAYMENT, transaction_id="t3", rrn="8"))
+    asyncio.run(program.flow.process(fetch(1, 3, {1: "t0"}, odd=other, rrn="7")))
     asyncio.run(program.flow.process(fetch(4, 1, **dict.fromkeys(fact.name for fact in FACTS))))
     stored = [program.verdicts.get(name) for name in ("t0", "t2", "t3", "t4")]
     facts = [unpack(row.facts) for row in stored if row is not None]
-    assert [row.rrn for row in stored if row is not None] == [532_818_274_655, 7, 7, None]
-    assert [known.get("rrn") for known in facts] == ["532818274655", "7", "7", None]
+    assert [row.rrn for row in stored if row is not None] == [532_818_274_655, 7, 8, None]
+    assert [known.get("rrn") for known in facts] == ["532818274655", "7", "8", None]
     assert [known.get("payee_ifsc") for known in facts] == [PAYMENT.payee_ifsc] * 3 + [None]
