@@ -93,7 +93,7 @@ def test_without_redis_it_says_why_there_is_no_provisional_verdict(api_stack: St
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_without_postgres_payments_are_accepted_and_people_are_not_looked_up(api_stack: Stack, postgres_server, how: str):
+def test_without_postgres_payments_are_accepted_and_nobody_is_looked_up(api_stack: Stack, postgres_server, how: str):
     stack, api = api_stack, api_stack.apis[0]
     warm, one, idle = payment(), payment(), stack.make_key()
     until(lambda: is_final(api, warm, stack.key), "a verdict")
