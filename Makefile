@@ -67,6 +67,7 @@ types: install ## Check types.
 
 drift: install ## Check that generated files are what their sources say.
 	$(BIN)/python -m stream.schemas --check
+	$(BIN)/python -m service.openapi --check
 	$(BIN)/python -m features.catalogue --check
 	$(BIN)/python -m deploy.grafana --check
 	$(BIN)/python -m deploy.k8s.scaled_object --check
@@ -84,6 +85,7 @@ fmt: install ## Format, and fix what can be fixed.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -m stream.schemas
+	$(BIN)/python -m service.openapi
 	$(BIN)/python -m features.catalogue
 	$(BIN)/python -m deploy.grafana
 	$(BIN)/python -m deploy.k8s.scaled_object
@@ -91,9 +93,9 @@ fmt: install ## Format, and fix what can be fixed.
 
 lock: install ## Resolve the requirements anew, with hashes.
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
-		--extra local --extra dev --output-file requirements/dev.txt pyproject.toml
+		--extra api --extra local --extra dev --output-file requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-		--constraint requirements/dev.txt --output-file requirements/runtime.txt pyproject.toml
+		--constraint requirements/dev.txt --extra api --output-file requirements/runtime.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--constraint requirements/dev.txt --extra cluster --output-file requirements/cluster.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra bench \

@@ -1,4 +1,4 @@
-"""Every type that crosses Kafka: payments and outcomes come in, alerts and dead letters go out.
+"""Every type that crosses Kafka: payments and outcomes come in, alerts, resolutions and dead letters go out.
 
 The JSON Schemas and the AsyncAPI document are generated from these types (`python -m stream.schemas`), so a change here
 is a change of the public contract: docs/specs/messages.md. What is accepted of somebody else's bytes is
@@ -18,6 +18,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 TRANSACTIONS = "transactions"
 OUTCOMES = "outcomes"
 ALERTS = "alerts"
+RESOLUTIONS = "resolutions"
 DEAD_LETTER_SUFFIX = ".dead-letter"
 TRANSACTIONS_DEAD_LETTER = TRANSACTIONS + DEAD_LETTER_SUFFIX
 OUTCOMES_DEAD_LETTER = OUTCOMES + DEAD_LETTER_SUFFIX
@@ -29,8 +30,14 @@ MAX_NESTING = 256
 """Deepest nesting of a payment or an outcome: far below where a parser that recurses would run out of stack."""
 
 MAX_TRANSACTION_ID = 64
+MAX_NAME = 128
+"""Longest name of who ended a HOLD."""
+MAX_RESOLUTION_REASON = 1000
+"""Longest reason for ending a HOLD, in characters."""
 MIN_VPA, MAX_VPA = 3, 255
 MAX_AMOUNT_PAISE = 10**10
+MAX_SHORT_TEXT = 64
+MAX_EXTERNAL_SCORES = 8
 MAX_MCC = 9999
 MAX_RRN = 10**12 - 1
 MAX_AHEAD_MS = 3_600_000
@@ -96,15 +103,52 @@ UtcTime = Annotated[
 ]
 Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_PAISE, description="Paise, an integer.", examples=[124300])]
 Text = Annotated[str, Meta(min_length=1, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+PersonName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_NAME,
+        pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        description="Who decides: the name of a person or of a key.",
+        examples=["asha.rao"],
+    ),
+]
+HoldReason = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_RESOLUTION_REASON,
+        pattern=r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$",
+        description="Why a hold is ended, in that person's words. It goes to the switch: name no payer.",
+        examples=["Customer confirmed the payment by phone."],
+    ),
+]
+ShortText = Annotated[str, Meta(min_length=1, max_length=MAX_SHORT_TEXT, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+Mobile = Annotated[
+    str,
+    Meta(
+        pattern=r"^\+?[0-9]{10,15}$",
+        description="10 to 15 digits; a leading + is ignored.",
+        examples=["+919820012345"],
+    ),
+]
+Ifsc = Annotated[
+    str, Meta(min_length=11, max_length=11, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$", examples=["UTIB0000373"])
+]
+TwoCharacters = Annotated[str, Meta(min_length=2, max_length=2, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
 CodeNumber = Annotated[int, Meta(ge=0, le=MAX_MCC)]
 CodeText = Annotated[str, Meta(pattern=r"^[0-9]{4}$")]
 Rrn = Annotated[int, Meta(ge=0, le=MAX_RRN)]
 Degrees90 = Annotated[float, Meta(ge=-90, le=90)]
 Degrees180 = Annotated[float, Meta(ge=-180, le=180)]
 
+Points = Annotated[int, Meta(ge=0, le=100)]
+
 VerdictName = Literal["ALLOW", "REVIEW", "HOLD", "BLOCK"]
 FeatureStateName = Literal["FULL", "COLD", "LATE", "DEGRADED"]
 OutcomeName = Literal["FRAUD", "GENUINE"]
+ActionName = Literal["RELEASE", "REJECT"]
+CauseName = Literal["PERSON", "EXPIRY"]
 
 
 class RejectionReason(StrEnum):
@@ -123,8 +167,31 @@ class RejectionReason(StrEnum):
     TOO_LARGE = "too-large"
 
 
+class ExternalScore(Struct, frozen=True):
+    """What somebody else thinks of the payment, as UPI's RiskScores say it."""
+
+    provider: Annotated[ShortText, Meta(examples=["NPCI"])]
+    type: Annotated[ShortText, Meta(examples=["TXNRISK"])]
+    value: Annotated[float, Meta(ge=0, le=100)]
+
+
+ExternalScores = Annotated[tuple[ExternalScore, ...], Meta(max_length=MAX_EXTERNAL_SCORES)]
+
+
+def fact(short: str, *, hashed: bool = False) -> Meta:
+    """Say that a field is kept with the verdict, under a short key; hashed: as a keyed hash and its last characters.
+
+    Facts that are stored have the key, so it stays the field's for ever: no other may have it, even if this one goes.
+    See `stream.facts`.
+    """
+    return Meta(extra={"fact": short, "hashed": hashed})
+
+
 class Payment(Struct, frozen=True, kw_only=True):
-    """One UPI payment as a switch publishes it; a missing or null optional field is unknown, others are ignored."""
+    """One UPI payment as a switch publishes it; a missing or null optional field is unknown, others are ignored.
+
+    In short keys of facts, p is the payer and q the payee.
+    """
 
     transaction_id: TransactionId
     event_time: Annotated[
@@ -134,21 +201,50 @@ class Payment(Struct, frozen=True, kw_only=True):
     payer_vpa: Vpa
     payee_vpa: Vpa
     amount_paise: Amount
-    rrn: Text | Rrn | None = None
-    flow: Literal["P2P", "P2M"] | None = None
-    type: Literal["PAY", "COLLECT"] | None = None
-    initiation: Literal["QR", "INTENT", "VPA", "CONTACT", "ACCOUNT", "MANDATE"] | None = None
-    status: Literal["INITIATED", "SUCCESS", "DECLINED", "REVERSED"] | None = None
-    mcc: Annotated[CodeNumber | CodeText | None, Meta(description="Merchant category, ISO 18245.")] = None
-    device_id: Text | None = None
-    device_bound_at: EpochMs | Rfc3339 | None = None
-    sim_changed_at: EpochMs | Rfc3339 | None = None
-    payer_bank: Text | None = None
-    payee_bank: Text | None = None
+    rrn: Annotated[Text | Rrn | None, fact("r")] = None
+    flow: Annotated[Literal["P2P", "P2M"] | None, fact("f")] = None
+    type: Annotated[Literal["PAY", "COLLECT"] | None, fact("t")] = None
+    initiation: Annotated[Literal["QR", "INTENT", "VPA", "CONTACT", "ACCOUNT", "MANDATE"] | None, fact("i")] = None
+    status: Annotated[Literal["INITIATED", "SUCCESS", "DECLINED", "REVERSED"] | None, fact("s")] = None
+    mcc: Annotated[CodeNumber | CodeText | None, Meta(description="Merchant category, ISO 18245."), fact("m")] = None
+    device_id: Annotated[Text | None, fact("d", hashed=True)] = None
+    device_bound_at: Annotated[EpochMs | Rfc3339 | None, fact("db")] = None
+    sim_changed_at: Annotated[EpochMs | Rfc3339 | None, fact("sc")] = None
+    payer_bank: Annotated[Text | None, fact("pb")] = None
+    payee_bank: Annotated[Text | None, fact("qb")] = None
     latitude: Degrees90 | None = None
     longitude: Degrees180 | None = None
-    payer_app: Text | None = None
+    payer_app: Annotated[Text | None, fact("a")] = None
     remarks_hash: Text | None = None
+    payer_account: Annotated[ShortText | None, fact("pa", hashed=True)] = None
+    payee_account: Annotated[ShortText | None, fact("qa", hashed=True)] = None
+    payer_mobile: Annotated[Mobile | None, fact("pm", hashed=True)] = None
+    payee_mobile: Annotated[Mobile | None, fact("qm", hashed=True)] = None
+    payer_ifsc: Annotated[Ifsc | None, fact("pi")] = None
+    payee_ifsc: Annotated[Ifsc | None, fact("qi")] = None
+    payer_type: Annotated[Literal["PERSON", "ENTITY"] | None, fact("pt")] = None
+    payee_type: Annotated[Literal["PERSON", "ENTITY"] | None, fact("qt")] = None
+    account_type: Annotated[ShortText | None, Meta(description="As SAVINGS, CREDIT, PPIWALLET."), fact("at")] = None
+    initiation_mode: Annotated[TwoCharacters | None, Meta(description="As in the UPI specification."), fact("im")] = (
+        None
+    )
+    purpose: Annotated[TwoCharacters | None, Meta(description="As in the UPI specification."), fact("pu")] = None
+    ref_category: Annotated[ShortText | None, fact("rc")] = None
+    auth_type: Annotated[ShortText | None, Meta(description="As PIN, BIOMETRIC, PREAPPROVED."), fact("au")] = None
+    response_code: Annotated[ShortText | None, fact("rs")] = None
+    original_transaction_id: Annotated[
+        ShortText | None, Meta(description="The payment that this one refunds or reverses."), fact("ot")
+    ] = None
+    mandate_id: Annotated[ShortText | None, fact("ma")] = None
+    merchant_id: Annotated[ShortText | None, fact("mi")] = None
+    device_type: Annotated[ShortText | None, Meta(description="As MOB, INET, USDC, POS."), fact("dt")] = None
+    device_os: Annotated[ShortText | None, fact("os")] = None
+    ip: Annotated[ShortText | None, fact("ip")] = None
+    on_call: Annotated[bool | None, Meta(description="Whether the payer was on a call."), fact("oc")] = None
+    screen_shared: Annotated[bool | None, Meta(description="Whether the payer shared the screen."), fact("ss")] = None
+    payee_added_at: Annotated[EpochMs | Rfc3339 | None, fact("ad")] = None
+    payer_segment: Annotated[ShortText | None, Meta(description="As SENIOR, DISABLED."), fact("sg")] = None
+    external_scores: Annotated[ExternalScores | None, fact("xs")] = None
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -162,14 +258,61 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Reason(Struct, frozen=True, kw_only=True):
-    """One feature's share in a score, in a case worker's words."""
+    """One feature's share in a score, in a case worker's words; of an ALLOW in a program's words alone, by default."""
 
     feature: Annotated[str, Meta(description="Feature name.", examples=["payer_count_5m"])]
     code: Annotated[str, Meta(description="Stable reason code.")]
-    value: Annotated[float | None, Meta(description="The feature's value; null where it is missing.")]
-    usual: Annotated[float | None, Meta(description="What is usual for this payer; null where it is not known.")]
+    value: Annotated[float | None, Meta(description="The feature's value; null where it is missing.")] | UnsetType = (
+        UNSET
+    )
+    usual: (
+        Annotated[float | None, Meta(description="What is usual for this payer; null where it is not known.")]
+        | UnsetType
+    ) = UNSET
     contribution: Annotated[float, Meta(description="Exact SHAP value in log-odds; positive towards fraud.")]
-    text: Annotated[str, Meta(description="A sentence for a case worker.")]
+    text: Annotated[str, Meta(description="A sentence for a case worker.")] | UnsetType = UNSET
+
+    @property
+    def words(self) -> str:
+        """The sentence; without one, the feature and the code."""
+        return f"{self.feature} ({self.code})" if isinstance(self.text, UnsetType) else self.text
+
+
+class ModelDecision(Struct, frozen=True, kw_only=True):
+    """What the model alone would have done."""
+
+    verdict: VerdictName
+    threshold: Annotated[
+        float | None, Meta(description="Least score that gives this verdict; null for ALLOW, which needs none.")
+    ]
+
+
+class FiredRule(Struct, frozen=True, kw_only=True):
+    """A rule of the policy that fired, with the values that it saw."""
+
+    id: str
+    effect: str
+    text: str
+    values: dict[str, bool | int | float | str | None]
+
+
+class ListHit(Struct, frozen=True, kw_only=True):
+    """An entry of a list that the payment was found on."""
+
+    list: str
+    entry_id: str
+    effect: str
+    source: str | None
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """All that decided: the model, then what raised or lowered its verdict, with the values it saw."""
+
+    verdict: VerdictName
+    model: ModelDecision
+    rules: tuple[FiredRule, ...] = ()
+    lists: tuple[ListHit, ...] = ()
+    external: tuple[ExternalScore, ...] = ()
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -192,6 +335,40 @@ class Alert(Struct, frozen=True, kw_only=True):
     feature_state: FeatureStateName
     model_id: str
     schema_hash: str
+    # From here on since 1.1: not there in alerts from before, which stay as they are, byte for byte.
+    policy_id: (
+        Annotated[str | None, Meta(description="The policy in force; null where the model alone decides.")] | UnsetType
+    ) = UNSET
+    risk_score: (
+        Annotated[
+            Points | None,
+            Meta(
+                description="The score's place among all payments: 20 points more means ten times fewer score as high. "
+                "Null with an artifact that has no map for it."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    hold_until: (
+        Annotated[
+            UtcTime | None,
+            Meta(description="When a HOLD ends unless a person ends it earlier; null where it has no end."),
+        ]
+        | UnsetType
+    ) = UNSET
+    decision: Decision | UnsetType = UNSET
+
+
+class Resolution(Struct, frozen=True, kw_only=True):
+    """How a HOLD ended: one at most for each, whoever asks how often; sent again it is identical, byte for byte."""
+
+    transaction_id: TransactionId
+    event_time: Annotated[UtcTime, Meta(description="Of the payment: it tells payments apart that share an id.")]
+    action: Annotated[ActionName, Meta(description="RELEASE: let the payment go on. REJECT: decline it.")]
+    cause: Annotated[CauseName, Meta(description="PERSON: somebody decided. EXPIRY: hold_until passed.")]
+    by: Annotated[PersonName | None, Meta(description="Who decided; null at an EXPIRY.")]
+    at: Annotated[UtcTime, Meta(description="When it was decided; at an EXPIRY the end of the hold, its hold_until.")]
+    reason: Annotated[HoldReason | None, Meta(description="Why, in that person's words; null at an EXPIRY.")]
 
 
 class DeadLetterHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
@@ -228,6 +405,7 @@ def utc_time(epoch_ms: int) -> str:
 
 _encoder = msgspec.json.Encoder()
 _alert_decoder = msgspec.json.Decoder(Alert)
+_resolution_decoder = msgspec.json.Decoder(Resolution)
 
 
 def encode_alert(alert: Alert) -> bytes:
@@ -238,6 +416,16 @@ def encode_alert(alert: Alert) -> bytes:
 def decode_alert(value: bytes) -> Alert:
     """Return the alert that `encode_alert` wrote; raises msgspec.DecodeError for anything else."""
     return _alert_decoder.decode(value)
+
+
+def encode_resolution(resolution: Resolution) -> bytes:
+    """Return the resolution's JSON; equal ones give equal bytes, fields in the order of the type."""
+    return _encoder.encode(resolution)
+
+
+def decode_resolution(value: bytes) -> Resolution:
+    """Return the resolution that `encode_resolution` wrote; raises msgspec.DecodeError for anything else."""
+    return _resolution_decoder.decode(value)
 
 
 def dead_letter_topic(source_topic: str) -> str:

@@ -48,11 +48,11 @@ def vectors(
     """
     out = np.empty((len(columns), len(PROGRAM)), dtype=np.float32)
     state = np.zeros(len(columns), dtype=np.uint8)
-    _vectors(logs, columns.rows, located, reports, _scratch(), out, state)
+    put_vectors(logs, columns.rows, located, reports, scratch_of_thread(), out, state)
     return out, state
 
 
-def _scratch() -> Scratch:
+def scratch_of_thread() -> Scratch:
     """Return this thread's scratch: to allocate it anew for each micro-batch took a tenth of a small one's time."""
     if not hasattr(_of_thread, "scratch"):
         _of_thread.scratch = Scratch.make()
@@ -60,7 +60,8 @@ def _scratch() -> Scratch:
 
 
 @njit()
-def _vectors(logs, payments, located, reports, scratch, out, state):  # type: ignore[no-untyped-def]
+def put_vectors(logs, payments, located, reports, scratch, out, state):  # type: ignore[no-untyped-def]
+    """Fill in the vectors and states of payments that are in their logs; all arguments as `vectors` has them."""
     entities, values = scratch.entities, scratch.values
     for row in range(len(payments)):
         payment, positions = payments[row], located[row]
@@ -77,7 +78,7 @@ def _vectors(logs, payments, located, reports, scratch, out, state):  # type: ig
                 out[row, column] = values[operation]
             elif entities[kind].there:
                 sums, counts_itself = scratch.totals[kind, PROGRAM[column, 2]], entities[kind].counts_itself
-                out[row, column] = _windowed(sums, operation, counts_itself, payment.amount_paise)
+                out[row, column] = aggregate(sums, operation, counts_itself, payment.amount_paise)
             else:
                 out[row, column] = np.nan
 
@@ -117,8 +118,8 @@ def _measure_entity(logs, payment, positions, kind, scratch):  # type: ignore[no
 
 
 @njit(inline="always")
-def _windowed(sums, aggregation, counts_itself, amount):  # type: ignore[no-untyped-def]
-    """One aggregate with the payment itself counted in once; integers are rounded once."""
+def aggregate(sums, aggregation, counts_itself, amount):  # type: ignore[no-untyped-def]
+    """Return one aggregate of MEASURE with the payment itself counted in once; integers are rounded once."""
     count, total, amount = sums.payments + counts_itself, sums.total + counts_itself * amount, counts_itself * amount
     if aggregation == COUNT:
         return np.float32(count)

@@ -70,6 +70,9 @@ def _prepare(table: Table, logs: Logs, read: np.record, slot: int) -> bool:
 @njit()
 def _read_on(table: Table, logs: Logs, read: np.record, words: NDArray[np.uint64], slot: int) -> bool:
     """Append the records of the reply that are not known; where none is known to match, begin anew."""
+    if read.end == read.start:  # it did not fit into the reply
+        read.left = LOST
+        return True
     whole, at = read.end - read.start >= read.total, read.start // 8
     first = 0 if whole else read.known - 1  # the position of the first record of the reply, which lies at word `at`
     folded = read.total % RECORD_BYTES != 0

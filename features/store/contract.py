@@ -55,6 +55,47 @@ class Applied:
     """Those logs: whole, or from the last known record on, preceded by 16 header bytes where it was folded."""
 
 
+@dataclass(frozen=True, slots=True)
+class PeekRequest:
+    """What `EntityReader.peek` is asked."""
+
+    reads: bytes
+    """As in `ApplyRequest`; nothing is appended, so the expected length is that of the records known."""
+    entries: bytes
+    """Payments to locate, as in `ApplyRequest`; their origin and offset are not looked at."""
+    most: int
+    """Bytes of entity logs that the reply may have. Of a log that does not fit the reply has only the length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peeked:
+    """The reply to one look."""
+
+    reply: Applied
+    """Positions of the payments to locate. Of a log that did not fit it has only the length, more than 0."""
+    offsets: Mapping[bytes, int]
+    """`topic:partition` to the next offset that is not applied."""
+
+
+class EntityReader(Protocol):
+    """The same store for those who only look."""
+
+    def peek(self, request: PeekRequest) -> Peeked:
+        """Read logs and locate payments in one atomic step that changes nothing."""
+        ...
+
+    def fetch_in_parts(self, name: bytes) -> bytes:
+        """Return a log whole, by kind and identity, read in parts so that a long one holds nobody up.
+
+        Records that come meanwhile may be left out. Raises `StoreUnavailableError` if it is folded again and again.
+        """
+        ...
+
+    def expect_identity(self, fingerprint: bytes) -> None:
+        """Raise `IdentityKeyMismatchError` if the logs are of another key; nothing is remembered."""
+        ...
+
+
 class EntityStore(Protocol):
     """Append-only logs of 32-byte records, outcome reports, and the offsets they were applied up to."""
 

@@ -22,13 +22,19 @@ from features.errors import (
 )
 from features.measure.risk import MAX_REPORTS, REPORT_BYTES
 from features.store import layout
-from features.store.contract import Applied, ApplyRequest, Origin
+from features.store.contract import Applied, ApplyRequest, Origin, Peeked, PeekRequest
 from features.windows import EXPIRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 LOAD_BATCH = 1_000
+
+PART_BYTES = 1 << 19
+"""Of a long log that is read in parts: what a server does in a tenth of a millisecond."""
+
+ATTEMPTS = 5
+"""To read a long log in parts, while others fold it."""
 
 REFUSALS = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "READONLY", "TRYAGAIN")
 """What a server says that will take writes again by itself, or when somebody has seen to it."""
@@ -70,10 +76,16 @@ class Memory(NamedTuple):
     """Since its start; a server that is set up as it must be evicts none."""
 
 
+class _FunctionsLostError(StoreUnavailableError):
+    """The server does not have our functions."""
+
+
 class RedisEntityStore:
     """Entity logs on one server. Blocking; for one thread at a time. Every failure to reach the server is retryable."""
 
-    def __init__(self, url: str, *, timeout: float = 5.0) -> None:
+    def __init__(self, url: str, *, timeout: float = 5.0, primary: RedisEntityStore | None = None) -> None:
+        """primary: of a replica that is only looked at, the server that its functions come from."""
+        self._primary = primary or self
         try:
             self._redis = redis.Redis.from_url(
                 url,
@@ -124,22 +136,56 @@ class RedisEntityStore:
                 raise StoreUnavailableError(f"Redis refuses for now: {error}.") from error
             if "unction not found" in str(error):
                 self._loaded = False
-                raise StoreUnavailableError("Redis lost its functions; they are loaded again.") from error
+                raise _FunctionsLostError("Redis lost its functions; they are loaded again.") from error
             if str(error).startswith("ROLLEDBACK"):
                 raise StoreRolledBackError(f"The online store lost what was applied to it: {error}.") from error
             raise StoreCorruptError(f"Redis refused: {error}") from error
 
     def _call(self, function: str, *args: Any) -> Any:
         if not self._loaded:
-            self._command("FUNCTION", "LOAD", "REPLACE", library().code)
-            self._loaded = True
+            self._load()
         return self._command("FCALL", f"{library().name}_{function}", 0, *args)
+
+    def _load(self) -> None:
+        self._command("FUNCTION", "LOAD", "REPLACE", library().code)
+        self._loaded = True
+
+    def _look(self, function: str, *args: Any) -> Any:
+        """Call a function that writes nothing. Where the server has it, nothing is asked that a reader may not ask."""
+        call = ("FCALL_RO", f"{library().name}_{function}", 0, *args)
+        try:
+            return self._command(*call)
+        except _FunctionsLostError:
+            self._primary._load()  # noqa: SLF001 - our own
+        return self._command(*call)
 
     def apply(self, request: ApplyRequest) -> Applied:
         """Append and read in one atomic step; payments below their partition's next offset are only located."""
         origins = chain.from_iterable(request.origins)
         reply = self._call("apply", request.entries, request.reads, request.refresh, *origins)
         return Applied(reply[0], reply[1::3], reply[2::3], reply[3::3])
+
+    def peek(self, request: PeekRequest) -> Peeked:
+        """Read logs and locate payments in one atomic step that changes nothing."""
+        reply = self._look("peek", request.entries, request.reads, request.most)
+        lines = iter(reply[1].split(b"\n") if reply[1] else ())
+        kept = {name: int(value) for name, value in zip(lines, lines, strict=True) if layout.is_offset(name)}
+        return Peeked(Applied(reply[0], reply[2::3], reply[3::3], reply[4::3]), kept)
+
+    def fetch_in_parts(self, name: bytes) -> bytes:
+        """Return a log whole, read in parts so that a long one holds nobody up."""
+        key = layout.key(name[:1], name[1:])
+        for _ in range(ATTEMPTS):
+            part = self._command("GETRANGE", key, 0, PART_BYTES - 1)
+            parts, prefix = [part], part[: layout.PREFIX_BYTES]
+            while len(part) == PART_BYTES:
+                start = len(parts) * PART_BYTES
+                part = self._command("GETRANGE", key, start, start + PART_BYTES - 1)
+                parts.append(part)
+            # What was read before somebody folded the log, and what was read after that, do not belong together.
+            if len(parts) == 1 or self._command("GETRANGE", key, 0, layout.PREFIX_BYTES - 1) == prefix:
+                return b"".join(parts)
+        raise StoreUnavailableError(f"A log was folded {ATTEMPTS} times while it was read. Ask again.")
 
     def fetch(self, names: Sequence[bytes]) -> list[bytes]:
         """Return logs whole; empty where there is none."""
@@ -200,7 +246,11 @@ class RedisEntityStore:
     def check_identity(self, fingerprint: bytes) -> None:
         """Remember the identity key's fingerprint, or refuse another."""
         self._command("SET", layout.IDENTITY_CHECK, fingerprint, "NX")
-        if self._command("GET", layout.IDENTITY_CHECK) != fingerprint:
+        self.expect_identity(fingerprint)
+
+    def expect_identity(self, fingerprint: bytes) -> None:
+        """Refuse another identity key's fingerprint than the one remembered."""
+        if self._command("GET", layout.IDENTITY_CHECK) not in (None, fingerprint):
             raise IdentityKeyMismatchError(IdentityKeyMismatchError.__doc__)
 
     def memory(self) -> Memory:

@@ -33,6 +33,8 @@ def begin_zero_series() -> None:
         metrics.OUTCOMES_STORED.labels(outcome, verdict)
     for typology, verdict in product(sorted(typologies.ALL), verdicts):
         metrics.FRAUDS_REPORTED.labels(typology, verdict)
+    for action, cause in product(("RELEASE", "REJECT"), ("PERSON", "EXPIRY")):
+        metrics.HOLDS_ENDED.labels(action, cause)
     for error in COMMIT_ERRORS:
         metrics.COMMIT_FAILURES.labels(error)
     for server in Server:

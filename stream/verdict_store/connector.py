@@ -26,6 +26,7 @@ from stream.verdict_store.errors import (
     NotMigratedError,
     PostgresRefusedError,
     RefusedRowsError,
+    TooSlowError,
     UnavailableError,
 )
 
@@ -41,6 +42,7 @@ CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 30.0
 
 _UNIQUE_VIOLATION: Final = "23505"
+_QUERY_CANCELED: Final = "57014"
 _CHECK_VIOLATION: Final = "23514"
 _NOT_MIGRATED: Final = frozenset({"42P01", "42883", "42703"})  # no such table, function, column
 _CONTENDED: Final = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock not available
@@ -95,11 +97,14 @@ class Session:
         columns = range(result.nfields)
         return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
 
-    def copy_in(self, statement: Statement, buffer: Buffer) -> None:
-        """Send a whole COPY in a transaction of its own: all of its rows are stored, or none."""
+    def copy_in(self, statement: Statement, buffer: Buffer, then: str = "") -> None:
+        """Send a whole COPY in a transaction of its own: all of its rows are stored, or none.
+
+        `then` is a statement behind it in the same transaction and the same round trip.
+        """
         server = self._open()
         try:
-            server.send_query(statement.sql.encode())
+            server.send_query(f"{statement.sql}; {then}".encode() if then else statement.sql.encode())
             begun = self._answer(server)
             if begun.status == ExecStatus.COPY_IN:
                 server.put_copy_data(buffer)
@@ -285,6 +290,8 @@ def mapped() -> Iterator[None]:
 def error_for(sqlstate: str, message: str) -> StreamError:
     """Return the error that says what to do about a SQLSTATE; without one the connection broke."""
     text = f"Postgres: {message} [{sqlstate or 'no connection'}]"
+    if sqlstate == _QUERY_CANCELED:
+        return TooSlowError(text)
     if not sqlstate or sqlstate[:2] in _UNAVAILABLE:
         return UnavailableError(text)
     if sqlstate == _UNIQUE_VIOLATION:

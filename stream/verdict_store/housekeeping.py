@@ -29,6 +29,16 @@ WHERE ctid >= %s::tid AND ctid < %s::tid
   AND reported_at < (date '1970-01-01' + %s::integer)::timestamp AT TIME ZONE 'UTC'
   AND NOT EXISTS (SELECT FROM verdicts_by_day AS v WHERE v.transaction_id = outcomes.transaction_id)
 """
+_FORGET_HOLDS: Final = """
+DELETE FROM open_holds
+WHERE ctid >= %s::tid AND ctid < %s::tid
+  AND event_time < (date '1970-01-01' + %s::integer)::timestamp AT TIME ZONE 'UTC' AND hold_until IS NULL
+"""
+_FORGET_RESOLUTIONS: Final = """
+DELETE FROM resolutions
+WHERE ctid >= %s::tid AND ctid < %s::tid
+  AND event_time < (date '1970-01-01' + %s::integer)::timestamp AT TIME ZONE 'UTC' AND published_at IS NOT NULL
+"""
 _MAKE_DAYS: Final = """
 SELECT make_verdict_day(date '1970-01-01' + day) FROM generate_series(%s::integer, %s::integer) AS day
 """
@@ -47,7 +57,7 @@ def forget_ids(url: str, before: int) -> int:
     One pass over the table in page order, a bounded transaction at a time: no index on the day has to be kept up with
     every claim. A claim that comes meanwhile is never in the way, nor lost.
     """
-    with plain_connection(url, name="housekeeping") as connection, _alone(connection, "forget_ids") as is_ours:
+    with plain_connection(url, name="housekeeping") as connection, alone(connection, "forget_ids") as is_ours:
         return _sweep(connection, "payment_ids", _FORGET_IDS, before) if is_ours else 0
 
 
@@ -72,7 +82,7 @@ def drop_days(url: str, before: int) -> list[str]:
     Verdicts older than the oldest partition of a single day are deleted row by row, in bounded transactions.
     """
     dropped: list[str] = []
-    with plain_connection(url, name="housekeeping") as connection, _alone(connection, "drop_days") as is_ours:
+    with plain_connection(url, name="housekeeping") as connection, alone(connection, "drop_days") as is_ours:
         if not is_ours:
             return dropped
         leaving = connection.execute(_LEAVING, (before,))
@@ -91,8 +101,20 @@ def forget_outcomes(url: str, before: int) -> int:
     Either its verdict was removed, or the payment never came: such outcomes wait, and looking for them costs every
     micro-batch something.
     """
-    with plain_connection(url, name="housekeeping") as connection, _alone(connection, "forget_outcomes") as is_ours:
+    with plain_connection(url, name="housekeeping") as connection, alone(connection, "forget_outcomes") as is_ours:
         return _sweep(connection, "outcomes", _FORGET_OUTCOMES, before) if is_ours else 0
+
+
+def forget_holds(url: str, before: int) -> int:
+    """Forget the holds of payments before a day (from 1970-01-01 UTC), whose verdicts were removed; return how many.
+
+    One that has an end is kept until it has come, and how a hold ended until the broker has confirmed it.
+    """
+    with plain_connection(url, name="housekeeping") as connection, alone(connection, "forget_holds") as is_ours:
+        if not is_ours:
+            return 0
+        forgotten = _sweep(connection, "open_holds", _FORGET_HOLDS, before)
+        return forgotten + _sweep(connection, "resolutions", _FORGET_RESOLUTIONS, before)
 
 
 def _sweep(connection: PlainConnection, table: str, delete: str, before: int) -> int:
@@ -103,8 +125,8 @@ def _sweep(connection: PlainConnection, table: str, delete: str, before: int) ->
 
 
 @contextmanager
-def _alone(connection: PlainConnection, task: str) -> Iterator[bool]:
-    """Say whether nobody else is at the task; nobody else will be until the end."""
+def alone(connection: PlainConnection, task: str) -> Iterator[bool]:
+    """Say whether nobody else is at a task of upkeep; nobody else will be until the end."""
     lock = f"hashtext('upifraud.{task}')"
     is_ours = bool(connection.execute(f"SELECT pg_try_advisory_lock({lock})")[0][0])
     try:

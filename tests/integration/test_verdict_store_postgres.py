@@ -13,6 +13,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from stream.facts import FACTS, pack, unpack
 from stream.verdict_store import Claim, Model, OutcomeRow, VerdictRows, VerdictStore, housekeeping, migrate, scans
 from stream.verdict_store.connector import Statement
 from stream.verdict_store.errors import (
@@ -94,6 +95,9 @@ def verdict_rows(store: VerdictStore, names: Sequence[str], event_time: int = NO
         "source_partition": np.zeros(n, dtype=np.int32),
         "source_offset": np.arange(n),
         "alerts": [None] * n,
+        "facts": [None] * n,
+        "rrn": np.full(n, -1),
+        "hold_until": np.full(n, -1),
     }
     return VerdictRows(**given | columns)
 
@@ -189,7 +193,7 @@ def test_all_days_keep_few_statistics_whenever_they_were_made(postgres_url: str)
     query(postgres_url, "SELECT make_verdict_day('2031-05-05')")
     targets = query(
         postgres_url,
-        "SELECT attname IN ('vector', 'provenance', 'alert'), attstattarget, count(DISTINCT attrelid)"
+        "SELECT attname IN ('vector', 'provenance', 'alert', 'facts'), attstattarget, count(DISTINCT attrelid)"
         " FROM pg_attribute JOIN pg_inherits ON inhrelid = attrelid"
         " WHERE inhparent = 'verdicts_by_day'::regclass AND attnum > 0 GROUP BY 1, 2 ORDER BY 1",
     )
@@ -380,12 +384,48 @@ def test_the_view_has_the_columns_of_the_export_but_the_contributions(url: str) 
     assert columns == [
         *("transaction_id", "event_time", "score", "margin", "base_value", "verdict", "feature_state"),
         *("model_id", "schema_hash", "vector"),
+        *("decided_at", "payer_vpa", "payee_vpa", "amount_paise", "rrn", "facts", "hold_until"),
     ]
     assert [row[5] for row in rows] == ["ALLOW", "REVIEW", "HOLD", "BLOCK"]
     assert [row[6] for row in rows] == ["FULL", "COLD", "LATE", "DEGRADED"]
     assert [row[2] for row in rows] == [0, 0.125, 0.25, 0.375]
     assert (rows[0][1].timestamp(), *rows[0][3:5], *rows[0][7:9]) == (NOON / 1000, 0.0, 0.0, "m", "s")
     assert np.array(rows[0][9], dtype=np.float32).tobytes() == vectors[0].tobytes()
+
+
+def test_the_view_shows_facts_by_their_names(url: str) -> None:
+    facts = [b'{"pb":"\xe0\xa4\x95","zz":[1,{"a":true}]}', None, b"{}", b'{"pb":"\\u0000"}', b"\xff", b"no JSON"]
+    with open_store(url) as store:
+        rrn = np.array([412_300_000_001, -1, 0, -1, -1, -1])
+        store.insert(verdict_rows(store, list("abcdef"), facts=facts, rrn=rrn))
+    assert query(url, "SELECT facts, rrn FROM verdicts ORDER BY transaction_id") == [
+        ({"payer_bank": "क", "zz": [1, {"a": True}]}, 412_300_000_001),
+        (None, None),
+        ({}, 0),
+        *(({"unreadable": odd.hex()}, None) for odd in facts[3:] if odd),
+    ]
+
+
+def test_facts_have_the_names_of_this_version_whatever_they_were_called(url: str) -> None:
+    ours = sorted((fact.short, fact.name) for fact in FACTS)
+    assert query(url, "SELECT key, name FROM fact_names ORDER BY 1") == ours
+    query(url, "UPDATE fact_names SET name = 'old name' WHERE key = 'pb'; INSERT INTO fact_names VALUES ('~', 'later')")
+    migrate(url)
+    assert query(url, "SELECT key, name FROM fact_names ORDER BY 1") == [*ours, ("~", "later")]
+
+
+def test_the_view_shows_all_facts_as_the_program_unpacks_them(url: str) -> None:
+    columns = {fact.name: [f"{n:016x}:ab" if fact.hashed else f"text {n}"] for n, fact in enumerate(FACTS)}
+    (packed,) = pack(columns, 1)
+    with open_store(url) as store:
+        store.insert(verdict_rows(store, ["a"], facts=[packed]))
+    unpacked = unpack(packed)
+    hashed = {fact.name for fact in FACTS if fact.hashed}
+    ((shown,),) = query(url, "SELECT facts FROM verdicts")
+    assert shown == {
+        name: f"{value['hash']}:{value['last4']}" if name in hashed else value for name, value in unpacked.items()
+    }
+    assert len(shown) == len(FACTS)
 
 
 def test_a_packed_vector_is_unpacked_bit_for_bit(url: str) -> None:

@@ -56,11 +56,13 @@ def payments_of(rows: int) -> Claimed:
     ids = [b"t%d" % row for row in range(rows)]
     offset = np.arange(rows)
     arrivals = Arrivals("t", [], [], np.zeros(rows, np.int32), offset, np.zeros(rows, np.uint16), [(0, 0, rows)])
-    return Claimed(columns, ids, ids, ids, offset, np.zeros(rows, np.bool_), arrivals, [], 0)
+    return Claimed(
+        columns, ids, ids, ids, np.full(rows, -1), [None] * rows, offset, np.zeros(rows, np.bool_), arrivals, [], 0
+    )
 
 
 def test_only_new_rows_count_and_only_alerts_have_reasons(artifact: Artifact):
-    judge = Judge(artifact, model_key=1, include_allow=False)
+    judge = Judge(artifact, model_key=1)
     vectors = artifact.probes["probe_vectors"].clip(-1e9, 1e9)
     n = len(vectors)
     measured = FeatureBatch(vectors, np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=PROVENANCE))

@@ -1,0 +1,152 @@
+"""One process of the API: its parts, put together from the settings, and their beginning and end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from features.identity import Identities
+from features.schema import SCHEMA_HASH
+from features.store.redis_store import RedisEntityStore
+from features.what_if.what_if import WhatIf
+from model.artifact import DEFAULT_DIR, load
+from service.app import make_app
+from service.calls.parts import Parts
+from service.calls.reads import Reads
+from service.calls.what_if import WhatIfs
+from service.door import meters
+from service.door.access import AccessLog
+from service.door.keys import Keys
+from service.door.probes import Probes
+from service.hold_ends import HoldEnds
+from service.servers import Servers
+from service.waiting.looking import Looking
+from service.waiting.records import Records
+from service.waiting.waiters import Waiters
+from stream.holds import Action, Outbox, PostgresHolds
+from stream.kafka.config import checked_client_config
+from stream.kafka.publisher import Publisher
+from stream.kafka.receipts import ReceiptPublisher
+from stream.rehearsal import rehearse, rehearse_what_if
+from stream.running.periodic import Round, Rounds
+from stream.verdict_store.artifacts import RetainedArtifacts
+from stream.verdict_store.door import AccessLog as AccessTable
+from stream.verdict_store.door import Door, KeyTable
+from stream.verdict_store.door.reported import Reported
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi import FastAPI
+
+    from stream.settings import Settings
+
+log = logging.getLogger(__name__)
+
+REDIS_SECONDS = 0.5
+"""A look at the logs that takes longer counts as failed."""
+LOOK_SECONDS = 1.0
+"""A look for rows that takes longer counts as failed: those who wait have their deadlines."""
+HOLD_SECONDS = 5.0
+KAFKA_EVERY = 5.0
+"""Seconds between two questions to the brokers whether they are there."""
+
+
+class ApiProcess:
+    """Everything of one process, from the beginning to the end of its event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.parts: Parts
+        self.probes: Probes
+        self.app = make_app(lambda: self.parts, lambda: self.probes, self._life)
+
+    @asynccontextmanager
+    async def _life(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Begin the parts, in the order in which they need each other, and end them in the other."""
+        settings = self._settings
+        artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
+        identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
+        rehearse(artifact, identities)
+        rehearse_what_if()
+        meters.begin_series()
+        servers = Servers()
+        publisher = ReceiptPublisher(checked_client_config(settings))
+        waiters = Waiters(asyncio.get_running_loop(), publisher, settings.topic_transactions, settings.api_waiting)
+        rows = Door(settings.postgres_url, name="api-rows", answer_seconds=LOOK_SECONDS)
+        retained = RetainedArtifacts(
+            [directory for directory in (settings.model_dir, DEFAULT_DIR) if directory], settings.postgres_url
+        )
+        records = Records(retained.artifact, artifact)
+        looking = Looking(waiters, rows, records, servers)
+        store = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
+        what_ifs = WhatIfs(
+            WhatIf(store, settings.api_replica_bytes),
+            artifact,
+            records,
+            servers,
+            hold_for=settings.hold_for,
+            expect=lambda: store.expect_identity(identities.fingerprint()),
+        )
+        what_ifs.check()
+        key_table, log_table = KeyTable(settings.postgres_url), AccessTable(settings.postgres_url)
+        keys = Keys(key_table, servers, rate=settings.api_rate, ingress=settings.api_ingress)
+        access = AccessLog(log_table.append)
+        reads = Reads(settings.postgres_url, servers)
+        hold_store = PostgresHolds(settings.postgres_url, name="api-holds", answer_seconds=HOLD_SECONDS)
+        reported = Reported(settings.postgres_url)
+        self.parts = Parts(
+            identities=identities,
+            earliest_ms=settings.earliest_time,
+            keys=keys,
+            access=access,
+            servers=servers,
+            waiters=waiters,
+            what_ifs=what_ifs,
+            records=records,
+            reads=reads,
+            holds=hold_store,
+            hold_expiry=Action(settings.hold_expiry),
+            publisher=publisher,
+            topic_outcomes=settings.topic_outcomes,
+            reported=reported,
+        )
+        self.probes = Probes(servers, looking.is_alive)
+
+        def ask_kafka() -> None:
+            if publisher.reachable(settings.topic_transactions, 2.0):
+                servers.answered("kafka")
+            else:
+                servers.gone("kafka", "no broker answers")
+
+        outbox_store = PostgresHolds(settings.postgres_url, name="api-outbox", answer_seconds=HOLD_SECONDS)
+        outbox_publisher = Publisher(checked_client_config(settings))
+        hold_ends = HoldEnds(
+            Outbox(outbox_store, outbox_publisher, settings.topic_resolutions, expiry=Action(settings.hold_expiry))
+        )
+        keys.begin()
+        hold_ends.begin()
+        access.begin()
+        looking.start()
+        with Rounds([Round("kafka", KAFKA_EVERY, ask_kafka)]):
+            yield
+        self.probes.is_draining = True
+        looking.stop()
+        what_ifs.close()
+        records.close()
+        reads.close()
+        reported.close()
+        hold_store.close()
+        hold_ends.close()
+        outbox_publisher.close()
+        outbox_store.close()
+        access.close()
+        keys.close()
+        publisher.close()
+        rows.close()
+        key_table.close()
+        log_table.close()
+        store.close()
+        log.info("The API has ended.")
