@@ -88,9 +88,9 @@ fmt: install ## Format, and fix what can be fixed.
 
 lock: install ## Resolve the requirements anew, with hashes.
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
-		--extra local --extra dev --output-file requirements/dev.txt pyproject.toml
+		--extra api --extra local --extra dev --output-file requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-		--constraint requirements/dev.txt --output-file requirements/runtime.txt pyproject.toml
+		--constraint requirements/dev.txt --extra api --output-file requirements/runtime.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--constraint requirements/dev.txt --extra cluster --output-file requirements/cluster.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra bench \

@@ -22,6 +22,7 @@ from model.compiled.scoring import Scorer
 from model.compiled.tables import Tables
 from model.distribution import Distribution, FeatureDistribution
 from model.errors import ArtifactError, SchemaMismatchError
+from model.risk_score import RiskMap
 from model.verdict import Thresholds
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Artifact:
     distribution: Distribution
     score_distribution: FeatureDistribution | None
     """None in artifacts written before it was kept."""
+    risk_map: RiskMap | None
+    """None in artifacts written before there were risk scores."""
     metadata: Mapping[str, Any]
     """`artifact.json` as it stands: training span, counts, versions and more."""
     probes: Mapping[str, NDArray[Any]] = field(repr=False)
@@ -136,6 +139,7 @@ def load(directory: Path | str, *, schema_hash: str | None = None) -> Artifact:
                 if "score_distribution" in metadata
                 else None
             ),
+            risk_map=RiskMap.from_json(metadata["risk_map"]) if "risk_map" in metadata else None,
             metadata=metadata,
             probes={name: arrays[name] for name in PROBES},
         )

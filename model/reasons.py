@@ -38,6 +38,15 @@ class Reason:
     """One sentence."""
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A reason in a program's words alone."""
+
+    feature: str
+    code: str
+    contribution: float
+
+
 class Explained(Protocol):
     """What an artifact says of its features."""
 
@@ -76,10 +85,15 @@ class Explainer:
         vector: float32 [features]; contributions: [features]. With a limit, at most so many, and only features that
         speak for fraud; without, all features, those that speak against it last.
         """
-        order = np.argsort(-contributions, kind="stable")[:limit].tolist()
-        values = vector.tolist()
-        shares = contributions.tolist()
-        return tuple(self._reason(at, values, shares[at]) for at in order if limit is None or shares[at] > 0)
+        values, shares = vector.tolist(), contributions.tolist()
+        return tuple(self._reason(at, values, shares[at]) for at in _strongest(contributions, shares, limit))
+
+    def shares(
+        self, vector: NDArray[np.float32], contributions: NDArray[np.float64], limit: int | None = None
+    ) -> tuple[Share, ...]:
+        """Return what `reasons` would, without values and sentences, at a third of the cost."""
+        values, shares = vector.tolist(), contributions.tolist()
+        return tuple(self._share(at, values, shares[at]) for at in _strongest(contributions, shares, limit))
 
     def strongest_codes(self, vectors: NDArray[np.float32], contributions: NDArray[np.float64]) -> dict[str, int]:
         """Return how many of n payments have each code as that of their first reason, if anything speaks for fraud.
@@ -99,6 +113,10 @@ class Explainer:
         own = math.nan if feature.own is None else feature.own(values)
         return (feature.median, "") if math.isnan(own) else (own, feature.whose)
 
+    def _share(self, at: int, values: Sequence[float], contribution: float) -> Share:
+        feature = self._features[at]
+        return Share(feature.name, _side(feature.wording, values[at], self._usual(at, values)[0]).code, contribution)
+
     def _reason(self, at: int, values: Sequence[float], contribution: float) -> Reason:
         feature = self._features[at]
         value = values[at]
@@ -112,6 +130,11 @@ class Explainer:
             contribution=contribution,
             text=_sentence(feature.wording, side, value, usual, whose),
         )
+
+
+def _strongest(contributions: NDArray[np.float64], shares: Sequence[float], limit: int | None) -> list[int]:
+    order: list[int] = np.argsort(-contributions, kind="stable")[:limit].tolist()
+    return order if limit is None else [at for at in order if shares[at] > 0]
 
 
 def _side(wording: Wording, value: float, usual: float) -> Side:

@@ -124,6 +124,17 @@ FRAUDS_REPORTED = _counter(
 OUTCOMES_SUPERSEDED = _counter("outcomes_superseded", "Outcomes older than, or equal to, the one already stored.")
 OUTCOMES_UNMATCHED = _counter("outcomes_unmatched", "Outcomes that came before the verdict of their payment.")
 
+# Holds ------------------------------------------------------------------------------------------------------------
+
+HOLDS_OPEN = _unknown_gauge(
+    "holds_open", "HOLDs that nobody has ended, as Postgres has them: the same in every process."
+)
+HOLDS_ENDED = _counter("holds_ended", "HOLDs that this process ended.", "action", "cause")
+RESOLUTIONS_WAITING = _unknown_gauge(
+    "resolutions_waiting", "Ends of holds that the broker has not confirmed, as Postgres has them."
+)
+RESOLUTIONS_PUBLISHED = _counter("resolutions_published", "Ends of holds whose delivery the broker confirmed.")
+
 # Micro-batches and time -------------------------------------------------------------------------------------------
 
 STAGE_LATENCY = _labelled("stage_latency_seconds", "Time of one step for one micro-batch of payments.", "stage")

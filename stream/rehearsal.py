@@ -32,7 +32,7 @@ from stream.decode import decode_payments
 from stream.kafka.arrivals import Arrivals
 from stream.schemas.examples import PAYMENT
 from stream.stages.claimed import Claimed
-from stream.stages.judge import Judge
+from stream.stages.judge import AlertRules, Judge
 from stream.verdict_store import Claim
 from stream.verdict_store.binary import text_array
 from stream.verdict_store.copy_rows import copy_buffer
@@ -55,7 +55,7 @@ _HOUR_MS: Final = 3_600_000
 def rehearse(artifact: Artifact, identities: Identities) -> None:
     """Decode, measure, judge, explain and lay out payments that nobody made; no server and no meter hears of them."""
     text_array((b"as Postgres gets it", None))
-    judge = Judge(artifact, model_key=0, include_allow=True)
+    judge = Judge(artifact, model_key=0, rules=AlertRules(include_allow=True, allow_reasons="full"))
     features = OnlineFeatures(MemoryEntityStore(), _REPLICA_BYTES)
     now_ms = int(time.time() * 1000)
     decode_payments(_ODD, now_ms, identities)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,32 @@ def seconds(low: float, high: float) -> Kind:
     return Kind(f"seconds from {low:g} to {high:g}", parse)
 
 
+_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def duration_ms(most: str) -> Kind:
+    """A duration as whole milliseconds, written as 45s, 30m, 12h or 7d; 0 needs no unit."""
+
+    def parse(text: str) -> int:
+        number, unit = int(text[:-1] or text), text[-1].lower()
+        if text == "0":
+            return 0
+        if number < 0 or unit not in _UNITS:
+            raise ValueError
+        return number * _UNITS[unit]
+
+    def parse_bounded(text: str) -> int:
+        if (found := parse(text)) > parse(most):
+            raise ValueError
+        return found
+
+    def show(ms: int) -> str:
+        unit = next((unit for unit in "dhms" if ms and ms % _UNITS[unit] == 0), None)
+        return "0" if unit is None else f"{ms // _UNITS[unit]}{unit}"
+
+    return Kind(f"0, or a duration of up to {most}, as 45s, 30m, 12h or 7d", parse_bounded, show)
+
+
 def epoch_ms() -> Kind:
     """A time from 1970 on as epoch milliseconds, written as RFC 3339 or as a date in UTC."""
 
@@ -100,6 +127,15 @@ def url(*schemes: str) -> Kind:
         return text
 
     return Kind(" or ".join(f"{scheme}://..." for scheme in schemes), parse)
+
+
+def networks() -> Kind:
+    """Addresses and networks, separated by commas; the value is a tuple of them as text."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        return tuple(str(ip_network(part.strip(), strict=False)) for part in text.split(",") if part.strip())
+
+    return Kind("addresses or networks, as 10.0.0.7,10.1.0.0/16", parse, ",".join)
 
 
 def hex_bytes(count: int) -> Kind:

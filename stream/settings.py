@@ -17,7 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 from stream.errors import SettingsError
 from stream.server_url import UnreadableUrlError, without_secrets
-from stream.setting_kinds import FLAG, PATH, PATH_TEXT, TEXT, Kind, choice, epoch_ms, hex_bytes, integer, seconds, url
+from stream.setting_kinds import (
+    FLAG,
+    PATH,
+    PATH_TEXT,
+    TEXT,
+    Kind,
+    choice,
+    duration_ms,
+    epoch_ms,
+    hex_bytes,
+    integer,
+    networks,
+    seconds,
+    url,
+)
 from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
@@ -77,6 +91,17 @@ class Settings:
         hex_bytes(16), DEVELOPMENT_IDENTITY_KEY, "Key that VPAs and device ids are hashed with.", secret=True
     )
     alerts_include_allow: bool = setting(FLAG, False, "Whether ALLOW verdicts go to the alerts topic too.")  # noqa: FBT003 - the default of the setting
+    alerts_allow_reasons: str = setting(
+        choice("codes", "none", "full"),
+        "codes",
+        "What the reasons of an ALLOW's alert have: feature, code and contribution; nothing; everything.",
+    )
+    hold_for: int = setting(
+        duration_ms("30d"), 3_600_000, "Time from decided_at to the end of a HOLD; 0: it has no end."
+    )
+    hold_expiry: str = setting(
+        choice("RELEASE", "REJECT"), "RELEASE", "What the end of a HOLD means for the switch. Set it alike everywhere."
+    )
     metrics_port: int = setting(integer(0, 65535), 9464, "Port of /metrics, /healthz and /readyz; 0 takes a free one.")
     metrics_host: str = setting(TEXT, "0.0.0.0", "Address that the metrics port is bound to.")  # noqa: S104 - probes and Prometheus come from other hosts
     log_level: str = setting(choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "Least severe message logged.")
@@ -84,6 +109,22 @@ class Settings:
     topic_transactions: str = setting(TEXT, "transactions", "Topic of payments; dead letters go to NAME.dead-letter.")
     topic_outcomes: str = setting(TEXT, "outcomes", "Topic of outcomes; dead letters go to NAME.dead-letter.")
     topic_alerts: str = setting(TEXT, "alerts", "Topic of alerts.")
+    topic_resolutions: str = setting(TEXT, "resolutions", "Topic of how HOLDs ended.")
+
+    api_host: str = setting(TEXT, "0.0.0.0", "Address that the API's port is bound to.")  # noqa: S104 - callers come from other hosts
+    api_port: int = setting(integer(0, 65535), 8000, "Port of the API; 0 takes a free one.")
+    api_waiting: int = setting(
+        integer(1, 1_000_000), 20_000, "Payments whose verdicts an API process waits for at most; beyond: 503."
+    )
+    api_rate: int = setting(
+        integer(1, 1_000_000), 2_000, "Requests a second of a key without a rate of its own, in each API process."
+    )
+    api_ingress: tuple[str, ...] = setting(
+        networks(), (), "Whence `ssl-client-subject-dn` is believed: the Ingress's own addresses. Unset: from nobody."
+    )
+    api_replica_bytes: int = setting(
+        integer(2**20, 2**40), 64 * 2**20, "Bytes of entity logs that an API process may keep for what-ifs."
+    )
 
     earliest_time: int = setting(
         epoch_ms(),

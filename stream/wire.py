@@ -1,4 +1,4 @@
-"""Every type that crosses Kafka: payments and outcomes come in, alerts and dead letters go out.
+"""Every type that crosses Kafka: payments and outcomes come in, alerts, resolutions and dead letters go out.
 
 The JSON Schemas and the AsyncAPI document are generated from these types (`python -m stream.schemas`), so a change here
 is a change of the public contract: docs/specs/messages.md. What is accepted of somebody else's bytes is
@@ -18,6 +18,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 TRANSACTIONS = "transactions"
 OUTCOMES = "outcomes"
 ALERTS = "alerts"
+RESOLUTIONS = "resolutions"
 DEAD_LETTER_SUFFIX = ".dead-letter"
 TRANSACTIONS_DEAD_LETTER = TRANSACTIONS + DEAD_LETTER_SUFFIX
 OUTCOMES_DEAD_LETTER = OUTCOMES + DEAD_LETTER_SUFFIX
@@ -29,6 +30,10 @@ MAX_NESTING = 256
 """Deepest nesting of a payment or an outcome: far below where a parser that recurses would run out of stack."""
 
 MAX_TRANSACTION_ID = 64
+MAX_NAME = 128
+"""Longest name of who ended a HOLD."""
+MAX_RESOLUTION_REASON = 1000
+"""Longest reason for ending a HOLD, in characters."""
 MIN_VPA, MAX_VPA = 3, 255
 MAX_AMOUNT_PAISE = 10**10
 MAX_MCC = 9999
@@ -96,15 +101,39 @@ UtcTime = Annotated[
 ]
 Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_PAISE, description="Paise, an integer.", examples=[124300])]
 Text = Annotated[str, Meta(min_length=1, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+PersonName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_NAME,
+        pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        description="Who decides: the name of a person or of a key.",
+        examples=["asha.rao"],
+    ),
+]
+HoldReason = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_RESOLUTION_REASON,
+        pattern=r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$",
+        description="Why a hold is ended, in that person's words. It goes to the switch: name no payer.",
+        examples=["Customer confirmed the payment by phone."],
+    ),
+]
 CodeNumber = Annotated[int, Meta(ge=0, le=MAX_MCC)]
 CodeText = Annotated[str, Meta(pattern=r"^[0-9]{4}$")]
 Rrn = Annotated[int, Meta(ge=0, le=MAX_RRN)]
 Degrees90 = Annotated[float, Meta(ge=-90, le=90)]
 Degrees180 = Annotated[float, Meta(ge=-180, le=180)]
 
+Points = Annotated[int, Meta(ge=0, le=100)]
+
 VerdictName = Literal["ALLOW", "REVIEW", "HOLD", "BLOCK"]
 FeatureStateName = Literal["FULL", "COLD", "LATE", "DEGRADED"]
 OutcomeName = Literal["FRAUD", "GENUINE"]
+ActionName = Literal["RELEASE", "REJECT"]
+CauseName = Literal["PERSON", "EXPIRY"]
 
 
 class RejectionReason(StrEnum):
@@ -162,14 +191,69 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Reason(Struct, frozen=True, kw_only=True):
-    """One feature's share in a score, in a case worker's words."""
+    """One feature's share in a score, in a case worker's words; of an ALLOW in a program's words alone, by default."""
 
     feature: Annotated[str, Meta(description="Feature name.", examples=["payer_count_5m"])]
     code: Annotated[str, Meta(description="Stable reason code.")]
-    value: Annotated[float | None, Meta(description="The feature's value; null where it is missing.")]
-    usual: Annotated[float | None, Meta(description="What is usual for this payer; null where it is not known.")]
+    value: Annotated[float | None, Meta(description="The feature's value; null where it is missing.")] | UnsetType = (
+        UNSET
+    )
+    usual: (
+        Annotated[float | None, Meta(description="What is usual for this payer; null where it is not known.")]
+        | UnsetType
+    ) = UNSET
     contribution: Annotated[float, Meta(description="Exact SHAP value in log-odds; positive towards fraud.")]
-    text: Annotated[str, Meta(description="A sentence for a case worker.")]
+    text: Annotated[str, Meta(description="A sentence for a case worker.")] | UnsetType = UNSET
+
+    @property
+    def words(self) -> str:
+        """The sentence; without one, the feature and the code."""
+        return f"{self.feature} ({self.code})" if isinstance(self.text, UnsetType) else self.text
+
+
+class ModelDecision(Struct, frozen=True, kw_only=True):
+    """What the model alone would have done."""
+
+    verdict: VerdictName
+    threshold: Annotated[
+        float | None, Meta(description="Least score that gives this verdict; null for ALLOW, which needs none.")
+    ]
+
+
+class FiredRule(Struct, frozen=True, kw_only=True):
+    """A rule of the policy that fired, with the values that it saw."""
+
+    id: str
+    effect: str
+    text: str
+    values: dict[str, bool | int | float | str | None]
+
+
+class ListHit(Struct, frozen=True, kw_only=True):
+    """An entry of a list that the payment was found on."""
+
+    list: str
+    entry_id: str
+    effect: str
+    source: str | None
+
+
+class ExternalScore(Struct, frozen=True, kw_only=True):
+    """A score that came with the payment."""
+
+    provider: str
+    type: str
+    value: Annotated[float, Meta(ge=0, le=100)]
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """All that decided: the model, then what raised or lowered its verdict, with the values it saw."""
+
+    verdict: VerdictName
+    model: ModelDecision
+    rules: tuple[FiredRule, ...] = ()
+    lists: tuple[ListHit, ...] = ()
+    external: tuple[ExternalScore, ...] = ()
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -192,6 +276,32 @@ class Alert(Struct, frozen=True, kw_only=True):
     feature_state: FeatureStateName
     model_id: str
     schema_hash: str
+    policy_id: Annotated[str | None, Meta(description="The policy in force; null where the model alone decides.")] = (
+        None
+    )
+    risk_score: Annotated[
+        Points | None,
+        Meta(
+            description="The score's place among all payments: 20 points more means ten times fewer score as high. "
+            "Null with an artifact that has no map for it."
+        ),
+    ] = None
+    hold_until: Annotated[
+        UtcTime | None, Meta(description="When a HOLD ends unless a person ends it earlier; null where it has no end.")
+    ] = None
+    decision: Annotated[Decision | None, Meta(description="Null in alerts from before 1.1.")] = None
+
+
+class Resolution(Struct, frozen=True, kw_only=True):
+    """How a HOLD ended: one at most for each, whoever asks how often; sent again it is identical, byte for byte."""
+
+    transaction_id: TransactionId
+    event_time: Annotated[UtcTime, Meta(description="Of the payment: it tells payments apart that share an id.")]
+    action: Annotated[ActionName, Meta(description="RELEASE: let the payment go on. REJECT: decline it.")]
+    cause: Annotated[CauseName, Meta(description="PERSON: somebody decided. EXPIRY: hold_until passed.")]
+    by: Annotated[PersonName | None, Meta(description="Who decided; null at an EXPIRY.")]
+    at: Annotated[UtcTime, Meta(description="When it was decided; at an EXPIRY the end of the hold, its hold_until.")]
+    reason: Annotated[HoldReason | None, Meta(description="Why, in that person's words; null at an EXPIRY.")]
 
 
 class DeadLetterHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
@@ -228,6 +338,7 @@ def utc_time(epoch_ms: int) -> str:
 
 _encoder = msgspec.json.Encoder()
 _alert_decoder = msgspec.json.Decoder(Alert)
+_resolution_decoder = msgspec.json.Decoder(Resolution)
 
 
 def encode_alert(alert: Alert) -> bytes:
@@ -238,6 +349,16 @@ def encode_alert(alert: Alert) -> bytes:
 def decode_alert(value: bytes) -> Alert:
     """Return the alert that `encode_alert` wrote; raises msgspec.DecodeError for anything else."""
     return _alert_decoder.decode(value)
+
+
+def encode_resolution(resolution: Resolution) -> bytes:
+    """Return the resolution's JSON; equal ones give equal bytes, fields in the order of the type."""
+    return _encoder.encode(resolution)
+
+
+def decode_resolution(value: bytes) -> Resolution:
+    """Return the resolution that `encode_resolution` wrote; raises msgspec.DecodeError for anything else."""
+    return _resolution_decoder.decode(value)
 
 
 def dead_letter_topic(source_topic: str) -> str:

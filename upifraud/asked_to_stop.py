@@ -19,7 +19,7 @@ PROGRAM = "upifraud"
 
 def runs_until_told(arguments: Sequence[str]) -> bool:
     """Tell whether being told to stop is how a command ends, and no failure."""
-    return arguments[:1] == ["worker"] or (arguments[:1] == ["alerts"] and "--follow" in arguments)
+    return arguments[:1] in (["worker"], ["api"]) or (arguments[:1] == ["alerts"] and "--follow" in arguments)
 
 
 def heed_signals(arguments: Sequence[str]) -> None:

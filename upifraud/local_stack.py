@@ -69,6 +69,7 @@ def topics_of(settings: Settings, partitions: int = PARTITIONS) -> dict[str, int
         settings.topic_transactions: partitions,
         settings.topic_outcomes: partitions,
         settings.topic_alerts: partitions,
+        settings.topic_resolutions: partitions,
         # Few, and read in order: one partition keeps the order in which they were found.
         f"{settings.topic_transactions}.dead-letter": DEAD_LETTER_PARTITIONS,
         f"{settings.topic_outcomes}.dead-letter": DEAD_LETTER_PARTITIONS,

@@ -28,12 +28,12 @@ from stream.running.lanes import Lanes
 from stream.running.periodic import Round, Rounds
 from stream.running.probes import ProbeServer
 from stream.running.retry import Retry, Server
-from stream.running.series import begin_series
+from stream.running.zero_series import begin_zero_series
 from stream.sinks.alerts import Alerts
 from stream.sinks.dead_letters import DeadLetters
 from stream.stages.drift import SHOW_SECONDS, Drift
 from stream.stages.feature_stage import FeatureStage, worker_errors
-from stream.stages.judge import Judge
+from stream.stages.judge import AlertRules, Judge
 from stream.stages.verdict_stage import VerdictStage
 from stream.store_state import postgres_round, redis_round
 from stream.transactions import TransactionFlow
@@ -53,7 +53,7 @@ def run(settings: Settings) -> int:
         log.warning("%s", warning)
     artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
     show_model(artifact)
-    begin_series()
+    begin_zero_series()
     stop = threading.Event()
     health = make_health(settings)
     with ExitStack() as open_parts:
@@ -79,7 +79,7 @@ def run(settings: Settings) -> int:
         judge = Judge(
             artifact,
             model_key=postgres.until_done(lambda: verdict_store.model_key(described(artifact)), "model"),
-            include_allow=settings.alerts_include_allow,
+            rules=AlertRules(settings.alerts_include_allow, settings.alerts_allow_reasons, settings.hold_for),
             drift=drift,
         )
         online = OnlineFeatures(entity_store, settings.replica_cache_bytes, measuring=measuring)

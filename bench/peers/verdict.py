@@ -9,7 +9,7 @@ from features.columns import FeatureState
 from features.schema import FEATURE_NAMES
 from model.reasons import Explainer
 from model.verdict import Verdict
-from stream.stages.judge import REASONS
+from stream.stages.alerting import REASONS
 from stream.wire import Alert, Reason, alert_id, encode_alert, utc_time
 
 if TYPE_CHECKING:

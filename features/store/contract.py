@@ -43,16 +43,53 @@ class ApplyRequest:
 class Applied:
     """The reply to one micro-batch of n payments."""
 
-    places: bytes
+    positions: bytes
     """4n numbers of 32 bits: byte lengths of the payer's, the payee's and the device's log just after the payment (0:
     not there, not kept any more, or no device), and how many records the payer's own inbound log had at that moment."""
-    told: Sequence[int]
-    """Which of the reads are told of. Other entity logs are as long as was expected, and have no header, so the worker
-    knows what is in them. Other outcome logs are empty."""
+    replied: Sequence[int]
+    """Which of the reads the reply has. Other entity logs are as long as was expected, and have no header, so the
+    worker knows what is in them. Other outcome logs are empty."""
     totals: Sequence[int]
-    """Byte lengths of the logs told of; -1 where an outcome log could not be read."""
+    """Byte lengths of the logs in the reply; -1 where an outcome log could not be read."""
     logs: Sequence[bytes]
-    """The logs told of: whole, or from the last known record on, preceded by 16 header bytes where it was folded."""
+    """Those logs: whole, or from the last known record on, preceded by 16 header bytes where it was folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeekRequest:
+    """What `EntityReader.peek` is asked."""
+
+    reads: bytes
+    """As in `ApplyRequest`; nothing is appended, so the expected length is that of the records known."""
+    entries: bytes
+    """Payments to locate, as in `ApplyRequest`; their origin and offset are not looked at."""
+    most: int
+    """Bytes of entity logs that the reply may have. Of a log that does not fit the reply has only the length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peeked:
+    """The reply to one look."""
+
+    reply: Applied
+    """Positions of the payments to locate. Of a log that did not fit it has only the length, more than 0."""
+    offsets: Mapping[bytes, int]
+    """`topic:partition` to the next offset that is not applied."""
+
+
+class EntityReader(Protocol):
+    """The same store for those who only look."""
+
+    def peek(self, request: PeekRequest) -> Peeked:
+        """Read logs and locate payments in one atomic step that changes nothing."""
+        ...
+
+    def fetch_in_parts(self, name: bytes) -> bytes:
+        """Return a log whole, by kind and identity, read in parts so that a long one holds nobody up.
+
+        Records that come meanwhile may be left out. Raises `StoreUnavailableError` if it is folded again and again.
+        """
+        ...
 
 
 class EntityStore(Protocol):

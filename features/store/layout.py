@@ -24,7 +24,7 @@ OFFSETS: Final = f"upifraud:{TAG}:offsets".encode()
 """A hash: topic and partition to the next offset that is not applied yet."""
 
 TOPIC_ID: Final = b"id"
-"""In that hash, in the place of a partition: the id of the topic that the offsets are of."""
+"""In that hash, instead of a partition: the id of the topic that the offsets are of."""
 
 IDENTITY_CHECK: Final = f"upifraud:{TAG}:identity".encode()
 """A fingerprint of the identity key, so that a worker with another key refuses to start."""
@@ -37,6 +37,8 @@ GOT: Final = SENT + RECORD_BYTES
 ORIGIN: Final = GOT + RECORD_BYTES
 ENTRY_BYTES: Final = ORIGIN + 10
 READ_BYTES: Final = 17
+PREFIX_BYTES: Final = 16
+"""Of a folded log's header: magic, its length, and how many records were folded away. No two folds leave the same."""
 UNKNOWN_LENGTH: Final = 0xFFFFFFFF
 """Expected of a log of which nothing is expected."""
 
@@ -44,6 +46,11 @@ UNKNOWN_LENGTH: Final = 0xFFFFFFFF
 def topic_id_field(topic: bytes) -> bytes:
     """Return the field of the offsets' hash that has a topic's id; no topic has a colon in its name."""
     return topic + b":" + TOPIC_ID
+
+
+def is_offset(field: bytes) -> bool:
+    """Tell whether a field of the offsets' hash is that of a partition."""
+    return field.rpartition(b":")[2] != TOPIC_ID
 
 
 def key(kind: bytes, identity: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,20 @@ from features.entities import KINDS, PAYEE
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
 from features.measure.risk import MAX_REPORTS, REPORT_BYTES
 from features.record import RECEIVED_AT, RECORD_BYTES, SAME_BYTES
-from features.store.contract import Applied, ApplyRequest, Origin
-from features.store.layout import ENTRY_BYTES, GOT, IDENTITY_BYTES, ORIGIN, READ_BYTES, REPORT_LETTERS, SENT
+from features.store.contract import Applied, ApplyRequest, Origin, Peeked, PeekRequest
+from features.store.layout import (
+    ENTRY_BYTES,
+    GOT,
+    IDENTITY_BYTES,
+    ORIGIN,
+    PREFIX_BYTES,
+    READ_BYTES,
+    REPORT_LETTERS,
+    SENT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-PREFIX = 16
 
 
 class MemoryEntityStore:
@@ -30,18 +38,36 @@ class MemoryEntityStore:
     def apply(self, request: ApplyRequest) -> Applied:
         """Append and read in one step; payments below their partition's next offset are only located."""
         applied = self._standing(request.origins)
-        places: list[int] = []
+        positions: list[int] = []
         for at in range(0, len(request.entries), ENTRY_BYTES):
-            places += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
+            positions += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
         self._advance(request.origins)
-        told, totals, logs = [], [], []
-        for at in range(0, len(request.reads), READ_BYTES):
-            total, log = self._read(request.reads[at : at + READ_BYTES])
-            if log is not None:
-                told.append(at // READ_BYTES)
-                totals.append(total)
-                logs.append(log)
-        return Applied(struct.pack(f"<{len(places)}I", *places), told, totals, logs)
+        return self._reply(positions, request.reads)
+
+    def peek(self, request: PeekRequest) -> Peeked:
+        """Read logs and locate payments in one step that changes nothing."""
+        positions: list[int] = []
+        for at in range(0, len(request.entries), ENTRY_BYTES):
+            positions += self._located(request.entries[at : at + ENTRY_BYTES])
+        return Peeked(self._reply(positions, request.reads, request.most), dict(self.offsets))
+
+    def fetch_in_parts(self, name: bytes) -> bytes:
+        """Return a log whole."""
+        return bytes(self.logs.get(name, b""))
+
+    def _reply(self, positions: list[int], reads: bytes, most: float = math.inf) -> Applied:
+        replied, totals, logs = [], [], []
+        for at in range(0, len(reads), READ_BYTES):
+            total, log = self._read(reads[at : at + READ_BYTES])
+            if log is None:
+                continue
+            if reads[at : at + 1] not in REPORT_LETTERS:
+                size = total if len(log) == total else len(log) - (PREFIX_BYTES if total % RECORD_BYTES else 0)
+                log, most = (log, most - size) if size <= most else (b"", most)
+            replied.append(at // READ_BYTES)
+            totals.append(total)
+            logs.append(log)
+        return Applied(struct.pack(f"<{len(positions)}I", *positions), replied, totals, logs)
 
     def _standing(self, origins: Sequence[Origin]) -> list[int]:
         applied = [self.offsets.get(origin.partition, 0) for origin in origins]
@@ -58,21 +84,23 @@ class MemoryEntityStore:
                 self.offsets[origin.partition] = origin.next_offset
 
     def _apply_one(self, entry: bytes, applied: list[int]) -> list[int]:
-        identities = [entry[at : at + IDENTITY_BYTES] for at in range(0, SENT, IDENTITY_BYTES)]
-        names = [
-            kind.letter + identity if any(identity) else b"" for kind, identity in zip(KINDS, identities, strict=True)
-        ]
-        payer, *others = names
-        sent, got = entry[SENT:GOT], entry[GOT:ORIGIN]
         origin, offset = struct.unpack("<HQ", entry[ORIGIN:])
-        inbound = PAYEE.letter + identities[0]
         if offset < applied[origin]:
-            at = self._locate(payer, sent[:SAME_BYTES])
-            received = int.from_bytes(self.logs[payer][at - 4 : at], "little") if at else self._records(inbound)
-            return [at, *(self._locate(name, got[:SAME_BYTES]) if name else 0 for name in others), received]
+            return self._located(entry)
+        payer, *others = _names(entry)
+        sent, got = entry[SENT:GOT], entry[GOT:ORIGIN]
+        inbound = PAYEE.letter + payer[1:]
         ends = [self._append(name, got) if name else 0 for name in others]
         received = self._records(inbound)
         return [self._append(payer, sent[:RECEIVED_AT] + received.to_bytes(4, "little")), *ends, received]
+
+    def _located(self, entry: bytes) -> list[int]:
+        payer, *others = _names(entry)
+        sent, got = entry[SENT : SENT + SAME_BYTES], entry[GOT : GOT + SAME_BYTES]
+        at = self._locate(payer, sent)
+        inbound = PAYEE.letter + payer[1:]
+        received = int.from_bytes(self.logs[payer][at - 4 : at], "little") if at else self._records(inbound)
+        return [at, *(self._locate(name, got) if name else 0 for name in others), received]
 
     def _append(self, name: bytes, record: bytes) -> int:
         log = self.logs.setdefault(name, bytearray())
@@ -94,7 +122,7 @@ class MemoryEntityStore:
         return 0
 
     def _read(self, read: bytes) -> tuple[int, bytes | None]:
-        """Return the length of a log and what is to be told of it; None where it is as expected."""
+        """Return the length of a log and what the reply has of it; None where it is as expected."""
         name, known, expected = read[:9], *struct.unpack("<II", read[9:])
         log = self.logs.get(name, bytearray())
         if name[:1] in REPORT_LETTERS:
@@ -104,7 +132,7 @@ class MemoryEntityStore:
         size, base = _header(log)
         if known == 0 or known - 1 < base or size + (known - base) * RECORD_BYTES > len(log):
             return len(log), bytes(log)
-        prefix = bytes(log[:PREFIX]) if size else b""
+        prefix = bytes(log[:PREFIX_BYTES]) if size else b""
         return len(log), prefix + bytes(log[size + (known - 1 - base) * RECORD_BYTES :])
 
     def fetch(self, names: Sequence[bytes]) -> list[bytes]:
@@ -165,8 +193,14 @@ class MemoryEntityStore:
         self._fingerprint = fingerprint
 
 
+def _names(entry: bytes) -> list[bytes]:
+    """Return the kind and identity of each of a payment's logs; empty where it has none."""
+    identities = [entry[at : at + IDENTITY_BYTES] for at in range(0, SENT, IDENTITY_BYTES)]
+    return [kind.letter + identity if any(identity) else b"" for kind, identity in zip(KINDS, identities, strict=True)]
+
+
 def _header(log: bytearray) -> tuple[int, int]:
-    if len(log) % RECORD_BYTES != PREFIX:
+    if len(log) % RECORD_BYTES != PREFIX_BYTES:
         return 0, 0
     _, size, base = struct.unpack_from("<IIQ", log)
     return size, base

@@ -12,7 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from features.entities import KINDS, PLACES
+from features.entities import KINDS, POSITIONS
 from features.errors import (
     IdentityKeyMismatchError,
     StoreAddressError,
@@ -22,13 +22,19 @@ from features.errors import (
 )
 from features.measure.risk import MAX_REPORTS, REPORT_BYTES
 from features.store import layout
-from features.store.contract import Applied, ApplyRequest, Origin
+from features.store.contract import Applied, ApplyRequest, Origin, Peeked, PeekRequest
 from features.windows import EXPIRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 LOAD_BATCH = 1_000
+
+PART_BYTES = 1 << 19
+"""Of a long log that is read in parts: what a server does in a tenth of a millisecond."""
+
+ATTEMPTS = 5
+"""To read a long log in parts, while others fold it."""
 
 REFUSALS = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "READONLY", "TRYAGAIN")
 """What a server says that will take writes again by itself, or when somebody has seen to it."""
@@ -49,7 +55,7 @@ def library() -> Library:
         "OFFSETS": layout.OFFSETS.decode(),
         "EXPIRY": str(EXPIRY),
         "REPORT_TAIL": str(MAX_REPORTS * REPORT_BYTES),
-        "ENDS": "<" + "I4" * PLACES,
+        "ENDS": "<" + "I4" * POSITIONS,
         "KINDS": ", ".join(f"'{layout.prefix(kind.letter).decode()}'" for kind in KINDS),
         "KEYS": ", ".join(f"{kind.decode()} = '{layout.prefix(kind).decode()}'" for kind in layout.LETTERS),
         "REPORTS": ", ".join(f"{kind.decode()} = true" for kind in layout.REPORT_LETTERS),
@@ -70,10 +76,16 @@ class Memory(NamedTuple):
     """Since its start; a server that is set up as it must be evicts none."""
 
 
+class _FunctionsLostError(StoreUnavailableError):
+    """The server does not have our functions."""
+
+
 class RedisEntityStore:
     """Entity logs on one server. Blocking; for one thread at a time. Every failure to reach the server is retryable."""
 
-    def __init__(self, url: str, *, timeout: float = 5.0) -> None:
+    def __init__(self, url: str, *, timeout: float = 5.0, primary: RedisEntityStore | None = None) -> None:
+        """primary: of a replica that is only looked at, the server that its functions come from."""
+        self._primary = primary or self
         try:
             self._redis = redis.Redis.from_url(
                 url,
@@ -124,22 +136,56 @@ class RedisEntityStore:
                 raise StoreUnavailableError(f"Redis refuses for now: {error}.") from error
             if "unction not found" in str(error):
                 self._loaded = False
-                raise StoreUnavailableError("Redis lost its functions; they are loaded again.") from error
+                raise _FunctionsLostError("Redis lost its functions; they are loaded again.") from error
             if str(error).startswith("ROLLEDBACK"):
                 raise StoreRolledBackError(f"The online store lost what was applied to it: {error}.") from error
             raise StoreCorruptError(f"Redis refused: {error}") from error
 
     def _call(self, function: str, *args: Any) -> Any:
         if not self._loaded:
-            self._command("FUNCTION", "LOAD", "REPLACE", library().code)
-            self._loaded = True
+            self._load()
         return self._command("FCALL", f"{library().name}_{function}", 0, *args)
+
+    def _load(self) -> None:
+        self._command("FUNCTION", "LOAD", "REPLACE", library().code)
+        self._loaded = True
+
+    def _look(self, function: str, *args: Any) -> Any:
+        """Call a function that writes nothing. Where the server has it, nothing is asked that a reader may not ask."""
+        call = ("FCALL_RO", f"{library().name}_{function}", 0, *args)
+        try:
+            return self._command(*call)
+        except _FunctionsLostError:
+            self._primary._load()  # noqa: SLF001 - our own
+        return self._command(*call)
 
     def apply(self, request: ApplyRequest) -> Applied:
         """Append and read in one atomic step; payments below their partition's next offset are only located."""
         origins = chain.from_iterable(request.origins)
         reply = self._call("apply", request.entries, request.reads, request.refresh, *origins)
         return Applied(reply[0], reply[1::3], reply[2::3], reply[3::3])
+
+    def peek(self, request: PeekRequest) -> Peeked:
+        """Read logs and locate payments in one atomic step that changes nothing."""
+        reply = self._look("peek", request.entries, request.reads, request.most)
+        lines = iter(reply[1].split(b"\n") if reply[1] else ())
+        kept = {name: int(value) for name, value in zip(lines, lines, strict=True) if layout.is_offset(name)}
+        return Peeked(Applied(reply[0], reply[2::3], reply[3::3], reply[4::3]), kept)
+
+    def fetch_in_parts(self, name: bytes) -> bytes:
+        """Return a log whole, read in parts so that a long one holds nobody up."""
+        key = layout.key(name[:1], name[1:])
+        for _ in range(ATTEMPTS):
+            part = self._command("GETRANGE", key, 0, PART_BYTES - 1)
+            parts, prefix = [part], part[: layout.PREFIX_BYTES]
+            while len(part) == PART_BYTES:
+                start = len(parts) * PART_BYTES
+                part = self._command("GETRANGE", key, start, start + PART_BYTES - 1)
+                parts.append(part)
+            # What was read before somebody folded the log, and what was read after that, do not belong together.
+            if len(parts) == 1 or self._command("GETRANGE", key, 0, layout.PREFIX_BYTES - 1) == prefix:
+                return b"".join(parts)
+        raise StoreUnavailableError(f"A log was folded {ATTEMPTS} times while it was read. Ask again.")
 
     def fetch(self, names: Sequence[bytes]) -> list[bytes]:
         """Return logs whole; empty where there is none."""
@@ -178,11 +224,11 @@ class RedisEntityStore:
         fields: dict[bytes, Any] = dict(offsets)
         if topic_id is not None:
             fields[layout.topic_id_field(topic)] = topic_id
-        held = [name for name in self._command("HKEYS", layout.OFFSETS) if name.rpartition(b":")[0] == topic]
+        gone = [name for name in self._command("HKEYS", layout.OFFSETS) if name.rpartition(b":")[0] == topic]
         with self._redis.pipeline(transaction=True) as pipeline:
-            if held:
-                pipeline.hdel(layout.OFFSETS, *held)
-            if fields:
+            if gone:
+                pipeline.hdel(layout.OFFSETS, *gone)
+            if gone:
                 pipeline.hset(layout.OFFSETS, items=[*chain.from_iterable(fields.items())])
             self._answer(pipeline.execute)
 
@@ -205,5 +251,5 @@ class RedisEntityStore:
 
     def memory(self) -> Memory:
         """Ask the server how full it is."""
-        told = self._answer(lambda: {**self._redis.info("memory"), **self._redis.info("stats")})
-        return Memory(int(told["used_memory"]), int(told["maxmemory"]), int(told["evicted_keys"]))
+        reply = self._answer(lambda: {**self._redis.info("memory"), **self._redis.info("stats")})
+        return Memory(int(reply["used_memory"]), int(reply["maxmemory"]), int(reply["evicted_keys"]))

@@ -97,6 +97,7 @@ def publish(
         },
         "distribution": trained.distribution.to_json(feature_names),
         "score_distribution": trained.score_distribution.to_json(),
+        "risk_map": trained.risk_map.to_json(),
         "training": trained.facts,
         "verification": {"rows": differences.rows, "greatest_difference_below": 1e-9},
         "versions": _versions(),

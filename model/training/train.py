@@ -17,6 +17,7 @@ from model.compiled.compile import compile_tables
 from model.compiled.scoring import Scorer
 from model.distribution import Distribution, FeatureDistribution, bins_of, describe, sample_rows, usual_of
 from model.errors import TrainingError
+from model.risk_score import RiskMap, fit_risk_map
 from model.verdict import Thresholds, choose_thresholds
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Trained:
     distribution: Distribution
     score_distribution: FeatureDistribution
     """Of the calibrated probability."""
+    risk_map: RiskMap
     slices: Slices
     facts: dict[str, Any]
     """What it was trained on and how: JSON values."""
@@ -120,22 +122,24 @@ def train(
         "fitted_payments": len(fitted),
         "base_rate": settings.base_rate if settings.base_rate is not None else float(fraud[later].mean()),
     }
+    # What fitted no tree: payments that did are scored better than any that will come.
     recent = np.sort(np.concatenate([slices.calibrate, slices.hold_out]))
+    scores = scorer.probabilities(vectors[recent])
     return Trained(
         estimator,
         scorer,
         thresholds,
         describe(vectors, fraud, recent),
-        _describe_scores(scorer, vectors[recent], fraud[recent]),
+        _describe_scores(scores, fraud[recent]),
+        fit_risk_map(scores),
         slices,
         facts,
     )
 
 
-def _describe_scores(scorer: Scorer, vectors: NDArray[np.float32], fraud: NDArray[np.bool_]) -> FeatureDistribution:
-    """Describe scores of payments that fitted no tree: those that did are scored better than any that will come."""
-    rows = sample_rows(len(vectors))
-    scores = scorer.probabilities(vectors[rows]).astype(np.float32)
+def _describe_scores(probability: NDArray[np.float64], fraud: NDArray[np.bool_]) -> FeatureDistribution:
+    rows = sample_rows(len(probability))
+    scores = probability[rows].astype(np.float32)
     return FeatureDistribution(*bins_of(scores), usual_of(scores[~fraud[rows]]))
 
 

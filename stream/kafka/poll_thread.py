@@ -233,7 +233,7 @@ class PollThread(threading.Thread):
         self._waiting |= partitions
         self._ask(self._owner.assigned(self.name, frozenset(self._client.positions.keys() | self._waiting)))
         if not self._waiting:
-            self._tell(self._owner.settled, self.name, {})
+            self._tell(self._owner.begun, self.name, {})
 
     def _settle(self) -> None:
         """Bring partitions that wait for their start one step further."""
@@ -270,7 +270,7 @@ class PollThread(threading.Thread):
             starts[tp] = Start(offset, committed)
         self._waiting -= starts.keys()
         # First the ledger, then the fetching: the first records must find their partitions.
-        self._tell(self._owner.settled, self.name, starts)
+        self._tell(self._owner.begun, self.name, starts)
         self._client.fetch_from({tp: start.offset for tp, start in starts.items()})
         if self.paused:
             self._client.pause(starts)
@@ -289,7 +289,7 @@ class PollThread(threading.Thread):
         self._forget(partitions)
         if not self._waiting:
             # The classic protocol assigns right after it, KIP-848 only if there is something to assign.
-            self._tell(self._owner.settled, self.name, {})
+            self._tell(self._owner.begun, self.name, {})
 
     def on_lost(self, partitions: frozenset[TP]) -> None:
         """Let go at once: a commit would be refused, and others work on these records already."""

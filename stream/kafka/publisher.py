@@ -86,7 +86,7 @@ class Publisher:
             except BufferError:
                 self._producer.poll(0.1)  # the queue empties within DELIVERY_SECONDS, one way or the other
             except KafkaException as error:
-                raise _sorted_out(error.args[0], topic) from error
+                raise sorted_out(error.args[0], topic) from error
             else:
                 self._batch.pending += 1
                 self._producer.poll(0)
@@ -129,7 +129,7 @@ class _Batch:
     def delivered(self, error: KafkaError | None, record: Message) -> None:
         self.pending -= 1
         if error is not None:
-            self.failures.append(_sorted_out(error, record.topic() or ""))
+            self.failures.append(sorted_out(error, record.topic() or ""))
 
 
 def _severity(failure: Exception) -> int:
@@ -139,7 +139,8 @@ def _severity(failure: Exception) -> int:
     return 0 if isinstance(failure, KafkaRefusedError) else 2
 
 
-def _sorted_out(error: KafkaError, topic: str) -> KafkaRefusedError | RetryableError:
+def sorted_out(error: KafkaError, topic: str) -> KafkaRefusedError | RetryableError:
+    """Return the error of ours that says what to do about a failed delivery."""
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         return TooLargeError(f"Kafka takes no record of this size on {topic}. Raise the topic's max.message.bytes.")
     if error.fatal() or error.code() in _REFUSALS:

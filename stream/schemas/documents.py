@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from msgspec import Struct
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
-VERSION: Final = "1.0.0"
+VERSION: Final = "1.1.0"
 """Of the messages. A field more raises the second number; one retyped, renamed or gone, the first."""
 
 _SCHEMAS: Final[Mapping[str, Struct]] = {
     "payment": examples.PAYMENT,
     "outcome": examples.OUTCOME,
     "alert": examples.ALERT,
+    "resolution": examples.RESOLUTION,
     "dead-letter-headers": examples.DEAD_LETTER,
 }
 _VPA_KEY: Final = {"type": "string", "description": "payer_vpa; a wrong or missing key is expected and harmless."}
@@ -70,6 +71,7 @@ def _asyncapi() -> dict[str, Any]:
             "transactions": _channel(wire.TRANSACTIONS, "payment", "Payments, as the switch publishes them."),
             "outcomes": _channel(wire.OUTCOMES, "outcome", "What case systems found out about payments."),
             "alerts": _channel(wire.ALERTS, "alert", "Every verdict but ALLOW; all of them if so configured."),
+            "resolutions": _channel(wire.RESOLUTIONS, "resolution", "How HOLDs ended: one at most for each."),
             "transactionsDeadLetter": _channel(
                 wire.TRANSACTIONS_DEAD_LETTER, "deadLetter", "Records of transactions that are no payments."
             ),
@@ -81,6 +83,7 @@ def _asyncapi() -> dict[str, Any]:
             "consumePayments": _operation("receive", "transactions", "payment"),
             "consumeOutcomes": _operation("receive", "outcomes", "outcome"),
             "raiseAlerts": _operation("send", "alerts", "alert"),
+            "endHolds": _operation("send", "resolutions", "resolution"),
             "buryPayments": _operation("send", "transactionsDeadLetter", "deadLetter"),
             "buryOutcomes": _operation("send", "outcomesDeadLetter", "deadLetter"),
         },
@@ -93,6 +96,12 @@ def _asyncapi() -> dict[str, Any]:
                     examples.ALERT,
                     {"type": "string", "description": "payer_vpa in lower case."},
                     "Delivered at least once: one with an alert_id that was seen before is identical.",
+                ),
+                "resolution": _message(
+                    "Resolution",
+                    examples.RESOLUTION,
+                    {"type": "string", "description": "transaction_id."},
+                    "Delivered at least once: one of a payment that was seen before is identical.",
                 ),
                 "deadLetter": _dead_letter(),
             },

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.wire import Alert, DeadLetterHeaders, Outcome, Payment, Reason, RejectionReason, alert_id, utc_time
+from stream.wire import (
+    Alert,
+    DeadLetterHeaders,
+    Decision,
+    ModelDecision,
+    Outcome,
+    Payment,
+    Reason,
+    RejectionReason,
+    Resolution,
+    alert_id,
+    utc_time,
+)
 
 PAYMENT: Final = Payment(
     transaction_id="AXB2f6d1c0e4b7a4d0f8b1e5c7a9d3f2b6e",
@@ -62,6 +74,20 @@ ALERT: Final = Alert(
     feature_state="FULL",
     model_id="2025-11-20-a1b2c3",
     schema_hash="0123456789abcdef",
+    policy_id=None,
+    risk_score=83,
+    hold_until=utc_time(1_764_003_600_142),
+    decision=Decision(verdict="HOLD", model=ModelDecision(verdict="HOLD", threshold=0.62)),
+)
+
+RESOLUTION: Final = Resolution(
+    transaction_id=PAYMENT.transaction_id,
+    event_time=utc_time(1_764_000_000_123),
+    action="RELEASE",
+    cause="PERSON",
+    by="asha.rao",
+    at=utc_time(1_764_001_205_310),
+    reason="Customer confirmed the payment by phone.",
 )
 
 DEAD_LETTER: Final = DeadLetterHeaders(

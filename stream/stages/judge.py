@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.columns import FeatureState
 from model.reasons import Explainer
+from model.verdict import Verdict
 from stream import metrics
+from stream.stages.alerting import Alerting
 from stream.verdict_store import VerdictRows
-from stream.wire import Alert, Reason, alert_id, encode_alert, utc_time
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,10 +22,16 @@ if TYPE_CHECKING:
     from stream.stages.claimed import Claimed
     from stream.stages.drift import Drift
 
-REASONS = 5
-"""Reasons an alert carries; `upifraud explain` shows all."""
 
-STATE_NAMES = [state.name for state in FeatureState]
+@dataclass(frozen=True, slots=True)
+class AlertRules:
+    """Which verdicts have alerts, what an ALLOW's alert says, and when a HOLD ends."""
+
+    include_allow: bool = False
+    allow_reasons: str = "codes"
+    """As `Alerting` takes it."""
+    hold_for: int = 3_600_000
+    """Milliseconds from decided_at to the end of a HOLD; 0 for no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +46,13 @@ class Judged:
 class Judge:
     """Judges payments with one artifact; a payment's result depends on its own vector alone."""
 
-    def __init__(self, artifact: Artifact, *, model_key: int, include_allow: bool, drift: Drift | None = None) -> None:
+    def __init__(
+        self, artifact: Artifact, *, model_key: int, rules: AlertRules | None = None, drift: Drift | None = None
+    ) -> None:
         self._artifact = artifact
         self._explainer = Explainer(artifact)
-        self._include_allow = include_allow
+        self._rules = rules or AlertRules()
+        self._alerting = Alerting(artifact, self._explainer, allow_reasons=self._rules.allow_reasons)
         self._drift = drift
         self.model_key = model_key
         """What stands for the artifact in verdict rows."""
@@ -54,6 +63,7 @@ class Judge:
         if self._drift is not None:
             self._drift.offer(measured.vectors, scored.probability)
         n, provenance = len(claimed), measured.provenance
+        verdicts = self._artifact.thresholds.verdicts(scored.probability)
         rows = VerdictRows(
             transaction_id=claimed.transaction_id,
             event_time=claimed.payments.event_time,
@@ -61,7 +71,7 @@ class Judge:
             payer_vpa=claimed.payer_vpa,
             payee_vpa=claimed.payee_vpa,
             amount_paise=claimed.payments.amount_paise,
-            verdict=self._artifact.thresholds.verdicts(scored.probability),
+            verdict=verdicts,
             score=scored.probability,
             margin=scored.margin,
             feature_state=measured.state,
@@ -71,9 +81,10 @@ class Judge:
             source_partition=claimed.partition,
             source_offset=claimed.offset,
             alerts=[None] * n,
+            hold_until=self._hold_until(verdicts, decided_at),
         )
-        for row in range(n) if self._include_allow else np.flatnonzero(rows.verdict).tolist():
-            rows.alerts[row] = self._alert(rows, row, scored)
+        for row in range(n) if self._rules.include_allow else np.flatnonzero(verdicts).tolist():
+            rows.alerts[row] = self._alerting.alert(rows, row, scored.contributions[row])
         return Judged(scored, rows)
 
     def count(self, judged: Judged, is_new: NDArray[np.bool_]) -> None:
@@ -88,38 +99,9 @@ class Judge:
             for code, count in codes.items():
                 metrics.ALERT_REASONS.labels(code).inc(count)
 
-    def _alert(self, rows: VerdictRows, row: int, scored: Scored) -> bytes:
-        """Return the alert of one row as it is published."""
-        transaction_id = rows.transaction_id[row].decode()
-        return encode_alert(
-            Alert(
-                alert_id=alert_id(transaction_id),
-                transaction_id=transaction_id,
-                event_time=utc_time(int(rows.event_time[row])),
-                decided_at=utc_time(int(rows.decided_at[row])),
-                verdict=metrics.VERDICT_NAMES[rows.verdict[row]],
-                score=float(rows.score[row]),
-                margin=float(rows.margin[row]),
-                base_value=self._artifact.scorer.base_value,
-                reasons=self._reasons(rows.vectors[row], scored.contributions[row]),
-                payer_vpa=rows.payer_vpa[row].decode(),
-                payee_vpa=rows.payee_vpa[row].decode(),
-                amount_paise=int(rows.amount_paise[row]),
-                feature_state=STATE_NAMES[rows.feature_state[row]],
-                model_id=self._artifact.model_id,
-                schema_hash=self._artifact.schema_hash,
-            )
-        )
-
-    def _reasons(self, vector: NDArray[np.float32], contributions: NDArray[np.float64]) -> tuple[Reason, ...]:
-        return tuple(
-            Reason(
-                feature=reason.feature,
-                code=reason.code,
-                value=reason.value,
-                usual=reason.usual,
-                contribution=reason.contribution,
-                text=reason.text,
-            )
-            for reason in self._explainer.reasons(vector, contributions, REASONS)
-        )
+    def _hold_until(self, verdicts: NDArray[np.uint8], decided_at: int) -> NDArray[np.int64]:
+        """Return when each verdict's hold ends, epoch milliseconds, int64 [n]; -1 where none does."""
+        hold_until = np.full(len(verdicts), -1, dtype=np.int64)
+        if self._rules.hold_for:
+            hold_until[verdicts == Verdict.HOLD] = decided_at + self._rules.hold_for
+        return hold_until

@@ -42,6 +42,8 @@ class VerdictRows:
     source_offset: NDArray[np.int64]
     alerts: list[bytes | None]
     """The exact bytes that are published; None where no alert is."""
+    hold_until: NDArray[np.int64]
+    """When a HOLD ends, epoch milliseconds; -1 where none does."""
 
     def __post_init__(self) -> None:
         lengths = tuple(map(len, _columns(self)))

@@ -68,6 +68,8 @@ class VerdictRecord:
     source_partition: int
     source_offset: int
     alert: bytes | None
+    hold_until: int | None = None
+    """Of a HOLD that ends."""
 
 
 @dataclass(frozen=True, slots=True)

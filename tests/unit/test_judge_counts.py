@@ -60,7 +60,7 @@ def payments_of(rows: int) -> Claimed:
 
 
 def test_only_new_rows_count_and_only_alerts_have_reasons(artifact: Artifact):
-    judge = Judge(artifact, model_key=1, include_allow=False)
+    judge = Judge(artifact, model_key=1)
     vectors = artifact.probes["probe_vectors"].clip(-1e9, 1e9)
     n = len(vectors)
     measured = FeatureBatch(vectors, np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=PROVENANCE))

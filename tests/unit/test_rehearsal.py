@@ -60,7 +60,7 @@ if "rehearse" in sys.argv:
 assert meters() == before, "the meters moved"
 rehearsed = loaded()
 
-n, judge, features = 40, Judge(artifact, model_key=0, include_allow=False), OnlineFeatures(MemoryEntityStore(), 1 << 22)
+n, judge, features = 40, Judge(artifact, model_key=0), OnlineFeatures(MemoryEntityStore(), 1 << 22)
 values = [
     msgspec.json.encode(msgspec.structs.replace(
         PAYMENT, transaction_id=f"t{row}", payer_vpa=f"p{row}@x", device_id=f"d{row % 7}", amount_paise=100 + row))
@@ -111,4 +111,4 @@ def test_no_kernel_is_left_to_be_loaded() -> None:
 
 @pytest.mark.slow
 def test_without_a_rehearsal_there_are_some() -> None:
-    assert "features.measure.vector._vectors" in kernels_missing()
+    assert "features.measure.vector.put_vectors" in kernels_missing()

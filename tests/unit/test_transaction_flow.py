@@ -109,7 +109,7 @@ class Program:
             features=FeatureStage(
                 self.entities, OnlineFeatures(self.entities, 1 << 22), Retry(Server.REDIS, health, stop)
             ),
-            judge=Judge(artifact, model_key=self.verdicts.model_key(described(artifact)), include_allow=False),
+            judge=Judge(artifact, model_key=self.verdicts.model_key(described(artifact))),
             verdicts=VerdictStage(self.verdicts, Retry(Server.POSTGRES, health, stop)),
             sinks=[self.sink],
             dead_letters=DeadLetters(self.published, Retry(Server.KAFKA, health, stop)),
@@ -135,8 +135,8 @@ def fetch(first: int, count: int, names: dict[int, str] | None = None, *, odd: b
     if odd:
         values[-1] = odd
     records = [
-        Message(topic="transactions", partition=0, offset=first + place, value=value, timestamp=(1, 1_764_000_000_000))
-        for place, value in enumerate(values)
+        Message(topic="transactions", partition=0, offset=first + index, value=value, timestamp=(1, 1_764_000_000_000))
+        for index, value in enumerate(values)
     ]
     return Fetch("transactions", [Slice(0, records)])
 

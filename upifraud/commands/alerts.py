@@ -144,5 +144,5 @@ def _reason_text(reason: Reason) -> Text:
     return (
         Text(f"    {drawn:<{_BAR}}", style=style)
         .append(f" {reason.contribution:+6.2f}  ")
-        .append(reason.text, "default")
+        .append(reason.words, "default")
     )

@@ -31,6 +31,7 @@ _TOPICS: Final = {
     "UPIFRAUD_TOPIC_TRANSACTIONS": "transactions",
     "UPIFRAUD_TOPIC_OUTCOMES": "outcomes",
     "UPIFRAUD_TOPIC_ALERTS": "alerts",
+    "UPIFRAUD_TOPIC_RESOLUTIONS": "resolutions",
 }
 
 

@@ -52,7 +52,7 @@ def line_of(picture: Picture) -> str:
 def alert_line(alert: Alert) -> str:
     """Return an alert in one line, with its strongest reason."""
     amount = rupees(alert.amount_paise, "Rs ")
-    reason = alert.reasons[0].text if alert.reasons else "no single reason"
+    reason = alert.reasons[0].words if alert.reasons else "no single reason"
     text = f"          {alert.verdict} {alert.score:.3f}  {amount}  {alert.payer_vpa} -> {alert.payee_vpa}: {reason}"
     return text.encode("ascii", "replace").decode()
 

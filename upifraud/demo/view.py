@@ -193,7 +193,7 @@ def _headline(alert: Alert, width: int) -> Text:
 def _reason(reason: Reason) -> Text:
     drawn = bar(reason.contribution / _FULL, _BAR)
     line = Text(f"  {drawn:<{_BAR}}", style="red").append(f" {reason.contribution:+5.2f} ", style="bright_black")
-    return line.append(reason.text)
+    return line.append(reason.words)
 
 
 def _towards_fraud(alert: Alert) -> list[Reason]:

@@ -1,0 +1,1 @@
+"""The HTTP edge: `upifraud api`. Payments that are posted go through the topic; nothing here writes verdicts."""

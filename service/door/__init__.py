@@ -1,0 +1,1 @@
+"""Who comes in and how: connections, bodies, keys, rates, the access log, and what a refusal looks like."""

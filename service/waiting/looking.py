@@ -1,0 +1,173 @@
+"""The one thread that asks Postgres for all payments that are waited for: first whose ids they are, then their rows."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, Protocol
+
+from service.door import meters
+from service.door.problems import Problem
+from service.waiting.waiter import Answer
+from stream.errors import RetryableError, StreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from service.servers import Servers
+    from service.waiting.rows import StoredPayment
+    from service.waiting.waiter import Waiter
+    from service.waiting.waiters import Waiters
+
+TICK: Final = 0.004
+"""Seconds between two looks."""
+LEAST: Final = 0.001
+"""Between a look and the next one for somebody who has just come."""
+CLAIMS_EVERY: Final = 5
+"""Looks between two at the claims of what was published: a conflict shows there alone."""
+ROWS: Final = 2000
+"""Looked for at a time."""
+GONE: Final = 0.05
+"""Pause after Postgres did not answer."""
+CLAIMS_LAST_MS: Final = 2 * 86_400_000
+"""Within this age a claim is kept for certain; of an older payment the row is looked for before it is published."""
+
+log = logging.getLogger(__name__)
+
+
+class Rows(Protocol):
+    """What is asked of the verdict store."""
+
+    def claims(self, ids: Sequence[bytes]) -> list[int | None]:
+        """Return the fingerprint that has each id; None for a free one."""
+
+    def stored(self, keys: Sequence[tuple[bytes, int]]) -> list[StoredPayment | None]:
+        """Return the row of each (transaction_id, event_time)."""
+
+
+class Looking(threading.Thread):
+    """Looks every 4 ms while anybody waits; writes answers and hands them to the event loop."""
+
+    def __init__(
+        self,
+        waiters: Waiters,
+        rows: Rows,
+        written: Callable[[list[StoredPayment]], list[bytes]],
+        servers: Servers,
+    ) -> None:
+        super().__init__(name="looking", daemon=True)
+        self._waiters = waiters
+        self._rows = rows
+        self._written = written
+        self._servers = servers
+        self._stopping = False
+        self._looks = 0
+
+    def stop(self) -> None:
+        """End the thread after the look that it is at."""
+        self._stopping = True
+        self._waiters.added.set()
+        self.join()
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        added = self._waiters.added
+        while not self._stopping:
+            waiting = self._waiters.snapshot()
+            if not waiting:
+                added.wait()
+                added.clear()
+                continue
+            added.clear()
+            began = time.perf_counter()
+            pause = TICK
+            try:
+                self._look(waiting)
+                self._servers.answered("postgres")
+            except RetryableError as error:
+                self._servers.gone("postgres", str(error))
+                pause = GONE
+            except StreamError:
+                log.exception("Rows cannot be looked for")
+                self._servers.gone("postgres", "it refuses to be asked")
+                pause = GONE
+            except Exception:  # whoever waits gets an answer at the deadline; the next look may go well
+                log.exception("A look for rows failed")
+                pause = GONE
+            self._waiters.poll()
+            left = began + pause - time.perf_counter()
+            if left > 0 and added.wait(left):  # somebody has just come
+                time.sleep(max(0.0, began + LEAST - time.perf_counter()))
+
+    def _look(self, waiting: list[Waiter]) -> None:
+        self._looks += 1
+        meters.LOOKS.inc()
+        fresh = [waiter for waiter in waiting if not waiter.is_looked_for]
+        if fresh:
+            long_ago = (time.time() * 1000) - CLAIMS_LAST_MS
+            if old := [waiter for waiter in fresh if waiter.payment.event_time < long_ago]:
+                answered = self._look_for_rows(old)
+                fresh = [waiter for waiter in fresh if waiter not in answered]
+                waiting = [waiter for waiter in waiting if waiter not in answered]
+            self._look_for_claims(fresh)
+            self._waiters.publish(waiter for waiter in fresh if not waiter.is_claimed)
+            for waiter in fresh:
+                waiter.is_looked_for = True
+        if self._looks % CLAIMS_EVERY == 0:
+            self._look_for_claims([one for one in waiting if one.is_published and not one.is_claimed])
+        for first in range(0, len(waiting), ROWS):
+            self._look_for_rows(waiting[first : first + ROWS])
+
+    def _look_for_claims(self, waiting: list[Waiter]) -> None:
+        if not waiting:
+            return
+        found = self._rows.claims([waiter.payment.id128 for waiter in waiting])
+        conflicts = []
+        for waiter, fingerprint in zip(waiting, found, strict=True):
+            if fingerprint is None:
+                continue
+            waiter.is_claimed = True
+            if fingerprint != waiter.payment.fingerprint:
+                conflicts.append((waiter, CONFLICT))
+        if conflicts:
+            self._waiters.answer_from_thread(conflicts)
+
+    def _look_for_rows(self, waiting: list[Waiter]) -> set[Waiter]:
+        """Answer those whose row is there, and return them."""
+        keys = [(waiter.payment.transaction_id, waiter.payment.event_time) for waiter in waiting]
+        rows = self._rows.stored(keys)
+        found = [(waiter, row) for waiter, row in zip(waiting, rows, strict=True) if row is not None]
+        if not found:
+            return set()
+        bodies = self._written([row for _, row in found])
+        self._waiters.answer_from_thread(
+            [
+                (waiter, Answer(200, body) if _is_this_one(row, waiter) else CONFLICT)
+                for (waiter, row), body in zip(found, bodies, strict=True)
+            ]
+        )
+        return {waiter for waiter, _ in found}
+
+
+def _is_this_one(row: StoredPayment, waiter: Waiter) -> bool:
+    payment = waiter.payment
+    return (row.amount_paise, row.payer_vpa, row.payee_vpa) == (
+        payment.amount_paise,
+        payment.payer_vpa,
+        payment.payee_vpa,
+    )
+
+
+def _conflict() -> Answer:
+    problem = Problem(
+        HTTPStatus.CONFLICT,
+        "conflicting-duplicate",
+        "transaction_id: expected the time, amount and parties that the id came with first, or another id",
+        field="transaction_id",
+    )
+    return Answer(problem.status, problem.body)
+
+
+CONFLICT: Final = _conflict()
