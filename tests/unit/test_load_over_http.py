@@ -94,6 +94,8 @@ def test_payments_are_posted_at_the_rate_that_was_asked_for(api: Api):
     decoded = decode_payments(list(api.bodies), int(time.time() * 1000), Identities(bytes(16)))
     assert not decoded.rejections
     assert len(set(decoded.transaction_id)) == 60
+    assert min(decoded.payments.event_time) > (time.time() - 60) * 1000, "each is made when it is posted"
+    assert measured["late_p99_ms"] is not None
 
 
 @pytest.mark.slow
