@@ -64,6 +64,7 @@ types: install ## Check types.
 
 drift: install ## Check that generated files are what their sources say.
 	$(BIN)/python -m stream.schemas --check
+	$(BIN)/python -m service.openapi --check
 	$(BIN)/python -m features.catalogue --check
 	$(BIN)/python -m deploy.grafana --check
 	$(BIN)/python -m deploy.k8s.scaled_object --check
@@ -81,6 +82,7 @@ fmt: install ## Format, and fix what can be fixed.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -m stream.schemas
+	$(BIN)/python -m service.openapi
 	$(BIN)/python -m features.catalogue
 	$(BIN)/python -m deploy.grafana
 	$(BIN)/python -m deploy.k8s.scaled_object

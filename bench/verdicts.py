@@ -62,7 +62,8 @@ def server_ns(pid: int) -> int:
 class Payments:
     """Makes ids and verdicts that nobody has seen before."""
 
-    def __init__(self, model_key: int, seed: int = 1) -> None:
+    def __init__(self, model_key: int, seed: int = 1, *, facts: bytes | None = None, has_rrn: bool = False) -> None:
+        self._facts, self._has_rrn = facts, has_rrn
         self._draw = np.random.default_rng(seed)
         self._model_key = model_key
         self._offset = 0
@@ -95,7 +96,21 @@ class Payments:
             source_partition=np.zeros(n, dtype=np.int32),
             source_offset=np.arange(n),
             alerts=[bytes(1500) if chance < ALERT_SHARE else None for chance in draw.random(n)],
+            facts=[self._facts] * n,
+            rrn=self._rrns(times) if self._has_rrn else np.full(n, -1),
+            hold_until=np.full(n, -1),
         )
+
+    def _rrns(self, times: np.ndarray) -> np.ndarray:
+        """Return numbers as switches give them: last digit of the year, day of the year, hour, and six of their own."""
+        moment = times.astype("datetime64[ms]")
+        year, day, hour = (moment.astype(f"datetime64[{unit}]") for unit in "YDh")
+        days, hours = (
+            (day - year.astype("datetime64[D]")).astype(int) + 1,
+            (hour - day.astype("datetime64[h]")).astype(int),
+        )
+        head = (year.astype(int) % 10 * 1000 + days) * 100 + hours
+        return head * 10**6 + self._draw.integers(0, 10**6, len(times))
 
 
 def measure_store(store: VerdictStore, payments: Payments, rounds: int) -> None:

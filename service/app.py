@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from service import page
 from service.door import meters
 from service.door.problems import Problem
 from service.routes import ROUTES
@@ -44,6 +45,8 @@ def make_app(
         app.add_route(_path(route.path), _with_door(route, parts_of), methods=[route.method])
     for path in ("health", "healthz", "readyz", "metrics"):
         app.add_route(f"/{path}", _probe(path, probes_of), methods=["GET"])
+    for path in page.FILES:
+        app.add_route(path, page.file_at(path), methods=["GET"])
     app.add_exception_handler(HTTPException, _nowhere)
     return app
 

@@ -14,21 +14,26 @@ from features.what_if.what_if import WhatIf
 from model.artifact import DEFAULT_DIR, load
 from service.app import make_app
 from service.calls.parts import Parts
+from service.calls.reads import Reads
 from service.calls.what_if import WhatIfs
 from service.door import meters
 from service.door.access import AccessLog
 from service.door.keys import Keys
 from service.door.probes import Probes
+from service.hold_ends import HoldEnds
 from service.servers import Servers
 from service.waiting.looking import Looking
 from service.waiting.records import Records
-from service.waiting.rows import PolledRows
-from service.waiting.tables import ApiTables
 from service.waiting.waiters import Waiters
+from stream.holds import Action, Outbox, PostgresHolds
 from stream.kafka.config import checked_client_config
+from stream.kafka.publisher import Publisher
 from stream.kafka.receipts import ReceiptPublisher
-from stream.rehearsal import rehearse
+from stream.rehearsal import rehearse, rehearse_what_if
 from stream.running.periodic import Round, Rounds
+from stream.verdict_store.door import AccessLog as AccessTable
+from stream.verdict_store.door import Door, KeyTable
+from stream.verdict_store.door.reported import Reported
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,6 +46,9 @@ log = logging.getLogger(__name__)
 
 REDIS_SECONDS = 0.5
 """A look at the logs that takes longer counts as failed."""
+LOOK_SECONDS = 1.0
+"""A look for rows that takes longer counts as failed: those who wait have their deadlines."""
+HOLD_SECONDS = 5.0
 KAFKA_EVERY = 5.0
 """Seconds between two questions to the brokers whether they are there."""
 
@@ -61,21 +69,40 @@ class ApiProcess:
         artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
         identities = Identities(settings.identity_key)
         rehearse(artifact, identities)
+        rehearse_what_if()
         meters.begin_series()
         servers = Servers()
         publisher = ReceiptPublisher(checked_client_config(settings))
         waiters = Waiters(asyncio.get_running_loop(), publisher, settings.topic_transactions, settings.api_waiting)
-        rows = PolledRows(settings.postgres_url)
+        rows = Door(settings.postgres_url, name="api-rows", answer_seconds=LOOK_SECONDS)
         records = Records(lambda _key: artifact)
         looking = Looking(waiters, rows, records.written, servers)
         store = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
         what_ifs = WhatIfs(
             WhatIf(store, settings.api_replica_bytes), artifact, records, servers, hold_for=settings.hold_for
         )
-        tables = ApiTables(settings.postgres_url, "api-keys"), ApiTables(settings.postgres_url, "api-access")
-        keys = Keys(tables[0], servers, rate=settings.api_rate, ingress=settings.api_ingress)
-        access = AccessLog(tables[1].log)
-        self.parts = Parts(identities, settings.earliest_time, keys, access, servers, waiters, what_ifs)
+        key_table, log_table = KeyTable(settings.postgres_url), AccessTable(settings.postgres_url)
+        keys = Keys(key_table, servers, rate=settings.api_rate, ingress=settings.api_ingress)
+        access = AccessLog(log_table.append)
+        reads = Reads(settings.postgres_url, servers)
+        hold_store = PostgresHolds(settings.postgres_url, name="api-holds", answer_seconds=HOLD_SECONDS)
+        reported = Reported(settings.postgres_url)
+        self.parts = Parts(
+            identities=identities,
+            earliest_ms=settings.earliest_time,
+            keys=keys,
+            access=access,
+            servers=servers,
+            waiters=waiters,
+            what_ifs=what_ifs,
+            records=records,
+            reads=reads,
+            holds=hold_store,
+            hold_expiry=Action(settings.hold_expiry),
+            publisher=publisher,
+            topic_outcomes=settings.topic_outcomes,
+            reported=reported,
+        )
         self.probes = Probes(servers, looking.is_alive)
 
         def ask_kafka() -> None:
@@ -84,7 +111,13 @@ class ApiProcess:
             else:
                 servers.gone("kafka", "no broker answers")
 
+        outbox_store = PostgresHolds(settings.postgres_url, name="api-outbox", answer_seconds=HOLD_SECONDS)
+        outbox_publisher = Publisher(checked_client_config(settings))
+        hold_ends = HoldEnds(
+            Outbox(outbox_store, outbox_publisher, settings.topic_resolutions, expiry=Action(settings.hold_expiry))
+        )
         keys.begin()
+        hold_ends.begin()
         access.begin()
         looking.start()
         with Rounds([Round("kafka", KAFKA_EVERY, ask_kafka)]):
@@ -92,11 +125,17 @@ class ApiProcess:
         self.probes.is_draining = True
         looking.stop()
         what_ifs.close()
+        reads.close()
+        reported.close()
+        hold_store.close()
+        hold_ends.close()
+        outbox_publisher.close()
+        outbox_store.close()
         access.close()
         keys.close()
         publisher.close()
         rows.close()
-        for table in tables:
-            table.close()
+        key_table.close()
+        log_table.close()
         store.close()
         log.info("The API has ended.")

@@ -276,20 +276,28 @@ class Alert(Struct, frozen=True, kw_only=True):
     feature_state: FeatureStateName
     model_id: str
     schema_hash: str
-    policy_id: Annotated[str | None, Meta(description="The policy in force; null where the model alone decides.")] = (
-        None
-    )
-    risk_score: Annotated[
-        Points | None,
-        Meta(
-            description="The score's place among all payments: 20 points more means ten times fewer score as high. "
-            "Null with an artifact that has no map for it."
-        ),
-    ] = None
-    hold_until: Annotated[
-        UtcTime | None, Meta(description="When a HOLD ends unless a person ends it earlier; null where it has no end.")
-    ] = None
-    decision: Annotated[Decision | None, Meta(description="Null in alerts from before 1.1.")] = None
+    # From here on since 1.1: not there in alerts from before, which stay as they are, byte for byte.
+    policy_id: (
+        Annotated[str | None, Meta(description="The policy in force; null where the model alone decides.")] | UnsetType
+    ) = UNSET
+    risk_score: (
+        Annotated[
+            Points | None,
+            Meta(
+                description="The score's place among all payments: 20 points more means ten times fewer score as high. "
+                "Null with an artifact that has no map for it."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    hold_until: (
+        Annotated[
+            UtcTime | None,
+            Meta(description="When a HOLD ends unless a person ends it earlier; null where it has no end."),
+        ]
+        | UnsetType
+    ) = UNSET
+    decision: Decision | UnsetType = UNSET
 
 
 class Resolution(Struct, frozen=True, kw_only=True):

@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.fixtures.deployment",
     "tests.fixtures.image",
     "tests.fixtures.prometheus",
+    "tests.fixtures.api",  # imports the first two, which must be known as plugins before
 ]

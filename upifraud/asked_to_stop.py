@@ -19,7 +19,8 @@ PROGRAM = "upifraud"
 
 def runs_until_told(arguments: Sequence[str]) -> bool:
     """Tell whether being told to stop is how a command ends, and no failure."""
-    return arguments[:1] in (["worker"], ["api"]) or (arguments[:1] == ["alerts"] and "--follow" in arguments)
+    follows = arguments[:1] == ["alerts"] or arguments[:2] == ["holds", "expire"]
+    return arguments[:1] in (["worker"], ["api"]) or (follows and "--follow" in arguments)
 
 
 def heed_signals(arguments: Sequence[str]) -> None:

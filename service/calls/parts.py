@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from features.identity import Identities
+    from service.calls.reads import Reads
     from service.calls.what_if import WhatIfs
     from service.door.access import AccessLog
     from service.door.keys import Keys
     from service.servers import Servers
+    from service.waiting.records import Records
     from service.waiting.waiters import Waiters
+    from stream.holds import Action, HoldStore
+    from stream.kafka.receipts import Publishing
+    from stream.verdict_store.door.reported import Reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +31,10 @@ class Parts:
     servers: Servers
     waiters: Waiters
     what_ifs: WhatIfs
+    records: Records
+    reads: Reads
+    holds: HoldStore
+    hold_expiry: Action
+    publisher: Publishing
+    topic_outcomes: str
+    reported: Reported

@@ -17,6 +17,7 @@ from service.door import bodies, meters
 from service.door.problems import MEDIA_TYPE, Problem, unprocessable
 from service.waiting.asked import take_apart
 from service.waiting.waiter import Answer
+from stream.wire import Alert  # noqa: TC001 - types of members, read when the program runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
 
     from service.calls.parts import Parts
     from service.calls.what_if import NotScored
-    from service.door.keys import ApiKey
     from service.waiting.asked import Asked
     from service.waiting.waiter import Waiter
     from stream.decode import Rejection
-    from stream.wire import Alert
+    from stream.verdict_store.door import ApiKey
 
 JSON: Final = "application/json"
 DEADLINE_MS: Final = 80

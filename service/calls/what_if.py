@@ -6,20 +6,23 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
 from features.columns import PaymentColumns
 from features.errors import FeatureError, ReplicaBudgetError, StoreUnavailableError
 from model.verdict import Verdict
-from service.waiting.rows import StoredPayment
+from service.door.problems import server_gone
+from stream.stages.alerting import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from features.entities import Kind
+    from features.what_if.answers import EntityWindows
     from features.what_if.what_if import WhatIf
     from model.artifact import Artifact
     from service.servers import Servers
@@ -28,6 +31,14 @@ if TYPE_CHECKING:
     from stream.wire import Alert
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+AT_ONCE = 0.05
+"""Seconds within which a failure is none of a server that is gone for long."""
+TOGETHER = 32
+"""Payments that are measured in one call: with more, whoever comes next would wait too long."""
 
 
 class Scored(NamedTuple):
@@ -79,6 +90,20 @@ class WhatIfs:
             future.cancel()
         return scored
 
+    async def windows(self, kind: Kind, identity: int, now_ms: int) -> EntityWindows:
+        """Return an entity's windows as of an epoch millisecond; raises Problem where the logs cannot be read."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._thread, lambda: _again(self._what_if.windows, kind, identity, now_ms)
+            )
+        except FeatureError as error:
+            if isinstance(error, StoreUnavailableError):
+                self._servers.gone("redis", str(error))
+            raise server_gone(
+                "redis", "Expected to read the logs, but they cannot be read; try again later."
+            ) from error
+
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
@@ -97,13 +122,14 @@ class WhatIfs:
 
     def _scored(self, asked: list[Asked]) -> Sequence[Scored | NotScored]:
         rows = [one.decoded.payments.rows[one.row : one.row + 1] for one in asked]
+        columns = PaymentColumns(np.concatenate(rows) if len(rows) > 1 else rows[0])
         try:
-            measured = self._what_if.measure(PaymentColumns(np.concatenate(rows) if len(rows) > 1 else rows[0]))
+            measured = _again(self._what_if.measure, columns)
         except StoreUnavailableError as error:
             self._servers.gone("redis", str(error))
             return [NotScored("redis", "Redis does not answer.")] * len(asked)
         except ReplicaBudgetError:
-            if len(asked) > 1:
+            if len(asked) > 1:  # of one of them, it may be
                 return [said for one in asked for said in self._scored([one])]
             return [NotScored("too-large", "The logs of its parties do not fit into UPIFRAUD_API_REPLICA_BYTES.")]
         except FeatureError:
@@ -118,28 +144,32 @@ class WhatIfs:
         now_ms = int(time.time() * 1000)
         alerting = self._records.alerting(self._artifact)
         said = []
-        for row, one in enumerate(asked):
-            vector, contributions = measured.vectors[row], scored.contributions[row]
-            stored = StoredPayment(
-                transaction_id=one.transaction_id,
+        for index, one in enumerate(asked):
+            vector, contributions = measured.vectors[index], scored.contributions[index]
+            row_of_it = Row(
+                transaction_id=one.transaction_id.decode(),
                 event_time=one.event_time,
                 decided_at=now_ms,
-                payer_vpa=one.payer_vpa,
-                payee_vpa=one.payee_vpa,
+                payer_vpa=one.payer_vpa.decode(),
+                payee_vpa=one.payee_vpa.decode(),
                 amount_paise=one.amount_paise,
-                verdict=verdicts[row],
-                score=float(scored.probability[row]),
-                margin=float(scored.margin[row]),
-                feature_state=int(measured.state[row]),
-                model_key=-1,
+                verdict=verdicts[index],
+                score=float(scored.probability[index]),
+                margin=float(scored.margin[index]),
+                feature_state=int(measured.state[index]),
                 vector=vector,
-                hold_until=now_ms + self._hold_for if self._hold_for and verdicts[row] == Verdict.HOLD else -1,
-                source_partition=-1,
-                source_offset=-1,
+                hold_until=now_ms + self._hold_for if self._hold_for and verdicts[index] == Verdict.HOLD else None,
             )
-            said.append(Scored(alerting.record(stored, contributions), vector, contributions))
+            said.append(Scored(alerting.record(row_of_it, contributions), vector, contributions))
         return said
 
 
-TOGETHER = 32
-"""Payments that are measured in one call: with more, whoever comes next would wait too long."""
+def _again(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a call returns; made again where it failed at once, as after a connection was lost unnoticed."""
+    began = time.monotonic()
+    try:
+        return call(*args, **kwargs)
+    except StoreUnavailableError:
+        if time.monotonic() - began > AT_ONCE:
+            raise
+        return call(*args, **kwargs)

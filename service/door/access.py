@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from service.door import meters
 from service.door.problems import Problem
@@ -18,6 +18,8 @@ from stream.errors import StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from stream.verdict_store.door import AccessLine
 
 MOST: Final = 10_000
 """Lines of what-ifs in memory."""
@@ -29,27 +31,13 @@ PATIENCE: Final = 2.0
 log = logging.getLogger(__name__)
 
 
-class Line(NamedTuple):
-    """One line."""
-
-    at: int
-    """Epoch milliseconds."""
-    who: str
-    """The key's id."""
-    kind: str
-    how_many: int
-    asked: bytes | None
-    """Keyed hash of the person asked for."""
-    outcome: str
-
-
 class AccessLog:
     """Takes lines, and writes them in a thread of its own."""
 
-    def __init__(self, write: Callable[[Sequence[Line]], None]) -> None:
+    def __init__(self, write: Callable[[Sequence[AccessLine]], None]) -> None:
         self._write = write
-        self._lines: list[Line] = []
-        self._urgent: list[tuple[Line, asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
+        self._lines: list[AccessLine] = []
+        self._urgent: list[tuple[AccessLine, asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
         self._lock = threading.Lock()
         self._wanted = threading.Event()
         self._stopping = False
@@ -65,7 +53,7 @@ class AccessLog:
         self._wanted.set()
         self._thread.join()
 
-    def note(self, line: Line) -> None:
+    def note(self, line: AccessLine) -> None:
         """Take the line of a what-if."""
         with self._lock:
             if len(self._lines) >= MOST:
@@ -73,7 +61,7 @@ class AccessLog:
                 return
             self._lines.append(line)
 
-    async def noted(self, line: Line) -> None:
+    async def noted(self, line: AccessLine) -> None:
         """Return when a line is on the disk; raises Problem where it cannot be written."""
         loop = asyncio.get_running_loop()
         written: asyncio.Future[bool] = loop.create_future()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 1 << 20
 """Longest body."""
+SMALL: Final = 16 * 1024
+"""Longest body of a call that takes one small object."""
 MAX_ITEMS: Final = 1000
 """Most payments or outcomes of one call."""
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from service.servers import Servers
+    from stream.verdict_store.door import ApiKey
 
 EVERY: Final = 0.4
 """Seconds between two readings of the table."""
@@ -46,19 +47,8 @@ CERTIFICATE_VERIFIED: Final = b"ssl-client-verify"
 log = logging.getLogger(__name__)
 
 
-class ApiKey(NamedTuple):
-    """A key that was neither revoked nor has expired when it was read. Times are seconds since the epoch."""
-
-    key_id: str
-    secret_sha256: bytes | None
-    subject: str | None
-    scopes: frozenset[str]
-    rate: int | None
-    expires_at: float | None
-
-
-class KeyTable(Protocol):
-    """What is asked of the table of keys."""
+class Table(Protocol):
+    """What is asked of the table of keys: `KeyTable`, or what stands for it."""
 
     def keys(self) -> Sequence[ApiKey]:
         """Return all keys that open."""
@@ -76,7 +66,7 @@ class _Copy(NamedTuple):
 class Keys:
     """Admits requests; a thread of its own reads the table."""
 
-    def __init__(self, table: KeyTable, servers: Servers, *, rate: int, ingress: Sequence[str] = ()) -> None:
+    def __init__(self, table: Table, servers: Servers, *, rate: int, ingress: Sequence[str] = ()) -> None:
         self._table = table
         self._servers = servers
         self._rate = rate

@@ -8,18 +8,23 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
+import numpy as np
+
 from service.door import meters
 from service.door.problems import Problem
 from service.waiting.waiter import Answer
 from stream.errors import RetryableError, StreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from service.servers import Servers
-    from service.waiting.rows import StoredPayment
     from service.waiting.waiter import Waiter
     from service.waiting.waiters import Waiters
+    from stream.verdict_store import VerdictRecord
+    from stream.verdict_store.door import ClaimOf
 
 TICK: Final = 0.004
 """Seconds between two looks."""
@@ -38,13 +43,13 @@ log = logging.getLogger(__name__)
 
 
 class Rows(Protocol):
-    """What is asked of the verdict store."""
+    """What is asked of the verdict store: `Door`, or what stands for it in memory."""
 
-    def claims(self, ids: Sequence[bytes]) -> list[int | None]:
-        """Return the fingerprint that has each id; None for a free one."""
+    def claims(self, ids: NDArray[np.uint64]) -> Mapping[int, ClaimOf]:
+        """Return, by their index among ids (uint64 [n, 2]), the claims of those that have one."""
 
-    def stored(self, keys: Sequence[tuple[bytes, int]]) -> list[StoredPayment | None]:
-        """Return the row of each (transaction_id, event_time)."""
+    def stored(self, keys: Sequence[tuple[bytes, int]]) -> Mapping[tuple[bytes, int], VerdictRecord]:
+        """Return the rows of those of the payments (transaction_id, event_time) that have one."""
 
 
 class Looking(threading.Thread):
@@ -54,7 +59,7 @@ class Looking(threading.Thread):
         self,
         waiters: Waiters,
         rows: Rows,
-        written: Callable[[list[StoredPayment]], list[bytes]],
+        written: Callable[[list[VerdictRecord]], list[bytes]],
         servers: Servers,
     ) -> None:
         super().__init__(name="looking", daemon=True)
@@ -123,13 +128,12 @@ class Looking(threading.Thread):
     def _look_for_claims(self, waiting: list[Waiter]) -> None:
         if not waiting:
             return
-        found = self._rows.claims([waiter.payment.id128 for waiter in waiting])
+        ids = np.frombuffer(b"".join([waiter.payment.id128 for waiter in waiting]), dtype=np.uint64)
         conflicts = []
-        for waiter, fingerprint in zip(waiting, found, strict=True):
-            if fingerprint is None:
-                continue
+        for index, claim in self._rows.claims(ids.reshape(-1, 2)).items():
+            waiter = waiting[index]
             waiter.is_claimed = True
-            if fingerprint != waiter.payment.fingerprint:
+            if claim.fingerprint != waiter.payment.fingerprint:
                 conflicts.append((waiter, CONFLICT))
         if conflicts:
             self._waiters.answer_from_thread(conflicts)
@@ -138,7 +142,7 @@ class Looking(threading.Thread):
         """Answer those whose row is there, and return them."""
         keys = [(waiter.payment.transaction_id, waiter.payment.event_time) for waiter in waiting]
         rows = self._rows.stored(keys)
-        found = [(waiter, row) for waiter, row in zip(waiting, rows, strict=True) if row is not None]
+        found = [(waiter, rows[key]) for waiter, key in zip(waiting, keys, strict=True) if key in rows]
         if not found:
             return set()
         bodies = self._written([row for _, row in found])
@@ -151,9 +155,9 @@ class Looking(threading.Thread):
         return {waiter for waiter, _ in found}
 
 
-def _is_this_one(row: StoredPayment, waiter: Waiter) -> bool:
+def _is_this_one(row: VerdictRecord, waiter: Waiter) -> bool:
     payment = waiter.payment
-    return (row.amount_paise, row.payer_vpa, row.payee_vpa) == (
+    return (row.amount_paise, row.payer_vpa.encode(), row.payee_vpa.encode()) == (
         payment.amount_paise,
         payment.payer_vpa,
         payment.payee_vpa,

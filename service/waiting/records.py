@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.artifact import Artifact
-    from service.waiting.rows import StoredPayment
+    from stream.verdict_store import Model, VerdictRecord
     from stream.wire import Alert
 
 
@@ -31,20 +31,20 @@ class Explained(NamedTuple):
 class Records:
     """Writes records; each row's reasons are computed anew from its vector, by the artifact that judged it."""
 
-    def __init__(self, artifact_of: Callable[[int], Artifact]) -> None:
+    def __init__(self, artifact_of: Callable[[Model], Artifact]) -> None:
         self._artifact_of = artifact_of
         self._alerting: dict[str, Alerting] = {}
 
-    def written(self, rows: Sequence[StoredPayment]) -> list[bytes]:
+    def written(self, rows: Sequence[VerdictRecord]) -> list[bytes]:
         """Return the JSON of each row's record."""
         return [encode_alert(explained.record) for explained in self.explained(rows)]
 
-    def explained(self, rows: Sequence[StoredPayment]) -> list[Explained]:
+    def explained(self, rows: Sequence[VerdictRecord]) -> list[Explained]:
         """Return each row's record and contributions; rows of one model are scored together."""
         found: dict[int, Explained] = {}
-        for key in {row.model_key for row in rows}:
-            indices = [index for index, row in enumerate(rows) if row.model_key == key]
-            artifact = self._artifact_of(key)
+        for model_id in {row.model.model_id for row in rows}:
+            indices = [index for index, row in enumerate(rows) if row.model.model_id == model_id]
+            artifact = self._artifact_of(rows[indices[0]].model)
             scored = artifact.scorer.score(np.stack([rows[index].vector for index in indices]))
             alerting = self.alerting(artifact)
             for index, contributions in zip(indices, scored.contributions, strict=True):

@@ -50,6 +50,8 @@ class Stepped:
     published: int = 0
     is_more: bool = False
     """Whether there was more than one step takes."""
+    is_ours: bool = True
+    """Whether no other process was at it; else nothing was done."""
 
 
 class Outbox:
@@ -72,7 +74,7 @@ class Outbox:
         """
         with self._store.alone() as is_ours:
             if not is_ours:
-                return Stepped()
+                return Stepped(is_ours=False)
             due = self._store.due(now, ROWS)
             ended = self._store.put([expired(hold, self._expiry) for hold in due])
             metrics.HOLDS_ENDED.labels(self._expiry, Cause.EXPIRY).inc(sum(ended))

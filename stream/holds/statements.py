@@ -33,8 +33,8 @@ PUT: Final = Statement(
         ON CONFLICT DO NOTHING
         RETURNING transaction_id, event_time
     ), gone AS (
-        DELETE FROM open_holds AS o USING put
-        WHERE o.transaction_id = put.transaction_id AND o.event_time = put.event_time
+        DELETE FROM open_holds AS o USING unnest($1::text[], $2::timestamptz[]) AS ended (transaction_id, event_time)
+        WHERE o.transaction_id = ended.transaction_id AND o.event_time = ended.event_time
     )
     SELECT transaction_id, event_time FROM put
     """,

@@ -27,18 +27,18 @@ STATE_NAMES: tuple[FeatureStateName, ...] = ("FULL", "COLD", "LATE", "DEGRADED")
 
 
 class JudgedRow(Protocol):
-    """One verdict, from a micro-batch or from its row; times are epoch milliseconds, texts UTF-8."""
+    """One verdict, from a micro-batch or from its row; times are epoch milliseconds."""
 
     @property
-    def transaction_id(self) -> bytes: ...  # noqa: D102 - as in VerdictRows, like all of them
+    def transaction_id(self) -> str: ...  # noqa: D102 - as in VerdictRows, like all of them
     @property
     def event_time(self) -> int: ...  # noqa: D102
     @property
     def decided_at(self) -> int: ...  # noqa: D102
     @property
-    def payer_vpa(self) -> bytes: ...  # noqa: D102
+    def payer_vpa(self) -> str: ...  # noqa: D102
     @property
-    def payee_vpa(self) -> bytes: ...  # noqa: D102
+    def payee_vpa(self) -> str: ...  # noqa: D102
     @property
     def amount_paise(self) -> int: ...  # noqa: D102
     @property
@@ -52,25 +52,24 @@ class JudgedRow(Protocol):
     @property
     def vector(self) -> NDArray[np.float32]: ...  # noqa: D102
     @property
-    def hold_until(self) -> int:
-        """-1 where there is none."""
+    def hold_until(self) -> int | None: ...  # noqa: D102
 
 
 class Row(NamedTuple):
     """One row of a micro-batch."""
 
-    transaction_id: bytes
+    transaction_id: str
     event_time: int
     decided_at: int
-    payer_vpa: bytes
-    payee_vpa: bytes
+    payer_vpa: str
+    payee_vpa: str
     amount_paise: int
     verdict: int
     score: float
     margin: float
     feature_state: int
     vector: NDArray[np.float32]
-    hold_until: int
+    hold_until: int | None
 
 
 class Alerting:
@@ -87,21 +86,22 @@ class Alerting:
 
     def alert(self, rows: VerdictRows, row: int, contributions: NDArray[np.float64]) -> bytes:
         """Return the alert of one row; contributions float64 [features] are that row's."""
+        hold_until = int(rows.hold_until[row])
         return encode_alert(
             self.record(
                 Row(
-                    transaction_id=rows.transaction_id[row],
+                    transaction_id=rows.transaction_id[row].decode(),
                     event_time=int(rows.event_time[row]),
                     decided_at=int(rows.decided_at[row]),
-                    payer_vpa=rows.payer_vpa[row],
-                    payee_vpa=rows.payee_vpa[row],
+                    payer_vpa=rows.payer_vpa[row].decode(),
+                    payee_vpa=rows.payee_vpa[row].decode(),
                     amount_paise=int(rows.amount_paise[row]),
                     verdict=int(rows.verdict[row]),
                     score=float(rows.score[row]),
                     margin=float(rows.margin[row]),
                     feature_state=int(rows.feature_state[row]),
                     vector=rows.vectors[row],
-                    hold_until=int(rows.hold_until[row]),
+                    hold_until=None if hold_until < 0 else hold_until,
                 ),
                 contributions,
             )
@@ -109,12 +109,12 @@ class Alerting:
 
     def record(self, row: JudgedRow, contributions: NDArray[np.float64]) -> Alert:
         """Return the record of one verdict; contributions float64 [features] are that row's."""
-        transaction_id, score = row.transaction_id.decode(), row.score
+        score = row.score
         artifact = self._artifact
         decision = self._decisions[row.verdict]
         return Alert(
-            alert_id=alert_id(transaction_id),
-            transaction_id=transaction_id,
+            alert_id=alert_id(row.transaction_id),
+            transaction_id=row.transaction_id,
             event_time=utc_time(row.event_time),
             decided_at=utc_time(row.decided_at),
             verdict=decision.verdict,
@@ -122,14 +122,14 @@ class Alerting:
             margin=row.margin,
             base_value=artifact.scorer.base_value,
             reasons=self._reasons(row.verdict, row.vector, contributions),
-            payer_vpa=row.payer_vpa.decode(),
-            payee_vpa=row.payee_vpa.decode(),
+            payer_vpa=row.payer_vpa,
+            payee_vpa=row.payee_vpa,
             amount_paise=row.amount_paise,
             feature_state=STATE_NAMES[row.feature_state],
             model_id=artifact.model_id,
             schema_hash=artifact.schema_hash,
             risk_score=None if artifact.risk_map is None else artifact.risk_map.of(score),
-            hold_until=None if row.hold_until < 0 else utc_time(row.hold_until),
+            hold_until=None if row.hold_until is None else utc_time(row.hold_until),
             decision=decision,
         )
 

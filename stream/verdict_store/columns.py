@@ -42,6 +42,10 @@ class VerdictRows:
     source_offset: NDArray[np.int64]
     alerts: list[bytes | None]
     """The exact bytes that are published; None where no alert is."""
+    facts: list[bytes | None]
+    """What is known of the payment beside these columns, as `stream/facts.py` packs it; None where nothing is."""
+    rrn: NDArray[np.int64]
+    """Retrieval reference number; -1 where there is none."""
     hold_until: NDArray[np.int64]
     """When a HOLD ends, epoch milliseconds; -1 where none does."""
 

@@ -26,6 +26,7 @@ from stream.verdict_store.errors import (
     NotMigratedError,
     PostgresRefusedError,
     RefusedRowsError,
+    TooSlowError,
     UnavailableError,
 )
 
@@ -41,6 +42,7 @@ CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 30.0
 
 _UNIQUE_VIOLATION: Final = "23505"
+_QUERY_CANCELED: Final = "57014"
 _CHECK_VIOLATION: Final = "23514"
 _NOT_MIGRATED: Final = frozenset({"42P01", "42883", "42703"})  # no such table, function, column
 _CONTENDED: Final = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock not available
@@ -285,6 +287,8 @@ def mapped() -> Iterator[None]:
 def error_for(sqlstate: str, message: str) -> StreamError:
     """Return the error that says what to do about a SQLSTATE; without one the connection broke."""
     text = f"Postgres: {message} [{sqlstate or 'no connection'}]"
+    if sqlstate == _QUERY_CANCELED:
+        return TooSlowError(text)
     if not sqlstate or sqlstate[:2] in _UNAVAILABLE:
         return UnavailableError(text)
     if sqlstate == _UNIQUE_VIOLATION:

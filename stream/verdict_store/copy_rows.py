@@ -35,7 +35,9 @@ _FIXED: Final = (
     ("feature_state", ">i2"),
     ("model_key", ">i2"),
 )
-_VARIABLE: Final = ("transaction_id", "payer_vpa", "payee_vpa", "vector", "provenance", "alert")
+_VARIABLE: Final = (
+    "transaction_id", "payer_vpa", "payee_vpa", "vector", "provenance", "alert", "facts", "rrn", "hold_until",
+)  # fmt: skip
 
 COLUMNS: Final = (*(name for name, _ in _FIXED), *_VARIABLE)
 """The columns of the COPY, in order."""
@@ -54,15 +56,17 @@ def copy_buffer(rows: VerdictRows) -> NDArray[np.uint8]:
     joined = b"".join(texts)
     if b"\0" in joined:
         raise RefusedRowsError(_refusal(rows, texts))
-    alerts = [alert for alert in rows.alerts if alert is not None]
     assembled: NDArray[np.uint8] = _assemble(
         _fixed_fields(rows),
         np.frombuffer(joined, dtype=np.uint8),
         np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)),
         np.ascontiguousarray(rows.vectors, dtype="<f4").view(np.uint8),
         np.ascontiguousarray(rows.provenance),
-        np.frombuffer(b"".join(alerts), dtype=np.uint8),
-        _alert_lengths(rows.alerts, some=bool(alerts)),
+        *_optional(rows.alerts),
+        *_optional(rows.facts),
+        # Copies: for a view, or one that is only to be read, numba would compile again.
+        np.array(rows.rrn, dtype=np.int64),
+        np.where(rows.hold_until < 0, -1, timestamps(rows.hold_until)).astype(np.int64),
         _SIGNATURE,
     )
     return assembled
@@ -84,10 +88,13 @@ def _fixed_fields(rows: VerdictRows) -> NDArray[np.uint8]:
     return fixed.view(np.uint8).reshape(len(rows), _ROW.itemsize)
 
 
-def _alert_lengths(alerts: Sequence[bytes | None], *, some: bool) -> NDArray[np.int64]:
-    if not some:
-        return np.full(len(alerts), -1, dtype=np.int64)
-    return np.array([-1 if alert is None else len(alert) for alert in alerts], dtype=np.int64)
+def _optional(values: Sequence[bytes | None]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the bytes of those that are there, one after the other, and the length of each; -1 for NULL."""
+    there = [value for value in values if value is not None]
+    arena = np.frombuffer(b"".join(there), dtype=np.uint8)
+    if not there:  # the ordinary micro-batch
+        return arena, np.full(len(values), -1, dtype=np.int64)
+    return arena, np.array([-1 if value is None else len(value) for value in values], dtype=np.int64)
 
 
 @njit(inline="always")
@@ -97,18 +104,31 @@ def _put(out: NDArray[np.uint8], at: int, source: NDArray[np.uint8], start: int,
     return put_bytes(out, at, source, start, max(length, 0))
 
 
+@njit(inline="always")
+def _put_number(out: NDArray[np.uint8], at: int, number: int) -> int:
+    """Write a bigint; a negative one is NULL."""
+    if number < 0:
+        return put_length(out, at, -1)
+    at = put_length(out, at, 8)
+    for byte in range(8):
+        out[at + byte] = (number >> (56 - 8 * byte)) & 0xFF
+    return at + 8
+
+
 @njit()
 def _assemble(  # type: ignore[no-untyped-def]
-    fixed, text_arena, text_lengths, vectors, provenance, alert_arena, alert_lengths, signature
-):
+    fixed, text_arena, text_lengths, vectors, provenance, alert_arena, alert_lengths, fact_arena, fact_lengths, rrn,
+    hold_until, signature,
+):  # fmt: skip
     n, fixed_bytes = fixed.shape
     vector_bytes, provenance_bytes = vectors.shape[1], provenance.shape[1]
     fixed, vectors, provenance = fixed.ravel(), vectors.ravel(), provenance.ravel()
-    row_bytes = fixed_bytes + 6 * 4 + vector_bytes + provenance_bytes
-    out = np.empty(len(signature) + n * row_bytes + len(text_arena) + len(alert_arena) + 2, dtype=np.uint8)
+    row_bytes = fixed_bytes + 9 * 4 + vector_bytes + provenance_bytes + 2 * 8
+    arenas = len(text_arena) + len(alert_arena) + len(fact_arena)
+    out = np.empty(len(signature) + n * row_bytes + arenas + 2, dtype=np.uint8)
     at = put_bytes(out, 0, signature, 0, len(signature))
     text_starts = np.cumsum(text_lengths) - text_lengths
-    alert_start = 0
+    alert_start = fact_start = 0
     for row in range(n):
         at = put_bytes(out, at, fixed, row * fixed_bytes, fixed_bytes)
         for text in range(row, 3 * n, n):
@@ -117,6 +137,10 @@ def _assemble(  # type: ignore[no-untyped-def]
         at = _put(out, at, provenance, row * provenance_bytes, provenance_bytes)
         at = _put(out, at, alert_arena, alert_start, alert_lengths[row])
         alert_start += max(alert_lengths[row], 0)
+        at = _put(out, at, fact_arena, fact_start, fact_lengths[row])
+        fact_start += max(fact_lengths[row], 0)
+        at = _put_number(out, at, rrn[row])
+        at = _put_number(out, at, hold_until[row])
     out[at] = 0xFF  # the trailer: -1 in place of a number of fields
     out[at + 1] = 0xFF
-    return out
+    return out[: at + 2]

@@ -14,6 +14,10 @@ class UnavailableError(RetryableError):
         super().__init__(message, server=SERVER)
 
 
+class TooSlowError(UnavailableError):
+    """A statement took longer than its session allows, and was ended."""
+
+
 class ContendedError(RetryableError):
     """Another session kept changing the same rows; nothing was stored, the same call may succeed later."""
 

@@ -47,7 +47,7 @@ def forget_ids(url: str, before: int) -> int:
     One pass over the table in page order, a bounded transaction at a time: no index on the day has to be kept up with
     every claim. A claim that comes meanwhile is never in the way, nor lost.
     """
-    with plain_connection(url, name="housekeeping") as connection, _alone(connection, "forget_ids") as is_ours:
+    with plain_connection(url, name="housekeeping") as connection, alone(connection, "forget_ids") as is_ours:
         return _sweep(connection, "payment_ids", _FORGET_IDS, before) if is_ours else 0
 
 
@@ -72,7 +72,7 @@ def drop_days(url: str, before: int) -> list[str]:
     Verdicts older than the oldest partition of a single day are deleted row by row, in bounded transactions.
     """
     dropped: list[str] = []
-    with plain_connection(url, name="housekeeping") as connection, _alone(connection, "drop_days") as is_ours:
+    with plain_connection(url, name="housekeeping") as connection, alone(connection, "drop_days") as is_ours:
         if not is_ours:
             return dropped
         leaving = connection.execute(_LEAVING, (before,))
@@ -91,7 +91,7 @@ def forget_outcomes(url: str, before: int) -> int:
     Either its verdict was removed, or the payment never came: such outcomes wait, and looking for them costs every
     micro-batch something.
     """
-    with plain_connection(url, name="housekeeping") as connection, _alone(connection, "forget_outcomes") as is_ours:
+    with plain_connection(url, name="housekeeping") as connection, alone(connection, "forget_outcomes") as is_ours:
         return _sweep(connection, "outcomes", _FORGET_OUTCOMES, before) if is_ours else 0
 
 
@@ -103,8 +103,8 @@ def _sweep(connection: PlainConnection, table: str, delete: str, before: int) ->
 
 
 @contextmanager
-def _alone(connection: PlainConnection, task: str) -> Iterator[bool]:
-    """Say whether nobody else is at the task; nobody else will be until the end."""
+def alone(connection: PlainConnection, task: str) -> Iterator[bool]:
+    """Say whether nobody else is at a task of upkeep; nobody else will be until the end."""
     lock = f"hashtext('upifraud.{task}')"
     is_ours = bool(connection.execute(f"SELECT pg_try_advisory_lock({lock})")[0][0])
     try:

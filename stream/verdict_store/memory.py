@@ -75,6 +75,12 @@ class MemoryVerdictStore:
         with self._lock:
             return np.array([(high, low) in self._ids for high, low in ids.tolist()], dtype=np.bool_)
 
+    def claim_of(self, id_: tuple[int, int]) -> tuple[int, int, int] | None:
+        """Return fingerprint, partition and offset of an id's claim; None if it has none."""
+        with self._lock:
+            owner = self._ids.get(id_)
+        return None if owner is None else owner[:3]
+
     def forget_ids(self, before: int) -> int:
         """See `VerdictStore.forget_ids`."""
         with self._lock:
@@ -175,6 +181,9 @@ class MemoryVerdictStore:
             source_partition=int(rows.source_partition[row]),
             source_offset=int(rows.source_offset[row]),
             alert=rows.alerts[row],
+            facts=rows.facts[row],
+            rrn=None if rows.rrn[row] < 0 else int(rows.rrn[row]),
+            hold_until=None if rows.hold_until[row] < 0 else int(rows.hold_until[row]),
         )
 
     def _stored(self, key: Key) -> StoredVerdict:

@@ -68,8 +68,12 @@ class VerdictRecord:
     source_partition: int
     source_offset: int
     alert: bytes | None
-    hold_until: int | None = None
-    """Of a HOLD that ends."""
+    facts: bytes | None
+    """What is known of the payment beside these fields, as it was packed; None in rows from before it was kept."""
+    rrn: int | None
+    """Retrieval reference number."""
+    hold_until: int | None
+    """When a HOLD ends, epoch milliseconds; None where it has no end."""
 
 
 @dataclass(frozen=True, slots=True)

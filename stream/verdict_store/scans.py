@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 ROWS: Final = 2000
 """Rows read at a time."""
 
-_VERDICT: Final = """
-SELECT transaction_id, event_time, decided_at, payer_vpa, payee_vpa, amount_paise, verdict, score, margin,
-       feature_state, model_key, vector, provenance, source_partition, source_offset, alert
-FROM verdicts_by_day
-"""
+RECORD_COLUMNS: Final = (
+    *("transaction_id", "event_time", "decided_at", "payer_vpa", "payee_vpa", "amount_paise", "verdict", "score"),
+    *("margin", "feature_state", "model_key", "vector", "provenance", "source_partition", "source_offset", "alert"),
+    *("facts", "rrn", "hold_until"),
+)
+"""In the order of VerdictRecord's fields, with the model's key and the packed vector in the places of both."""
+
+_MODEL_AT: Final = RECORD_COLUMNS.index("model_key")
+_VECTOR_AT: Final = RECORD_COLUMNS.index("vector")
+WHOLE_ROWS: Final = f"SELECT {', '.join(RECORD_COLUMNS)} FROM verdicts_by_day"  # noqa: S608 - names of our own
 _PROVENANCE: Final = "SELECT event_time, source_partition, source_offset, provenance FROM verdicts_by_day"
 # Partitions are ordered by event_time, so PostgreSQL sorts one day at a time.
 _IN_ORDER: Final = " ORDER BY event_time, transaction_id"
@@ -51,7 +56,7 @@ def get(url: str, transaction_id: str) -> VerdictRecord | None:
         return None
     with plain_connection(url, name="read") as connection:
         found = connection.execute(
-            f"{_VERDICT} WHERE transaction_id = %s ORDER BY event_time DESC LIMIT 1", (transaction_id,)
+            f"{WHOLE_ROWS} WHERE transaction_id = %s ORDER BY event_time DESC LIMIT 1", (transaction_id,)
         )
         return _record(found[0], _models(connection)) if found else None
 
@@ -61,8 +66,8 @@ def verdicts(url: str, since: int | None, until: int | None) -> Iterator[list[Ve
     where, parameters = _range(since, until)
     with plain_connection(url, name="scan") as connection:
         models: dict[int, Model] = {}
-        for rows in connection.stream(_VERDICT + where + _IN_ORDER, parameters, ROWS):
-            if any(row[10] not in models for row in rows):
+        for rows in connection.stream(WHOLE_ROWS + where + _IN_ORDER, parameters, ROWS):
+            if any(row[_MODEL_AT] not in models for row in rows):
                 models = _models(connection)
             yield [_record(row, models) for row in rows]
 
@@ -119,9 +124,8 @@ def _models(connection: PlainConnection) -> dict[int, Model]:
 
 
 def _record(row: tuple[Any, ...], models: dict[int, Model]) -> VerdictRecord:
-    # In the order of VerdictRecord's fields, with the model's key and the packed vector in the places of both.
     fields = list(row)
-    fields[10:12] = models[row[10]], np.frombuffer(row[11], dtype="<f4")
+    fields[_MODEL_AT], fields[_VECTOR_AT] = models[row[_MODEL_AT]], np.frombuffer(row[_VECTOR_AT], dtype="<f4")
     return VerdictRecord(*fields)
 
 

@@ -14,7 +14,7 @@ from features import entities
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
 from features.measure.risk import FRAUD, MAX_REPORTS, pack_report
 from features.replica.fold import PANE, Header
-from features.store.contract import ApplyRequest, EntityStore, Origin
+from features.store.contract import ApplyRequest, EntityReader, EntityStore, Origin, PeekRequest
 from features.store.layout import READ_BYTES, UNKNOWN_LENGTH
 from features.store.memory_store import MemoryEntityStore
 from features.store.redis_store import RedisEntityStore
@@ -28,13 +28,14 @@ PAYEE = entities.PAYEE.letter
 PAYEE_REPORTS = entities.PAYEE.reports
 PAYER = entities.PAYER.letter
 
+Store = MemoryEntityStore | RedisEntityStore
 ALICE, BOB, SHOP, PHONE = (bytes([letter]) * 8 for letter in b"ABSP")
 NOBODY = bytes(8)
 PARTITION = b"transactions:0"
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.servers)])
-def store(request: pytest.FixtureRequest) -> Iterator[EntityStore]:
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryEntityStore()
         return
@@ -191,6 +192,86 @@ def test_logs_are_fetched_whole(store: EntityStore) -> None:
     fill(store, ALICE, 2)
     assert store.fetch([PAYER + ALICE, PAYER + BOB]) == [record(1) + record(2), b""]
     assert store.fetch([]) == []
+
+
+# Looked at ---------------------------------------------------------------------------------------------------------
+
+
+def peek(store: EntityReader, *entries: bytes, reads: bytes = b"", most: int = 1 << 20) -> tuple:
+    """Look at logs; return lengths, and by read the total and the log, None each where the store does not tell of it."""
+    peeked = store.peek(PeekRequest(reads, b"".join(entries), most))
+    lengths = list(struct.unpack(f"<{len(peeked.reply.positions) // 4}I", peeked.reply.positions))
+    both = dict(zip(peeked.reply.replied, zip(peeked.reply.totals, peeked.reply.logs, strict=True), strict=True))
+    which = [both.get(read, (None, None)) for read in range(len(reads) // READ_BYTES)]
+    return lengths, [total for total, _ in which], [log for _, log in which], dict(peeked.offsets)
+
+
+def test_a_look_reads_what_apply_reads(store: Store) -> None:
+    fill(store, ALICE, 3)
+    store.load([(PAYER + BOB, header(256) + record(257) + record(258))], {})
+    reads = [
+        read(PAYER, ALICE), read(PAYER, ALICE, 2), read(PAYER, ALICE, 3, 96), read(PAYER, ALICE, 9), read(PAYEE, SHOP),
+        read(PAYER, BOB), read(PAYER, BOB, 258), read(PAYER, BOB, 256), read(PAYEE, ALICE, 0, 0),
+    ]  # fmt: skip
+    assert peek(store, reads=b"".join(reads))[1:3] == apply(store, reads=b"".join(reads))[1:]
+
+
+def test_a_look_tells_where_the_source_offsets_stand(store: Store) -> None:
+    assert peek(store) == ([], [], [], {})
+    apply(store, entry(1, ALICE, SHOP), origin=Origin(PARTITION, 0, 1))
+    store.report([], [Origin(b"outcomes:2", 0, 7)])
+    store.keep_topic_id(b"transactions", b"an-id")
+    assert peek(store)[3] == {PARTITION: 1, b"outcomes:2": 7}
+
+
+def test_a_look_locates_payments_and_appends_none(store: Store) -> None:
+    """Whatever their offsets say: who looks knows of none."""
+    payments = [entry(1, ALICE, SHOP, PHONE), entry(2, BOB, ALICE), entry(3, ALICE, BOB, offset=1)]
+    before = apply(store, *payments, origin=Origin(PARTITION, 0, 1))[0]
+    never = entry(4, ALICE, SHOP, PHONE)
+    reads = read(PAYER, ALICE) + read(PAYEE, SHOP)
+    for _ in range(2):
+        lengths, totals, _, offsets = peek(store, *reversed(payments), never, reads=reads)
+        assert lengths == before[8:] + before[4:8] + before[:4] + [0, 0, 0, 1]
+        assert (totals, offsets) == ([64, 32], {PARTITION: 1})
+
+
+def test_a_payment_is_looked_for_at_record_boundaries_only(store: Store) -> None:
+    """The newest one is found, and in a log of thousands of records no other."""
+    wanted = record(1, other=SHOP)[:24]
+    noise = bytes(4) + wanted + bytes(4)
+    log = wanted + bytes(8) + noise * 300 + wanted + bytes(8) + noise * 40_000
+    store.load([(PAYER + ALICE, log), (PAYEE + SHOP, log)], {})
+    payment = ALICE + SHOP + NOBODY + 2 * (wanted + bytes(8)) + bytes(10)
+    assert peek(store, payment)[0] == [302 * 32, 302 * 32, 0, 0]
+    assert peek(store, payment, payment)[0] == 2 * [302 * 32, 302 * 32, 0, 0]
+
+
+def test_of_a_log_that_does_not_fit_only_the_length_is_told(store: Store) -> None:
+    fill(store, ALICE, 100)
+    fill(store, BOB, 10)
+    store.load([(PAYER + SHOP, header(256) + record(257) + record(258))], {})
+    size = len(header(256)) + 64
+    reads = read(PAYER, ALICE) + read(PAYER, BOB) + read(PAYER, BOB) + read(PAYER, ALICE, 99) + read(PAYER, SHOP)
+    _, totals, logs, _ = peek(store, reads=reads, most=640 + 64)
+    assert totals == [3_200, 320, 320, 3_200, size]
+    assert [len(log) for log in logs] == [0, 320, 320, 64, 0]
+    _, _, logs, _ = peek(store, reads=reads, most=3_200)
+    assert [len(log) for log in logs] == [3_200, 0, 0, 0, 0]
+
+
+def test_reports_are_told_of_whatever_else_there_is(store: Store) -> None:
+    fill(store, ALICE, 100)
+    store.report([(PAYEE_REPORTS + SHOP, pack_report(10, FRAUD, 1))])
+    _, totals, logs, _ = peek(store, reads=read(PAYER, ALICE) + read(PAYEE_REPORTS, SHOP), most=0)
+    assert totals == [3_200, 16]
+    assert logs == [b"", pack_report(10, FRAUD, 1)]
+
+
+def test_a_long_log_is_fetched_in_parts(store: Store) -> None:
+    fill(store, ALICE, 40_000)
+    assert store.fetch_in_parts(PAYER + ALICE) == store.fetch([PAYER + ALICE])[0]
+    assert store.fetch_in_parts(PAYER + BOB) == b""
 
 
 # Delivered again ---------------------------------------------------------------------------------------------------
@@ -411,6 +492,7 @@ payments = st.tuples(
 steps = st.one_of(
     st.tuples(st.just("apply"), st.lists(payments, max_size=8), st.integers(0, 30)),
     st.tuples(st.just("fold"), st.sampled_from((PAYER + ALICE, PAYEE + SHOP)), st.integers(0, 2), st.integers(0, 4)),
+    st.tuples(st.just("peek"), st.lists(payments, max_size=4), st.sampled_from((0, 100, 1 << 20))),
     st.tuples(st.just("report"), st.lists(st.tuples(st.sampled_from(PARTIES), st.integers(0, 5)), max_size=4)),
 )
 
@@ -440,6 +522,12 @@ def test_both_stores_give_the_same_replies(redis_url: str, script: list[tuple]) 
                     ]
                     origin = Origin(PARTITION, offset, offset + len(packed))
                     replies.append(apply(store, *packed, reads=b"".join(reads), origin=origin))
+                case ("peek", entries, most):
+                    packed = [entry(number, payer, payee, device) for number, payer, payee, device in entries]
+                    reads = [
+                        read(name[:1], name[1:], at % 4, (0, 32 * (at // 3))[at % 2]) for at, name in enumerate(names)
+                    ]
+                    replies.append(peek(store, *packed, reads=b"".join(reads), most=most))
                 case ("fold", name, base, keep):
                     replies.append(store.fold(name, base, header(keep), keep))
                 case ("report", reports):

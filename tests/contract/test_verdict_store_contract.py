@@ -63,7 +63,9 @@ def empty_database(server: PostgresServer) -> str:
     if make_database(server.database_url("postgres"), "verdict_store_contract"):
         migrate(url)
     with psycopg.connect(url) as connection:
-        connection.execute("TRUNCATE payment_ids, verdicts_by_day, models, outcomes RESTART IDENTITY")
+        connection.execute(
+            "TRUNCATE payment_ids, verdicts_by_day, models, outcomes, open_holds, resolutions RESTART IDENTITY"
+        )
     return url
 
 
@@ -181,6 +183,9 @@ def verdict_rows(store: Store, *payments: tuple[str, int], **columns: Any) -> Ve
         "source_partition": (number % 12).astype(np.int32),
         "source_offset": 2**40 + number,
         "alerts": [b'{"alert": %d}' % i if i % 2 else None for i in range(n)],
+        "facts": [b'{"x":"%d"}' % i if i % 3 else None for i in range(n)],
+        "rrn": np.where(number % 5, 412_300_000_000 + number, -1),
+        "hold_until": np.where(number % 3, -1, NOON + 3_600_000 + number),
     }
     return VerdictRows(**given | columns)
 
@@ -206,6 +211,9 @@ def test_what_was_stored_is_read_back_bit_for_bit(store: Store) -> None:
         assert record.vector.tobytes() == rows.vectors[row].tobytes()
         assert record.provenance == rows.provenance[row].tobytes()
         assert record.alert == rows.alerts[row]
+        assert record.facts == rows.facts[row]
+        assert record.rrn == (int(rows.rrn[row]) if rows.rrn[row] >= 0 else None)
+        assert record.hold_until == (int(rows.hold_until[row]) if rows.hold_until[row] >= 0 else None)
         assert record.model == MODEL
         assert record.payer_vpa.encode() == rows.payer_vpa[row]
         assert record.payee_vpa.encode() == rows.payee_vpa[row]

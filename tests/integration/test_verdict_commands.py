@@ -90,6 +90,9 @@ def judge(
         source_partition=np.zeros(n, dtype=np.int32),
         source_offset=np.arange(n),
         alerts=[None] * n,
+        facts=[None] * n,
+        rrn=np.full(n, -1),
+        hold_until=np.full(n, -1),
     )
     store.insert(rows)
     return rows

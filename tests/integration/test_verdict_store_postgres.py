@@ -94,6 +94,9 @@ def verdict_rows(store: VerdictStore, names: Sequence[str], event_time: int = NO
         "source_partition": np.zeros(n, dtype=np.int32),
         "source_offset": np.arange(n),
         "alerts": [None] * n,
+        "facts": [None] * n,
+        "rrn": np.full(n, -1),
+        "hold_until": np.full(n, -1),
     }
     return VerdictRows(**given | columns)
 
@@ -189,7 +192,7 @@ def test_all_days_keep_few_statistics_whenever_they_were_made(postgres_url: str)
     query(postgres_url, "SELECT make_verdict_day('2031-05-05')")
     targets = query(
         postgres_url,
-        "SELECT attname IN ('vector', 'provenance', 'alert'), attstattarget, count(DISTINCT attrelid)"
+        "SELECT attname IN ('vector', 'provenance', 'alert', 'facts'), attstattarget, count(DISTINCT attrelid)"
         " FROM pg_attribute JOIN pg_inherits ON inhrelid = attrelid"
         " WHERE inhparent = 'verdicts_by_day'::regclass AND attnum > 0 GROUP BY 1, 2 ORDER BY 1",
     )
@@ -380,12 +383,27 @@ def test_the_view_has_the_columns_of_the_export_but_the_contributions(url: str) 
     assert columns == [
         *("transaction_id", "event_time", "score", "margin", "base_value", "verdict", "feature_state"),
         *("model_id", "schema_hash", "vector"),
+        *("decided_at", "payer_vpa", "payee_vpa", "amount_paise", "rrn", "facts", "hold_until"),
     ]
     assert [row[5] for row in rows] == ["ALLOW", "REVIEW", "HOLD", "BLOCK"]
     assert [row[6] for row in rows] == ["FULL", "COLD", "LATE", "DEGRADED"]
     assert [row[2] for row in rows] == [0, 0.125, 0.25, 0.375]
     assert (rows[0][1].timestamp(), *rows[0][3:5], *rows[0][7:9]) == (NOON / 1000, 0.0, 0.0, "m", "s")
     assert np.array(rows[0][9], dtype=np.float32).tobytes() == vectors[0].tobytes()
+
+
+def test_the_view_shows_facts_by_their_names(url: str) -> None:
+    facts = [b'{"pb":"\xe0\xa4\x95","zz":[1,{"a":true}]}', None, b"{}", b'{"pb":"\\u0000"}', b"\xff", b"no JSON"]
+    query(url, "INSERT INTO fact_names VALUES ('pb', 'payer_bank')")
+    with open_store(url) as store:
+        rrn = np.array([412_300_000_001, -1, 0, -1, -1, -1])
+        store.insert(verdict_rows(store, list("abcdef"), facts=facts, rrn=rrn))
+    assert query(url, "SELECT facts, rrn FROM verdicts ORDER BY transaction_id") == [
+        ({"payer_bank": "क", "zz": [1, {"a": True}]}, 412_300_000_001),
+        (None, None),
+        ({}, 0),
+        *(({"unreadable": odd.hex()}, None) for odd in facts[3:] if odd),
+    ]
 
 
 def test_a_packed_vector_is_unpacked_bit_for_bit(url: str) -> None:

@@ -16,7 +16,7 @@ from numba.core.registry import CPUDispatcher
 from prometheus_client import REGISTRY, generate_latest
 
 from features.identity import Identities
-from features.entities import PAYEE
+from features.entities import KINDS, PAYEE
 from features.measure.risk import FRAUD, pack_report
 from features.online import OnlineFeatures
 from features.store.memory_store import MemoryEntityStore
@@ -32,7 +32,8 @@ from stream.kafka.arrivals import Arrivals
 from stream.stages.claimed import Claimed
 from stream.decode import decode_payments
 from stream.stages.judge import Judge
-from stream.rehearsal import rehearse
+from features.what_if.what_if import WhatIf
+from stream.rehearsal import rehearse, rehearse_what_if
 from stream.schemas.examples import PAYMENT
 from stream.verdict_store.binary import text_array
 from stream.verdict_store.copy_rows import copy_buffer
@@ -57,6 +58,8 @@ def loaded():
 artifact, identities, before = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH), Identities(bytes(16)), meters()
 if "rehearse" in sys.argv:
     rehearse(artifact, identities)
+if "what-if" in sys.argv:
+    rehearse_what_if()
 assert meters() == before, "the meters moved"
 rehearsed = loaded()
 
@@ -77,7 +80,8 @@ copy_buffer(judge.judge(claimed, measured, decided_at=1).rows)
 
 # A simulated switch, whose logs grow long enough to be folded, with reports of fraud and a second worker.
 traffic = compressed(PARAMETERS, Extent(12_000), None, 2_000_000_000_000, Extras(Dirt(late=0.01, untidy=0.02)))
-entities, at = MemoryEntityStore(), 0
+entities, at, kept = MemoryEntityStore(), 0, []
+what_if = WhatIf(entities, 1 << 22)
 workers = [OnlineFeatures(entities, 1 << 22) for _ in range(2)]
 for number, records in enumerate(traffic.records):
     values = [value for topic, value in zip(records.topic, records.values) if topic == TRANSACTIONS]
@@ -85,6 +89,13 @@ for number, records in enumerate(traffic.records):
     n = len(decoded.payments)
     offset = np.arange(at, at + n)
     claims = Claims(np.zeros(n, dtype=np.uint16), offset)
+    if "what-if" in sys.argv:
+        kept.append(decoded.payments)
+        what_if.measure(decoded.payments.take(slice(0, 1)))
+        what_if.measure(decoded.payments.take(slice(0, 5)), sequence=number % 2 == 0)
+        what_if.measure(kept[number // 2].take(slice(0, 3)))
+        for kind in KINDS:
+            what_if.windows(kind, int(getattr(decoded.payments, kind.name)[0]), 2_000_000_000_000)
     measured = workers[number % 2].process(decoded.payments, claims, [Origin(b"t:0", at, at + n)])
     payee = PAYEE.reports + int(decoded.payments.payee[0]).to_bytes(8, "little")
     entities.report([(payee, pack_report(int(decoded.payments.event_time[0]), FRAUD, number + 1))])
@@ -107,6 +118,11 @@ def kernels_missing(*arguments: str) -> list[str]:
 @pytest.mark.slow
 def test_no_kernel_is_left_to_be_loaded() -> None:
     assert kernels_missing("rehearse") == []
+
+
+@pytest.mark.slow
+def test_no_kernel_of_a_what_if_is_left_to_be_loaded() -> None:
+    assert kernels_missing("rehearse", "what-if") == []
 
 
 @pytest.mark.slow

@@ -151,7 +151,7 @@ def test_every_reference_in_the_asyncapi_document_leads_somewhere() -> None:
 def test_the_asyncapi_document_names_every_topic() -> None:
     document = json.loads(documents()["asyncapi.json"])
     assert {channel["address"] for channel in document["channels"].values()} == {
-        "transactions", "outcomes", "alerts", "transactions.dead-letter", "outcomes.dead-letter",
+        "transactions", "outcomes", "alerts", "resolutions", "transactions.dead-letter", "outcomes.dead-letter",
     }  # fmt: skip
     assert {operation["channel"]["$ref"] for operation in document["operations"].values()} == {
         f"#/channels/{name}" for name in document["channels"]

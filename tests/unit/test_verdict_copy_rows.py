@@ -27,6 +27,8 @@ payments = st.tuples(
     st.tuples(int16s, int16s, int16s),
     st.tuples(st.floats(), st.floats()),
     st.none() | st.binary(max_size=300),
+    st.none() | st.binary(max_size=40),
+    st.just(-1) | st.integers(0, 10**12),
 )
 
 
@@ -48,7 +50,7 @@ def fields(buffer: bytes) -> Iterator[list[bytes | None]]:
 
 def as_rows(drawn: list[tuple], width: int, words: np.ndarray) -> VerdictRows:
     n = len(drawn)
-    text, whole, small, real, alerts = (list(column) for column in zip(*drawn, strict=True)) if n else [[]] * 5
+    text, whole, small, real, alerts, facts, rrn = zip(*drawn, strict=True) if n else [[]] * 7
     whole_numbers = np.array(whole, dtype=np.int64).reshape(n, 3)
     small_numbers = np.array(small, dtype=np.int16).reshape(n, 3)
     times = np.arange(n) * 86_399_999_999 - 10**12
@@ -70,7 +72,10 @@ def as_rows(drawn: list[tuple], width: int, words: np.ndarray) -> VerdictRows:
         provenance=words[: n * width].view(np.uint8).reshape(n, 4 * width)[:, 1:]
         if width
         else np.zeros((n, 0), np.uint8),
-        alerts=alerts,
+        alerts=list(alerts),
+        facts=list(facts),
+        rrn=np.array(rrn, dtype=np.int64),
+        hold_until=np.where(times % 2, -1, np.abs(times) + 10**12),
     )
 
 
@@ -93,6 +98,10 @@ def test_every_field_of_every_row_is_in_the_buffer(drawn: list[tuple], width: in
         for name in ("transaction_id", "payer_vpa", "payee_vpa"):
             assert cell[name] == getattr(rows, name)[row]
         assert cell["alert"] == rows.alerts[row]
+        assert cell["facts"] == rows.facts[row]
+        assert cell["rrn"] == (None if rows.rrn[row] == -1 else struct.pack(">q", rows.rrn[row]))
+        end = int(rows.hold_until[row])
+        assert cell["hold_until"] == (None if end == -1 else struct.pack(">q", (end - POSTGRES_EPOCH_MS) * 1000))
         assert cell["vector"] == rows.vectors[row].tobytes()
         assert cell["provenance"] == rows.provenance[row].tobytes()
         for name in ("event_time", "decided_at"):
@@ -103,7 +112,7 @@ def test_every_field_of_every_row_is_in_the_buffer(drawn: list[tuple], width: in
 
 @pytest.mark.parametrize("name", ["transaction_id", "payer_vpa", "payee_vpa"])
 def test_the_column_and_row_of_a_text_that_cannot_be_held_are_named(name: str) -> None:
-    drawn = [((b"a", b"b", b"c"), (1, 2, 3), (0, 0, 1), (0.5, 0.5), None)] * 3
+    drawn = [((b"a", b"b", b"c"), (1, 2, 3), (0, 0, 1), (0.5, 0.5), None, None, -1)] * 3
     rows = as_rows(drawn, 1, np.zeros(3, dtype=np.uint32))
     getattr(rows, name)[2] = b"secret\0"
     with pytest.raises(RefusedRowsError, match=f"{name} of row 2") as refusal:
@@ -112,7 +121,9 @@ def test_the_column_and_row_of_a_text_that_cannot_be_held_are_named(name: str) -
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
-    rows = as_rows([((b"a", b"b", b"c"), (1, 2, 3), (0, 0, 1), (0.5, 0.5), None)], 1, np.zeros(1, dtype=np.uint32))
+    rows = as_rows(
+        [((b"a", b"b", b"c"), (1, 2, 3), (0, 0, 1), (0.5, 0.5), None, None, -1)], 1, np.zeros(1, dtype=np.uint32)
+    )
     with pytest.raises(ValueError, match="one length"):
         VerdictRows(**{name: getattr(rows, name) for name in VerdictRows.__dataclass_fields__} | {"alerts": []})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 
+import msgspec
 import pytest
 
 from stream import wire
@@ -46,6 +47,42 @@ def test_an_alert_has_the_same_bytes_in_every_version() -> None:
     """An alert sent again after an upgrade must be identical."""
     assert wire.encode_alert(ALERT).decode() == GOLDEN % ALERT.alert_id
     assert wire.decode_alert(wire.encode_alert(ALERT)) == ALERT
+
+
+def test_an_alert_of_today_has_these_bytes() -> None:
+    """What was stored by this version must be the same in the next."""
+    today = msgspec.structs.replace(
+        ALERT,
+        policy_id=None,
+        risk_score=83,
+        hold_until=wire.utc_time(1_764_003_601_000),
+        decision=wire.Decision(verdict="HOLD", model=wire.ModelDecision(verdict="HOLD", threshold=0.05)),
+        reasons=(Reason(feature="amount_paise", code="R2", contribution=0.5),),
+    )
+    head, tail = GOLDEN.split("[{", maxsplit=1)[0], GOLDEN.split("}],")[1].removesuffix("}")
+    assert wire.encode_alert(today).decode() == head % ALERT.alert_id + (
+        '[{"feature":"amount_paise","code":"R2","contribution":0.5}],' + tail + ',"policy_id":null,"risk_score":83,'
+        '"hold_until":"2025-11-24T17:00:01.000Z","decision":{"verdict":"HOLD",'
+        '"model":{"verdict":"HOLD","threshold":0.05},"rules":[],"lists":[],"external":[]}}'
+    )
+    assert wire.decode_alert(wire.encode_alert(today)) == today
+
+
+def test_a_resolution_has_these_bytes() -> None:
+    ended = wire.Resolution(
+        transaction_id="T1",
+        event_time=wire.utc_time(1_764_000_000_120),
+        action="REJECT",
+        cause="EXPIRY",
+        by=None,
+        at=wire.utc_time(1_764_003_601_000),
+        reason=None,
+    )
+    assert wire.encode_resolution(ended) == (
+        b'{"transaction_id":"T1","event_time":"2025-11-24T16:00:00.120Z","action":"REJECT","cause":"EXPIRY",'
+        b'"by":null,"at":"2025-11-24T17:00:01.000Z","reason":null}'
+    )
+    assert wire.decode_resolution(wire.encode_resolution(ended)) == ended
 
 
 def test_alert_ids_are_pure_and_distinct() -> None:

@@ -1,7 +1,34 @@
 -- Holds that end. docs/holds.md says what they are for, docs/specs/verdict_store.md what each part is.
 -- Workers of the version before go on: they leave hold_until null, and such a HOLD has no end.
 
+-- As in 0003: a long query of a day must not make every payment wait behind this.
+SET LOCAL lock_timeout = '5s';
+
 ALTER TABLE verdicts_by_day ADD COLUMN hold_until timestamptz;  -- of a HOLD that ends
+
+-- Few of the new column, too: see 0002.
+SELECT keep_few_statistics(inhrelid) FROM pg_inherits WHERE inhparent = 'verdicts_by_day'::regclass;
+
+CREATE OR REPLACE VIEW verdicts AS
+SELECT v.transaction_id,
+       v.event_time,
+       v.score,
+       v.margin,
+       m.base_value,
+       (ARRAY['ALLOW', 'REVIEW', 'HOLD', 'BLOCK'])[v.verdict + 1] AS verdict,
+       (ARRAY['FULL', 'COLD', 'LATE', 'DEGRADED'])[v.feature_state + 1] AS feature_state,
+       m.model_id,
+       m.schema_hash,
+       unpack_float32(v.vector) AS vector,
+       v.decided_at,
+       v.payer_vpa,
+       v.payee_vpa,
+       v.amount_paise,
+       v.rrn,
+       facts_by_name(v.facts) AS facts,
+       v.hold_until
+FROM verdicts_by_day AS v
+LEFT JOIN models AS m USING (model_key);
 
 -- HOLDs that nobody has ended. A table of their own: it is as small as the work that is left, however many days of
 -- verdicts there are. An index on verdicts_by_day would have one part a day, would keep every hold that ever was, and
@@ -19,8 +46,13 @@ CREATE FUNCTION open_hold() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
+    -- A payment whose day was removed may come once more. A hold that has ended stays ended.
     INSERT INTO open_holds (transaction_id, event_time, hold_until)
-    VALUES (NEW.transaction_id, NEW.event_time, NEW.hold_until);
+    SELECT NEW.transaction_id, NEW.event_time, NEW.hold_until
+    WHERE NOT EXISTS (
+        SELECT FROM resolutions AS r WHERE r.transaction_id = NEW.transaction_id AND r.event_time = NEW.event_time
+    )
+    ON CONFLICT DO NOTHING;
     RETURN NULL;
 END
 $$;

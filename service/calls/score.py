@@ -1,0 +1,78 @@
+"""POST /v1/score: the verdict that a payment would get now; nothing of it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from starlette.responses import Response
+
+from service.calls.explained import contributions_of, features_of, written
+from service.calls.payments import JSON, Item
+from service.calls.what_if import Scored
+from service.door import bodies
+from service.door.problems import Problem, busy, server_gone, unprocessable
+from service.waiting.asked import take_apart
+from stream.verdict_store.door import AccessLine
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from service.calls.parts import Parts
+    from service.calls.what_if import NotScored
+    from stream.verdict_store.door import ApiKey
+
+MOST: Final = 100
+SECONDS: Final = 5.0
+"""A what-if that takes longer counts as failed."""
+
+
+async def post(parts: Parts, request: Request, key: ApiKey) -> Response:
+    """Answer a what-if, or an array of them."""
+    body = await bodies.read(request)
+    many = bodies.is_array(body)
+    values: list[bytes | None] = bodies.items(body, MOST) if many else [body]
+    asked, rejections = take_apart(values, int(time.time() * 1000), parts.identities, parts.earliest_ms)
+    if rejections and not many:
+        raise unprocessable(rejections[0].reason, rejections[0].detail)
+    scored = await parts.what_ifs.score(asked, asyncio.get_running_loop().time() + SECONDS) if asked else []
+    parts.access.note(
+        AccessLine(
+            at=int(time.time() * 1000),
+            who=key.key_id,
+            kind="what-if",
+            how_many=len(values),
+            asked=None if many else asked[0].decoded.payments.payer[asked[0].row].tobytes(),
+            outcome="scored" if all(isinstance(one, Scored) for one in scored) else "failed",
+        )
+    )
+    if not many:
+        return Response(_body(parts, scored[0]), 200, media_type=JSON)
+    items: dict[int, Item] = {}
+    for rejection in rejections:
+        items[rejection.index] = Item(422, msgspec.Raw(unprocessable(rejection.reason, rejection.detail).body))
+    for one, said in zip(asked, scored, strict=True):
+        try:
+            items[one.index] = Item(200, msgspec.Raw(_body(parts, said)))
+        except Problem as problem:
+            items[one.index] = Item(problem.status, msgspec.Raw(problem.body))
+    return Response(msgspec.json.encode([items[index] for index in range(len(values))]), 200, media_type=JSON)
+
+
+def _body(parts: Parts, said: Scored | NotScored) -> bytes:
+    """Return the answer to one what-if; raises Problem where it was not scored."""
+    if isinstance(said, Scored):
+        names = parts.what_ifs.artifact.feature_names
+        return written(
+            said.record,
+            features=features_of(names, said.vector),
+            contributions=contributions_of(names, said.contributions),
+        )
+    if said.cause == "redis":
+        raise server_gone("redis", f"Expected the logs of the payment's parties. {said.detail} Try again later.")
+    if said.cause == "internal-error":
+        raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", said.detail)
+    raise busy(f"Expected to score the payment in time. {said.detail}")
