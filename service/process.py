@@ -31,6 +31,7 @@ from stream.kafka.publisher import Publisher
 from stream.kafka.receipts import ReceiptPublisher
 from stream.rehearsal import rehearse, rehearse_what_if
 from stream.running.periodic import Round, Rounds
+from stream.verdict_store.artifacts import RetainedArtifacts
 from stream.verdict_store.door import AccessLog as AccessTable
 from stream.verdict_store.door import Door, KeyTable
 from stream.verdict_store.door.reported import Reported
@@ -67,7 +68,7 @@ class ApiProcess:
         """Begin the parts, in the order in which they need each other, and end them in the other."""
         settings = self._settings
         artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
-        identities = Identities(settings.identity_key)
+        identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
         rehearse(artifact, identities)
         rehearse_what_if()
         meters.begin_series()
@@ -75,12 +76,21 @@ class ApiProcess:
         publisher = ReceiptPublisher(checked_client_config(settings))
         waiters = Waiters(asyncio.get_running_loop(), publisher, settings.topic_transactions, settings.api_waiting)
         rows = Door(settings.postgres_url, name="api-rows", answer_seconds=LOOK_SECONDS)
-        records = Records(lambda _key: artifact)
-        looking = Looking(waiters, rows, records.written, servers)
+        retained = RetainedArtifacts(
+            [directory for directory in (settings.model_dir, DEFAULT_DIR) if directory], settings.postgres_url
+        )
+        records = Records(retained.artifact, artifact)
+        looking = Looking(waiters, rows, records, servers)
         store = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
         what_ifs = WhatIfs(
-            WhatIf(store, settings.api_replica_bytes), artifact, records, servers, hold_for=settings.hold_for
+            WhatIf(store, settings.api_replica_bytes),
+            artifact,
+            records,
+            servers,
+            hold_for=settings.hold_for,
+            expect=lambda: store.expect_identity(identities.fingerprint()),
         )
+        what_ifs.check()
         key_table, log_table = KeyTable(settings.postgres_url), AccessTable(settings.postgres_url)
         keys = Keys(key_table, servers, rate=settings.api_rate, ingress=settings.api_ingress)
         access = AccessLog(log_table.append)
@@ -125,6 +135,7 @@ class ApiProcess:
         self.probes.is_draining = True
         looking.stop()
         what_ifs.close()
+        records.close()
         reads.close()
         reported.close()
         hold_store.close()

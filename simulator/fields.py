@@ -14,6 +14,8 @@ class Kind(Enum):
     INTEGER = "an integer"
     TIME = "epoch milliseconds, or RFC 3339 with an offset"
     NUMBER = "a number"
+    FLAG = "true or false"
+    SCORES = "a list of {provider, type, value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,31 @@ PAYMENT: Final = Fields(
         "longitude": Kind.NUMBER,
         "payer_app": Kind.TEXT,
         "remarks_hash": Kind.TEXT,
+        "payer_account": Kind.TEXT,
+        "payee_account": Kind.TEXT,
+        "payer_mobile": Kind.TEXT,
+        "payee_mobile": Kind.TEXT,
+        "payer_ifsc": Kind.TEXT,
+        "payee_ifsc": Kind.TEXT,
+        "payer_type": Kind.TEXT,
+        "payee_type": Kind.TEXT,
+        "account_type": Kind.TEXT,
+        "initiation_mode": Kind.TEXT,
+        "purpose": Kind.TEXT,
+        "ref_category": Kind.TEXT,
+        "auth_type": Kind.TEXT,
+        "response_code": Kind.TEXT,
+        "original_transaction_id": Kind.TEXT,
+        "mandate_id": Kind.TEXT,
+        "merchant_id": Kind.TEXT,
+        "device_type": Kind.TEXT,
+        "device_os": Kind.TEXT,
+        "ip": Kind.TEXT,
+        "on_call": Kind.FLAG,
+        "screen_shared": Kind.FLAG,
+        "payee_added_at": Kind.TIME,
+        "payer_segment": Kind.TEXT,
+        "external_scores": Kind.SCORES,
     },
     required=("transaction_id", "event_time", "payer_vpa", "payee_vpa", "amount_paise"),
     key="payer_vpa",

@@ -129,6 +129,7 @@ OUTCOMES_UNMATCHED = _counter("outcomes_unmatched", "Outcomes that came before t
 HOLDS_OPEN = _unknown_gauge(
     "holds_open", "HOLDs that nobody has ended, as Postgres has them: the same in every process."
 )
+HOLDS_OVERDUE = _unknown_gauge("holds_overdue", "Open HOLDs that are past their end, as Postgres has them.")
 HOLDS_ENDED = _counter("holds_ended", "HOLDs that this process ended.", "action", "cause")
 RESOLUTIONS_WAITING = _unknown_gauge(
     "resolutions_waiting", "Ends of holds that the broker has not confirmed, as Postgres has them."

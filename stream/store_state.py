@@ -1,4 +1,4 @@
-"""What only the stores know of themselves: how full Redis is, and how far ahead Postgres has partitions.
+"""What only the stores know of themselves: how full Redis is, how far ahead Postgres has partitions, what is held.
 
 Asked at a low rate on connections of their own. What is not known is NaN, so that no rule compares it.
 """
@@ -6,18 +6,22 @@ Asked at a low rate on connections of their own. What is not known is NaN, so th
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING
 
 from stream import metrics
+from stream.holds import show
 from stream.running.periodic import Round
 from stream.stages.feature_stage import worker_errors
 from stream.verdict_store.housekeeping import days_ahead
 
 if TYPE_CHECKING:
     from features.store.redis_store import RedisEntityStore
+    from stream.holds import PostgresHolds
 
 REDIS_SECONDS = 15.0
 POSTGRES_SECONDS = 60.0
+HOLDS_SECONDS = 15.0
 
 
 def redis_round(store: RedisEntityStore) -> Round:
@@ -45,3 +49,8 @@ def postgres_round(url: str) -> Round:
         lambda: metrics.VERDICT_DAYS_AHEAD.set(days_ahead(url)),
         lambda: metrics.VERDICT_DAYS_AHEAD.set(math.nan),
     )
+
+
+def holds_round(holds: PostgresHolds) -> Round:
+    """Return the round that counts holds: a worker ends none, but sees where nobody does. `holds` is for it alone."""
+    return Round("holds", HOLDS_SECONDS, lambda: show(holds, time.time_ns() // 1_000_000))

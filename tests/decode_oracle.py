@@ -28,13 +28,30 @@ WORDS = {
     "flow": ["P2P", "P2M"],
     "type": ["PAY", "COLLECT"],
     "initiation": ["QR", "INTENT", "VPA", "CONTACT", "ACCOUNT", "MANDATE"],
+    "payer_type": ["PERSON", "ENTITY"],
+    "payee_type": ["PERSON", "ENTITY"],
 }
+
+
+SHORT = {
+    "rrn": "r", "flow": "f", "type": "t", "initiation": "i", "status": "s", "mcc": "m", "device_id": "d",
+    "device_bound_at": "db", "sim_changed_at": "sc", "payer_bank": "pb", "payee_bank": "qb", "payer_app": "a",
+    "payer_account": "pa", "payee_account": "qa", "payer_mobile": "pm", "payee_mobile": "qm", "payer_ifsc": "pi",
+    "payee_ifsc": "qi", "payer_type": "pt", "payee_type": "qt", "account_type": "at", "initiation_mode": "im",
+    "purpose": "pu", "ref_category": "rc", "auth_type": "au", "response_code": "rs", "original_transaction_id": "ot",
+    "mandate_id": "ma", "merchant_id": "mi", "device_type": "dt", "device_os": "os", "ip": "ip", "on_call": "oc",
+    "screen_shared": "ss", "payee_added_at": "ad", "payer_segment": "sg", "external_scores": "xs",
+}  # fmt: skip
+"""The public keys of facts, in their order. A key may be added; none may be changed or used again."""
+HASHED = {"device_id", "payer_account", "payee_account", "payer_mobile", "payee_mobile"}
 
 
 class PlainPayment(NamedTuple):
     """One payment, and what was odd about it."""
 
     columns: PaymentColumns
+    rrn: int
+    facts: bytes | None
     transaction_id: bytes
     payer_vpa: bytes
     payee_vpa: bytes
@@ -58,11 +75,45 @@ def time(raw: bytes) -> int | None:
     return at if at is not None and 0 <= at <= LAST_TIME_MS else None
 
 
-def merchant_code(raw: bytes) -> int | None:
+def merchant_code(raw: bytes) -> str | None:
     if raw.startswith(b'"'):
-        return int(json.loads(raw)) if re.fullmatch("[0-9]{4}", json.loads(raw)) else None
+        return str(json.loads(raw)) if re.fullmatch("[0-9]{4}", json.loads(raw)) else None
     code = required.integer(raw)
-    return code if code is not None and 0 <= code <= 9999 else None
+    return f"{code:04d}" if code is not None and 0 <= code <= 9999 else None
+
+
+def sized(low: int, high: int) -> Any:
+    return lambda raw: found if (found := text(raw)) is not None and low <= len(found) <= high else None
+
+
+def mobile(raw: bytes) -> str | None:
+    found = text(raw)
+    return found.removeprefix("+") if found is not None and re.fullmatch(r"\+?[0-9]{10,15}", found) else None
+
+
+def flag(raw: bytes) -> bool | None:
+    return {b"true": True, b"false": False}.get(raw)
+
+
+def scores(raw: bytes) -> list[Any] | None:
+    found = json.loads(raw)
+    if not isinstance(found, list) or len(found) > 8:
+        return None
+    read = []
+    for one in found:
+        if not isinstance(one, dict) or not {"provider", "type", "value"} <= one.keys():
+            return None
+        words = [sized(1, 64)(json.dumps(one[name]).encode()) for name in ("provider", "type")]
+        value = one["value"]
+        if (
+            None in words
+            or isinstance(value, bool | str)
+            or not isinstance(value, int | float)
+            or not 0 <= value <= 100
+        ):
+            return None
+        read.append([*words, float(value)])
+    return read
 
 
 def degrees(limit: float) -> Any:
@@ -73,7 +124,7 @@ def degrees(limit: float) -> Any:
 
 
 def word(name: str) -> Any:
-    return lambda raw: WORDS[name].index(text(raw)) + 1 if text(raw) in WORDS[name] else None
+    return lambda raw: text(raw) if text(raw) in WORDS[name] else None
 
 
 READERS: dict[str, Any] = {
@@ -85,7 +136,44 @@ READERS: dict[str, Any] = {
     "sim_changed_at": time,
     "latitude": degrees(90),
     "longitude": degrees(180),
+    **dict.fromkeys(
+        (
+            "payer_account",
+            "payee_account",
+            "account_type",
+            "ref_category",
+            "auth_type",
+            "response_code",
+            "original_transaction_id",
+            "mandate_id",
+            "merchant_id",
+            "device_type",
+            "device_os",
+            "ip",
+            "payer_segment",
+        ),
+        sized(1, 64),
+    ),
+    **dict.fromkeys(("payer_mobile", "payee_mobile"), mobile),
+    **dict.fromkeys(("payer_ifsc", "payee_ifsc"), sized(11, 11)),
+    **dict.fromkeys(("initiation_mode", "purpose"), sized(2, 2)),
+    **dict.fromkeys(("on_call", "screen_shared"), flag),
+    "payee_added_at": time,
+    "external_scores": scores,
 }
+
+
+def packed_facts(known: dict[str, Any], identities: Identities) -> bytes | None:
+    facts: dict[str, Any] = {}
+    for name, short in SHORT.items():
+        value = known.get(name)
+        if value is None or (name in ("rrn", "payer_bank", "payee_bank", "payer_app") and len(value) > 64):
+            continue
+        if name in HASHED:
+            last = min(4, len(value) // 2)
+            value = f"{int(identities.hash([value.encode()])[0]):016x}:{value[len(value) - last :]}"
+        facts[short] = value
+    return json.dumps(facts, separators=(",", ":"), ensure_ascii=False).encode() if facts else None
 
 
 def plain_payment(value: bytes | None, now_ms: int, earliest_ms: int, identities: Identities) -> PlainPayment:
@@ -106,14 +194,21 @@ def plain_payment(value: bytes | None, now_ms: int, earliest_ms: int, identities
         "event_time": payment.event_time,
         "amount_paise": payment.amount_paise,
         "place": pack_place(known.get("latitude"), known.get("longitude")),
-        "kind": pack_kind(*(known.get(name, 0) for name in ("status", "flow", "type", "initiation"))),
-        "mcc": known.get("mcc", UNKNOWN_MCC),
+        "kind": pack_kind(
+            *(
+                WORDS[name].index(known[name]) + 1 if name in known else 0
+                for name in ("status", "flow", "type", "initiation")
+            )
+        ),
+        "mcc": int(known.get("mcc", UNKNOWN_MCC)),
         "device_bound_at": known.get("device_bound_at", UNKNOWN_TIME),
         "sim_changed_at": known.get("sim_changed_at", UNKNOWN_TIME),
         "same_bank": int(banks[0] == banks[1]) if None not in banks else -1,
     }
     return PlainPayment(
         PaymentColumns.of(**{name: np.array([column]) for name, column in columns.items()}),
+        int(rrn) if re.fullmatch("[0-9]{1,12}", rrn := known.get("rrn", "")) else -1,
+        packed_facts(known, identities),
         *(name.encode() for name in names[:3]),
         unusable,
     )

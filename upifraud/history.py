@@ -199,7 +199,8 @@ class _Payments(NamedTuple):
 def _read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS) -> _Payments:
     settings = _settings()
     # Distinct counts of dense logs depend on the hashes, so the stream's own key makes the stream's own vectors.
-    identities, now_ms = Identities(settings.identity_key), int(time.time() * 1000)
+    identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
+    now_ms = int(time.time() * 1000)
     refusals = Refusals(source.path, "payments")
     parts: list[Decoded] = []
     rows: list[NDArray[np.int64]] = []

@@ -129,7 +129,7 @@ def _payments() -> Section:
                 "of those that were asked for again.",
                 "cps",
                 Query(rate("api_provisional_total", "cause"), "{{cause}}"),
-                Query(rate("api_provisional_differs_total"), "differs"),
+                Query(rate("api_provisional_compared_total", labels='same="false"'), "differs"),
                 alerts=("UpiFraudApiProvisional",),
             ),
         ],

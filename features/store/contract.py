@@ -91,6 +91,10 @@ class EntityReader(Protocol):
         """
         ...
 
+    def expect_identity(self, fingerprint: bytes) -> None:
+        """Raise `IdentityKeyMismatchError` if the logs are of another key; nothing is remembered."""
+        ...
+
 
 class EntityStore(Protocol):
     """Append-only logs of 32-byte records, outcome reports, and the offsets they were applied up to."""

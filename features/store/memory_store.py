@@ -188,9 +188,13 @@ class MemoryEntityStore:
 
     def check_identity(self, fingerprint: bytes) -> None:
         """Remember the identity key's fingerprint, or refuse another."""
+        self.expect_identity(fingerprint)
+        self._fingerprint = fingerprint
+
+    def expect_identity(self, fingerprint: bytes) -> None:
+        """Refuse another identity key's fingerprint than the one remembered."""
         if self._fingerprint not in (None, fingerprint):
             raise IdentityKeyMismatchError(IdentityKeyMismatchError.__doc__)
-        self._fingerprint = fingerprint
 
 
 def _names(entry: bytes) -> list[bytes]:

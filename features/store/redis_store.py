@@ -246,7 +246,11 @@ class RedisEntityStore:
     def check_identity(self, fingerprint: bytes) -> None:
         """Remember the identity key's fingerprint, or refuse another."""
         self._command("SET", layout.IDENTITY_CHECK, fingerprint, "NX")
-        if self._command("GET", layout.IDENTITY_CHECK) != fingerprint:
+        self.expect_identity(fingerprint)
+
+    def expect_identity(self, fingerprint: bytes) -> None:
+        """Refuse another identity key's fingerprint than the one remembered."""
+        if self._command("GET", layout.IDENTITY_CHECK) not in (None, fingerprint):
             raise IdentityKeyMismatchError(IdentityKeyMismatchError.__doc__)
 
     def memory(self) -> Memory:

@@ -14,7 +14,8 @@ from features.entities import KINDS
 from service.calls.payments import JSON
 from service.door import bodies
 from service.door.problems import unprocessable
-from stream.verdict_store.door import AccessLine
+from stream.facts import unpack
+from stream.verdict_store.door import AccessLine, Period, Wanted
 from stream.wire import MAX_VPA, UtcTime, utc_time
 
 if TYPE_CHECKING:
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
     from service.calls.parts import Parts
     from stream.verdict_store.door import ApiKey
+    from stream.verdict_store.door.asked import Kind
 
 _KINDS: Final = {kind.name: kind for kind in KINDS}
 _MOST: Final = 1024
+_LATELY_MS: Final = 31 * 86_400_000
+_SIDES: Final[dict[str, Kind]] = {"payer": "payer_vpa", "payee": "payee_vpa"}
 
 IdType = Literal["vpa", "account", "device"]
 
@@ -55,7 +59,7 @@ class Windows(Struct, frozen=True, kw_only=True):
 async def lookup(parts: Parts, request: Request, key: ApiKey) -> Response:
     """Answer with an entity's windows."""
     asked: Lookup = bodies.parsed(await bodies.read(request, bodies.SMALL), Lookup)
-    identity = _identity(parts, asked)
+    identity = await _identity(parts, asked)
     now_ms = int(time.time() * 1000)
     found = await parts.what_ifs.windows(_KINDS[asked.kind], identity, now_ms)
     outcome = "found" if found.records else "none"
@@ -74,14 +78,28 @@ async def lookup(parts: Parts, request: Request, key: ApiKey) -> Response:
     return Response(msgspec.json.encode(answer), 200, media_type=JSON)
 
 
-def _identity(parts: Parts, asked: Lookup) -> int:
+async def _identity(parts: Parts, asked: Lookup) -> int:
     """Return the hash under which the logs of an entity are kept; raises Problem where its id is of another kind."""
     id_type = asked.id_type or ("device" if asked.kind == "device" else "vpa")
     if (id_type == "device") != (asked.kind == "device"):
         raise unprocessable("out-of-range", "id_type: expected device for a device, and vpa or account for the others")
-    if id_type == "account":
+    by_account = parts.identities.by_account
+    if id_type == "account" and not by_account:
         raise unprocessable("out-of-range", "id_type: expected vpa, for logs are kept by VPA here")
     if id_type == "vpa" and (asked.id.count("@") != 1 or len(asked.id) > MAX_VPA):
         raise unprocessable("bad-vpa", "id: expected a VPA, name@handle")
     text = asked.id.lower() if id_type == "vpa" else asked.id
-    return int(parts.identities.hash([text.encode(errors="replace")])[0])
+    own = int(parts.identities.hash([text.encode(errors="replace")])[0])
+    if id_type == "vpa" and by_account:
+        return await _account_of(parts, "payer" if asked.kind == "payer" else "payee", text) or own
+    return own
+
+
+async def _account_of(parts: Parts, side: Literal["payer", "payee"], vpa: str) -> int | None:
+    """Return the hash of a VPA's account as its latest payment of a month has it; None where it has none."""
+    now_ms = int(time.time() * 1000)
+    wanted = Wanted(_SIDES[side], vpa.encode(errors="replace"))
+    period = Period(now_ms - _LATELY_MS, now_ms + _LATELY_MS)
+    found = await parts.reads.ask(lambda door: door.search(wanted, period, limit=1))
+    account = unpack(found.records[0].facts).get(f"{side}_account") if found.records else None
+    return int(account["hash"], 16) if account else None

@@ -124,6 +124,10 @@ async def _answers(parts: Parts, waiters: Sequence[Waiter], deadline: float) -> 
     parts.waiters.poll()
     scored = await parts.what_ifs.score([waiter.payment for waiter in open_ones[:_PROVISIONAL]], deadline)
     said = dict(zip(map(id, open_ones), scored, strict=False))
+    for waiter in open_ones:
+        one = said.get(id(waiter))
+        if isinstance(one, Scored):
+            parts.waiters.note_provisional(waiter, one.record.verdict)
     return [waiter.answer or _provisional(waiter, said.get(id(waiter))) for waiter in waiters]
 
 

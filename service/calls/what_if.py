@@ -60,9 +60,18 @@ class WhatIfs:
     """Scores payments with the artifact of this process. A call that comes while one is at work waits for it."""
 
     def __init__(
-        self, what_if: WhatIf, artifact: Artifact, records: Records, servers: Servers, *, hold_for: int
+        self,
+        what_if: WhatIf,
+        artifact: Artifact,
+        records: Records,
+        servers: Servers,
+        *,
+        hold_for: int,
+        expect: Callable[[], None],
     ) -> None:
         self._hold_for = hold_for
+        self._expect = expect
+        self._is_checked = False
         self._what_if = what_if
         self._artifact = artifact
         self._records = records
@@ -70,6 +79,18 @@ class WhatIfs:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="what-if")
         self._queue: list[tuple[Asked, float, asyncio.Future[Scored | NotScored]]] = []
         self._at_work: asyncio.Task[None] | None = None
+
+    def check(self) -> None:
+        """Refuse logs of another identity key; where they cannot be asked now, that is done before the first look."""
+        try:
+            self._check()
+        except StoreUnavailableError as error:
+            self._servers.gone("redis", str(error))
+
+    def _check(self) -> None:
+        if not self._is_checked:
+            _again(self._expect)
+            self._is_checked = True
 
     @property
     def artifact(self) -> Artifact:
@@ -94,15 +115,17 @@ class WhatIfs:
         """Return an entity's windows as of an epoch millisecond; raises Problem where the logs cannot be read."""
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(
-                self._thread, lambda: _again(self._what_if.windows, kind, identity, now_ms)
-            )
+            return await loop.run_in_executor(self._thread, self._windows, kind, identity, now_ms)
         except FeatureError as error:
             if isinstance(error, StoreUnavailableError):
                 self._servers.gone("redis", str(error))
             raise server_gone(
                 "redis", "Expected to read the logs, but they cannot be read; try again later."
             ) from error
+
+    def _windows(self, kind: Kind, identity: int, now_ms: int) -> EntityWindows:
+        self._check()
+        return _again(self._what_if.windows, kind, identity, now_ms)
 
     def close(self) -> None:
         """End the thread."""
@@ -124,6 +147,7 @@ class WhatIfs:
         rows = [one.decoded.payments.rows[one.row : one.row + 1] for one in asked]
         columns = PaymentColumns(np.concatenate(rows) if len(rows) > 1 else rows[0])
         try:
+            self._check()
             measured = _again(self._what_if.measure, columns)
         except StoreUnavailableError as error:
             self._servers.gone("redis", str(error))

@@ -28,9 +28,10 @@ PROVISIONAL: Final = Counter(
     ("cause",),
     registry=REGISTRY,
 )
-PROVISIONAL_DIFFERS: Final = Counter(
-    "api_provisional_differs",
-    "Provisional verdicts that the stream then gave otherwise, of those asked for again in time.",
+PROVISIONAL_COMPARED: Final = Counter(
+    "api_provisional_compared",
+    "Provisional verdicts of payments that were posted again here, by whether the stream gave the same.",
+    ("same",),
     registry=REGISTRY,
 )
 WAITING: Final = Gauge("api_waiting_payments", "Payments whose rows are waited for.", registry=REGISTRY)
@@ -60,5 +61,7 @@ def begin_series() -> None:
         PAYMENTS.labels(str(status))
     for cause in ("pending", "unconfirmed"):
         PROVISIONAL.labels(cause)
+    for same in ("true", "false"):
+        PROVISIONAL_COMPARED.labels(same)
     for reason in ("key-missing", "key-invalid", "scope-missing", "too-many-requests", "server-gone"):
         REFUSED_KEYS.labels(reason)

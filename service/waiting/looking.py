@@ -14,13 +14,15 @@ from service.door import meters
 from service.door.problems import Problem
 from service.waiting.waiter import Answer
 from stream.errors import RetryableError, StreamError
+from stream.stages.alerting import NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from service.servers import Servers
+    from service.waiting.records import Records
     from service.waiting.waiter import Waiter
     from service.waiting.waiters import Waiters
     from stream.verdict_store import VerdictRecord
@@ -59,13 +61,13 @@ class Looking(threading.Thread):
         self,
         waiters: Waiters,
         rows: Rows,
-        written: Callable[[list[VerdictRecord]], list[bytes]],
+        records: Records,
         servers: Servers,
     ) -> None:
         super().__init__(name="looking", daemon=True)
         self._waiters = waiters
         self._rows = rows
-        self._written = written
+        self._records = records
         self._servers = servers
         self._stopping = False
         self._looks = 0
@@ -142,17 +144,27 @@ class Looking(threading.Thread):
         """Answer those whose row is there, and return them."""
         keys = [(waiter.payment.transaction_id, waiter.payment.event_time) for waiter in waiting]
         rows = self._rows.stored(keys)
-        found = [(waiter, rows[key]) for waiter, key in zip(waiting, keys, strict=True) if key in rows]
+        # A row by a model whose artifact is not here yet waits until it is, and holds nobody else up.
+        found = [
+            (waiter, rows[key])
+            for waiter, key in zip(waiting, keys, strict=True)
+            if key in rows and self._records.is_ready(rows[key].model)
+        ]
         if not found:
             return set()
-        bodies = self._written([row for _, row in found])
+        for waiter, row in found:
+            self._waiters.compare(waiter, NAMES[row.verdict])
+        bodies = self._records.written([row for _, row in found])
         self._waiters.answer_from_thread(
-            [
-                (waiter, Answer(200, body) if _is_this_one(row, waiter) else CONFLICT)
-                for (waiter, row), body in zip(found, bodies, strict=True)
-            ]
+            [(waiter, _answer(row, waiter, body)) for (waiter, row), body in zip(found, bodies, strict=True)]
         )
         return {waiter for waiter, _ in found}
+
+
+def _answer(row: VerdictRecord, waiter: Waiter, body: bytes | None) -> Answer:
+    if not _is_this_one(row, waiter):
+        return CONFLICT
+    return ARTIFACT_GONE if body is None else Answer(200, body)
 
 
 def _is_this_one(row: VerdictRecord, waiter: Waiter) -> bool:
@@ -174,4 +186,14 @@ def _conflict() -> Answer:
     return Answer(problem.status, problem.body)
 
 
+def _artifact_gone() -> Answer:
+    problem = Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal-error",
+        "The verdict is stored, but its record cannot be written: the artifact that judged it is nowhere to be found.",
+    )
+    return Answer(problem.status, problem.body)
+
+
 CONFLICT: Final = _conflict()
+ARTIFACT_GONE: Final = _artifact_gone()

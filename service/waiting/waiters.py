@@ -35,6 +35,7 @@ class Waiters:
         self._most = most
         self._waiters: dict[tuple[bytes, int], Waiter] = {}
         self._recent: dict[tuple[bytes, int], Receipt] = {}
+        self._provisional: dict[tuple[bytes, int], str] = {}
         self._publishing = threading.Lock()
         self.added = threading.Event()
         """Set when somebody waits who has not been looked for."""
@@ -107,6 +108,18 @@ class Waiters:
             except StreamError as error:
                 waiter.is_published, waiter.failure = False, str(error)
         self._publisher.poll()
+
+    def note_provisional(self, waiter: Waiter, verdict: str) -> None:
+        """Remember what was said of a payment before its verdict."""
+        self._provisional[waiter.payment.key] = verdict
+        while len(self._provisional) > RECENT:
+            self._provisional.pop(next(iter(self._provisional)), None)
+
+    def compare(self, waiter: Waiter, verdict: str) -> None:
+        """Put on the meter whether the stream gave what was said before; once a payment."""
+        said = self._provisional.pop(waiter.payment.key, None)
+        if said is not None:
+            meters.PROVISIONAL_COMPARED.labels("true" if said == verdict else "false").inc()
 
     def poll(self) -> None:
         """Hear what the broker has confirmed meanwhile."""

@@ -6,7 +6,7 @@
 from stream.holds.decide import HoldStore, decide
 from stream.holds.errors import HoldEndedError, HoldError, NoSuchHoldError, OtherActionError
 from stream.holds.memory import MemoryHolds
-from stream.holds.outbox import Outbox
+from stream.holds.outbox import Outbox, show
 from stream.holds.postgres import PostgresHolds
 from stream.holds.records import Action, Cause, Decided, Hold
 
@@ -24,4 +24,5 @@ __all__ = [
     "Outbox",
     "PostgresHolds",
     "decide",
+    "show",
 ]

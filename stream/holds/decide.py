@@ -46,8 +46,8 @@ class HoldStore(Protocol):
     def confirmed(self, sent: Sequence[Waiting], at: int) -> None:
         """Note that the broker has these, at an epoch millisecond."""
 
-    def counts(self) -> Counts:
-        """Count open holds, and resolutions that wait."""
+    def counts(self, now: int) -> Counts:
+        """Count open holds, those that are past their end at an epoch millisecond, and resolutions that wait."""
 
     def alone(self) -> AbstractContextManager[bool]:
         """Say whether nobody else expires and publishes now; nobody else will until the end of the `with`.

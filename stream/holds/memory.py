@@ -79,11 +79,12 @@ class MemoryHolds:
                 row = self._rows[each.transaction_id, each.event_time]
                 row.published_at = at if row.published_at is None else row.published_at
 
-    def counts(self) -> Counts:
+    def counts(self, now: int) -> Counts:
         """See `HoldStore.counts`."""
         with self._lock:
             waiting = sum(row.published_at is None for row in self._rows.values())
-        return Counts(len(self._open()), waiting)
+        still = self._open()
+        return Counts(len(still), sum(hold.is_over(now) for hold in still), waiting)
 
     @contextmanager
     def alone(self) -> Iterator[bool]:

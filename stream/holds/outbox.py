@@ -87,15 +87,6 @@ class Outbox:
                 metrics.RESOLUTIONS_PUBLISHED.inc(len(waiting))
             return Stepped(sum(ended), len(waiting), ROWS in (len(due), len(waiting)))
 
-    def show(self) -> None:
-        """Put the numbers of open holds and of waiting resolutions on the meters; NaN where nobody can say."""
-        try:
-            counts = self._store.counts()
-        except RetryableError:
-            counts = None
-        metrics.HOLDS_OPEN.set(math.nan if counts is None else counts.open)
-        metrics.RESOLUTIONS_WAITING.set(math.nan if counts is None else counts.waiting)
-
     def follow(self, stop: threading.Event, clock: Callable[[], int]) -> None:
         """Take steps until told to stop; wait, however long, for a server that does not answer.
 
@@ -115,6 +106,17 @@ class Outbox:
                     log.info("Ends of holds go on.")
                 pause, is_lost = 0.0 if stepped.is_more else STEP_SECONDS, False
             if now >= show_at:
-                self.show()
+                show(self._store, now)
                 show_at = now + SHOW_MS
             stop.wait(pause)
+
+
+def show(store: HoldStore, now: int) -> None:
+    """Put the numbers of holds and of waiting resolutions on the meters; NaN where the store does not answer."""
+    try:
+        counts = store.counts(now)
+    except RetryableError:
+        counts = None
+    metrics.HOLDS_OPEN.set(math.nan if counts is None else counts.open)
+    metrics.HOLDS_OVERDUE.set(math.nan if counts is None else counts.overdue)
+    metrics.RESOLUTIONS_WAITING.set(math.nan if counts is None else counts.waiting)

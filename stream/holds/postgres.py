@@ -100,10 +100,10 @@ class PostgresHolds:
                 binary.timestamptz(at),
             )
 
-    def counts(self) -> Counts:
+    def counts(self, now: int) -> Counts:
         """See `HoldStore.counts`."""
-        ((open_, waiting),) = self._call(statements.COUNTS)
-        return Counts(binary.to_int(cast("bytes", open_)), binary.to_int(cast("bytes", waiting)))
+        (counted,) = self._call(statements.COUNTS, binary.timestamptz(now))
+        return Counts(*(binary.to_int(cast("bytes", cell)) for cell in counted))
 
     @contextmanager
     def alone(self) -> Iterator[bool]:

@@ -70,9 +70,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many holds are open, and how many resolutions wait for the broker."""
+    """How many holds are open, how many of them are past their end, and how many resolutions wait for the broker."""
 
     open: int
+    overdue: int
     waiting: int
 
 

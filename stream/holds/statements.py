@@ -68,7 +68,8 @@ CONFIRMED: Final = Statement(
 
 COUNTS: Final = Statement(
     "count_holds",
-    "SELECT (SELECT count(*) FROM open_holds), (SELECT count(*) FROM resolutions WHERE published_at IS NULL)",
+    "SELECT count(*), count(*) FILTER (WHERE hold_until <= $1::timestamptz),"
+    " (SELECT count(*) FROM resolutions WHERE published_at IS NULL) FROM open_holds",
 )
 
 LOCK: Final = Statement("lock_resolutions", "SELECT pg_try_advisory_lock(hashtext('upifraud.resolutions'))")

@@ -128,6 +128,7 @@ class Alerting:
             feature_state=STATE_NAMES[row.feature_state],
             model_id=artifact.model_id,
             schema_hash=artifact.schema_hash,
+            policy_id=None,
             risk_score=None if artifact.risk_map is None else artifact.risk_map.of(score),
             hold_until=None if row.hold_until is None else utc_time(row.hold_until),
             decision=decision,

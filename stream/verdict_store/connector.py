@@ -97,11 +97,14 @@ class Session:
         columns = range(result.nfields)
         return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
 
-    def copy_in(self, statement: Statement, buffer: Buffer) -> None:
-        """Send a whole COPY in a transaction of its own: all of its rows are stored, or none."""
+    def copy_in(self, statement: Statement, buffer: Buffer, then: str = "") -> None:
+        """Send a whole COPY in a transaction of its own: all of its rows are stored, or none.
+
+        `then` is a statement behind it in the same transaction and the same round trip.
+        """
         server = self._open()
         try:
-            server.send_query(statement.sql.encode())
+            server.send_query(f"{statement.sql}; {then}".encode() if then else statement.sql.encode())
             begun = self._answer(server)
             if begun.status == ExecStatus.COPY_IN:
                 server.put_copy_data(buffer)

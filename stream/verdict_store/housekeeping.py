@@ -29,6 +29,16 @@ WHERE ctid >= %s::tid AND ctid < %s::tid
   AND reported_at < (date '1970-01-01' + %s::integer)::timestamp AT TIME ZONE 'UTC'
   AND NOT EXISTS (SELECT FROM verdicts_by_day AS v WHERE v.transaction_id = outcomes.transaction_id)
 """
+_FORGET_HOLDS: Final = """
+DELETE FROM open_holds
+WHERE ctid >= %s::tid AND ctid < %s::tid
+  AND event_time < (date '1970-01-01' + %s::integer)::timestamp AT TIME ZONE 'UTC' AND hold_until IS NULL
+"""
+_FORGET_RESOLUTIONS: Final = """
+DELETE FROM resolutions
+WHERE ctid >= %s::tid AND ctid < %s::tid
+  AND event_time < (date '1970-01-01' + %s::integer)::timestamp AT TIME ZONE 'UTC' AND published_at IS NOT NULL
+"""
 _MAKE_DAYS: Final = """
 SELECT make_verdict_day(date '1970-01-01' + day) FROM generate_series(%s::integer, %s::integer) AS day
 """
@@ -93,6 +103,18 @@ def forget_outcomes(url: str, before: int) -> int:
     """
     with plain_connection(url, name="housekeeping") as connection, alone(connection, "forget_outcomes") as is_ours:
         return _sweep(connection, "outcomes", _FORGET_OUTCOMES, before) if is_ours else 0
+
+
+def forget_holds(url: str, before: int) -> int:
+    """Forget the holds of payments before a day (from 1970-01-01 UTC), whose verdicts were removed; return how many.
+
+    One that has an end is kept until it has come, and how a hold ended until the broker has confirmed it.
+    """
+    with plain_connection(url, name="housekeeping") as connection, alone(connection, "forget_holds") as is_ours:
+        if not is_ours:
+            return 0
+        forgotten = _sweep(connection, "open_holds", _FORGET_HOLDS, before)
+        return forgotten + _sweep(connection, "resolutions", _FORGET_RESOLUTIONS, before)
 
 
 def _sweep(connection: PlainConnection, table: str, delete: str, before: int) -> int:

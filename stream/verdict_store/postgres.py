@@ -12,6 +12,7 @@ from stream.verdict_store.claims import Claimants, Known, contest, decide
 from stream.verdict_store.connector import ANSWER_SECONDS, Cells, Session
 from stream.verdict_store.copy_rows import copy_buffer
 from stream.verdict_store.errors import ContendedError, DayMissingError, KeyTakenError, ModelChangedError
+from stream.verdict_store.open_holds import open_holds
 from stream.verdict_store.outcomes import standing
 from stream.verdict_store.records import Model, OutcomeRow, PaymentRef, StoredVerdict
 
@@ -132,8 +133,8 @@ class VerdictStore:
                 pending = np.array([row for row in pending.tolist() if row not in stored], dtype=np.intp)
             try:
                 if len(pending):
-                    buffer = copy_buffer(rows if len(pending) == len(rows) else rows.take(pending))
-                    self._verdicts.copy_in(statements.COPY_VERDICTS, buffer.data)
+                    new = rows if len(pending) == len(rows) else rows.take(pending)
+                    self._verdicts.copy_in(statements.COPY_VERDICTS, copy_buffer(new).data, open_holds(new))
             except KeyTakenError as error:
                 contention: ContendedError = error
                 pending, again = _distinct(rows, pending)

@@ -477,8 +477,12 @@ def test_a_topic_that_is_another_has_offsets_of_its_own(store: EntityStore) -> N
 
 
 def test_logs_of_another_identity_key_are_refused(store: EntityStore) -> None:
+    store.expect_identity(b"who looks first remembers nothing")
     store.check_identity(b"one")
     store.check_identity(b"one")
+    store.expect_identity(b"one")
+    with pytest.raises(IdentityKeyMismatchError, match="UPIFRAUD_IDENTITY_KEY"):
+        store.expect_identity(b"two")
     with pytest.raises(IdentityKeyMismatchError, match="UPIFRAUD_IDENTITY_KEY"):
         store.check_identity(b"two")
 

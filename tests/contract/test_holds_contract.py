@@ -61,6 +61,12 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     verdicts.close()
 
 
+def counted(world: World, now: int = NOON) -> tuple[int, int]:
+    """Open holds, and resolutions that wait."""
+    counts = world.holds.counts(now)
+    return counts.open, counts.waiting
+
+
 class Broker:
     """Takes records, and confirms them unless told otherwise."""
 
@@ -92,7 +98,7 @@ def test_a_person_ends_a_hold(world: World, action: Action) -> None:
         *("a", action, "PERSON", "asha", "asha says so"),
     )
     assert (stands.at, stands.event_time) == (utc_time(NOON + 5), utc_time(NOON))
-    assert (world.holds.counts().open, world.holds.counts().waiting) == (1, 1)
+    assert counted(world) == (1, 1)
 
 
 def test_the_same_persons_same_action_finds_what_stood_even_after_the_end(world: World) -> None:
@@ -120,7 +126,7 @@ def test_what_is_not_held_cannot_be_ended(world: World, verdict: int | None) -> 
     with pytest.raises(NoSuchHoldError) as told:
         world.decide("a")
     assert told.value.verdict == (None if verdict is None else ("ALLOW", "REVIEW", "HOLD", "BLOCK")[verdict])
-    assert world.holds.counts().waiting == 0
+    assert world.holds.counts(NOON).waiting == 0
 
 
 def test_an_id_that_no_database_can_hold_is_not_found(world: World) -> None:
@@ -133,7 +139,7 @@ def test_of_an_id_that_was_used_again_the_newest_payment_is_meant(world: World) 
     for days in (0, 4):
         store_verdicts(world.verdicts, ["a"], event_time=NOON + days * day, hold_until=None)
     assert decode_resolution(world.decide("a").record).event_time == utc_time(NOON + 4 * day)
-    assert world.holds.counts().open == 1
+    assert world.holds.counts(NOON).open == 1
     store_verdicts(world.verdicts, ["a"], event_time=NOON + 8 * day, verdict=ALLOW, hold_until=None)
     with pytest.raises(NoSuchHoldError):
         world.decide("a")
@@ -171,6 +177,16 @@ def test_what_is_due_comes_soonest_first_and_not_too_early(world: World) -> None
     assert [hold.transaction_id for hold in world.holds.due(END, 10)] == ["middle", "late"]
 
 
+def test_holds_past_their_end_are_counted_until_somebody_ends_them(world: World) -> None:
+    store_verdicts(world.verdicts, ["a", "b"])
+    store_verdicts(world.verdicts, ["c"], hold_until=None)
+    assert [world.holds.counts(now).overdue for now in (END - 1, END)] == [0, 2]
+    world.decide("a")
+    assert world.holds.counts(END).overdue == 1
+    assert world.holds.put([expired(hold, RELEASE) for hold in world.holds.due(END, 9)]) == [True]
+    assert (world.holds.counts(END).open, world.holds.counts(END).overdue) == (1, 0)
+
+
 def test_what_was_put_first_stands(world: World) -> None:
     store_verdicts(world.verdicts, ["a", "b"])
     a, b = world.holds.due(END, 10)
@@ -203,7 +219,7 @@ def test_a_step_ends_what_is_due_and_sends_all_that_waits_in_order(world: World,
         assert (stands.transaction_id.encode(), stands.action, stands.cause) == (key, expiry, "EXPIRY")
         assert stands.at == utc_time(NOON + 7)
     assert outbox(world, broker).step(NOON + HOUR + 1).published == 0
-    assert (world.holds.counts().open, world.holds.counts().waiting) == (0, 0)
+    assert counted(world) == (0, 0)
 
 
 def test_what_the_broker_did_not_confirm_goes_out_again_in_the_same_bytes(world: World) -> None:
@@ -214,7 +230,7 @@ def test_what_the_broker_did_not_confirm_goes_out_again_in_the_same_bytes(world:
     for _ in range(2):
         with pytest.raises(RetryableError):
             outbox(world, broker).step(NOON + 8)
-    assert (world.holds.counts().open, world.holds.counts().waiting) == (0, 2)  # ended all the same
+    assert counted(world) == (0, 2)  # ended all the same
     broker.fails = False
     assert outbox(world, broker, REJECT).step(NOON + 9).published == 2
     assert {key: value for _, key, value in broker.topic}[b"a"] == record
@@ -303,7 +319,7 @@ def test_released_rejected_and_expired_at_once_a_hold_has_one_end(world: World) 
         ends.add((stands.action, stands.cause))
     assert outbox(world, broker).step(NOON + 8).published == 100
     assert len({key for _, key, _ in broker.topic}) == len(broker.topic) == 100
-    assert world.holds.counts().open == 0
+    assert world.holds.counts(NOON).open == 0
     if url is not None:
         for client in clients:
             client.close()

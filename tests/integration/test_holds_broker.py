@@ -208,7 +208,7 @@ def test_a_publisher_that_dies_leaves_the_record_to_the_next(
             check=False,
         )
         assert died.returncode == -signal.SIGKILL, died.stderr.decode()
-        assert holds.counts().waiting == 2
+        assert holds.counts(now()).waiting == 2
     assert "sent 2 resolutions" in run(env, "expire").stdout
     found = published(env)
     assert {len(values) for values in found.values()} <= times

@@ -22,7 +22,7 @@ from features.store.contract import Origin
 from features.store.layout import OFFSETS, key
 from features.store.messages import Claims
 from features.store.redis_store import RedisEntityStore, library
-from features.what_if.what_if import WhatIf
+from features.what_if.what_if import CACHE_BYTES, WhatIf
 from features.windows import BLOCK
 from local.valkey import ValkeyServer
 from tests.fixtures.payment_streams import START, Script, Stretch
@@ -73,6 +73,11 @@ def looked_at(redis_url: str) -> Iterator[Watched]:
     watched = Watched(redis_url)
     yield watched
     watched.close()
+
+
+def ask(store: RedisEntityStore, cache_bytes: int = CACHE_BYTES) -> WhatIf:
+    """Return one who asks at the time of the payments: logs that may have expired are looked at more closely."""
+    return WhatIf(store, cache_bytes, clock=lambda: START / 1_000)
 
 
 def mixed(seed: int) -> list[Payment]:
@@ -136,13 +141,13 @@ def test_who_may_only_read_may_look(client: redis.Redis, store: RedisEntityStore
     """The server would refuse a function that could write."""
     features = OnlineFeatures(store)
     process(features, 0, 3)
-    WhatIf(store).windows(PAYER, ALICE, START)  # the functions are there
+    ask(store).windows(PAYER, ALICE, START)  # the functions are there
     client.acl_setuser(
         "reader", enabled=True, passwords=["+secret"], keys=["*"], categories=["+@read"], commands=["+fcall_ro"]
     )
     try:
         reader = RedisEntityStore(redis_url.replace("redis://", "redis://reader:secret@"))
-        said = WhatIf(reader).measure(columns_of([Payment(4, START + 3_000, 103, ALICE, SHOP, PHONE)]))
+        said = ask(reader).measure(columns_of([Payment(4, START + 3_000, 103, ALICE, SHOP, PHONE)]))
         assert said.vectors.tobytes() == process(features, 3).tobytes()
         reader.close()
     finally:
@@ -150,7 +155,7 @@ def test_who_may_only_read_may_look(client: redis.Redis, store: RedisEntityStore
 
 
 def test_functions_that_are_not_there_are_loaded(client: redis.Redis, looked_at: Watched) -> None:
-    what_if = WhatIf(looked_at)
+    what_if = ask(looked_at)
     for _ in range(2):
         client.function_flush()
         assert what_if.windows(PAYER, ALICE, START).records == 0
@@ -175,7 +180,7 @@ def test_of_a_long_log_only_what_is_new_is_read_and_never_much_at_once(
     store: RedisEntityStore, looked_at: Watched
 ) -> None:
     store.load([(PAYEE.letter + SHOP.to_bytes(8, "little"), hot_log(HOT))], {})
-    what_if = WhatIf(looked_at)
+    what_if = ask(looked_at)
     payment = Payment(1, START + HOT, 100, ALICE, SHOP, PHONE)
     first = what_if.measure(columns_of([payment]))
     assert looked_at.longest <= redis_store.PART_BYTES
@@ -196,7 +201,7 @@ def test_a_log_that_is_too_long_for_the_cache_is_refused_and_others_are_not(
     store: RedisEntityStore, looked_at: Watched
 ) -> None:
     store.load([(PAYEE.letter + SHOP.to_bytes(8, "little"), hot_log(20_000))], {})
-    what_if = WhatIf(looked_at, 1 << 20)
+    what_if = ask(looked_at, 1 << 20)
     others = [Payment(n, START, 100, ALICE, 1_000 + n) for n in range(3)]
     for _ in range(2):
         with pytest.raises(ReplicaBudgetError):
@@ -210,9 +215,9 @@ def test_payments_whose_logs_do_not_fit_together_are_measured_apart(
     shops = range(SHOP, SHOP + 4)
     store.load([(PAYEE.letter + shop.to_bytes(8, "little"), hot_log(7_000)) for shop in shops], {})
     payments = [Payment(n, START + 8_000, 100, ALICE, shop) for n, shop in enumerate(shops)]
-    small = WhatIf(looked_at, 1 << 20)
+    small = ask(looked_at, 1 << 20)
     said = small.measure(columns_of(payments))
-    assert said.vectors.tobytes() == WhatIf(looked_at).measure(columns_of(payments)).vectors.tobytes()
+    assert said.vectors.tobytes() == ask(looked_at).measure(columns_of(payments)).vectors.tobytes()
     with pytest.raises(ReplicaBudgetError):
         small.measure(columns_of(payments), sequence=True)
 
@@ -246,7 +251,7 @@ def test_an_outcome_log_that_cannot_be_read_degrades(
     features = OnlineFeatures(store)
     process(features, 0)
     client.lpush(key(PAYEE.reports, SHOP.to_bytes(8, "little")), b"x")
-    said = WhatIf(looked_at).measure(columns_of([Payment(2, START + 1_000, 101, ALICE, SHOP, PHONE)]))
+    said = ask(looked_at).measure(columns_of([Payment(2, START + 1_000, 101, ALICE, SHOP, PHONE)]))
     assert said.state.tolist() == [FeatureState.DEGRADED]
     assert said.vectors.tobytes() == process(features, 1).tobytes()
 
@@ -255,7 +260,7 @@ def test_a_store_that_was_rolled_back_is_read_anew(
     client: redis.Redis, store: RedisEntityStore, looked_at: Watched
 ) -> None:
     """What was lost came again in another order: the logs are as long as before, and say something else."""
-    what_if, probe = WhatIf(looked_at), columns_of([Payment(10_000, START + 10**6, 5, ALICE, SHOP, PHONE)])
+    what_if, probe = ask(looked_at), columns_of([Payment(10_000, START + 10**6, 5, ALICE, SHOP, PHONE)])
     process(OnlineFeatures(store), 0, 300)
     kept = everything(client)
     process(OnlineFeatures(store), 300, 50)
@@ -265,11 +270,11 @@ def test_a_store_that_was_rolled_back_is_read_anew(
     assert what_if.windows(PAYER, 999, START).offsets == {b"transactions:0": 300}
     process(OnlineFeatures(store), 310, 50)
     client.hset(OFFSETS, b"transactions:0", 350)
-    assert what_if.measure(probe).vectors.tobytes() == WhatIf(store).measure(probe).vectors.tobytes()
+    assert what_if.measure(probe).vectors.tobytes() == ask(store).measure(probe).vectors.tobytes()
 
 
 def test_a_server_that_was_away_is_read_anew(redis_server: ValkeyServer, looked_at: Watched) -> None:
-    what_if = WhatIf(looked_at)
+    what_if = ask(looked_at)
     probe = columns_of([Payment(1, START, 5, ALICE, SHOP, PHONE)])
     said = what_if.measure(probe)
     redis_server.stop()
@@ -291,7 +296,7 @@ def test_a_replica_can_be_looked_at(
             follower.replicaof("127.0.0.1", redis_server.port)
             features = OnlineFeatures(store)
             looked_at = RedisEntityStore(replica.url, primary=store)
-            what_if = WhatIf(looked_at)
+            what_if = ask(looked_at)
             _until(lambda: follower.info("replication")["master_link_status"] == "up")
             process(features, 0, 300)
             client.wait(1, 10_000)

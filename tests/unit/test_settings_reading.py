@@ -64,6 +64,12 @@ def test_an_empty_variable_counts_as_unset():
         ("EARLIEST_TIME", "2015-01-01T00:00:00", "a time from 1970 on, as 2015-01-01T00:00:00Z or 2015-01-01"),
         ("EARLIEST_TIME", "1969-12-31", "a time from 1970 on, as 2015-01-01T00:00:00Z or 2015-01-01"),
         ("MICRO_BATCH_RECORDS", "0", "a whole number from 1 to 1,000,000"),
+        *(
+            ("HOLD_FOR", text, "0, or a duration of up to 30d, as 45s, 30m, 12h or 7d")
+            for text in ("60", "1", "h", "1.5h", "-1h", "1w", "31d", "721h", " ", "1 h x", "0h0")
+        ),
+        ("HOLD_EXPIRY", "block", "one of RELEASE, REJECT"),
+        ("ALERTS_ALLOW_REASONS", "some", "one of codes, none, full"),
     ],
 )
 def test_an_error_names_the_variable_what_was_expected_and_what_came(name, text, expected):
@@ -90,6 +96,26 @@ def test_a_time_is_a_date_or_rfc_3339_and_is_shown_as_it_may_be_set(text, epoch_
     (listed,) = [one for one in describe(settings) if one.variable == "UPIFRAUD_EARLIEST_TIME"]
     assert (listed.value, listed.default) == (shown, "2015-01-01T00:00:00Z")
     assert read_settings({"UPIFRAUD_EARLIEST_TIME": shown}).earliest_time == epoch_ms
+
+
+@pytest.mark.parametrize(
+    ("text", "ms", "shown"),
+    [
+        ("0", 0, "0"),
+        ("0s", 0, "0"),
+        ("90s", 90_000, "90s"),
+        ("30m", 1_800_000, "30m"),
+        ("90m", 5_400_000, "90m"),
+        ("24H", 86_400_000, "1d"),
+        ("30d", 2_592_000_000, "30d"),
+    ],
+)
+def test_a_duration_is_a_number_with_a_unit_and_is_shown_as_it_may_be_set(text, ms, shown):
+    settings = read_settings({"UPIFRAUD_HOLD_FOR": text})
+    assert settings.hold_for == ms
+    (listed,) = [one for one in describe(settings) if one.variable == "UPIFRAUD_HOLD_FOR"]
+    assert (listed.value, listed.default) == (shown, "1h")
+    assert read_settings({"UPIFRAUD_HOLD_FOR": shown}).hold_for == ms
 
 
 def test_a_secret_may_come_from_a_mounted_file(tmp_path):
@@ -157,6 +183,7 @@ def test_the_listing_has_every_setting_of_the_interface_with_its_default():
     interface = {
         "UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS", "UPIFRAUD_REDIS_URL", "UPIFRAUD_POSTGRES_URL", "UPIFRAUD_MODEL_DIR",
         "UPIFRAUD_CONSUMER_GROUP", "UPIFRAUD_METRICS_PORT", "UPIFRAUD_ALERTS_INCLUDE_ALLOW", "UPIFRAUD_LOG_LEVEL",
+        "UPIFRAUD_ALERTS_ALLOW_REASONS", "UPIFRAUD_HOLD_FOR", "UPIFRAUD_HOLD_EXPIRY", "UPIFRAUD_TOPIC_RESOLUTIONS",
     }  # fmt: skip
     assert interface <= set(listed)
     assert all(one.is_default and one.about.endswith(".") for one in listed.values())

@@ -29,7 +29,9 @@ def test_counters_with_known_labels_begin_at_zero_and_gauges_unknown() -> None:
     assert found["commit_failures_total", "ILLEGAL_GENERATION"] == 0
     assert found["server_up", "postgres"] == 1
     assert found["retries_total", "redis"] == 0
+    assert found["holds_ended_total", "RELEASE", "EXPIRY"] == 0
     unknown = {"redis_memory_used_bytes", "redis_memory_max_bytes", "redis_evicted_keys", "verdict_days_ahead"}
+    unknown |= {"holds_open", "holds_overdue", "resolutions_waiting"}
     assert {name for name, *labels in found if not labels and found[(name,)] != found[(name,)]} == unknown
 
 

@@ -18,7 +18,7 @@ MOST_FOUND: Final = 100
 Kind = Literal["rrn", "payer_vpa", "payee_vpa", "device", "payer_account", "payee_account"]
 
 PAYER_ACCOUNT: Final = "pa"
-PAYEE_ACCOUNT: Final = "ya"
+PAYEE_ACCOUNT: Final = "qa"
 """Short keys of facts whose values begin with the account's hash, 16 hex digits."""
 
 

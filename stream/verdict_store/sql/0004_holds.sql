@@ -42,26 +42,6 @@ CREATE TABLE open_holds (
 
 CREATE INDEX open_holds_until ON open_holds (hold_until) WHERE hold_until IS NOT NULL;
 
-CREATE FUNCTION open_hold() RETURNS trigger
-LANGUAGE plpgsql
-AS $$
-BEGIN
-    -- A payment whose day was removed may come once more. A hold that has ended stays ended.
-    INSERT INTO open_holds (transaction_id, event_time, hold_until)
-    SELECT NEW.transaction_id, NEW.event_time, NEW.hold_until
-    WHERE NOT EXISTS (
-        SELECT FROM resolutions AS r WHERE r.transaction_id = NEW.transaction_id AND r.event_time = NEW.event_time
-    )
-    ON CONFLICT DO NOTHING;
-    RETURN NULL;
-END
-$$;
-
--- In the transaction of the verdict, so that no hold is without its row whoever dies. What is not a HOLD costs one
--- comparison.
-CREATE TRIGGER open_hold AFTER INSERT ON verdicts_by_day FOR EACH ROW WHEN (NEW.verdict = 2)
-EXECUTE FUNCTION open_hold();
-
 -- How holds ended: one row at most for each, and the first one stands.
 CREATE TABLE resolutions (
     transaction_id text COLLATE "C" NOT NULL,
