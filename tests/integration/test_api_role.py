@@ -69,7 +69,8 @@ def test_holds_end_and_their_resolutions_are_noted_as_published(api: str) -> Non
     decide(holds, "h1", Action.RELEASE, by="asha", reason="by phone", at=NOON + 1, expiry=Action.RELEASE)
     stepped = Outbox(holds, publisher, "resolutions", expiry=Action.RELEASE).step(NOON + 2 * HOUR)
     assert (stepped.expired, stepped.published, len(publisher.sent)) == (1, 2, 2)
-    assert (holds.counts().open, holds.counts().waiting) == (0, 0)
+    counts = holds.counts(NOON + 2 * HOUR)
+    assert (counts.open, counts.waiting) == (0, 0)
     holds.close()
 
 
