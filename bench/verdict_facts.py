@@ -1,7 +1,7 @@
 """What facts, an RRN and its index cost a payment, side by side: `python bench/verdict_facts.py`.
 
-The same measurement as bench/verdicts.py. All ways take turns, each on a table of its own that is filled before: so ratios
-hold on a machine whose speed changes. Then looks at the door are timed, and indexes of a closed day are built.
+The same measurement as bench/verdicts.py. All ways take turns, each on a table of its own that is filled before, so
+ratios hold on a machine whose speed changes. Then looks at the door are timed, and indexes of a closed day are built.
 """
 
 from __future__ import annotations

@@ -66,14 +66,12 @@ class KnownLogs:
         for _ in range(MOST_LOOKS):
             request = request_of()
             self._expect(request, now_ms)
-            wanted = columns.take(asked)
-            peeked = self._store.peek(
-                PeekRequest(request.packed(), entries_of(wanted, _from_nowhere(wanted)), MOST_BYTES)
-            )
+            entries = _entries_of(columns.take(asked)) if asked.any() else b""
+            peeked = self._store.peek(PeekRequest(request.packed(), entries, MOST_BYTES))
             if self._went_back(peeked.offsets):
                 self.replicas.clear()
                 continue
-            reply = Reply.of(peeked.reply, request, len(wanted))
+            reply = Reply.of(peeked.reply, request, int(asked.sum()))
             reads = self._bring(request, reply, columns.take(slice(0, 0)))
             if reads is None:
                 continue
@@ -120,5 +118,6 @@ class KnownLogs:
         return None if fetched else reads
 
 
-def _from_nowhere(columns: PaymentColumns) -> Claims:
-    return Claims(np.zeros(len(columns), dtype=np.uint16), np.zeros(len(columns), dtype=np.int64))
+def _entries_of(columns: PaymentColumns) -> bytes:
+    """Pack payments that come from nowhere, to be located."""
+    return entries_of(columns, Claims(np.zeros(len(columns), dtype=np.uint16), np.zeros(len(columns), dtype=np.int64)))

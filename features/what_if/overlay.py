@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -23,26 +23,72 @@ if TYPE_CHECKING:
 COUNTERPARTY: Final = np.array(COUNTERPARTIES)
 
 
-@njit()
-def open_logs(  # type: ignore[no-untyped-def]
-    table: Table, logs: Logs, reads, log_of, there, in_sequence
-):  # fmt: skip
-    """Make room behind the logs for the payments that are not there yet; those that are no logs yet get one.
+MEASURED, TOO_LARGE, CONTRADICTION = range(3)
+"""What may come of it: the vectors; the logs do not fit in memory together; one log lacks what another has."""
 
-    reads: of READING, with slots. log_of: [n, positions], which of them is whose. there: [n], payments that are in
-    their logs. False if they do not fit in memory together.
+
+class Asked(NamedTuple):
+    """Payments that are asked about, a row each, and what is said of them."""
+
+    payments: NDArray[np.record]
+    """Of PAYMENT."""
+    there: NDArray[np.bool_]
+    """Those that are in their logs already."""
+    log_of: NDArray[np.int64]
+    """[n, positions or more]: which read is whose log."""
+    lengths: NDArray[np.int64]
+    """[n, positions]: of those that are there, as the store replied. Of the others filled in, as it would reply."""
+    located: NDArray[np.record]
+    """Of LOCATED, with the places of outcome logs filled in."""
+    vectors: NDArray[np.float32]
+    state: NDArray[np.uint8]
+
+
+@njit()
+def measure_overlaid(  # type: ignore[no-untyped-def]
+    table: Table, logs: Logs, asked: Asked, reads, reports, kept_since, in_sequence, scratch
+):  # fmt: skip
+    """Measure payments as if they came now: each alone, or in sequence. In the end the logs are as they were.
+
+    reads: of READING, with slots. reports: the bytes of outcome logs. kept_since: as `locate` has it. Returns MEASURED,
+    TOO_LARGE or CONTRADICTION.
     """
+    if not _open_logs(table, logs, asked, reads, in_sequence):
+        return TOO_LARGE
+    found, n = MEASURED, len(asked.payments)
+    before, aged = np.empty((n, INBOUND, 2), dtype=np.int64), np.zeros(len(reads), dtype=np.bool_)
+    for row in range(n):
+        this, new = slice(row, row + 1), not asked.there[row]
+        if new:
+            _append(logs, asked, row, reads, before[row])
+        payment, located = asked.payments[this], asked.located[this]
+        if locate(logs, payment, asked.log_of[this], asked.lengths[this], reads, kept_since, located, aged):
+            put_vectors(logs, payment, located, reports, scratch, asked.vectors[this], asked.state[this])
+        else:
+            found = CONTRADICTION
+        if new and not in_sequence:
+            _take_back(logs, asked.log_of[row], reads, before[row])
+    if in_sequence:
+        for row in range(n - 1, -1, -1):
+            if not asked.there[row]:
+                _take_back(logs, asked.log_of[row], reads, before[row])
+    _close_logs(table, reads)
+    return found
+
+
+@njit()
+def _open_logs(table, logs, asked, reads, in_sequence):  # type: ignore[no-untyped-def]
+    """Make room behind the logs for payments that are not there yet; an entity without a log gets one."""
     more = np.zeros(len(reads), dtype=np.int64)
-    for row in range(len(log_of)):
+    for row in range(len(asked.payments)):
         for kind in range(INBOUND):
-            if log_of[row, kind] != NONE and not there[row]:
-                more[log_of[row, kind]] += 1
+            k = asked.log_of[row, kind]
+            if k != NONE and not asked.there[row]:
+                more[k] = more[k] + 1 if in_sequence else 1
     for k in range(len(reads)):
         read = reads[k]
         if more[k] == 0:
             continue
-        if not in_sequence:
-            more[k] = 1
         if read.slot == NONE:
             read.slot = allocate(table, logs, read.kind, read.identity, more[k])
             if read.slot == NONE:
@@ -55,7 +101,7 @@ def open_logs(  # type: ignore[no-untyped-def]
 
 
 @njit()
-def close_logs(table: Table, reads: NDArray[np.record]) -> None:
+def _close_logs(table, reads):  # type: ignore[no-untyped-def]
     """Drop the logs that were opened for payments alone."""
     for k in range(len(reads)):
         if reads[k].slot != NONE and table.slots[reads[k].slot].length == 0:
@@ -64,40 +110,9 @@ def close_logs(table: Table, reads: NDArray[np.record]) -> None:
 
 
 @njit()
-def measure_overlaid(  # type: ignore[no-untyped-def]
-    logs, payments, there, log_of, lengths, reads, kept_since, located, aged, reports, scratch, before, in_sequence,
-    out, state
-):  # fmt: skip
-    """Measure payments as if they came now: each alone, or in sequence; False where the logs contradict each other.
-
-    Those that are `there` are measured where they are. lengths: [n, positions], as the store replied of these; filled
-    in for the others as it would reply. before: int64[n, kinds, 2] to work in. All else as `locate` and `put_vectors`
-    have it. In the end the logs are as they were.
-    """
-    agree = True
-    for row in range(len(payments)):
-        if not there[row]:
-            _append(logs, payments[row], log_of[row], reads, lengths[row], before[row])
-        one = located[row : row + 1]
-        payment = payments[row : row + 1]
-        agree = locate(logs, payment, log_of[row : row + 1], lengths[row : row + 1], reads, kept_since, one, aged)
-        if agree:
-            put_vectors(logs, payment, one, reports, scratch, out[row : row + 1], state[row : row + 1])
-        if not (there[row] or in_sequence):
-            _take_back(logs, log_of[row], reads, before[row])
-        if not agree:
-            break
-    if in_sequence:
-        for behind in range(len(payments)):
-            row = len(payments) - 1 - behind
-            if not there[row] and lengths[row, 0] > 0:
-                _take_back(logs, log_of[row], reads, before[row])
-    return agree
-
-
-@njit()
-def _append(logs, payment, log_of, reads, lengths, before):  # type: ignore[no-untyped-def]
-    """Append a payment as the store does: his own log comes last, and keeps what the payer had received by then."""
+def _append(logs, asked, row, reads, before):  # type: ignore[no-untyped-def]
+    """Append a payment as the store does: the payer's log comes last, and keeps what he had received by then."""
+    payment, log_of, lengths = asked.payments[row], asked.log_of[row], asked.lengths[row]
     for other in range(1, INBOUND + 1):
         kind = other % INBOUND
         if kind == 0:

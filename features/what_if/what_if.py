@@ -22,7 +22,7 @@ from features.store.provenance import provenance_of
 from features.what_if.answers import EntityWindows, Measured
 from features.what_if.entity_windows import entity_windows, values_by_name
 from features.what_if.known_logs import KnownLogs
-from features.what_if.overlay import close_logs, measure_overlaid, open_logs
+from features.what_if.overlay import CONTRADICTION, TOO_LARGE, Asked, measure_overlaid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class WhatIf:
     def __init__(
         self, store: EntityReader, cache_bytes: int = CACHE_BYTES, *, clock: Callable[[], float] = time.time
     ) -> None:
-        """Keep logs of at most `cache_bytes`; clock: seconds since the epoch."""
+        """Keep logs of at most `cache_bytes`. store: one that nobody else uses. clock: seconds since the epoch."""
         self._known = KnownLogs(store, cache_bytes)
         self._clock = clock
         self._scratch = Scratch.make()
@@ -117,19 +117,17 @@ class WhatIf:
         now_ms = max(int(self._clock() * 1_000), int(columns.event_time.max(initial=0)))
         look = self._known.look(columns, lambda: Request.of_columns(columns), now_ms)
         replicas, n = self._known.replicas, len(columns)
-        if not open_logs(replicas.table, replicas.logs, look.reads, look.request.log_of, look.there, sequence):
-            raise ReplicaBudgetError(ReplicaBudgetError.__doc__)
         located = np.zeros(n, dtype=LOCATED)
         put_reports(look.request, located)
         out, state = np.empty((n, len(PROGRAM)), dtype=np.float32), np.zeros(n, dtype=np.uint8)
-        agree = measure_overlaid(
-            replicas.logs, columns.rows, look.there, look.request.log_of, look.lengths, look.reads,
-            int(self._clock() * 1_000) - KEPT, located, np.zeros(len(look.reads), dtype=np.bool_),
-            np.frombuffer(look.reports, dtype=np.uint8), self._scratch,
-            np.empty((n, len(KINDS), 2), dtype=np.int64), sequence, out, state,
-        )  # fmt: skip
-        close_logs(replicas.table, look.reads)
-        if not agree:
+        asked = Asked(columns.rows, look.there, look.request.log_of, look.lengths, located, out, state)
+        reports, kept_since = np.frombuffer(look.reports, dtype=np.uint8), int(self._clock() * 1_000) - KEPT
+        found = measure_overlaid(
+            replicas.table, replicas.logs, asked, look.reads, reports, kept_since, sequence, self._scratch
+        )
+        if found == TOO_LARGE:
+            raise ReplicaBudgetError(ReplicaBudgetError.__doc__)
+        if found == CONTRADICTION:
             raise StoreCorruptError(
                 "A payment is in one of its logs and missing in another: the store lost some of them. "
                 "Run `upifraud rebuild-features`."

@@ -66,9 +66,8 @@ def test_without_a_worker_there_is_a_provisional_verdict_and_the_final_one_when_
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_without_redis_it_says_why_there_is_no_provisional_verdict(stack: Stack, redis_server, how: str):
-    stack.start_worker()
-    api = stack.start_api()
+def test_without_redis_it_says_why_there_is_no_provisional_verdict(api_stack: Stack, redis_server, how: str):
+    stack, api = api_stack, api_stack.apis[0]
     warm, one = payment(), payment()
     until(lambda: is_final(api, warm, stack.key), "a verdict")
 
@@ -94,9 +93,8 @@ def test_without_redis_it_says_why_there_is_no_provisional_verdict(stack: Stack,
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])
-def test_without_postgres_payments_are_accepted_and_people_are_not_looked_up(stack: Stack, postgres_server, how: str):
-    stack.start_worker()
-    api = stack.start_api()
+def test_without_postgres_payments_are_accepted_and_nobody_is_looked_up(api_stack: Stack, postgres_server, how: str):
+    stack, api = api_stack, api_stack.apis[0]
     warm, one, idle = payment(), payment(), stack.make_key()
     until(lambda: is_final(api, warm, stack.key), "a verdict")
 
@@ -126,9 +124,8 @@ def test_without_postgres_payments_are_accepted_and_people_are_not_looked_up(sta
     assert sum(one["transaction_id"].encode() in (record.value or b"") for record in stack.records("transactions")) == 1
 
 
-def test_without_kafka_nothing_is_promised(stack: Stack, kafka):
-    stack.start_worker()
-    api = stack.start_api()
+def test_without_kafka_nothing_is_promised(api_stack: Stack, kafka):
+    stack, api = api_stack, api_stack.apis[0]
     warm, one = payment(), payment()
     until(lambda: is_final(api, warm, stack.key), "a verdict")
     with frozen(kafka):

@@ -12,7 +12,7 @@ import pytest
 
 from features.columns import FeatureState
 from features.entities import PAYER
-from features.errors import StoreUnavailableError
+from features.errors import StoreCorruptError, StoreUnavailableError
 from features.online import MAX_PAYMENTS
 from features.replica import fold as folding
 from features.schema import FEATURE_NAMES
@@ -113,6 +113,16 @@ def test_after_a_failure_the_same_may_be_asked_again(twice: Twice) -> None:
         with pytest.raises(StoreUnavailableError):
             twice.ask(payment(2))
         twice.check(payment(2))
+
+
+@pytest.mark.parametrize("sequence", [False, True])
+def test_a_log_that_lacks_what_another_has_is_refused_and_others_are_not(twice: Twice, *, sequence: bool) -> None:
+    twice.comes(payment(1), payment(2, payer=BOB, payee=99))
+    del twice.store.logs[b"m" + SHOP.to_bytes(8, "little")]
+    for _ in range(2):
+        with pytest.raises(StoreCorruptError, match="rebuild-features"):
+            twice.ask(payment(3, payee=99), payment(1), payment(4), sequence=sequence)
+    twice.check(payment(5, payer=BOB, payee=99))
 
 
 def test_logs_that_never_stand_still_are_given_up(twice: Twice) -> None:

@@ -130,8 +130,8 @@ def create(
             connection.count(_ADD, (made.key_id, secret_sha256(made.key), name, kept, rate, subject, expires_at))
         except KeyTakenError as error:
             raise SubjectTakenError(
-                f"Expected a certificate's subject that no key has, got {subject!r}: another key has it, maybe one that "
-                "was revoked. Make a certificate with another subject."
+                f"Expected a certificate's subject that no key has, got {subject!r}: another key has it, perhaps a "
+                "revoked one. Make a certificate with another subject."
             ) from error
     return made
 
