@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Deploys an overlay of deploy/k8s: nothing rolls out before its secrets, stores and tables are there, and workers that
-# do not become ready are rolled back.
+# Deploys an overlay of deploy/k8s: nothing rolls out before its secrets, stores and tables are there, and what does not
+# become ready is rolled back: the workers, or the API.
 set -euo pipefail
 
 usage() {
@@ -14,10 +14,10 @@ Commands:
   diff       say what apply would change in the cluster; exit code 1 if anything, as kubectl diff has it
   check      whether the cluster has what the overlay needs: kinds, Secrets and what is in them
   secrets    make the Secrets that are missing, with random passwords, for stores in the cluster; never changes one
-  apply      check; stores; tables and topics by the setup job; workers; wait; verify; roll back if they fail
+  apply      check; stores; tables and topics by the setup job; workers; wait; verify; roll back if they fail; the API
   verify     ask the cluster and a worker whether all is well
   rollback   the workers as they were before the last rollout, image and settings; apply that image to stay there
-  restart    replace all workers one after another, so that they read renewed certificates or Secrets
+  restart    replace all workers and API pods one after another, so that they read renewed certificates or Secrets
 
 Options:
   --image IMAGE       the worker's image, by digest: REGISTRY/upi-fraud-stream@sha256:... (default: the overlay's)
@@ -171,6 +171,10 @@ check_urls() {
     url=$(secret_value $app postgres-url)
     [[ -z $url || $url == *sslmode=verify-full* ]] ||
         problem "Secret $app: postgres-url is expected to have sslmode=verify-full."
+    has Deployment $app-api || return 0
+    url=$(secret_value $app-api postgres-url)
+    [[ -z $url || $url == *sslmode=verify-full* ]] ||
+        problem "Secret $app-api: postgres-url is expected to have sslmode=verify-full."
 }
 
 check() {
@@ -181,6 +185,7 @@ check() {
         need_secret $app identity-key redis-url postgres-url
         ! has StatefulSet redis || need_secret redis users.acl
         ! has StatefulSet postgres || need_secret postgres superuser-password password
+        ! has Deployment $app-api || need_secret $app-api postgres-url
         check_urls
     else
         problem "Namespace $namespace is missing, and its Secrets with it: run deploy.sh secrets $overlay, or make it and\
@@ -216,8 +221,8 @@ secrets() {
     umask 077
     awk -v RS='\n---\n' '("\n" $0) ~ /\nkind: Namespace\n/' "$manifests" |
         kube apply --server-side --force-conflicts --field-manager=deploy -f - >/dev/null
-    local part there=0
-    for part in "$app" redis postgres; do
+    local part there=0 parts=("$app" redis postgres)
+    for part in "${parts[@]}"; do
         ! kube get secret "$part" -o name >/dev/null 2>&1 || there=$((there + 1))
         mkdir "$work/secret-$part"
     done
@@ -227,10 +232,12 @@ secrets() {
  or add the others by hand."
     if [ $there = 3 ]; then
         say "Secrets $app, redis and postgres are there and stay as they are"
+        ! has Deployment $app-api || need_secret $app-api postgres-url
+        [ "$problems" = 0 ] || fail "Make the role upifraud_api, and its Secret with it: docs/kubernetes.md."
         return
     fi
-    local redis postgres scheme=redis redis_options="" postgres_options=""
-    redis=$(random 24) postgres=$(random 24)
+    local redis postgres api scheme=redis redis_options="" postgres_options=""
+    redis=$(random 24) postgres=$(random 24) api=$(random 24)
     if has Certificate redis; then
         scheme=rediss
         redis_options="?ssl_ca_certs=/run/tls/stores/ca.crt"
@@ -244,7 +251,14 @@ secrets() {
         >"$work/secret-redis/users.acl"
     random 24 >"$work/secret-postgres/superuser-password"
     printf '%s' "$postgres" >"$work/secret-postgres/password"
-    for part in redis postgres "$app"; do make_secret "$part"; done
+    if has Deployment $app-api; then
+        parts+=("$app-api")
+        mkdir "$work/secret-$app-api"
+        printf '%s' "$api" >"$work/secret-postgres/api-password"
+        printf '%s' "postgresql://upifraud_api:$api@postgres:5432/upifraud$postgres_options" \
+            >"$work/secret-$app-api/postgres-url"
+    fi
+    for part in "${parts[@]}"; do make_secret "$part"; done
     say "keep a copy of identity-key: without it the windows in Redis belong to nobody"
 }
 
@@ -289,7 +303,8 @@ roll_back() {
 }
 
 revision() {
-    kube get deployment $app -o 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}' 2>/dev/null || true
+    kube get deployment "${1:-$app}" -o 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}' \
+        2>/dev/null || true
 }
 
 apply() {
@@ -297,8 +312,8 @@ apply() {
     confirm "Apply $overlay"
     local before
     before=$(revision)
-    say "everything but the workers"
-    apply_part "app.kubernetes.io/component notin (worker, setup, housekeeping)"
+    say "everything but the workers and the API"
+    apply_part "app.kubernetes.io/component notin (worker, api, setup, housekeeping)"
     # They are issued within seconds; what waits for one does not start without.
     if has Certificate; then
         kube wait --for=condition=Ready certificate --all --timeout="$timeout" >&2 ||
@@ -315,6 +330,7 @@ apply() {
     if wait_rollout deployment/$app && verify; then
         # Not before: it would keep the new image where the workers go back.
         apply_part "app.kubernetes.io/component=housekeeping"
+        ! has Deployment $app-api || apply_api
         say "done: revision $(revision)"
         return 0
     fi
@@ -326,6 +342,21 @@ apply() {
     say "the workers failed: back to revision $before"
     roll_back
     exit 1
+}
+
+apply_api() { # after the workers: what it waits for is theirs to store
+    say "API"
+    local before
+    before=$(revision $app-api)
+    apply_part "app.kubernetes.io/component=api"
+    ! wait_rollout deployment/$app-api || return 0
+    kube logs deployment/$app-api --tail=30 >&2 || true
+    [ "$undo" = yes ] || fail "The API failed, and stays as it is. The workers are well."
+    { [ -n "$before" ] && [ "$before" != "$(revision $app-api)" ]; } ||
+        fail "The API failed. There is no other revision to go back to, so it stays as it is. The workers are well."
+    kube rollout undo deployment/$app-api >&2
+    wait_rollout deployment/$app-api || fail "The API as it was before does not become ready either: docs/operations.md."
+    fail "The API failed, and is back at revision $before. The workers are the new ones, and well."
 }
 
 verify() {
@@ -371,5 +402,8 @@ case $command in
         confirm "Restart the workers"
         kube rollout restart deployment/$app >&2
         wait_rollout deployment/$app || fail "The workers do not become ready: kubectl -n $namespace describe pod"
+        has Deployment $app-api || exit 0
+        kube rollout restart deployment/$app-api >&2
+        wait_rollout deployment/$app-api || fail "The API does not become ready: kubectl -n $namespace describe pod"
         ;;
 esac

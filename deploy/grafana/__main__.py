@@ -8,6 +8,7 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from deploy.grafana.api import api
 from deploy.grafana.flow import flow
 from deploy.grafana.fraud import fraud
 from deploy.grafana.stores import stores
@@ -20,7 +21,7 @@ def documents() -> dict[str, str]:
     encoder = JSONEncoder(indent=2, sort_keys=True)
     return {
         f"{name}.json": encoder.encode(made()) + "\n"
-        for name, made in (("flow", flow), ("fraud", fraud), ("stores", stores))
+        for name, made in (("api", api), ("flow", flow), ("fraud", fraud), ("stores", stores))
     }
 
 

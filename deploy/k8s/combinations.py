@@ -16,11 +16,15 @@ ORDER = (
     "redis",
     "postgres",
     "managed-stores",
+    "api",
     "tls",
     "kafka-mtls",
+    "api-mtls",
     "keda",
     "keda-mtls",
+    "api-keda",
     "hpa",
+    "api-hpa",
     "monitoring",
     "backup",
 )
@@ -38,6 +42,9 @@ def problem(chosen: Combination) -> str | None:
         return "keda and hpa would both set the replicas: choose one"
     if has("keda-mtls") != (has("keda") and has("kafka-mtls")):
         return "keda-mtls belongs to keda where there is kafka-mtls, and only there"
+    for part, other in (("api-mtls", "kafka-mtls"), ("api-keda", "keda"), ("api-hpa", "hpa")):
+        if has(part) != (has("api") and has(other)):
+            return f"{part} belongs to api where there is {other}, and only there"
     if has("managed-stores") == (has("redis") and has("postgres")):
         return "managed-stores is for the store that is not in the cluster"
     if has("tls") and not (has("redis") or has("postgres")):

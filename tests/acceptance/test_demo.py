@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -105,6 +107,31 @@ def test_without_a_terminal_it_prints_lines_and_a_summary(
     assert "\x1b" not in output
     assert left_in(tmp_path) == []
     assert not (tmp_path / ".upifraud" / "demo" / "postgres").exists()
+
+
+def test_the_api_runs_beside_the_worker_and_the_call_that_is_shown_works(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    demo = start(*SMALL, "--seconds", "40", "--kafka", "embedded")
+    said = re.search(r"API (http://\S+)/docs, try: (curl -K \S+)", read_until(demo, "api: API http"))
+    assert said is not None
+    called = subprocess.run(said[2].split(), cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True)
+    answer = json.loads(called.stdout)
+    assert answer["verdict"] in {"ALLOW", "REVIEW", "HOLD", "BLOCK"}
+    assert answer["features"]["payer_count_30d"] >= 1
+    call = (tmp_path / said[2].split()[-1]).read_text()
+    assert (tmp_path / said[2].split()[-1]).stat().st_mode & 0o077 == 0
+    key = re.search(r"Bearer (\S+)\"", call)
+    assert key is not None
+    request = Request(f"{said[1]}/v1/payments", b"{}", {"Authorization": f"Bearer {key[1]}"})
+    with pytest.raises(HTTPError) as refused:
+        urlopen(request, timeout=10)
+    assert refused.value.code == 403, "a payment of somebody else would not be in the demo's account"
+    refused.value.close()
+    output, _ = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 0, output
+    check_whole_demo(output)
+    assert left_in(tmp_path) == []
 
 
 @pytest.mark.apache

@@ -16,7 +16,7 @@ from deploy.grafana.__main__ import documents, main
 from tests.fixtures.dashboards import FOLDER, OUTSIDE, ROOT, Target, dashboards, filled, panels, targets
 from tests.fixtures.promql import complaints, recorded
 
-NAMES = {"flow", "fraud", "stores"}
+NAMES = {"api", "flow", "fraud", "stores"}
 RULES = [
     rule
     for path in sorted((ROOT / "deploy/prometheus/rules").glob("*.yaml"))

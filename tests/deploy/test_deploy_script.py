@@ -29,6 +29,7 @@ GOOD = {
     "postgres-url": "postgresql://upifraud:s3cret@postgres/upifraud?sslmode=verify-full",
 }
 STORES = {"redis": {"users.acl": "user x"}, "postgres": {"superuser-password": "a", "password": "b"}}
+API = {"postgres-url": "postgresql://upifraud_api:s3cret@postgres/upifraud?sslmode=verify-full"}
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     tool("kustomize")
-    state = StandIn(secrets={"upi-fraud-stream": dict(GOOD), **STORES})
+    state = StandIn(secrets={"upi-fraud-stream": dict(GOOD), "upi-fraud-stream-api": dict(API), **STORES})
     server = Server(tmp_path, state)
     yield Cluster(tmp_path, state)
     server.close()
@@ -73,6 +74,7 @@ def test_workers_roll_out_last_after_tables_and_topics(cluster: Cluster) -> None
     assert done.returncode == 0, done.stderr
     applied = cluster.state.applied
     setup, workers = applied.index("Job/upi-fraud-stream-setup"), applied.index("Deployment/upi-fraud-stream")
+    assert workers < applied.index("Deployment/upi-fraud-stream-api")
     settings = next(n for n, one in enumerate(applied) if one.startswith("ConfigMap/upi-fraud-stream-"))
     assert settings < setup < workers
     assert setup < applied.index("ScaledObject/upi-fraud-stream")
@@ -98,7 +100,7 @@ def test_without_somebody_to_ask_it_wants_yes(cluster: Cluster) -> None:
 
 def test_the_image_goes_into_every_pod_of_the_program(cluster: Cluster) -> None:
     text = cluster.deploy("render", "production", "--image", IMAGE).stdout
-    assert text.count(f"image: {IMAGE}") == 4
+    assert text.count(f"image: {IMAGE}") == 5
     assert "image: upi-fraud-stream" not in text
 
 
@@ -124,12 +126,32 @@ def test_what_is_missing_is_told_before_anything_is_changed(
     cluster: Cluster, change: dict[str, Any], about: str
 ) -> None:
     if change.keys() <= GOOD.keys():
-        change = {"secrets": {"upi-fraud-stream": {**GOOD, **change}}}
+        change = {"secrets": {"upi-fraud-stream": {**GOOD, **change}, "upi-fraud-stream-api": API}}
     cluster.set(**change)
     done = cluster.deploy("apply", "production", "--yes")
     assert done.returncode == 1
     assert about in done.stderr
     assert "s3cret" not in done.stderr + done.stdout
+    assert cluster.state.applied == []
+
+
+@pytest.mark.parametrize(
+    ("secret", "about"),
+    [
+        (None, "Secret upi-fraud-stream-api is missing"),
+        ({"postgres-url": ""}, "no value for postgres-url"),
+        ({"postgres-url": "postgresql://postgres/upifraud?sslmode=require"}, "upi-fraud-stream-api: postgres-url"),
+    ],
+)
+def test_what_the_api_lacks_is_told_before_anything_is_changed(
+    cluster: Cluster, secret: dict[str, str] | None, about: str
+) -> None:
+    del cluster.state.secrets["upi-fraud-stream-api"]
+    if secret is not None:
+        cluster.state.secrets["upi-fraud-stream-api"] = secret
+    done = cluster.deploy("apply", "production", "--yes")
+    assert done.returncode == 1
+    assert about in done.stderr
     assert cluster.state.applied == []
 
 
@@ -177,6 +199,28 @@ def test_workers_that_fail_go_back(cluster: Cluster, failure: dict[str, Any]) ->
     assert "CronJob/upi-fraud-stream-housekeeping" not in cluster.state.applied
 
 
+def test_an_api_that_fails_goes_back_and_the_workers_stay(cluster: Cluster) -> None:
+    cluster.set(stuck=("deployment/upi-fraud-stream-api",))
+    done = cluster.deploy("apply", "production", "--yes")
+    assert done.returncode == 1
+    assert [call for call in cluster.state.calls if "undo" in call] == ["rollout undo deployment/upi-fraud-stream-api"]
+    assert "The workers are the new ones" in done.stderr
+
+
+def test_an_api_does_not_follow_workers_that_failed(cluster: Cluster) -> None:
+    cluster.set(doctor=False)
+    assert cluster.deploy("apply", "production", "--yes").returncode == 1
+    assert "Deployment/upi-fraud-stream-api" not in cluster.state.applied
+
+
+def test_a_restart_is_of_both(cluster: Cluster) -> None:
+    assert cluster.deploy("restart", "production", "--yes").returncode == 0
+    assert [call for call in cluster.state.calls if "restart" in call] == [
+        "rollout restart deployment/upi-fraud-stream",
+        "rollout restart deployment/upi-fraud-stream-api",
+    ]
+
+
 def test_workers_that_fail_stay_to_be_looked_at_when_asked_to(cluster: Cluster) -> None:
     cluster.set(doctor=False)
     assert cluster.deploy("apply", "production", "--yes", "--no-rollback").returncode == 1
@@ -210,8 +254,13 @@ def test_secrets_for_stores_in_the_cluster_are_made_as_the_templates_say(
     assert done.returncode == 0, done.stderr
     made = cluster.state.secrets
     assert {secret: set(keys) for secret, keys in made.items()} == {
-        secret: set(secret_templates()[secret]["stringData"]) for secret in ("upi-fraud-stream", "redis", "postgres")
+        secret: set(secret_templates()[secret]["stringData"])
+        for secret in ("upi-fraud-stream", "upi-fraud-stream-api", "redis", "postgres")
     }
+    api = made["upi-fraud-stream-api"]["postgres-url"]
+    assert f"upifraud_api:{made['postgres']['api-password']}@postgres:5432" in api
+    assert ("sslmode=verify-full" in api) is secured
+    assert made["postgres"]["api-password"] != made["postgres"]["password"]
     urls = made["upi-fraud-stream"]
     assert len(bytes.fromhex(urls["identity-key"])) == 16
     assert f":{made['postgres']['password']}@postgres:5432" in urls["postgres-url"]

@@ -153,6 +153,46 @@ def test_the_rate_and_the_thresholds_are_those_asked_for():
     assert options["thresholds"]["dropped_iterations"] == ["count==0"]
 
 
+def test_payments_are_posted_to_the_api_with_its_key():
+    told = under_node("k6-api.js", STATUS="200", API="http://api:8000/", KEY="secret", DEADLINE_MS="500")
+    assert {post["url"] for post in told["posts"]} == {"http://api:8000/v1/payments?deadline_ms=500"}
+    assert {post["parameters"]["headers"]["Authorization"] for post in told["posts"]} == {"Bearer secret"}
+    assert {post["parameters"]["tags"]["name"] for post in told["posts"]} == {"payments"}
+    payments = [post["body"] for post in told["posts"]]
+    assert len({payment["transaction_id"] for payment in payments}) == len(payments) == CALLS
+    decoded = decode_payments(
+        [json.dumps(one).encode() for one in payments], int(time.time() * 1000), Identities(bytes(16))
+    )
+    assert not decoded.rejections
+    assert told["metrics"]["upifraud_final"] == [1] * CALLS
+    assert told["metrics"]["upifraud_answered"] == [1] * CALLS
+
+
+@pytest.mark.parametrize(("status", "final", "answered"), [("202", 0, 1), ("503", 0, 0), ("401", 0, 0)])
+def test_answers_of_the_api_are_counted_for_what_they_are(status: str, final: int, answered: int):
+    metrics = under_node("k6-api.js", STATUS=status, KEY="secret")["metrics"]
+    assert metrics["upifraud_final"] == [final] * CALLS
+    assert metrics["upifraud_answered"] == [answered] * CALLS
+
+
+def test_the_api_gets_a_hundred_callers_and_the_thresholds_asked_for():
+    options = under_node("k6-api.js", STATUS="200", KEY="secret", P95_MS="80")["options"]
+    assert options["scenarios"]["payments"] == {
+        "executor": "constant-vus", "exec": "pay", "vus": 100, "duration": "10s",
+    }  # fmt: skip
+    assert options["thresholds"]["http_req_duration{name:payments}"] == ["p(95)<=80"]
+    assert options["thresholds"]["upifraud_answered"] == ["rate==1"]
+
+
+def test_without_a_key_nothing_is_posted():
+    done = subprocess.run(
+        [tool("node"), "--import", UNDER_NODE / "hooks.mjs", UNDER_NODE / "run.mjs", LOAD / "k6-api.js"],
+        env={**os.environ, "KEY": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "KEY: expected a key with the scope payments:write" in done.stderr
+
+
 def test_a_wrong_setting_is_named():
     done = subprocess.run(
         [tool("node"), "--import", UNDER_NODE / "hooks.mjs", UNDER_NODE / "run.mjs", LOAD / "k6.js"],

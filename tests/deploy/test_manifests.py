@@ -58,6 +58,11 @@ def test_secrets_are_in_files_that_the_secret_template_has(rendered: Manifests) 
     (mount,) = [one for one in rendered.worker["containers"][0]["volumeMounts"] if one["name"] == "secrets"]
     template = secret_templates()[volume["secret"]["secretName"]]
     assert {Path(value).name for value in named.values()} == set(template["stringData"]) == set(FILES)
+    (volume,) = [one for one in rendered.api["volumes"] if one["name"] == "secrets"]
+    items = [item for one in volume["projected"]["sources"] for item in one["secret"]["items"]]
+    assert sorted(item["path"] for item in items) == sorted(FILES)
+    (mount,) = [one for one in rendered.api["containers"][0]["volumeMounts"] if one["name"] == "secrets"]
+    assert {str(Path(value).parent) for value in named.values()} == {mount["mountPath"]}
     assert {str(Path(value).parent) for value in named.values()} == {mount["mountPath"]}
     secrets = {one.variable for one in describe(Settings()) if "_FILE" in one.about and "KAFKA" not in one.variable}
     assert secrets == {name.removesuffix("_FILE") for name in named}
@@ -225,12 +230,13 @@ def test_every_command_is_one_of_the_program_s(rendered: Manifests) -> None:
             assert command is not None
             command.make_context(name, list(arguments))  # parses them, and raises where it cannot
             seen.add(name)
-    assert seen == {"worker", "migrate", "up", "housekeeping"}
+    assert seen == {"worker", "api", "migrate", "up", "housekeeping"}
 
 
 def test_the_image_is_of_this_version(rendered: Manifests) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert rendered.worker["containers"][0]["image"] == f"upi-fraud-stream:{version}"
+    for pod in (rendered.worker, rendered.api):
+        assert pod["containers"][0]["image"] == f"upi-fraud-stream:{version}"
 
 
 def test_the_user_is_the_image_s(rendered: Manifests) -> None:

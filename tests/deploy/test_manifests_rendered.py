@@ -178,6 +178,9 @@ def test_whatever_is_referred_to_is_there(all_of_them: list[Manifests]) -> None:
             claims = {one["metadata"]["name"] for one in workload["spec"].get("volumeClaimTemplates", [])}
             volumes = {one["name"] for one in pod["volumes"]}
             for volume in pod["volumes"]:
+                for source in volume.get("projected", {}).get("sources", []):
+                    wanted = secret_templates()[source["secret"]["name"]]["stringData"]
+                    assert {one["key"] for one in source["secret"]["items"]} <= wanted.keys()
                 for kind, names in there.items():
                     if kind in volume:
                         source = volume[kind]
@@ -197,6 +200,10 @@ def test_whatever_selects_finds_something(all_of_them: list[Manifests]) -> None:
         pods = [template["metadata"]["labels"] for _, template in rendered.pods()]
         for one in rendered.of("Service"):
             assert any(one["spec"]["selector"].items() <= labels.items() for labels in pods), rendered.name
+        for ingress in rendered.of("Ingress"):
+            for path in ingress["spec"]["rules"][0]["http"]["paths"]:
+                there = rendered.one("Service", path["backend"]["service"]["name"])["spec"]["ports"]
+                assert path["backend"]["service"]["port"]["name"] in {port["name"] for port in there}
         selectors = [(one["spec"]["selector"], one) for one in rendered.of("PodDisruptionBudget", "PodMonitor")]
         # The way to Kafka and to stores is by label, so that there may be nobody who goes it.
         selectors += [(one["spec"]["podSelector"], one) for one in rendered.of("NetworkPolicy")]
@@ -233,7 +240,8 @@ def test_pods_reach_what_they_use_and_no_more(all_of_them: list[Manifests]) -> N
     for rendered in all_of_them:
         kafka = int(rendered.settings()["UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS"].rpartition(":")[2])
         stores = {6379, 5432}
-        uses = {"worker": {kafka} | stores, "setup": {kafka} | stores, "housekeeping": stores, "backup": stores}
+        uses = {"housekeeping": stores, "backup": stores}
+        uses |= dict.fromkeys(("worker", "setup", "api"), {kafka} | stores)
         for _, template in rendered.pods():
             labels = template["metadata"]["labels"]
             ports = {one["port"] for rule in rendered.egress(labels) for one in rule["ports"]} - {53}
@@ -243,6 +251,18 @@ def test_pods_reach_what_they_use_and_no_more(all_of_them: list[Manifests]) -> N
             allowed = {one["port"] for rule in rendered.ingress(labels) for one in rule["ports"]}
             is_there = any(one["metadata"]["name"] == store for one in rendered.of("StatefulSet"))
             assert allowed == ({port} if is_there else set())
+
+
+def test_the_api_is_open_to_the_ingress_and_to_scrapes_and_to_nobody_else(all_of_them: list[Manifests]) -> None:
+    for rendered in all_of_them:
+        allowed = rendered.ingress({"app.kubernetes.io/name": "upi-fraud-stream-api"})
+        if not any(one["metadata"]["name"] == "upi-fraud-stream-api" for one in rendered.of("Deployment")):
+            assert allowed == []
+            continue
+        assert [port["port"] for rule in allowed for port in rule["ports"]] == [8000, 8000]
+        peers = [peer for rule in allowed for peer in rule["from"]]
+        namespaces = [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in peers]
+        assert namespaces == ["ingress-nginx", "monitoring"]
 
 
 def test_with_tls_no_store_listens_without() -> None:
@@ -281,4 +301,6 @@ def _is_copied(part: str) -> bool:
 
 
 def _reviewed(part: str) -> str:
-    return re.sub(r"(name: (?:upi-fraud-stream|postgres|backup))-[0-9a-z]{10}$", r"\1-HASH", part, flags=re.MULTILINE)
+    return re.sub(
+        r"(name: (?:upi-fraud-stream|postgres|backup|api-role))-[0-9a-z]{10}$", r"\1-HASH", part, flags=re.MULTILINE
+    )

@@ -114,6 +114,16 @@ def test_every_line_fills_the_terminal_and_none_is_longer(width: int, height: in
     assert {len(line) for line in lines if line} == {width}
 
 
+API = "API http://127.0.0.1:8000/docs, try: curl -K .upifraud/demo/curl"
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
+def test_where_the_api_is_stands_below_the_alerts_once_it_answers(width: int, height: int) -> None:
+    lines = drawn(replace(LIVE, api=API), width, height)
+    assert [line for line in lines if API in line] == [lines[height - 1]]
+    assert {len(line) for line in lines if line} == {width}
+
+
 def test_80_by_24_shows_all_that_matters() -> None:
     text = "\n".join(drawn(LIVE, 80, 24))
     for shown in (

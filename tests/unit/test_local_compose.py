@@ -22,7 +22,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OBSERVABILITY = {"prometheus", "grafana"}
 SERVERS = {"kafka", "redis", "postgres"}
-PROGRAM = {"setup", "worker", "load"}
+PROGRAM = {"setup", "worker", "api", "load"}
 ENDS = {"setup", "load"}
 """Services that come to an end or serve nothing, so that there is nothing to ask."""
 # As apache/kafka reads it: listeners and directories are a container's own.
@@ -47,6 +47,7 @@ def test_services_are_the_servers_and_observability() -> None:
         **{name: {"observability"} for name in OBSERVABILITY},
         "setup": {"worker", "load"},
         "worker": {"worker", "load"},
+        "api": {"worker", "load"},
         "load": {"load"},
     }
 
@@ -75,7 +76,8 @@ def test_the_program_runs_locked_up_as_in_production(name: str) -> None:
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert "ports" not in service
+    open_ports = [resolved(port) for port in service.get("ports", [])]
+    assert open_ports == (["127.0.0.1:8000:8000"] if name == "api" else [])
 
 
 def test_the_program_is_the_version_of_this_tree_and_is_built_here() -> None:
@@ -118,10 +120,13 @@ def test_prometheus_accepts_its_configuration_with_the_shipped_rules(tmp_path: P
 
 
 def test_prometheus_finds_workers_by_the_name_and_port_they_have() -> None:
-    [workers, _] = yaml.safe_load((ROOT / "deploy/compose/prometheus.yml").read_text())["scrape_configs"]
+    [workers, api, _] = yaml.safe_load((ROOT / "deploy/compose/prometheus.yml").read_text())["scrape_configs"]
     [found] = workers["dns_sd_configs"]
     assert (workers["job_name"], found["names"], found["port"]) == ("upi-fraud-stream", ["worker"], 9464)
     assert ":9464/readyz" in SERVICES["worker"]["healthcheck"]["test"][-1]
+    [found] = api["dns_sd_configs"]
+    assert (api["job_name"], found["names"], found["port"]) == ("upi-fraud-stream-api", ["api"], 8000)
+    assert ":8000/readyz" in SERVICES["api"]["healthcheck"]["test"][-1]
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - ENDS))

@@ -27,6 +27,10 @@ class WorkerEndedError(RetryableError):
     """The worker ended before it was told to, or not cleanly."""
 
 
+class ApiEndedError(RetryableError):
+    """The API ended before it was told to, or not cleanly."""
+
+
 class StalledError(RetryableError):
     """Payments wait, and the worker finishes none."""
 

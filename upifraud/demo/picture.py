@@ -64,6 +64,8 @@ class Picture:
     """None before the live traffic."""
     notes: tuple[str, ...] = ()
     """What was said of the start, the newest last."""
+    api: str = ""
+    """Where the API is and how to call it; empty while it does not answer."""
 
 
 def latency_of(course: Course) -> Latency:
@@ -91,6 +93,7 @@ def picture_of(run: DemoRun, now: float, notes: tuple[str, ...] = ()) -> Picture
         kafka=run.kafka,
         alerts=run.alerts.newest(),
         notes=notes,
+        api=run.api_said,
     )
     if watcher is None or traffic is None:
         return begun

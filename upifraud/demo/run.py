@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from simulator.kafka import Outlet
 from stream.kafka.config import checked_client_config
 from upifraud.demo.alert_feed import AlertFeed, Alerts
-from upifraud.demo.errors import FatalError, StalledError, WorkerEndedError
+from upifraud.demo.api_process import ApiProcess
+from upifraud.demo.errors import ApiEndedError, FatalError, StalledError, WorkerEndedError
 from upifraud.demo.servers import Servers, broker_name, settings_of
 from upifraud.demo.traffic import DemoTraffic
 from upifraud.demo.watcher import Watcher
@@ -50,7 +51,8 @@ class DemoRun:
     """Runs the demo in a thread of its own, in this order:
 
     1 servers up, empty; 2 worker, alerts and switch; 3 warm-up, and the worker catches up; 4 live traffic, and the
-    worker catches up; 5 switch stopped, worker drained, servers down. A stop or a failure at any point goes to 5.
+    worker catches up; 5 switch stopped, worker drained, API ended, servers down. A stop or a failure at any point goes
+    to 5. The API starts at the first verdict: before, it would take CPU time from it.
     """
 
     def __init__(
@@ -70,6 +72,9 @@ class DemoRun:
         self.kafka = ""
         self.alerts = Alerts()
         self.worker = WorkerProcess(directory)
+        self.api = ApiProcess(directory)
+        self.api_said = ""
+        """Where the API is and how to call it; empty while it does not answer."""
         self.watcher: Watcher | None = None
         self.traffic: DemoTraffic | None = None
         self.warmed: Summary | None = None
@@ -83,6 +88,9 @@ class DemoRun:
         self.exit_code: int | None = None
         """The worker's."""
         self.failure: BaseException | None = None
+        self._environment: Mapping[str, str] = {}
+        self._api_begun = False
+        self._api_lock = threading.Lock()
         self._servers = Servers(directory, environ, note)
         self._wanted = wanted
         self._keep = keep
@@ -120,7 +128,12 @@ class DemoRun:
         self._thread.join()
 
     def look_after(self) -> None:
-        """Notice a worker that has ended, or does not get on, and send it nothing more."""
+        """Notice a worker that has ended, or does not get on, and send it nothing more; see to the API."""
+        if self.first_verdict is not None:
+            self._start_api()
+        if not self.api_said and self.api.is_running and self.api.is_ready():
+            self.api_said = f"API {self.api.address}/docs, try: {self.api.call()}"
+            self._note(f"api: {self.api_said}")
         if self.traffic is not None and (self.worker.exit_code is not None or self._stalled(self.traffic)):
             self.traffic.stop()
 
@@ -134,14 +147,17 @@ class DemoRun:
     def _perform(self, ends: ExitStack) -> None:
         self._servers.claim()
         ends.callback(self._servers.release)
-        if self.worker.sweep():
-            self._note("worker: a demo before was killed and had left one; it is stopped")
+        for name, process in (("worker", self.worker), ("api", self.api)):
+            if process.sweep():
+                self._note(f"{name}: a demo before was killed and had left one; it is stopped")
         ends.callback(self._down)
         ends.callback(KernelProcess().close)
         record, environment = self._servers.up(self._wanted)
         self.kafka = broker_name(record.kafka.kind)
         if self._stop.is_set():
             return
+        ends.push(self._stop_api)
+        self._environment = environment
         settings = settings_of(environment)
         conf = checked_client_config(settings)
 
@@ -216,6 +232,31 @@ class DemoRun:
             if len(self.alerts) >= reading.flagged and not reading.lag_records:
                 return
             time.sleep(_POLL_SECONDS)
+
+    def _start_api(self) -> None:
+        """Start the API, once; not where the end has begun."""
+        with self._api_lock:
+            if self._api_begun or self._stop.is_set():
+                return
+            self._api_begun = True
+            if not self.api.is_installed():
+                self._note("api: not installed; pip install 'upi-fraud-stream[api]' brings what it needs")
+                return
+            self.api.start(self._environment, next(iter(self.alerts.newest()), None))
+            self._note("api: started; the first one of all compiles kernels of its own")
+
+    def _stop_api(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """End the API; raises ApiEndedError if it had ended by itself, or does not end cleanly."""
+        with self._api_lock:
+            self._api_begun = True
+        early = self.api.exit_code is not None
+        self.api_said = ""
+        code = self.api.stop(DRAIN_SECONDS)
+        if error is None and (early or code):
+            how = "ended by itself" if early else "did not end cleanly when it was told to stop"
+            raise ApiEndedError(
+                f"The API {how}, with exit code {code}. Its log, {self.api.log}, ends with:\n{self.api.log_tail()}"
+            )
 
     def _stop_worker(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Drain the worker; raises WorkerEndedError if it had ended by itself, or does not end cleanly."""

@@ -240,7 +240,9 @@ def layout_of(picture: Picture, width: int, height: int) -> Layout:
         Layout(name="verdicts", size=lower),
         Layout(
             _panel(
-                "newest alerts" if picture.alerts else "until the first alert", alerts(picture, width - _SIDES, room)
+                "newest alerts" if picture.alerts else "until the first alert",
+                alerts(picture, width - _SIDES, room),
+                picture.api,
             ),
             name="alerts",
         ),
@@ -261,5 +263,13 @@ def _against(picture: Picture) -> str:
     return f"against the truth: {frauds:,} frauds" if frauds else "against the switch's truth"
 
 
-def _panel(title: str, content: RenderableType) -> Panel:
-    return Panel(content, title=title, title_align="left", border_style="bright_black", padding=(0, 1))
+def _panel(title: str, content: RenderableType, below: str = "") -> Panel:
+    return Panel(
+        content,
+        title=title,
+        title_align="left",
+        subtitle=Text(below) if below else None,
+        subtitle_align="left",
+        border_style="bright_black",
+        padding=(0, 1),
+    )

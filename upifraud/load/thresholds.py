@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from upifraud.load.over_http import HttpMeasured
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """Bounds, each inclusive; None is not asked for."""
 
     p50_ms: float | None = None
+    p95_ms: float | None = None
+    """Over HTTP."""
     p99_ms: float | None = None
     max_lag: int | None = None
     """Records behind, over all workers, at any look."""
@@ -77,6 +81,26 @@ def checks(measured: Measured, thresholds: Thresholds) -> Iterator[Check]:
     ):
         if bound is not None:
             yield _at_most(name, came, bound, unit)
+
+
+ANSWERED = frozenset({"200", "202"})
+"""Statuses of a payment that was decided, or will be."""
+
+
+def http_checks(measured: HttpMeasured, thresholds: Thresholds) -> Iterator[Check]:
+    """Yield every check of a load test over HTTP, in the same order."""
+    yield Check("run to its end", "yes", "no" if measured.stopped else "yes", not measured.stopped)
+    if measured.late_p99_ms is not None:
+        yield _at_most("posts late (p99)", measured.late_p99_ms, LATE_MS, "ms")
+    answered = sum(measured.statuses.get(status, 0) for status in ANSWERED)
+    yield _at_most("neither 200 nor 202", measured.posted - answered, 0, "posts")
+    for name, came, bound in (
+        ("time (p50)", measured.p50_ms, thresholds.p50_ms),
+        ("time (p95)", measured.p95_ms, thresholds.p95_ms),
+        ("time (p99)", measured.p99_ms, thresholds.p99_ms),
+    ):
+        if bound is not None:
+            yield _at_most(name, came, bound, "ms")
 
 
 def _at_most(name: str, came: float | None, bound: float, unit: str) -> Check:
