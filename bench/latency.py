@@ -27,26 +27,26 @@ SILENCE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When each record of `transactions` was to be published, by place."""
+    """When each record of `transactions` was to be published, by key."""
 
     partition: NDArray[np.int64]
     offset: NDArray[np.int64]
     due_us: NDArray[np.int64]
 
     def keys(self) -> NDArray[np.int64]:
-        """Return one number a place."""
-        return places(self.partition, self.offset)
+        """Return one key a record."""
+        return keys(self.partition, self.offset)
 
     def only(self, wanted: Sequence[int]) -> Schedule:
-        """Return the part with these places."""
+        """Return the part with these keys."""
         return self._where(np.isin(self.keys(), np.array(wanted, dtype=np.int64)))
 
     def without(self, unwanted: NDArray[np.int64]) -> Schedule:
-        """Return all but these places."""
+        """Return all but these keys."""
         return self._where(~np.isin(self.keys(), unwanted))
 
     def unseen(self, keys: NDArray[np.int64], span_us: tuple[int, int]) -> Schedule:
-        """Return what was scheduled within the span and is not among these places."""
+        """Return what was scheduled within the span and is not among these keys."""
         return self.within(span_us).without(keys)
 
     def within(self, span_us: tuple[int, int]) -> Schedule:
@@ -57,26 +57,26 @@ class Schedule:
         return Schedule(self.partition[chosen], self.offset[chosen], self.due_us[chosen])
 
 
-def place(partition: int, offset: int) -> int:
+def key(partition: int, offset: int) -> int:
     """Return one number for a partition and an offset."""
     return partition << 48 | offset
 
 
-def places(partition: NDArray[Any], offset: NDArray[Any]) -> NDArray[np.int64]:
+def keys(partition: NDArray[Any], offset: NDArray[Any]) -> NDArray[np.int64]:
     """Return one number for each partition and offset."""
     return (partition.astype(np.int64) << 48) | offset.astype(np.int64)
 
 
-def placed(
-    place_of: Mapping[str, int], ids: Sequence[str], seen_us: NDArray[np.int64]
+def keyed(
+    key_of: Mapping[str, int], ids: Sequence[str], seen_us: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the places of those ids that have one, and when each was seen."""
-    known = np.array([one in place_of for one in ids], dtype=np.bool_)
-    return np.array([place_of[one] for one in ids if one in place_of], dtype=np.int64), seen_us[known]
+    """Return the keys of those ids that have one, and when each was seen."""
+    known = np.array([one in key_of for one in ids], dtype=np.bool_)
+    return np.array([key_of[one] for one in ids if one in key_of], dtype=np.int64), seen_us[known]
 
 
 def first_seen(keys: NDArray[np.int64], seen_us: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return every place once, ascending, and when it was seen first."""
+    """Return every key once, ascending, and when it was seen first."""
     order = np.lexsort((seen_us, keys))
     unique, at = np.unique(keys[order], return_index=True)
     return unique, seen_us[order][at]

@@ -119,7 +119,7 @@ def _seen(
     schedule = latency.read_schedule(bootstrap, topic, begin, latency.ends(bootstrap, topic, bench.partitions))
     start = int(schedule.due_us.min()) + int(warm_up * 1e6)
     span, until = (start, start + int(seconds * 1e6)), int(found["looks_us"][-1])
-    verdicts = latency.places(found["partition"], found["offset"])
+    verdicts = latency.keys(found["partition"], found["offset"])
     with psycopg.connect(bench.postgres.url) as connection:
         overlooked = _stored(connection, schedule.unseen(verdicts, span))
         durable, undone = latency.latencies(
@@ -128,10 +128,10 @@ def _seen(
         rows = connection.execute(
             "SELECT transaction_id, source_partition, source_offset FROM verdicts_by_day WHERE alert IS NOT NULL"
         ).fetchall()
-    place_of = {row[0]: latency.place(row[1], row[2]) for row in rows}
-    alerts, seen_us = latency.placed(place_of, found["alert_id"].tolist(), found["alert_seen_us"])
+    key_of = {row[0]: latency.key(row[1], row[2]) for row in rows}
+    alerts, seen_us = latency.keyed(key_of, found["alert_id"].tolist(), found["alert_seen_us"])
     readable, unread = latency.latencies(
-        schedule.only(list(place_of.values())), alerts, seen_us, span_us=span, until_us=until
+        schedule.only(list(key_of.values())), alerts, seen_us, span_us=span, until_us=until
     )
     return {
         "verdict durable": latency.histogram(durable) | {"never seen": undone, "overlooked": len(overlooked)},
@@ -141,7 +141,7 @@ def _seen(
 
 
 def _stored(connection: psycopg.Connection[Any], wanted: latency.Schedule) -> NDArray[np.int64]:
-    """Return those places whose verdict is stored, though the observer did not see when.
+    """Return the keys of those records whose verdict is stored, though the observer did not see when.
 
     Postgres puts a small row into what is free in an old page now and then, where no look goes.
     """
@@ -150,4 +150,4 @@ def _stored(connection: psycopg.Connection[Any], wanted: latency.Schedule) -> ND
         " WHERE (source_partition, source_offset) IN (SELECT * FROM unnest(%s::int[], %s::int8[]))",
         (wanted.partition.tolist(), wanted.offset.tolist()),
     ).fetchall()
-    return np.array([latency.place(partition, offset) for partition, offset in rows], dtype=np.int64)
+    return np.array([latency.key(partition, offset) for partition, offset in rows], dtype=np.int64)

@@ -104,7 +104,7 @@ class Verdicts:
             self.offsets.frombytes(offsets.astype(np.int64).tobytes())
             self.seen_us.extend([now] * len(offsets))
             self._newest[day][partition] = max(self._newest[day][partition], int(offsets.max()))
-            self._pages[day] = max(self._pages[day], page >> 16)  # the low half is the place in the page
+            self._pages[day] = max(self._pages[day], page >> 16)  # the low half is the position in the page
             self._active = day
 
     def _prepared(self, watched: tuple[int, ...]) -> bytes:
@@ -120,10 +120,10 @@ class Verdicts:
                 ).format(
                     day=day,
                     table=sql.Identifier(self._days[day]),
-                    newest=sql.SQL(f"${2 * place + 1}"),
-                    begin=sql.SQL(f"${2 * place + 2}"),
+                    newest=sql.SQL(f"${2 * index + 1}"),
+                    begin=sql.SQL(f"${2 * index + 2}"),
                 )
-                for place, day in enumerate(watched)
+                for index, day in enumerate(watched)
             ]
             query = sql.SQL(" UNION ALL ").join(parts).as_bytes(self._connection)
             self._connection.pgconn.prepare(name, query)

@@ -15,7 +15,7 @@ DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "features.md"
 
 def catalogue() -> str:
     """Return the document: every feature in vector order."""
-    rows = "\n".join(f"| {place} | `{feature.name}` | {feature.meaning} |" for place, feature in enumerate(FEATURES))
+    rows = "\n".join(f"| {index} | `{feature.name}` | {feature.meaning} |" for index, feature in enumerate(FEATURES))
     return f"""# Features
 
 Written by `python -m features.catalogue` from `features/definitions.py`. Schema hash `{SCHEMA_HASH}`,
@@ -27,7 +27,7 @@ Features that look at single earlier payments (the last one, those to the same p
 see an entity's latest 127 or more. [The rules for dense entities](specs/online_store.md).
 [How to add one](extending.md).
 
-| place | feature | meaning |
+| index | feature | meaning |
 |---|---|---|
 {rows}
 """

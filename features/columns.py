@@ -89,6 +89,16 @@ def pack_place(latitude: float | None, longitude: float | None) -> int:
     return lat << 16 | lon
 
 
+def pack_places(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Pack places as `pack_place` does; NaN where a coordinate is unknown, all others within their limits."""
+    known = ~np.isnan(latitude + longitude)
+    lat = 1 + np.rint((latitude[known] + 90.0) / 180.0 * 65534.0).astype(np.uint32)
+    lon = np.rint((longitude[known] + 180.0) / 360.0 * 65535.0).astype(np.uint32)
+    packed = np.full(len(known), UNKNOWN_PLACE, dtype=np.uint32)
+    packed[known] = lat << np.uint32(16) | lon
+    return packed
+
+
 PAYMENT: Final = row_dtype(
     [
         ("payment_id", "u8"),
@@ -106,9 +116,11 @@ PAYMENT: Final = row_dtype(
 """One payment as the kernels read it. Identities are keyed 64-bit hashes (`features.identity`), times are epoch
 milliseconds, money is paise."""
 
-_UNKNOWN: Final = {
+UNKNOWN: Final = {
     "mcc": UNKNOWN_MCC, "device_bound_at": UNKNOWN_TIME, "sim_changed_at": UNKNOWN_TIME, "same_bank": -1,
 }  # fmt: skip
+"""What stands in a column where the payment does not say; 0 in all others."""
+
 _ENTITIES: Final = {kind.name: at for at, kind in enumerate(KINDS)}
 
 
@@ -120,12 +132,17 @@ class PaymentColumns:
     """Of PAYMENT."""
 
     @classmethod
+    def unknown(cls, length: int) -> Self:
+        """Return payments of which nothing is known, to be filled."""
+        payments = cls(np.zeros(length, dtype=PAYMENT))
+        for name, unknown in UNKNOWN.items():
+            payments.rows[name] = unknown
+        return payments
+
+    @classmethod
     def of(cls, **columns: NDArray[Any]) -> Self:
         """Return the payments of these columns, which have one length; a column that is not given is unknown."""
-        payments = cls(np.zeros(len(columns["event_time"]), dtype=PAYMENT))
-        for name, unknown in _UNKNOWN.items():
-            if name not in columns:
-                payments.rows[name] = unknown
+        payments = cls.unknown(len(columns["event_time"]))
         _fill(payments, columns)
         return payments
 

@@ -1,11 +1,11 @@
-"""Kernels compiled once and kept until any source that they are made of changes; no kernel fails for want of a place.
+"""Kernels compiled once and kept until a source that they are made of changes; none fails for want of a directory.
 
 numba looks at a kernel's own file only when it decides whether what it kept still holds, while constants and inlined
 functions of other modules are compiled in: after a new line in windows.py it would go on with kernels of the old
 windows. Here the directory carries a digest of the kernel's module and of all modules that it builds on.
 
 numba also refuses to go on where it cannot write. Here what is kept is read wherever it can be read, and what is
-compiled anew is kept in the first place that can be written; where there is none it lives in memory.
+compiled anew is kept in the first directory that can be written; where there is none it lives in memory.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def njit(*, inline: Literal["never", "always"] = "never") -> Callable[[Kernel], 
         if dispatcher is not kernel:  # numba was told to compile nothing
             path = Path(kernel.__code__.co_filename)
             root = path.parents[kernel.__module__.count(".")]
-            kept = places(path.parent, f"kernels-{sources(path, root)}")
+            kept = directories(path.parent, f"kernels-{sources(path, root)}")
             dispatcher._cache = _Kept(kernel, kept)  # noqa: SLF001 - as numba's own `enable_caching` does
         return cast("Kernel", dispatcher)
 
@@ -79,10 +79,10 @@ def sources(path: Path, root: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-# Places -----------------------------------------------------------------------------------------------------------
+# Directories ----------------------------------------------------------------------------------------------------------
 
 
-class Places(NamedTuple):
+class Directories(NamedTuple):
     """Where the kernels of one folder are looked for, and where new ones go."""
 
     read: tuple[Path, ...]
@@ -92,30 +92,30 @@ class Places(NamedTuple):
 
 
 @cache
-def places(folder: Path, name: str) -> Places:
+def directories(folder: Path, name: str) -> Directories:
     """Return where kernels of the modules of a folder are kept, each in a directory of this name.
 
     Looked at in order: NUMBA_CACHE_DIR, beside the modules, the user's cache, a directory for this user alone below the
     one for temporary files. Kernels are loaded as code, so the last two must be out of everybody else's reach.
     """
     read: list[Path] = []
-    for place in candidates(folder):
-        directory = place.directory / name
-        if _is_writable(place.directory, name, private=place.private):
-            return Places(tuple(read), directory)
-        if (not place.private or _is_out_of_reach(place.directory)) and _holds_kernels(directory):
+    for candidate in candidates(folder):
+        directory = candidate.directory / name
+        if _is_writable(candidate.directory, name, private=candidate.private):
+            return Directories(tuple(read), directory)
+        if (not candidate.private or _is_out_of_reach(candidate.directory)) and _holds_kernels(directory):
             read.append(directory)
-    return Places(tuple(read), None)
+    return Directories(tuple(read), None)
 
 
-def where() -> Places:
+def where() -> Directories:
     """Return where the kernels of this package are kept, by those of its largest module."""
     path = Path(__file__).parent / "measure" / "vector.py"
-    return places(path.parent, f"kernels-{sources(path, path.parents[2])}")
+    return directories(path.parent, f"kernels-{sources(path, path.parents[2])}")
 
 
 class Candidate(NamedTuple):
-    """A place for kernels."""
+    """A directory for kernels."""
 
     directory: Path
     private: bool
@@ -123,7 +123,7 @@ class Candidate(NamedTuple):
 
 
 def candidates(folder: Path) -> list[Candidate]:
-    """Return the places where kernels of a folder's modules may be kept, best first."""
+    """Return the directories where kernels of a folder's modules may be kept, best first."""
     found = [Candidate(folder / "__pycache__", private=False)]
     if _CONFIG.CACHE_DIR:
         found.insert(0, Candidate(Path(_CONFIG.CACHE_DIR), private=False))
@@ -179,16 +179,16 @@ def _holds_kernels(directory: Path) -> bool:
 # What numba keeps -------------------------------------------------------------------------------------------------
 
 
-class KernelPlace(InTreeCacheLocator):
-    """Tells numba the place that was chosen; numba's own locators give up where they cannot write."""
+class KernelDirectory(InTreeCacheLocator):
+    """Tells numba the directory that was chosen; numba's own locators give up where they cannot write."""
 
     def __init__(self, kernel: Callable[..., Any], source: str) -> None:
         super().__init__(kernel, source)
         self._cache_path = str(Path(_CONFIG.CACHE_DIR) / self.get_suitable_cache_subpath(source))
 
     @classmethod
-    def from_function(cls, kernel: Callable[..., Any], source: str) -> KernelPlace | None:
-        """Return the place of a kernel's file; None for a function that is in no file."""
+    def from_function(cls, kernel: Callable[..., Any], source: str) -> KernelDirectory | None:
+        """Return the directory of a kernel's file; None for a function that is in no file."""
         return cls(kernel, source) if Path(source).exists() else None
 
 
@@ -196,7 +196,7 @@ def _kept_in(directory: Path, kernel: Callable[..., Any]) -> Any:
     """Return numba's cache of a kernel in a directory; numba takes it from its configuration."""
     given, locators = _CONFIG.CACHE_DIR, _CONFIG.CACHE_LOCATOR_CLASSES
     _CONFIG.CACHE_DIR = str(directory)
-    _CONFIG.CACHE_LOCATOR_CLASSES = locators or f"{__name__}.{KernelPlace.__name__}"
+    _CONFIG.CACHE_LOCATOR_CLASSES = locators or f"{__name__}.{KernelDirectory.__name__}"
     try:
         return FunctionCache(kernel)
     finally:
@@ -204,9 +204,9 @@ def _kept_in(directory: Path, kernel: Callable[..., Any]) -> Any:
 
 
 class _Kept:
-    """A kernel's compiled forms, loaded from any place that has them; numba calls it as it calls its own cache."""
+    """A kernel's compiled forms, loaded from any directory that has them; numba calls it as it calls its own cache."""
 
-    def __init__(self, kernel: Callable[..., Any], kept: Places) -> None:
+    def __init__(self, kernel: Callable[..., Any], kept: Directories) -> None:
         self._name = kernel.__qualname__
         self._write = None if kept.write is None else _kept_in(kept.write, kernel)
         self._all: Sequence[Any] = [_kept_in(directory, kernel) for directory in kept.read]
@@ -230,9 +230,9 @@ class _Kept:
         return None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
-        """Keep what was compiled if there is a place for it; a full disk does not end a worker."""
+        """Keep what was compiled if there is a directory for it; a full disk does not end a worker."""
         if self._write is None:
-            _warn_once("there is no place that can be written to")
+            _warn_once("there is no directory that can be written to")
             return
         try:
             self._write.save_overload(signature, compiled)
@@ -250,7 +250,7 @@ class _Kept:
             one.disable()
 
     def flush(self) -> None:
-        """Forget what is kept in the place that can be written."""
+        """Forget what is kept in the directory that can be written."""
         if self._write is not None:
             self._write.flush()
 

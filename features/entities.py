@@ -1,4 +1,4 @@
-"""The kinds of entities that logs are kept of, a row each: keys, reads, places and features follow from this table."""
+"""The kinds of entities that logs are kept of, a row each; keys, reads, positions and features follow from them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ PAYEE: Final = Kind("payee", b"m", counterparty="payer", reports=b"f")
 DEVICE: Final = Kind("device", b"d", counterparty="payer", reports=b"g", optional=True)
 
 KINDS: Final = (PAYER, PAYEE, DEVICE)
-"""A payment has a log of each, and a place in it. The payer comes first, for his records keep what his log as a payee
-held; the payee comes second. A new kind is a row behind them, its column in the payments (features/columns.py), its
-features (features/definitions.py), and whatever fills the column."""
+"""A payment has a log of each, and a position in it. The payer comes first: his records keep how long his log as a
+payee was. The payee comes second. A new kind is a row behind them, its column in the payments (features/columns.py),
+its features (features/definitions.py), and whatever fills the column."""
 
 INBOUND: Final = len(KINDS)
-"""The place, behind those of its own logs, of the payer's log as a payee: what he received."""
-PLACES: Final = INBOUND + 1
+"""The position, behind those of its own logs, of the payer's log as a payee: what he received."""
+POSITIONS: Final = INBOUND + 1
 
 REPORTED: Final = tuple(at for at, kind in enumerate(KINDS) if kind.reports)
 """Which kinds have outcome reports."""

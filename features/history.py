@@ -10,8 +10,8 @@ import numpy as np
 
 from features.entities import COUNTERPARTIES, INBOUND, KINDS, PAYEE, REPORTED
 from features.measure.ingest import append_all
+from features.measure.located import LOCATED
 from features.measure.logs import NEVER, NONE, Logs
-from features.measure.placed import PLACED
 from features.measure.risk import MAX_REPORTS, REPORT_BYTES
 from features.measure.vector import PROGRAM, vectors
 from features.windows import BLOCK, SUPER
@@ -60,24 +60,24 @@ def history_vectors(
         *(np.unique(one, return_inverse=True, return_counts=True) for one in identities), strict=True
     )
     logs, firsts = _allocate(sizes)
-    placed = np.zeros(len(columns), dtype=PLACED)
+    located = np.zeros(len(columns), dtype=LOCATED)
     for at, (kind, first) in enumerate(zip(KINDS, firsts, strict=True)):
         slots = inverses[at] + first
         if kind.optional:
             slots = np.where(identities[at] == 0, NONE, slots)
-        placed["slot"][:, at] = slots
-        placed["at"][:, at] = append_all(logs, slots, columns.rows, COUNTERPARTIES[at])
+        located["slot"][:, at] = slots
+        located["at"][:, at] = append_all(logs, slots, columns.rows, COUNTERPARTIES[at])
     payee = KINDS.index(PAYEE)
     inbound = _inbound_slots(columns, known[payee], firsts[payee])
-    placed["slot"][:, INBOUND] = inbound
-    placed["at"][:, INBOUND] = _received_before(placed["slot"][:, payee], inbound)
-    reports = _place_reports(columns, outcomes, placed)
+    located["slot"][:, INBOUND] = inbound
+    located["at"][:, INBOUND] = _received_before(located["slot"][:, payee], inbound)
+    reports = _locate_reports(columns, outcomes, located)
 
     states = np.empty(len(columns), dtype=np.uint8)
     chunks = []
     for start in range(0, len(columns), CHUNK):
         rows = slice(start, start + CHUNK)
-        values, states[rows] = vectors(logs, columns.take(rows), placed[rows], reports)
+        values, states[rows] = vectors(logs, columns.take(rows), located[rows], reports)
         chunks.append(values)
         progress(min(start + CHUNK, len(columns)))
     if not chunks:
@@ -133,8 +133,8 @@ def arrivals(event_time: NDArray[np.int64], outcomes: OutcomeReports) -> NDArray
     return np.maximum(outcomes.row + 1, np.searchsorted(clock, outcomes.reported_at, side="right"))
 
 
-def _place_reports(
-    columns: PaymentColumns, outcomes: OutcomeReports | None, placed: NDArray[np.record]
+def _locate_reports(
+    columns: PaymentColumns, outcomes: OutcomeReports | None, located: NDArray[np.record]
 ) -> NDArray[np.uint8]:
     """Lay out, for each payment, the reports on its entities that had arrived when it was delivered; return all bytes.
 
@@ -157,8 +157,8 @@ def _place_reports(
         start, end, by_entity = _runs(identities, about[about != 0], arrived[reports])
         first_byte = sum(part.size for part in parts)
         parts.append(np.ascontiguousarray(content[reports[by_entity]]).view(np.uint8).ravel())
-        placed["reports_start"][:, which] = first_byte + start * REPORT_BYTES
-        placed["reports_end"][:, which] = first_byte + end * REPORT_BYTES
+        located["reports_start"][:, which] = first_byte + start * REPORT_BYTES
+        located["reports_end"][:, which] = first_byte + end * REPORT_BYTES
     return np.frombuffer(np.concatenate(parts).tobytes(), dtype=np.uint8)
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from features.entities import PLACES
+from features.entities import POSITIONS
 from features.errors import ReplicaBudgetError, StoreCorruptError
+from features.measure.located import LOCATED
 from features.measure.logs import NONE
-from features.measure.placed import PLACED
 from features.measure.vector import vectors
 from features.replica.locate import locate
 from features.replica.replicas import Replicas
@@ -47,7 +47,7 @@ class FeatureBatch:
     state: NDArray[np.uint8]
     """[n] of FeatureState."""
     provenance: NDArray[np.void]
-    """[n] of `provenance.WRITTEN`: what the logs got from the payment, and its places in them."""
+    """[n] of `provenance.WRITTEN`: what the logs got from the payment, and its positions in them."""
 
 
 class _Reading(NamedTuple):
@@ -58,11 +58,11 @@ class _Reading(NamedTuple):
 
 
 class _Measured(NamedTuple):
-    """Vectors of some payments, their states, and PLACED of each."""
+    """Vectors of some payments, their states, and LOCATED of each."""
 
     vectors: NDArray[np.float32]
     state: NDArray[np.uint8]
-    placed: NDArray[np.record]
+    located: NDArray[np.record]
 
 
 @dataclass(slots=True, eq=False)
@@ -164,7 +164,7 @@ class OnlineFeatures:
             self._replicas.clear()  # what failed half-way leaves replicas that know less or more than they say
             pending.reading = None
             raise
-        provenance = provenance_of(pending.columns, measured.placed)
+        provenance = provenance_of(pending.columns, measured.located)
         return FeatureBatch(measured.vectors, measured.state, provenance)
 
     def _measure(self, columns: PaymentColumns, reading: _Reading, rows: slice) -> _Measured:
@@ -186,21 +186,21 @@ class OnlineFeatures:
         log_of, wanted = request.log_of[rows], np.ones(request.logs, dtype=np.bool_)
         if n < len(columns):
             wanted[:] = False
-            wanted[log_of[:, :PLACES][log_of[:, :PLACES] != NONE]] = True
+            wanted[log_of[:, :POSITIONS][log_of[:, :POSITIONS] != NONE]] = True
         reads = self._replicas.bring(request, reading.reply, columns, wanted, self._measuring.fetch)
-        placed, aged = np.zeros(len(columns), dtype=PLACED), np.zeros(request.logs, dtype=np.bool_)
-        put_reports(request, placed)
-        columns, placed = columns.take(rows), placed[rows]
+        located, aged = np.zeros(len(columns), dtype=LOCATED), np.zeros(request.logs, dtype=np.bool_)
+        put_reports(request, located)
+        columns, located = columns.take(rows), located[rows]
         logs, kept_since = self._replicas.logs, int(self._clock() * 1_000) - KEPT
-        if not locate(logs, columns.rows, log_of, reading.reply.lengths[rows], reads, kept_since, placed, aged):
+        if not locate(logs, columns.rows, log_of, reading.reply.lengths[rows], reads, kept_since, located, aged):
             raise StoreCorruptError(
                 "A payment is in one of its logs and missing in another: the store lost some of them. "
                 "Run `upifraud rebuild-features`."
             )
-        values, state = vectors(logs, columns, placed, np.frombuffer(reading.reply.raw, dtype=np.uint8))
+        values, state = vectors(logs, columns, located, np.frombuffer(reading.reply.raw, dtype=np.uint8))
         self._refresh.append(names_of(reads[aged]))  # whose expiry to push out with the next micro-batch
         self._replicas.fold(reads, self._measuring.fold)
-        return _Measured(values, state, placed)
+        return _Measured(values, state, located)
 
 
 def _still(last: Sequence[Origin], origins: Sequence[Origin]) -> Iterator[Origin]:

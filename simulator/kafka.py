@@ -23,7 +23,7 @@ _LOOKING_FOR_COORDINATOR: Final = frozenset(
     }
 )
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 """A topic and a partition."""
 
 
@@ -37,9 +37,9 @@ class Outlet:
 
     def __init__(self, settings: Mapping[str, Any], linger_ms: float = 5.0, *, follow: bool = False) -> None:
         self.failed = 0
-        self.ends: dict[Place, int] = {}
+        self.ends: dict[Partition, int] = {}
         """The offset after the last acknowledged record of each partition; with `follow` only."""
-        self.runs: dict[Place, list[tuple[int, int]]] = {}
+        self.runs: dict[Partition, list[tuple[int, int]]] = {}
         """All offsets that its records got, as runs (first, behind the last); with `follow` only."""
         self._address = str(settings.get("bootstrap.servers"))
         self._complaint = ""
@@ -105,10 +105,10 @@ class Outlet:
         if error is not None:
             self._failed(error)
             return
-        place = (message.topic(), message.partition())
+        partition = (message.topic(), message.partition())
         offset = message.offset()
-        self.ends[place] = max(self.ends.get(place, 0), offset + 1)
-        runs = self.runs.setdefault(place, [])
+        self.ends[partition] = max(self.ends.get(partition, 0), offset + 1)
+        runs = self.runs.setdefault(partition, [])
         if runs and runs[-1][1] == offset:
             runs[-1] = (runs[-1][0], offset + 1)
         elif offset >= 0:  # the client does not know it of a record that it had to send twice
@@ -129,9 +129,9 @@ class Group:
         self.name = name
         self._consumer = Consumer({"enable.auto.commit": False, "log_level": 2, **settings, "group.id": name})
 
-    def committed(self, places: Iterable[Place]) -> dict[Place, int]:
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the committed offset of each partition; 0 where nothing is committed."""
-        asked = [TopicPartition(topic, partition) for topic, partition in places]
+        asked = [TopicPartition(topic, partition) for topic, partition in partitions]
         if not asked:
             return {}
         deadline = time.monotonic() + _ANSWER_S
@@ -147,7 +147,7 @@ class Group:
                     f"Kafka: expected the offsets of group {self.name} within {_ANSWER_S:.0f} s, got: "
                     f"{error.args[0].str()}"
                 ) from None
-            return {(place.topic, place.partition): max(place.offset, 0) for place in answer}
+            return {(partition.topic, partition.partition): max(partition.offset, 0) for partition in answer}
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -58,7 +58,7 @@ def runs_of(messages: Iterable[Message], size: int = _RUN) -> Iterator[Records]:
 
 
 class _Line:
-    """The outcomes that wait for their place among the payments."""
+    """The outcomes that wait for their turn among the payments."""
 
     def __init__(self, known: Sequence[Message], payments: Iterable[Message]) -> None:
         self._known = known
@@ -179,13 +179,13 @@ class Merger:
             if committed != came:
                 came = committed
                 deadline = time.monotonic() + self._patience_s
-            behind = {place: end for place, end in behind.items() if committed[place] < end}
+            behind = {partition: end for partition, end in behind.items() if committed[partition] < end}
             if behind and time.monotonic() > deadline:
-                place, end = next(iter(behind.items()))
+                ((topic, number), end), *_ = behind.items()
                 raise StalledGroupError(
-                    f"group {self._group.name}: expected it to commit offset {end} of {place[0]} partition {place[1]}, "
-                    f"but it stays at {committed[place]} for {self._patience_s:.0f} s; see that workers of this group "
-                    "run (`upifraud worker`), or give them more time with --patience"
+                    f"group {self._group.name}: expected it to commit offset {end} of {topic} partition {number}, "
+                    f"but it stays at {committed[topic, number]} for {self._patience_s:.0f} s; see that workers of "
+                    "this group run (`upifraud worker`), or give them more time with --patience"
                 )
             if behind:
                 time.sleep(wait)

@@ -96,5 +96,5 @@ def outcome_rows(decoded: DecodedOutcomes, arrivals: Arrivals) -> list[OutcomeRo
 
 def in_order_of_arrival(known: Sequence[PaymentRef], rows: Sequence[OutcomeRow]) -> list[PaymentRef]:
     """Return outcomes in the order in which they came: the logs keep reports so, and are read from their newest on."""
-    place = {row.transaction_id: number for number, row in enumerate(rows)}
-    return sorted(known, key=lambda ref: place[ref.transaction_id])
+    index = {row.transaction_id: number for number, row in enumerate(rows)}
+    return sorted(known, key=lambda ref: index[ref.transaction_id])

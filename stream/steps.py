@@ -18,7 +18,7 @@ class Step(StrEnum):
     FEATURES = "features"
     """Payments are appended to the entity logs, and the logs read back."""
     WINDOWS = "windows"
-    """Every payment is measured as of its place in the logs."""
+    """Every payment is measured as of its positions in the logs."""
     JUDGE = "judge"
     """Score, exact contributions, verdict, and the alert with its reasons."""
     STORE = "store"

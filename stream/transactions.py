@@ -4,7 +4,7 @@
    claim: it was judged before that rule came.
 2. Claim: every transaction_id belongs to one record from here on; duplicates and conflicts are decided, durably.
 3. Features: append to the entity logs and read them back in one atomic step that also moves the source offsets.
-4. Windows: measure every payment as of its place in the logs.
+4. Windows: measure every payment as of its positions in the logs.
 5. Judge: margin, probability and exact contributions of every payment; the verdict by the artifact's thresholds.
 6. Store: one row a payment; a row that was there before stands, with the alert it was stored with.
 7. Outcomes that waited for these verdicts go to the entity logs.

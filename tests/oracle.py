@@ -105,14 +105,14 @@ class EntityLog:
         position = len(self.records)
         if position == 0:
             self.born = event_time
-        time, settled = event_time, self.settled(position)
-        if settled is not None:
-            time = max(event_time, min(self.clocks[-1] - HORIZON, settled + HORIZON))
+        time, old_clock = event_time, self.old_clock(position)
+        if old_clock is not None:
+            time = max(event_time, min(self.clocks[-1] - HORIZON, old_clock + HORIZON))
         self.records.append(Record(time, amount, counterparty % 2**40, place))
         self.clocks.append(max([event_time, *self.clocks[-1:]]))
         return position
 
-    def settled(self, position: int) -> int | None:
+    def old_clock(self, position: int) -> int | None:
         """C: W at the end of the block before the last full one; None in a young log."""
         full = (position + 1) // BLOCK
         return self.clocks[(full - 1) * BLOCK - 1] if full >= 2 else None
@@ -124,9 +124,9 @@ class EntityLog:
     def members(self, position: int, window: int, now: int | None = None) -> tuple[list[Record], bool]:
         """The records up to `position` in the window that ends there, and whether its far edge is exact."""
         now = self.records[position].time if now is None else now
-        far, settled = now - window, self.settled(position)
+        far, old_clock = now - window, self.old_clock(position)
         records = self.records[: position + 1]
-        whole = settled is None or settled <= far
+        whole = old_clock is None or old_clock <= far
         if whole or window <= HORIZON:
             return [r for r in records if far < r.time <= now], whole
         pane = window // PANES
@@ -166,7 +166,7 @@ class Oracle:
         self.device_logs: dict[int, EntityLog] = defaultdict(EntityLog)
         self.clocks: list[int] = []
         """The latest event time up to each payment."""
-        self.places: list[tuple[int, int, int | None, int]] = []
+        self.positions: list[tuple[int, int, int | None, int]] = []
         """Position in the payer's, the payee's and the device's log, and the length of the payer's inbound log."""
         for payment in payments:
             self.deliver(payment)
@@ -178,11 +178,11 @@ class Oracle:
         if p.device:
             device_at = self.device_logs[p.device].append(p.event_time, p.amount, p.payer, p.place)
         self.clocks.append(max([p.event_time, *self.clocks[-1:]]))
-        self.places.append((payer_at, payee_at, device_at, len(self.payee_logs[p.payer].records)))
+        self.positions.append((payer_at, payee_at, device_at, len(self.payee_logs[p.payer].records)))
         self.payments.append(p)
 
     def state(self, row: int) -> int:
-        p, (payer_at, payee_at, device_at, _) = self.payments[row], self.places[row]
+        p, (payer_at, payee_at, device_at, _) = self.payments[row], self.positions[row]
         times = [self.payer_logs[p.payer].records[payer_at].time, self.payee_logs[p.payee].records[payee_at].time]
         if device_at is not None:
             times.append(self.device_logs[p.device].records[device_at].time)
@@ -201,7 +201,7 @@ class Oracle:
         return vector
 
     def _log(self, row: int, entity: str) -> tuple[EntityLog, int | None]:
-        p, (payer_at, payee_at, device_at, _) = self.payments[row], self.places[row]
+        p, (payer_at, payee_at, device_at, _) = self.payments[row], self.positions[row]
         return {
             "payer": (self.payer_logs[p.payer], payer_at),
             "payee": (self.payee_logs[p.payee], payee_at),
@@ -228,7 +228,7 @@ class Oracle:
         }[aggregation]
 
     def _plain(self, row: int) -> dict[str, Value]:
-        p, (payer_at, payee_at, device_at, inbound_upto) = self.payments[row], self.places[row]
+        p, (payer_at, payee_at, device_at, inbound_upto) = self.payments[row], self.positions[row]
         hour = (p.event_time + 11 * HOUR // 2) // HOUR % 24
         return {
             "amount_paise": p.amount,
@@ -302,11 +302,11 @@ class Oracle:
         log, outbound = self.payee_logs[p.payer], self.payer_logs[p.payer]
         received = 0
         if upto:
-            now = outbound.records[self.places[row][0]].time
-            if log.settled(upto - 1) is not None:
+            now = outbound.records[self.positions[row][0]].time
+            if log.old_clock(upto - 1) is not None:
                 now = max(now, log.records[upto - 1].time - HORIZON)
             received = sum(r.amount for r in log.members(upto - 1, HOUR, now)[0])
-        sent = sum(r.amount for r in outbound.members(self.places[row][0], HOUR)[0])
+        sent = sum(r.amount for r in outbound.members(self.positions[row][0], HOUR)[0])
         return {
             "payer_inbound_sum_1h": received,
             "payer_pass_through_ratio_1h": Fraction(sent, received) if received else None,

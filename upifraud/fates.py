@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    from simulator.kafka import Group, Outlet, Place
+    from simulator.kafka import Group, Outlet, Partition
     from simulator.source import Message as FileMessage
     from simulator.source import Source
     from stream.settings import Settings
@@ -103,13 +103,13 @@ class Fates:
     def __init__(self, settings: Settings, config: Mapping[str, Any], topics: tuple[str, ...]) -> None:
         self._settings = settings
         self._config = config
-        self._ends: dict[str, dict[Place, int] | None] = {topic: self._letters_end(topic) for topic in topics}
+        self._ends: dict[str, dict[Partition, int] | None] = {topic: self._letters_end(topic) for topic in topics}
 
     def wait(self, outlet: Outlet, followed: Group, patience_s: float, stop: threading.Event) -> str:
         """Return when the group has committed everything, or why that is not to be waited for."""
-        behind = {place: runs[-1][1] for place, runs in outlet.runs.items() if runs}
+        behind = {partition: runs[-1][1] for partition, runs in outlet.runs.items() if runs}
         name = self._settings.consumer_group
-        came: dict[Place, int] = {}
+        came: dict[Partition, int] = {}
         pause, asked, since = _FIRST_WAIT_S, float("-inf"), time.monotonic()
         while behind:
             now = time.monotonic()
@@ -123,7 +123,7 @@ class Fates:
                 return str(error)
             if committed != came:
                 came, since = committed, now
-            behind = {place: end for place, end in behind.items() if committed[place] < end}
+            behind = {partition: end for partition, end in behind.items() if committed[partition] < end}
             if behind and now - since > patience_s:
                 return f"group {name} committed nothing for {patience_s:.0f} s"
             if behind and stop.wait(pause):
@@ -152,7 +152,7 @@ class Fates:
         except StreamError:
             return False
 
-    def _letters_end(self, topic: str) -> dict[Place, int] | None:
+    def _letters_end(self, topic: str) -> dict[Partition, int] | None:
         """Return where the dead letters of a topic end now; None where there is no such topic."""
         try:
             with TopicReader(self._config, [dead_letter_topic(topic)]) as reader:

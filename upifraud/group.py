@@ -19,7 +19,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from stream.errors import KafkaRefusedError, RetryableError
+from stream.errors import FatalError, KafkaRefusedError, RetryableError
 from stream.kafka.config import checked_client_config
 from stream.kafka.kafka_errors import Client, Complaint, passes
 
@@ -32,11 +32,11 @@ ANSWER_SECONDS = 30.0
 _BATCH = 500
 _WAIT_SECONDS = 0.3
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 """Topic and partition."""
 
 
-def committed_offsets(settings: Settings) -> dict[Place, int]:
+def committed_offsets(settings: Settings) -> dict[Partition, int]:
     """Return the offset that the group committed of each partition it ever worked on."""
     with _admin(settings) as admin:
         asked = admin.list_consumer_group_offsets(
@@ -46,16 +46,19 @@ def committed_offsets(settings: Settings) -> dict[Place, int]:
     return {(one.topic, one.partition): one.offset for one in group.topic_partitions if one.offset >= 0}
 
 
-def members(settings: Settings) -> int:
-    """Return how many workers are in the group now."""
-    members: list[Any] = _described(settings).members
-    return len(members)
-
-
 def is_at_work(settings: Settings) -> bool:
     """Return whether there is a worker in the group now: by its state, for the embedded broker tells no members."""
     idle = {ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN}
     return bool(_described(settings).state not in idle)
+
+
+def require_idle(settings: Settings) -> None:
+    """Raise FatalError while there is a worker in the group: what sets a group back needs it empty."""
+    if is_at_work(settings):
+        raise FatalError(
+            f"workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever scales them), "
+            "wait for the session timeout, and try again."
+        )
 
 
 def _described(settings: Settings) -> Any:
@@ -64,7 +67,7 @@ def _described(settings: Settings) -> Any:
         return asked[settings.consumer_group].result()
 
 
-def held_since(settings: Settings, places: list[Place], epoch_ms: int) -> dict[Place, tuple[int, int]]:
+def held_since(settings: Settings, partitions: list[Partition], epoch_ms: int) -> dict[Partition, tuple[int, int]]:
     """Return for each partition its first offset of that time or later, and the first that Kafka still has.
 
     Where nothing is so late it is the partition's end.
@@ -77,37 +80,37 @@ def held_since(settings: Settings, places: list[Place], epoch_ms: int) -> dict[P
         "auto.offset.reset": "earliest",  # retention may pass the place that is read
     }
     consumer = Consumer({**complaint.options(), **checked_client_config(settings), **reading})
-    held: dict[Place, tuple[int, int]] = {}
+    held: dict[Partition, tuple[int, int]] = {}
     try:
         with _asking(settings, complaint, consumer):
-            asked = [TopicPartition(topic, partition, epoch_ms) for topic, partition in places]
+            asked = [TopicPartition(topic, partition, epoch_ms) for topic, partition in partitions]
             for one in consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS) if asked else []:
                 low, high = consumer.get_watermark_offsets(one, timeout=ANSWER_SECONDS)
                 held[one.topic, one.partition] = one.offset if one.offset >= 0 else high, low
-            found = _first_since(consumer, {place: offset for place, (offset, _) in held.items()}, epoch_ms)
+            found = _first_since(consumer, {partition: offset for partition, (offset, _) in held.items()}, epoch_ms)
     finally:
         consumer.close()
-    return {place: (found[place], first) for place, (_, first) in held.items()}
+    return {partition: (found[partition], first) for partition, (_, first) in held.items()}
 
 
-def _first_since(consumer: Consumer, starts: Mapping[Place, int], epoch_ms: int) -> dict[Place, int]:
+def _first_since(consumer: Consumer, starts: Mapping[Partition, int], epoch_ms: int) -> dict[Partition, int]:
     """Return for each partition the first offset from its start on whose record is of that time or later, or the end.
 
     What a broker answers is looked at, for the embedded one names the first record for any time, and an end that is
     too low by all but one record of the last batch. Where a fetch ends is right everywhere.
     """
-    found: dict[Place, int] = {}
-    consumer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
+    found: dict[Partition, int] = {}
+    consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
     deadline = time.monotonic() + ANSWER_SECONDS
     while len(found) < len(starts):
         records = consumer.consume(_BATCH, _WAIT_SECONDS)
         for record in records:
-            place, error = (str(record.topic()), int(record.partition() or 0)), record.error()
+            partition, error = (str(record.topic()), int(record.partition() or 0)), record.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
                 raise KafkaException(error)
-            if place not in found and (error is not None or record.timestamp()[1] >= epoch_ms):
-                found[place] = int(record.offset() or 0)
-                consumer.pause([TopicPartition(*place)])
+            if partition not in found and (error is not None or record.timestamp()[1] >= epoch_ms):
+                found[partition] = int(record.offset() or 0)
+                consumer.pause([TopicPartition(*partition)])
         if records:
             deadline = time.monotonic() + ANSWER_SECONDS
         elif time.monotonic() > deadline:
@@ -115,17 +118,17 @@ def _first_since(consumer: Consumer, starts: Mapping[Place, int], epoch_ms: int)
     return found
 
 
-def set_back(settings: Settings, offsets: Mapping[Place, int]) -> None:
+def set_back(settings: Settings, offsets: Mapping[Partition, int]) -> None:
     """Commit these offsets for the group, all of whose workers must be gone."""
-    places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+    partitions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
     with _admin(settings) as admin:
         asked = admin.alter_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(settings.consumer_group, places)], request_timeout=ANSWER_SECONDS
+            [ConsumerGroupTopicPartitions(settings.consumer_group, partitions)], request_timeout=ANSWER_SECONDS
         )
         answer = asked[settings.consumer_group].result()
-        for place in answer.topic_partitions:
-            if place.error is not None:
-                raise KafkaException(place.error)
+        for partition in answer.topic_partitions:
+            if partition.error is not None:
+                raise KafkaException(partition.error)
 
 
 # Every request is answered in the end, if only by its own timeout, as long as something holds its client.

@@ -29,7 +29,7 @@ from stream.running.lanes import Lanes
 from stream.running.periodic import Round, Rounds
 from stream.running.probes import ProbeServer
 from stream.running.retry import Retry, Server
-from stream.running.series import begin_series
+from stream.running.zero_series import begin_zero_series
 from stream.sinks.alerts import Alerts
 from stream.sinks.dead_letters import DeadLetters
 from stream.stages.drift import SHOW_SECONDS, Drift
@@ -54,7 +54,7 @@ def run(settings: Settings) -> int:
         log.warning("%s", warning)
     artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
     show_model(artifact)
-    begin_series()
+    begin_zero_series()
     stop = threading.Event()
     health = make_health(settings)
     with ExitStack() as open_parts:

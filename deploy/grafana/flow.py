@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from deploy.grafana.board import Section, board
 from deploy.grafana.flow_latency import latency
-from deploy.grafana.flow_workers import group, replicas
+from deploy.grafana.flow_workers import group, workers
 from deploy.grafana.panels import BAD, GOOD, WARN, lines, number, states
 from deploy.grafana.queries import Query, mean, of, quantile, rate
 
@@ -22,7 +22,7 @@ def flow() -> dashboard.Dashboard:
         "flow",
         "Lag and flow",
         "Is every payment judged in time, and if not, what holds it up? Read it from the top to the bottom.",
-        [_now(), _lag(), _throughput(), latency(), group(), replicas()],
+        [_now(), _lag(), _throughput(), latency(), group(), workers()],
     )
 
 
@@ -63,7 +63,7 @@ def _now() -> Section:
             ),
             number(
                 "Workers scraped",
-                "Workers that Prometheus reaches. Fewer than replicas: a pod is not scraped, or is gone.",
+                "Workers that Prometheus reaches. Fewer than wanted: a pod is not scraped, or is gone.",
                 "none",
                 Query(f"sum({of('up')})", "workers"),
                 steps=((None, BAD), (1, GOOD)),
@@ -88,7 +88,7 @@ def _lag() -> Section:
         [
             lines(
                 "Records behind, by partition",
-                "One partition above the others is a hot payer or a stuck partition: more replicas do not help it. All "
+                "One partition above the others is a hot payer or a stuck partition: more workers do not help it. All "
                 "of them together are too few workers or a slow server. Held back: a producer's open transaction.",
                 "short",
                 Query(f"sum by (topic, partition) ({of('consumer_lag_records')})", "{{topic}} {{partition}}"),

@@ -1,4 +1,4 @@
-"""Lag and flow: the workers as members of their consumer group, and as replicas of a deployment."""
+"""Lag and flow: the workers as members of their consumer group, and as pods of a deployment."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def group() -> Section:
     )
 
 
-def replicas() -> Section:
+def workers() -> Section:
     """Return the section about processes and pods."""
     return Section(
-        "Replicas",
+        "Workers",
         [
             lines(
-                "Replicas, wanted and ready",
+                "Workers, wanted and ready",
                 "What the autoscaler wants, what is ready, and what Prometheus reaches; the highest line is the most "
                 "it may ask for. Wanted at the most while lag grows: raise it, up to the number of partitions.",
                 "none",

@@ -38,7 +38,7 @@ class ShippedKernels(InTreeCacheLocator):  # type: ignore[misc]
 
     @classmethod
     def from_function(cls, kernel: Callable[..., Any], source: str) -> ShippedKernels | None:
-        """Return the place of a kernel's file; None for a function that is in no file."""
+        """Return the directory of a kernel's file; None for a function that is in no file."""
         return cls(kernel, source) if Path(source).exists() else None
 
 

@@ -27,7 +27,7 @@ def measure_dense(
     logs: Logs,
     slot: int,
     upto: int,
-    settled: int,
+    old_clock: int,
     now: int,
     own: int,
     windows: NDArray[np.int64],
@@ -38,31 +38,31 @@ def measure_dense(
 
     The far edge of windows beyond the horizon moves in steps of a pane; the others are exact. run: of `Work`.
     """
-    if settled <= now - windows[-1]:
+    if old_clock <= now - windows[-1]:
         return
     _sum_up_tail(logs, slot, upto, run)
     full, registers = upto // BLOCK * BLOCK, run[1].registers
     for window in range(len(windows)):
         length = windows[window]
         after = now - length
-        if settled <= after:
+        if old_clock <= after:
             continue
-        held = totals[window]
-        held.payments = held.total = held.largest = 0
-        held.sq_high = held.sq_low = np.uint64(0)
+        sums = totals[window]
+        sums.payments = sums.total = sums.largest = 0
+        sums.sq_high = sums.sq_low = np.uint64(0)
         registers[:] = 0
         if length <= HORIZON:
-            _add_records(logs, slot, logs.slots[slot].folded, full, after, now, held, registers)
+            _add_records(logs, slot, logs.slots[slot].folded, full, after, now, sums, registers)
         else:
             pane = length // PANES
             number = after // pane
             after = number * pane - 1
-            _add_kept(logs, slot, full, length, number, after, now, held, window, registers)
-        if not _whole(run, np.int64(0), after, now, held, registers):
-            _add_records(logs, slot, full, upto, after, now, held, registers)
+            _add_kept(logs, slot, full, length, number, after, now, sums, window, registers)
+        if not _whole(run, np.int64(0), after, now, sums, registers):
+            _add_records(logs, slot, full, upto, after, now, sums, registers)
         if own != NONE:
             observe(registers, own)
-        held.distinct = estimate(registers)
+        sums.distinct = estimate(registers)
 
 
 @njit()
@@ -85,7 +85,7 @@ def _add_kept(
     number: int,
     after: int,
     now: int,
-    held: np.record,
+    sums: np.record,
     window: int,
     registers: NDArray[np.uint8],
 ) -> None:
@@ -94,25 +94,25 @@ def _add_kept(
     row = log.block_at * LEVELS + window
     key = logs.kept_key[row]
     if key[0] == full and key[1] == log.folded and key[2] == length and key[3] == number and key[4] <= now:
-        _take(logs.kept, row, held, registers)
+        _take(logs.kept, row, sums, registers)
         return
     for pane in range(log.pane_at, log.pane_at + log.panes):
         if logs.pane[pane].last == length and logs.pane[pane].first >= number:
-            _take(logs.pane, pane, held, registers)
-    latest = _add_records(logs, slot, log.folded, full, after, now, held, registers)
+            _take(logs.pane, pane, sums, registers)
+    latest = _add_records(logs, slot, log.folded, full, after, now, sums, registers)
     if latest > now:
         return
     key[0], key[1], key[2], key[3], key[4] = full, log.folded, length, number, latest
     kept = logs.kept[row]
-    kept.payments, kept.total, kept.largest = held.payments, held.total, held.largest
-    kept.sq_high, kept.sq_low = held.sq_high, held.sq_low
+    kept.payments, kept.total, kept.largest = sums.payments, sums.total, sums.largest
+    kept.sq_high, kept.sq_low = sums.sq_high, sums.sq_low
     for index in range(len(registers)):  # slices of arrays take numba long to compile
         kept.registers[index] = registers[index]
 
 
 @njit()
 def _add_records(
-    logs: Logs, slot: int, start: int, stop: int, after: int, now: int, held: np.record, registers: NDArray[np.uint8]
+    logs: Logs, slot: int, start: int, stop: int, after: int, now: int, sums: np.record, registers: NDArray[np.uint8]
 ) -> int:
     """Add the records of positions start to stop that lie in (after, now]; return the latest time among all of them."""
     log, latest = logs.slots[slot], NEVER
@@ -123,13 +123,13 @@ def _add_records(
     while position < stop:
         if position % (BLOCK * SUPER) == 0 and position + BLOCK * SUPER <= stop:
             row = log.super_at + position // (BLOCK * SUPER) - first_super
-            if _whole(logs.supers, row, after, now, held, registers):
+            if _whole(logs.supers, row, after, now, sums, registers):
                 latest = max(latest, logs.supers[row].last)
                 position += BLOCK * SUPER
                 continue
         if position % BLOCK == 0 and position + BLOCK <= stop:
             row = log.block_at + position // BLOCK - first_block
-            if _whole(logs.blocks, row, after, now, held, registers):
+            if _whole(logs.blocks, row, after, now, sums, registers):
                 latest = max(latest, logs.blocks[row].last)
                 position += BLOCK
                 continue
@@ -138,11 +138,11 @@ def _add_records(
             latest = max(latest, logs.event_time[row])
             if after < logs.event_time[row] <= now:
                 amount = logs.amount[row]
-                held.payments += 1
-                held.total += amount
-                held.largest = max(held.largest, amount)
+                sums.payments += 1
+                sums.total += amount
+                sums.largest = max(sums.largest, amount)
                 high, low = multiply(np.uint64(amount), np.uint64(amount))
-                held.sq_high, held.sq_low = add(held.sq_high, held.sq_low, high, low)
+                sums.sq_high, sums.sq_low = add(sums.sq_high, sums.sq_low, high, low)
                 observe(registers, logs.counterparty[row])
         position = end
     return latest
@@ -150,23 +150,23 @@ def _add_records(
 
 @njit(inline="always")
 def _whole(
-    rows: NDArray[np.record], row: int, after: int, now: int, held: np.record, registers: NDArray[np.uint8]
+    rows: NDArray[np.record], row: int, after: int, now: int, sums: np.record, registers: NDArray[np.uint8]
 ) -> bool:
     """Settle a run at once if it lies wholly inside or wholly outside of (after, now]."""
     one = rows[row]
     if one.last <= after or one.first > now:
         return True
     if after < one.first and one.last <= now:
-        _take(rows, row, held, registers)
+        _take(rows, row, sums, registers)
         return True
     return False
 
 
 @njit()
-def _take(rows: NDArray[np.record], row: int, held: np.record, registers: NDArray[np.uint8]) -> None:
+def _take(rows: NDArray[np.record], row: int, sums: np.record, registers: NDArray[np.uint8]) -> None:
     one = rows[row]
-    held.payments += one.payments
-    held.total += one.total
-    held.largest = max(held.largest, one.largest)
-    held.sq_high, held.sq_low = add(held.sq_high, held.sq_low, one.sq_high, one.sq_low)
+    sums.payments += one.payments
+    sums.total += one.total
+    sums.largest = max(sums.largest, one.largest)
+    sums.sq_high, sums.sq_low = add(sums.sq_high, sums.sq_low, one.sq_high, one.sq_low)
     merge(registers, one.registers)

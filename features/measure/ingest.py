@@ -1,4 +1,4 @@
-"""Appending records to a log in memory: event times are settled and full blocks summarised as they complete."""
+"""Appending records to a log in memory: too early event times are moved up, full blocks are summarised."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def little(raw: NDArray[np.uint8], at: int, size: int) -> int:
 
 
 @njit()
-def settled_clock(slots: NDArray[np.record], blocks: NDArray[np.record], slot: int, position: int) -> int:
+def old_clock_at(slots: NDArray[np.record], blocks: NDArray[np.record], slot: int, position: int) -> int:
     """C: the clock at the end of the block before the last full one, as of the record at `position`.
 
     That is 128 to 256 records ago, and minus infinity in a young log. slots, blocks: of `Logs`.
@@ -50,9 +50,9 @@ def append(logs: Logs, slot: int, event_time: int, amount: int, counterparty: in
     if position == 0:
         log.born = event_time
     moved = event_time
-    settled = settled_clock(logs.slots, logs.blocks, slot, position)
-    if settled != NEVER:
-        moved = max(event_time, min(clock - HORIZON, settled + HORIZON))
+    old_clock = old_clock_at(logs.slots, logs.blocks, slot, position)
+    if old_clock != NEVER:
+        moved = max(event_time, min(clock - HORIZON, old_clock + HORIZON))
     row = log.at + position - log.folded
     logs.event_time[row] = moved
     logs.amount[row] = amount
@@ -138,16 +138,16 @@ def append_raw(logs: Logs, slot: int, start: int, end: int, words: NDArray[np.ui
     if log.length == 0:
         log.born = event_time_of(words, at)
     while at < stop_at:
-        # All records of a block but the last are settled by the same clock.
+        # All records of a block but the last have the same old clock.
         position = log.length
         stop = min(stop_at, at + RECORD_WORDS * (BLOCK - 1 - position % BLOCK))
-        settled, clock = settled_clock(logs.slots, logs.blocks, slot, position), log.clock
+        old_clock, clock = old_clock_at(logs.slots, logs.blocks, slot, position), log.clock
         row = log.at + position - log.folded
         while at < stop:
             event_time = event_time_of(words, at)
             moved = event_time
-            if settled != NEVER:
-                moved = max(event_time, min(clock - HORIZON, settled + HORIZON))
+            if old_clock != NEVER:
+                moved = max(event_time, min(clock - HORIZON, old_clock + HORIZON))
             logs.event_time[row] = moved
             logs.amount[row] = amount_of(words, at)
             logs.counterparty[row] = party_of(words, at)

@@ -15,7 +15,7 @@ import numpy as np
 from features.columns import UNKNOWN_TIME
 from features.compiled import njit
 from features.entities import DEVICE, INBOUND, KINDS, PAYEE, PAYER, REPORTED
-from features.measure.ingest import settled_clock
+from features.measure.ingest import old_clock_at
 from features.measure.logs import NEVER, NONE
 from features.measure.risk import confirmed_frauds
 from features.measure.wide import deviation
@@ -32,7 +32,7 @@ _HOUR_ALONE: Final = np.array([HOUR], dtype=np.int64)
 
 
 @njit()
-def measure_plain(plain, payment, place, logs, reports, scratch):  # type: ignore[no-untyped-def]
+def measure_plain(plain, payment, positions, logs, reports, scratch):  # type: ignore[no-untyped-def]
     """Fill in a row of PLAIN, all of it NaN, for a payment whose windows were measured.
 
     Returns whether an outcome log could not be read.
@@ -44,12 +44,12 @@ def measure_plain(plain, payment, place, logs, reports, scratch):  # type: ignor
     _usual(plain, payment.amount_paise, scratch.totals[_PAYER, _MONTH])
     plain.payee_seconds_since_first = _seconds(payee.now - payee.born)
     _last_paid(plain, logs, payee)
-    sent = scratch.totals[_PAYER, _HOUR].total + payer.once * payment.amount_paise
-    _received(plain, logs, place.slot[INBOUND], place.at[INBOUND], payer.now, sent, scratch)
+    sent = scratch.totals[_PAYER, _HOUR].total + payer.counts_itself * payment.amount_paise
+    _received(plain, logs, positions.slot[INBOUND], positions.at[INBOUND], payer.now, sent, scratch)
     if device.there:
         plain.device_seconds_since_first = _seconds(device.now - device.born)
         plain.payer_new_device = 0.0 if _paid_before(logs, device, payer.party) else 1.0
-    return _risk(plain, payment, place, reports, scratch)
+    return _risk(plain, payment, positions, reports, scratch)
 
 
 @njit()
@@ -95,15 +95,15 @@ def _usual(plain, amount, month):  # type: ignore[no-untyped-def]
 def _earlier(plain, logs, payer, payee_party):  # type: ignore[no-untyped-def]
     """The payment, in row `stop` of the payer's recent ones, against those before."""
     event_time, place, at, now = logs.event_time, logs.place, payer.stop, payer.now
-    last, last_same, same, located = NONE, NONE, 1, NONE
+    last, last_same, same, last_place = NONE, NONE, 1, NONE
     for row in range(payer.start, at):
         time = event_time[row]
         if time > now:
             continue
         if last == NONE or time >= event_time[last]:
             last = row
-        if place[row] != 0 and (located == NONE or time >= event_time[located]):
-            located = row
+        if place[row] != 0 and (last_place == NONE or time >= event_time[last_place]):
+            last_place = row
         if logs.counterparty[row] == payee_party:
             if last_same == NONE or time >= event_time[last_same]:
                 last_same = row
@@ -114,9 +114,9 @@ def _earlier(plain, logs, payer, payee_party):  # type: ignore[no-untyped-def]
         plain.payer_seconds_since_last = _seconds(now - event_time[last])
     if last_same != NONE:
         plain.payer_payee_seconds_since_last = _seconds(now - event_time[last_same])
-    if located != NONE and place[at] != 0:
-        hours = max(now - event_time[located], 1000) / HOUR_MS
-        plain.payer_speed_kmh = _distance_km(place[located], place[at]) / hours
+    if last_place != NONE and place[at] != 0:
+        hours = max(now - event_time[last_place], 1000) / HOUR_MS
+        plain.payer_speed_kmh = _distance_km(place[last_place], place[at]) / hours
 
 
 @njit()
@@ -157,7 +157,7 @@ def _received(plain, logs, slot, upto, now, sent, scratch):  # type: ignore[no-u
         position = upto - 1
         # A payer behind the clock of his own busy inbound log is measured where that log is still whole.
         moved = now
-        if settled_clock(logs.slots, logs.blocks, slot, position) != NEVER:
+        if old_clock_at(logs.slots, logs.blocks, slot, position) != NEVER:
             moved = max(now, now_of(logs, slot, position) - HORIZON)
         # No literal NONE: it would be another type, and all of it be compiled again.
         totals = scratch.totals[INBOUND]
@@ -169,19 +169,19 @@ def _received(plain, logs, slot, upto, now, sent, scratch):  # type: ignore[no-u
 
 
 @njit()
-def _risk(plain, payment, place, reports, scratch):  # type: ignore[no-untyped-def]
+def _risk(plain, payment, positions, reports, scratch):  # type: ignore[no-untyped-def]
     """Confirmed fraud over payments to the payee and of the device; return whether an outcome log could not be read."""
     for which in range(len(REPORTED)):
-        if place.reports_end[which] == NONE:
+        if positions.reports_end[which] == NONE:
             return True
     for which in range(len(REPORTED)):
-        start, end = place.reports_start[which], place.reports_end[which]
+        start, end = positions.reports_start[which], positions.reports_end[which]
         frauds = confirmed_frauds(reports, start, end, payment.event_time, MONTH)
         scratch.entities[REPORTED[which]].frauds = frauds
     payee, device = scratch.entities[_PAYEE], scratch.entities[_DEVICE]
-    payments = scratch.totals[_PAYEE, _MONTH].payments + payee.once
+    payments = scratch.totals[_PAYEE, _MONTH].payments + payee.counts_itself
     plain.payee_fraud_rate_30d = payee.frauds / np.float64(payments)
     if device.there:
-        payments = scratch.totals[_DEVICE, _MONTH].payments + device.once
+        payments = scratch.totals[_DEVICE, _MONTH].payments + device.counts_itself
         plain.device_fraud_rate_30d = device.frauds / np.float64(payments)
     return False

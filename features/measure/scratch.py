@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from features.compiled import row_dtype
-from features.entities import KINDS, PLACES
+from features.entities import KINDS, POSITIONS
 from features.measure.logs import SUMMARY
 from features.schema import PLAIN
 from features.windows import BLOCK, WINDOWS
@@ -34,7 +34,7 @@ MEASURE: Final = row_dtype(
 ENTITY: Final = row_dtype(
     [
         ("there", "?"),  # whether the payment has one of the kind
-        ("once", "i8"),  # what the payment itself adds to its windows: 0 where its log has it already
+        ("counts_itself", "i8"),  # what the payment itself adds to its windows: 0 where its log has it already
         ("now", "i8"),  # t' of the payment in its log
         ("born", "i8"),  # event time of its first record
         ("start", "i8"),  # its recent records before the payment: rows from start on, up to stop
@@ -75,7 +75,7 @@ class Scratch(NamedTuple):
     entities: NDArray[np.record]
     """ENTITY of each kind."""
     totals: NDArray[np.record]
-    """[places, windows] of MEASURE; of the payer's inbound log one window only."""
+    """[positions, windows] of MEASURE; of the payer's inbound log one window only."""
     plain: NDArray[np.record]
     """PLAIN[1]."""
     values: NDArray[np.float32]
@@ -88,7 +88,7 @@ class Scratch(NamedTuple):
         plain = np.zeros(1, dtype=PLAIN)
         return cls(
             entities=np.zeros(len(KINDS), dtype=ENTITY),
-            totals=np.zeros((PLACES, len(WINDOWS)), dtype=MEASURE),
+            totals=np.zeros((POSITIONS, len(WINDOWS)), dtype=MEASURE),
             plain=plain,
             values=plain.view(np.float32),
             work=Work.make(),

@@ -39,16 +39,16 @@ _of_thread = threading.local()
 
 
 def vectors(
-    logs: Logs, columns: PaymentColumns, placed: NDArray[np.record], reports: NDArray[np.uint8]
+    logs: Logs, columns: PaymentColumns, located: NDArray[np.record], reports: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return float32[n, f] in the order of the schema, and the feature state of each payment, uint8[n].
 
-    placed: PLACED[n]. reports: the bytes of all outcome logs. Where the payment's place is lost, its log is measured as
-    it is now, and nothing is added to it. The payment is marked LATE.
+    located: LOCATED[n]. reports: the bytes of all outcome logs. Where the payment's position is lost, its log is
+    measured as it is now, and nothing is added to it. The payment is marked LATE.
     """
     out = np.empty((len(columns), len(PROGRAM)), dtype=np.float32)
     state = np.zeros(len(columns), dtype=np.uint8)
-    _vectors(logs, columns.rows, placed, reports, _scratch(), out, state)
+    _vectors(logs, columns.rows, located, reports, _scratch(), out, state)
     return out, state
 
 
@@ -60,24 +60,24 @@ def _scratch() -> Scratch:
 
 
 @njit()
-def _vectors(logs, payments, placed, reports, scratch, out, state):  # type: ignore[no-untyped-def]
+def _vectors(logs, payments, located, reports, scratch, out, state):  # type: ignore[no-untyped-def]
     entities, values = scratch.entities, scratch.values
     for row in range(len(payments)):
-        payment, place = payments[row], placed[row]
-        late = place.lost[INBOUND] == 1
+        payment, positions = payments[row], located[row]
+        late = positions.lost[INBOUND] == 1
         for kind in range(INBOUND):
-            _measure_entity(logs, payment, place, kind, scratch)
-            late = late or place.lost[kind] == 1 or entities[kind].now != payment.event_time
+            _measure_entity(logs, payment, positions, kind, scratch)
+            late = late or positions.lost[kind] == 1 or entities[kind].now != payment.event_time
         values[:] = np.nan
-        degraded = measure_plain(scratch.plain[0], payment, place, logs, reports, scratch)
+        degraded = measure_plain(scratch.plain[0], payment, positions, logs, reports, scratch)
 
         for column in range(len(PROGRAM)):
             kind, operation = PROGRAM[column, 0], PROGRAM[column, 1]
             if kind == PLAIN_FEATURE:
                 out[row, column] = values[operation]
             elif entities[kind].there:
-                held, once = scratch.totals[kind, PROGRAM[column, 2]], entities[kind].once
-                out[row, column] = _windowed(held, operation, once, payment.amount_paise)
+                sums, counts_itself = scratch.totals[kind, PROGRAM[column, 2]], entities[kind].counts_itself
+                out[row, column] = _windowed(sums, operation, counts_itself, payment.amount_paise)
             else:
                 out[row, column] = np.nan
 
@@ -92,34 +92,34 @@ def _vectors(logs, payments, placed, reports, scratch, out, state):  # type: ign
 
 
 @njit()
-def _measure_entity(logs, payment, place, kind, scratch):  # type: ignore[no-untyped-def]
-    """Measure what was in an entity's log before the payment, or all that there is where its place is lost."""
-    slot, at, entity, totals = place.slot[kind], place.at[kind], scratch.entities[kind], scratch.totals[kind]
+def _measure_entity(logs, payment, positions, kind, scratch):  # type: ignore[no-untyped-def]
+    """Measure what was in an entity's log before the payment, or all that there is where its position is lost."""
+    slot, at, entity, totals = positions.slot[kind], positions.at[kind], scratch.entities[kind], scratch.totals[kind]
     entity.party = np.int64(payment.identity[kind] & PARTY)
     # A log that is not there any more is as one that never was: the payment is alone in it.
     entity.there = slot != NONE or not _OPTIONAL[kind]
-    entity.once = 1 if slot == NONE or place.lost[kind] == 0 else 0
+    entity.counts_itself = 1 if slot == NONE or positions.lost[kind] == 0 else 0
     if slot == NONE:
         entity.now = entity.born = payment.event_time
         entity.start = entity.stop = 0
         for window in range(len(totals)):
-            held = totals[window]
-            held.payments = held.total = held.largest = 0
-            held.sq_high = held.sq_low = np.uint64(0)
-            held.distinct = 1.0
+            sums = totals[window]
+            sums.payments = sums.total = sums.largest = 0
+            sums.sq_high = sums.sq_low = np.uint64(0)
+            sums.distinct = 1.0
         return
     entity.now, entity.born = now_of(logs, slot, at), logs.slots[slot].born
     entity.start, entity.stop = recent_rows(logs.slots, slot, at)
     own = NONE
-    if entity.once == 1:
+    if entity.counts_itself == 1:
         own = np.int64(payment.identity[_COUNTERPARTY[kind]] & PARTY)
-    measure(logs, slot, at, at + 1 - entity.once, entity.now, own, WINDOW_LENGTHS, totals, scratch.work)
+    measure(logs, slot, at, at + 1 - entity.counts_itself, entity.now, own, WINDOW_LENGTHS, totals, scratch.work)
 
 
 @njit(inline="always")
-def _windowed(held, aggregation, once, amount):  # type: ignore[no-untyped-def]
+def _windowed(sums, aggregation, counts_itself, amount):  # type: ignore[no-untyped-def]
     """One aggregate with the payment itself counted in once; integers are rounded once."""
-    count, total, amount = held.payments + once, held.total + once * amount, once * amount
+    count, total, amount = sums.payments + counts_itself, sums.total + counts_itself * amount, counts_itself * amount
     if aggregation == COUNT:
         return np.float32(count)
     if aggregation == SUM:
@@ -127,9 +127,9 @@ def _windowed(held, aggregation, once, amount):  # type: ignore[no-untyped-def]
     if aggregation == MEAN:
         return np.float32(np.float64(total) / np.float64(count))
     if aggregation == MAX:
-        return np.float32(max(held.largest, amount))
+        return np.float32(max(sums.largest, amount))
     if aggregation == DISTINCT:
-        return np.float32(held.distinct)
+        return np.float32(sums.distinct)
     high, low = multiply(np.uint64(amount), np.uint64(amount))
-    sq_high, sq_low = add(held.sq_high, held.sq_low, high, low)
+    sq_high, sq_low = add(sums.sq_high, sums.sq_low, high, low)
     return np.float32(deviation(count, total, sq_high, sq_low))

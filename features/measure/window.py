@@ -13,7 +13,7 @@ import numpy as np
 
 from features.compiled import njit
 from features.measure.dense import measure_dense
-from features.measure.ingest import settled_clock
+from features.measure.ingest import old_clock_at
 from features.measure.logs import NEVER, NONE, Logs
 from features.measure.wide import add
 from features.windows import BLOCK
@@ -63,14 +63,14 @@ def measure(
     own: the measured payment's counterparty, counted into the distinct ones; NONE if there is no own payment.
     """
     start, at = recent_rows(logs.slots, slot, position)
-    settled = settled_clock(logs.slots, logs.blocks, slot, position)
+    old_clock = old_clock_at(logs.slots, logs.blocks, slot, position)
     exact = 0
-    while exact < len(windows) and settled <= now - windows[exact]:
+    while exact < len(windows) and old_clock <= now - windows[exact]:
         exact += 1
     recent = windows[:exact]
     scan(logs, start, at + upto - position, now, own, recent, totals, work)
     if exact < len(windows):
-        measure_dense(logs, slot, upto, settled, now, own, windows, totals, work.run)
+        measure_dense(logs, slot, upto, old_clock, now, own, windows, totals, work.run)
 
 
 @njit()
@@ -99,10 +99,10 @@ def scan(
             count += 1
     if backward > 0:  # else there are only records later than now among them
         _sort(keys, count)
-    for place in range(count):
-        row = start + (keys[place] & ROW_MASK)
-        keys[place] >>= ROW_BITS
-        amounts[place], others[place] = amount_paise[row], counterparty[row]
+    for index in range(count):
+        row = start + (keys[index] & ROW_MASK)
+        keys[index] >>= ROW_BITS
+        amounts[index], others[index] = amount_paise[row], counterparty[row]
     _scan_ordered(keys, amounts, others, np.int64(0), count, now, own, windows, totals, work)
 
 
@@ -111,11 +111,11 @@ def _sort(keys: NDArray[np.int64], count: int) -> None:
     """Shell sort (1959) with Ciura's gaps (2001), which does little where little is out of order."""
     for gap in (132, 57, 23, 10, 4, 1):
         for late in range(gap, count):
-            key, place = keys[late], late
-            while place >= gap and keys[place - gap] > key:
-                keys[place] = keys[place - gap]
-                place -= gap
-            keys[place] = key
+            key, index = keys[late], late
+            while index >= gap and keys[index - gap] > key:
+                keys[index] = keys[index - gap]
+                index -= gap
+            keys[index] = key
 
 
 @njit()
@@ -151,9 +151,9 @@ def _scan_ordered(
         paid, most, high, low = _add_run(amount_paise, row, end, paid, most, high, low)
         for added in range(row, end):
             others += _see(cells, size, seen, counterparty[added])
-        held = totals[window]
-        held.payments, held.total, held.largest = count, paid, most
-        held.sq_high, held.sq_low, held.distinct = high, low, others
+        sums = totals[window]
+        sums.payments, sums.total, sums.largest = count, paid, most
+        sums.sq_high, sums.sq_low, sums.distinct = high, low, others
 
 
 @njit()

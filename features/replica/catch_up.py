@@ -1,4 +1,4 @@
-"""Bringing replicas up to what the store replied: records it told of, and those that the worker itself appended."""
+"""Bringing replicas up to date: with the records of the reply, and with those that the worker itself appended."""
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from features.entities import COUNTERPARTIES, INBOUND
 from features.measure.ingest import append, append_raw
 from features.measure.logs import NONE, Logs
 from features.record import PARTY, RECORD_BYTES, RECORD_WORDS, put_record
-from features.replica.table import BATCH, HITS, MISSES, Table, find, forget, make_room, place
+from features.replica.table import BATCH, HITS, MISSES, Table, allocate, find, forget, make_room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ COUNTERPARTY: Final = np.array(COUNTERPARTIES)
 
 @njit()
 def catch_up(table: Table, logs: Logs, reads: Reads, wanted: NDArray[np.bool_]) -> bool:
-    """Bring the wanted logs up to date as far as the store told of them, and make room in the others.
+    """Bring the wanted logs up to date as far as the reply has them, and make room in the others.
 
     False if they do not fit in memory together.
     """
@@ -42,11 +42,11 @@ def catch_up(table: Table, logs: Logs, reads: Reads, wanted: NDArray[np.bool_]) 
             log = table.slots[slot]
             log.used, log.batch = 1, max(log.batch, table.state[BATCH])
             # Nothing is there, or nothing but what this micro-batch appended: the replica is of a log that expired.
-            if read.total == 0 or (read.known == 0 and not read.told):
+            if read.total == 0 or (read.known == 0 and not read.in_reply):
                 forget(table, slot)
                 slot = NONE
         if read.total > 0 and not (
-            _read_on(table, logs, read, reads.words, slot) if read.told else _prepare(table, logs, read, slot)
+            _read_on(table, logs, read, reads.words, slot) if read.in_reply else _prepare(table, logs, read, slot)
         ):
             return False
     return True
@@ -57,7 +57,7 @@ def _prepare(table: Table, logs: Logs, read: np.record, slot: int) -> bool:
     """Make room for what the worker itself appended to a log of which it knows all else."""
     records = read.total // RECORD_BYTES
     if slot == NONE and read.known == 0:
-        slot = place(table, logs, read.kind, read.identity, records)
+        slot = allocate(table, logs, read.kind, read.identity, records)
         if slot == NONE:
             return False
     if slot == NONE or table.slots[slot].folded > 0 or table.slots[slot].length < read.known:
@@ -69,9 +69,9 @@ def _prepare(table: Table, logs: Logs, read: np.record, slot: int) -> bool:
 
 @njit()
 def _read_on(table: Table, logs: Logs, read: np.record, words: NDArray[np.uint64], slot: int) -> bool:
-    """Append the records that were told of and are not known; where none is known to match, begin anew."""
+    """Append the records of the reply that are not known; where none is known to match, begin anew."""
     whole, at = read.end - read.start >= read.total, read.start // 8
-    first = 0 if whole else read.known - 1  # the position of the first record told of, which lies at word `at`
+    first = 0 if whole else read.known - 1  # the position of the first record of the reply, which lies at word `at`
     folded = read.total % RECORD_BYTES != 0
     if folded:
         read.header, read.folded = np.int64(words[at] >> np.uint64(32)), np.int64(words[at + 1])
@@ -95,7 +95,7 @@ def _read_on(table: Table, logs: Logs, read: np.record, words: NDArray[np.uint64
         if folded:
             read.left = FOLDED
             return True
-        slot = place(table, logs, read.kind, read.identity, read.total // RECORD_BYTES)
+        slot = allocate(table, logs, read.kind, read.identity, read.total // RECORD_BYTES)
         if slot == NONE:
             return False
     read.slot = slot
@@ -128,8 +128,8 @@ def append_own(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Append the payments of a micro-batch to the logs for which that is left to do.
 
-    state: of `Table`. rows: of READING. log_of: [n, places], which log is whose; lengths: [n, places], bytes of each
-    just behind the payment. A log that is not as long in the end as the store said is LOST. Returns how many are.
+    state: of `Table`. rows: of READING. log_of: [n, positions], which log is whose; lengths: [n, positions], bytes of
+    each just behind the payment. A log that is not as long in the end as the store said is LOST. Returns how many are.
     """
     for row in range(len(payments)):
         payment = payments[row]

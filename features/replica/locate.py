@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from features.compiled import njit
-from features.entities import INBOUND, KINDS, PLACES
+from features.entities import INBOUND, KINDS, POSITIONS
 from features.measure.logs import NONE
 from features.record import RECORD_BYTES
 from features.windows import DAY
@@ -18,14 +18,14 @@ _OPTIONAL: Final = np.array([kind.optional for kind in KINDS])
 
 @njit()
 def locate(  # type: ignore[no-untyped-def]
-    logs, payments, log_of, lengths, reads, kept_since, placed, aged
+    logs, payments, log_of, lengths, reads, kept_since, located, aged
 ):  # fmt: skip
-    """Fill in the places of payments; False where a log is gone that one was in, or lacks it while another has it.
+    """Fill in the positions of payments; False where a log is gone that one was in, or lacks it while another has it.
 
-    log_of: [n, places], which read is whose. lengths: [n, places], bytes of its logs just behind the payment, 0 where
-    it is not found, and the records of the inbound log. reads: of READING. kept_since: logs with a payment of that time
-    or later cannot have expired. placed: of PLACED. aged: [r], logs whose payment before was on another day, so that
-    their expiry is to be pushed out.
+    log_of: [n, positions], which read is whose. lengths: [n, positions], bytes of its logs just behind the payment, 0
+    where it is not found, and the records of the inbound log. reads: of READING. kept_since: logs with a payment of
+    that time or later cannot have expired. located: of LOCATED. aged: [r], logs whose payment before was on another
+    day, so that their expiry is to be pushed out.
     """
     for row in range(len(payments)):
         # Both parties' logs got it, or neither did: it was rejected then, or comes from before both expired. The others
@@ -38,11 +38,11 @@ def locate(  # type: ignore[no-untyped-def]
         if there > 0 and missing > 0 and payments[row].event_time >= kept_since:
             return False
     for row in range(len(payments)):
-        place = placed[row]
-        for part in range(PLACES):
+        positions = located[row]
+        for part in range(POSITIONS):
             read, length = log_of[row, part], lengths[row, part]
             slot = NONE if read == NONE else reads[read].slot
-            place.slot[part] = slot
+            positions.slot[part] = slot
             end = length
             if part != INBOUND:
                 if length > 0 and slot == NONE:
@@ -54,11 +54,11 @@ def locate(  # type: ignore[no-untyped-def]
                 position = end - 1
                 if end == NONE or position >= log.length or 0 <= position < log.whole_from:
                     position = log.length - 1
-                    place.lost[part] = 1
+                    positions.lost[part] = 1
                 row_before = log.at + position - 1 - log.folded
                 if part < INBOUND and row_before >= log.at:
                     aged[read] |= logs.event_time[row_before] // DAY != payments[row].event_time // DAY
             elif part != INBOUND and read != NONE:
-                place.lost[part] = 1
-            place.at[part] = position + 1 if part == INBOUND else position
+                positions.lost[part] = 1
+            positions.at[part] = position + 1 if part == INBOUND else position
     return True

@@ -1,4 +1,4 @@
-"""What the store told of the logs of a micro-batch, as the replicas take it in."""
+"""What the store replied about the logs of a micro-batch, as the replicas take it in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Reads(NamedTuple):
     rows: NDArray[np.record]
     """READING[r] of entity logs."""
     words: NDArray[np.uint64]
-    """The bytes that were told, eight each."""
+    """The bytes of the reply, eight each."""
 
 
 def reads_of(request: Request, reply: Reply) -> Reads:
@@ -32,14 +32,14 @@ def reads_of(request: Request, reply: Reply) -> Reads:
     return Reads(rows, _words(reply.raw))
 
 
-def told_whole(reads: Reads, which: NDArray[np.intp], logs: Sequence[bytes]) -> Reads:
+def fetched_whole(reads: Reads, which: NDArray[np.intp], logs: Sequence[bytes]) -> Reads:
     """Return the same with some logs as they were fetched whole."""
     rows = reads.rows.copy()
     sizes = np.fromiter(map(len, logs), dtype=np.int64, count=len(logs))
     ends = np.cumsum(sizes)
     for field in ("total", "start", "end", "header", "folded"):
         rows[field] = 0
-    rows["told"][which], rows["total"][which] = True, sizes
+    rows["in_reply"][which], rows["total"][which] = True, sizes
     rows["start"][which], rows["end"][which] = ends - sizes, ends
     return Reads(rows, _words(b"".join(logs)))
 

@@ -1,6 +1,6 @@
 """The one door to the logs that a worker keeps: what the store need not tell, because the worker knows it.
 
-`OnlineFeatures` would read the same with every log told whole, and give the same vectors.
+`OnlineFeatures` would read the same with every log read whole, and give the same vectors.
 """
 # mypy: disable-error-code="no-untyped-call"
 
@@ -19,7 +19,7 @@ from features.replica.buddies import Buddies, order_of
 from features.replica.catch_up import DONE, FOLDED, LOST, append_own, catch_up
 from features.replica.fold import PANE, Header, fewest_to_fold, fold, fold_position, whole_from
 from features.replica.fold import put_panes as _put_panes
-from features.replica.reads import reads_of, told_whole
+from features.replica.reads import fetched_whole, reads_of
 from features.replica.table import (
     BATCH,
     COUNT,
@@ -31,12 +31,12 @@ from features.replica.table import (
     UNIT,
     UNIT_BYTES,
     Table,
+    allocate,
     clear,
     expect,
     find,
     forget,
     note,
-    place,
     take_run,
 )  # fmt: skip
 from features.store.messages import name_of
@@ -143,14 +143,14 @@ class Replicas:
             # Another worker folded the log, or the replica is not what it was thought to be, or was dropped.
             wanted = reads.rows["left"] == LOST
             which = np.flatnonzero(wanted)
-            reads = told_whole(reads, which, fetch([name_of(reads.rows[at]) for at in which.tolist()]))
+            reads = fetched_whole(reads, which, fetch([name_of(reads.rows[at]) for at in which.tolist()]))
 
     def fold(self, reads: NDArray[np.record], to_store: Callable[[bytes, int, bytes, int], bool]) -> None:
         """Fold the logs for which it is worth it; whoever comes second leaves it. to_store: `EntityStore.fold`."""
         logs = self.logs
-        held = np.flatnonzero(reads["slot"] != NONE)
-        slots = logs.slots[reads["slot"][held]]
-        for index in held[slots["length"] - slots["folded"] >= fewest_to_fold()].tolist():
+        there = np.flatnonzero(reads["slot"] != NONE)
+        slots = logs.slots[reads["slot"][there]]
+        for index in there[slots["length"] - slots["folded"] >= fewest_to_fold()].tolist():
             slot = int(reads["slot"][index])
             base, position = int(logs.slots["folded"][slot]), fold_position(logs, slot)
             if position == base:
@@ -176,7 +176,7 @@ class Replicas:
         header = Header.unpack(log)
         records = (len(log) - header_size(log)) // RECORD_BYTES
         table = self.table
-        slot = place(table, self.logs, *_named(name), max(records + 1, 2 * BLOCK))  # dense, so it has summaries
+        slot = allocate(table, self.logs, *_named(name), max(records + 1, 2 * BLOCK))  # dense, so it has summaries
         pane_order = order_of(max(MIN_PANES, len(header.panes)))
         panes = NONE if slot == NONE else take_run(table, table.pane_room, pane_order)
         if panes == NONE:

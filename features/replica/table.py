@@ -1,4 +1,4 @@
-"""Replicas of entity logs in the worker, found and placed by kernels: no Python object a log.
+"""Replicas of entity logs in the worker, found and allocated by kernels: no Python object a log.
 
 A log only grows. A worker that knows its first n records, and that it is as long now as these and what the worker
 itself appended, knows all of it without reading it; else it reads on from the last known record, which must match. Logs
@@ -135,16 +135,16 @@ def take_run(table: Table, room: Buddies, order: int) -> int:
 
 
 @njit()
-def place(table: Table, logs: Logs, kind: int, identity: np.uint64, records: int) -> int:
+def allocate(table: Table, logs: Logs, kind: int, identity: np.uint64, records: int) -> int:
     """Make room for a log of so many records; return its slot, NONE if it does not fit."""
-    slot = _place(table, kind, identity, records)
+    slot = _allocate(table, kind, identity, records)
     if slot != NONE:
         _open_blocks(logs, slot)
     return slot
 
 
 @njit()
-def _place(table: Table, kind: int, identity: np.uint64, records: int) -> int:
+def _allocate(table: Table, kind: int, identity: np.uint64, records: int) -> int:
     state = table.state
     order = _order(records)
     start = take_run(table, table.room, order)
@@ -222,8 +222,8 @@ def _move(logs: Logs, slot: int, new: int, order: int) -> None:
 def expect(table: Table, reads: NDArray[np.record], logs: int, log_of: NDArray[np.int64], batch: int, now: int) -> None:
     """Fill in of how many records each entity log is known, and how long it is if only this micro-batch appends to it.
 
-    reads: of READING, the first `logs` of entity logs. log_of: [n, places or more], which of them a payment is appended
-    to. now: the latest event time; of a log that may have expired since the worker saw it, nothing is known.
+    reads: of READING, the first `logs` of entity logs. log_of: [n, positions or more], which of them a payment is
+    appended to. now: the latest event time; of a log that may have expired since the worker saw it, nothing is known.
     """
     for k in range(logs):
         reads[k].expected = 0

@@ -43,16 +43,16 @@ class ApplyRequest:
 class Applied:
     """The reply to one micro-batch of n payments."""
 
-    places: bytes
+    positions: bytes
     """4n numbers of 32 bits: byte lengths of the payer's, the payee's and the device's log just after the payment (0:
     not there, not kept any more, or no device), and how many records the payer's own inbound log had at that moment."""
-    told: Sequence[int]
-    """Which of the reads are told of. Other entity logs are as long as was expected, and have no header, so the worker
-    knows what is in them. Other outcome logs are empty."""
+    replied: Sequence[int]
+    """Which of the reads the reply has. Other entity logs are as long as was expected, and have no header, so the
+    worker knows what is in them. Other outcome logs are empty."""
     totals: Sequence[int]
-    """Byte lengths of the logs told of; -1 where an outcome log could not be read."""
+    """Byte lengths of the logs in the reply; -1 where an outcome log could not be read."""
     logs: Sequence[bytes]
-    """The logs told of: whole, or from the last known record on, preceded by 16 header bytes where it was folded."""
+    """Those logs: whole, or from the last known record on, preceded by 16 header bytes where it was folded."""
 
 
 class EntityStore(Protocol):

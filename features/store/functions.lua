@@ -129,14 +129,14 @@ local function read_reports(key)
   return redis.call('STRLEN', key), tail
 end
 
--- Tells, behind the reply's first place, of every log asked for that is not as the worker expects it (17 bytes each):
+-- Tells, behind the reply's first value, of every log asked for that is not as the worker expects it (17 bytes each):
 -- which one it is, its length and its bytes. A call of a command costs more than what the command does, so logs to be
 -- read whole are read together, and few entities have outcome reports: whether any of several has is one question.
 local function read_all(reads, lengths, reply)
   local sub, unpack_numbers = string.sub, struct.unpack
   local whole, whole_at, reports, reports_at, out, which = {}, {}, {}, {}, 1, 0
-  local function tell(place, length, bytes)
-    reply[out + 1], reply[out + 2], reply[out + 3] = place, length, bytes
+  local function tell(which, length, bytes)
+    reply[out + 1], reply[out + 2], reply[out + 3] = which, length, bytes
     out = out + 3
   end
   for at = 1, #reads, 17 do
@@ -215,7 +215,7 @@ end
 --        length and its bytes
 local function apply(_, args)
   local entries, reads, refresh = args[1], args[2], args[3]
-  local places = {}
+  local positions = {}
   local sub, pack = string.sub, struct.pack
   local applied, again, rolled_back = standing(args, 4)
   if rolled_back then return rolled_back end
@@ -252,11 +252,11 @@ local function apply(_, args)
       lengths[payer] = ends[1]
     end
     ends[kinds + 1] = received
-    places[#places + 1] = pack(ENDS, unpack(ends, 1, kinds + 1))
+    positions[#positions + 1] = pack(ENDS, unpack(ends, 1, kinds + 1))
   end
   advance(args, 4, applied)
 
-  local reply = { table.concat(places) }
+  local reply = { table.concat(positions) }
   read_all(reads, lengths, reply)
 
   for at = 1, #refresh, 9 do

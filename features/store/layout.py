@@ -24,7 +24,7 @@ OFFSETS: Final = f"upifraud:{TAG}:offsets".encode()
 """A hash: topic and partition to the next offset that is not applied yet."""
 
 TOPIC_ID: Final = b"id"
-"""In that hash, in the place of a partition: the id of the topic that the offsets are of."""
+"""In that hash, instead of a partition: the id of the topic that the offsets are of."""
 
 IDENTITY_CHECK: Final = f"upifraud:{TAG}:identity".encode()
 """A fingerprint of the identity key, so that a worker with another key refuses to start."""

@@ -30,18 +30,18 @@ class MemoryEntityStore:
     def apply(self, request: ApplyRequest) -> Applied:
         """Append and read in one step; payments below their partition's next offset are only located."""
         applied = self._standing(request.origins)
-        places: list[int] = []
+        positions: list[int] = []
         for at in range(0, len(request.entries), ENTRY_BYTES):
-            places += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
+            positions += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
         self._advance(request.origins)
-        told, totals, logs = [], [], []
+        replied, totals, logs = [], [], []
         for at in range(0, len(request.reads), READ_BYTES):
             total, log = self._read(request.reads[at : at + READ_BYTES])
             if log is not None:
-                told.append(at // READ_BYTES)
+                replied.append(at // READ_BYTES)
                 totals.append(total)
                 logs.append(log)
-        return Applied(struct.pack(f"<{len(places)}I", *places), told, totals, logs)
+        return Applied(struct.pack(f"<{len(positions)}I", *positions), replied, totals, logs)
 
     def _standing(self, origins: Sequence[Origin]) -> list[int]:
         applied = [self.offsets.get(origin.partition, 0) for origin in origins]
@@ -94,7 +94,7 @@ class MemoryEntityStore:
         return 0
 
     def _read(self, read: bytes) -> tuple[int, bytes | None]:
-        """Return the length of a log and what is to be told of it; None where it is as expected."""
+        """Return the length of a log and what the reply has of it; None where it is as expected."""
         name, known, expected = read[:9], *struct.unpack("<II", read[9:])
         log = self.logs.get(name, bytearray())
         if name[:1] in REPORT_LETTERS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from features.compiled import njit, row_dtype
-from features.entities import INBOUND, KINDS, PLACES, REPORTED
+from features.entities import INBOUND, KINDS, POSITIONS, REPORTED
 from features.measure.logs import NONE
 from features.measure.risk import REPORT_BYTES
 from features.record import RECORD_WORDS, put_record
@@ -43,19 +43,19 @@ READING: Final = row_dtype(
     [
         ("identity", "u8"),
         ("kind", "u1"),
-        ("told", "?"),  # whether the store told of it; else it is as expected
+        ("in_reply", "?"),  # whether the reply has it; else it is as expected
         ("left", "u1"),  # of replicas only: what is left to do
         ("known", "i8"),
         ("expected", "i8"),
         ("total", "i8"),  # its length in bytes; -1 for an outcome log that could not be read
-        ("start", "i8"),  # where in the reply what was told of it begins and ends, in bytes
+        ("start", "i8"),  # where in the reply what the reply has of it begins and ends, in bytes
         ("end", "i8"),
         ("header", "i8"),  # bytes of a folded log's header
         ("folded", "i8"),  # how many records were folded away
         ("slot", "i8"),  # of replicas only: where the log is; NONE where there is none
     ]
 )
-"""One log that a micro-batch needs: what is asked of it, what was told, and what becomes of it."""
+"""One log that a micro-batch needs: what is asked of it, what the reply has, and what becomes of it."""
 
 _NAME: Final = row_dtype([("kind", "u1"), ("identity", "<u8")], packed=True)
 _LETTERS: Final = np.frombuffer(
@@ -85,13 +85,13 @@ class Request:
     logs: int
     """How many entity logs there are."""
     log_of: NDArray[np.int64]
-    """[n, places and outcome logs]: for each payment, which read its log of each kind is, its payer's inbound log, and
-    the outcome logs of the kinds that have them; NONE where it has none."""
+    """[n, positions and outcome logs]: for each payment, which read its log of each kind is, its payer's inbound log,
+    and the outcome logs of the kinds that have them; NONE where it has none."""
 
     @classmethod
     def of_columns(cls, columns: PaymentColumns) -> Request:
         """Find the distinct entities of a micro-batch."""
-        log_of = np.empty((len(columns), PLACES + len(REPORTED)), dtype=np.int64)
+        log_of = np.empty((len(columns), POSITIONS + len(REPORTED)), dtype=np.int64)
         reads = np.zeros(log_of.size, dtype=READING)
         logs, count = _find_logs(columns.rows, reads, log_of)
         reads["expected"][:logs] = UNKNOWN_LENGTH
@@ -119,10 +119,10 @@ def names_of(reads: NDArray[np.record]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the store replied to a request; what it told of the logs stands in the request's reads."""
+    """What the store replied to a request; what it says of the logs stands in the request's reads."""
 
     lengths: NDArray[np.int64]
-    """[n, places]: bytes of each of the payment's logs just behind it; records of the inbound one."""
+    """[n, positions]: bytes of each of the payment's logs just behind it; records of the inbound one."""
     raw: bytes
 
     @classmethod
@@ -130,13 +130,13 @@ class Reply:
         """Lay a reply out."""
         reads, logs = request.reads, request.logs
         reads["total"][:logs] = reads["expected"][:logs]
-        if applied.told:
-            which = np.array(applied.told, dtype=np.int64)
+        if applied.replied:
+            which = np.array(applied.replied, dtype=np.int64)
             sizes = np.fromiter(map(len, applied.logs), dtype=np.int64, count=len(which))
             ends = np.cumsum(sizes)
-            reads["told"][which], reads["total"][which] = True, applied.totals
+            reads["in_reply"][which], reads["total"][which] = True, applied.totals
             reads["start"][which], reads["end"][which] = ends - sizes, ends
-        lengths = np.frombuffer(applied.places, dtype="<u4").reshape(payments, PLACES).astype(np.int64)
+        lengths = np.frombuffer(applied.positions, dtype="<u4").reshape(payments, POSITIONS).astype(np.int64)
         return cls(lengths, b"".join(applied.logs))
 
 
@@ -203,14 +203,14 @@ def _put_entries(  # type: ignore[no-untyped-def]
         put_record(entry.got, payment, payment.identity[0], payment.kind)
 
 
-def put_reports(request: Request, placed: NDArray[np.record]) -> None:
-    """Fill in where the outcome logs of payments lie in the reply; placed: PLACED[n]."""
+def put_reports(request: Request, located: NDArray[np.record]) -> None:
+    """Fill in where the outcome logs of payments lie in the reply; located: LOCATED[n]."""
     logs = request.logs
-    if not request.reads["told"][logs:].any():  # nearly always
+    if not request.reads["in_reply"][logs:].any():  # nearly always
         return
     reads = np.append(request.reads[logs:], np.zeros(1, dtype=READING))  # the last one stands for those without a log
-    which = request.log_of[:, PLACES:] - logs
+    which = request.log_of[:, POSITIONS:] - logs
     which[which < 0] = len(reads) - 1
     reads["end"][reads["total"] < 0] = NONE
-    placed["reports_start"], placed["reports_end"] = reads["start"][which], reads["end"][which]
-    placed["reports"] = reads["total"][which] // REPORT_BYTES
+    located["reports_start"], located["reports_end"] = reads["start"][which], reads["end"][which]
+    located["reports"] = reads["total"][which] // REPORT_BYTES

@@ -1,4 +1,4 @@
-"""What a verdict keeps of its payment's place in the entity logs: enough to rebuild the logs and to audit the vector.
+"""What a verdict keeps of its payment and its positions in the logs: enough to rebuild them and to audit the vector.
 
 Order across partitions exists nowhere else: the positions are the order that the windows were measured in.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from features.compiled import njit, row_dtype
-from features.entities import INBOUND, KINDS, PLACES, REPORTED
+from features.entities import INBOUND, KINDS, POSITIONS, REPORTED
 from features.errors import StoreCorruptError
 from features.record import PAYMENT_ID_AT, RECORD_BYTES, RECORD_WORDS, put_record
 
@@ -62,7 +62,7 @@ _PACKED: Final = row_dtype(
     [
         ("identity", "<u8", (len(KINDS),)),
         ("record", "<u8", (RECORD_WORDS,)),
-        ("at", "<i4", (PLACES,)),
+        ("at", "<i4", (POSITIONS,)),
         ("reports", "<i4", (len(REPORTED),)),
     ]
 )
@@ -103,10 +103,10 @@ def _unreadable(what: str) -> str:
     )
 
 
-def provenance_of(columns: PaymentColumns, placed: NDArray[np.record]) -> NDArray[np.record]:
-    """Return WRITTEN[n] of payments and their PLACED[n]."""
+def provenance_of(columns: PaymentColumns, located: NDArray[np.record]) -> NDArray[np.record]:
+    """Return WRITTEN[n] of payments and their LOCATED[n]."""
     packed = np.empty(len(columns), dtype=_PACKED)
-    _put_provenance(columns.rows, placed, packed)
+    _put_provenance(columns.rows, located, packed)
     plain = packed.view(PROVENANCE)
     if WRITTEN is PROVENANCE:
         return plain
@@ -119,14 +119,14 @@ def provenance_of(columns: PaymentColumns, placed: NDArray[np.record]) -> NDArra
 
 @njit()
 def _put_provenance(  # type: ignore[no-untyped-def]
-    payments, placed, rows
+    payments, located, rows
 ):  # fmt: skip
     for row in range(len(rows)):
         payment, one = payments[row], rows[row]
         for kind in range(INBOUND):
             one.identity[kind] = payment.identity[kind]
         put_record(one.record, payment, payment.identity[1], payment.kind)
-        for part in range(PLACES):
-            one.at[part] = placed[row].at[part]
+        for part in range(POSITIONS):
+            one.at[part] = located[row].at[part]
         for part in range(len(one.reports)):
-            one.reports[part] = placed[row].reports[part]
+            one.reports[part] = located[row].reports[part]

@@ -12,7 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from features.entities import KINDS, PLACES
+from features.entities import KINDS, POSITIONS
 from features.errors import (
     IdentityKeyMismatchError,
     StoreAddressError,
@@ -49,7 +49,7 @@ def library() -> Library:
         "OFFSETS": layout.OFFSETS.decode(),
         "EXPIRY": str(EXPIRY),
         "REPORT_TAIL": str(MAX_REPORTS * REPORT_BYTES),
-        "ENDS": "<" + "I4" * PLACES,
+        "ENDS": "<" + "I4" * POSITIONS,
         "KINDS": ", ".join(f"'{layout.prefix(kind.letter).decode()}'" for kind in KINDS),
         "KEYS": ", ".join(f"{kind.decode()} = '{layout.prefix(kind).decode()}'" for kind in layout.LETTERS),
         "REPORTS": ", ".join(f"{kind.decode()} = true" for kind in layout.REPORT_LETTERS),
@@ -178,11 +178,11 @@ class RedisEntityStore:
         fields: dict[bytes, Any] = dict(offsets)
         if topic_id is not None:
             fields[layout.topic_id_field(topic)] = topic_id
-        held = [name for name in self._command("HKEYS", layout.OFFSETS) if name.rpartition(b":")[0] == topic]
+        gone = [name for name in self._command("HKEYS", layout.OFFSETS) if name.rpartition(b":")[0] == topic]
         with self._redis.pipeline(transaction=True) as pipeline:
-            if held:
-                pipeline.hdel(layout.OFFSETS, *held)
-            if fields:
+            if gone:
+                pipeline.hdel(layout.OFFSETS, *gone)
+            if gone:
                 pipeline.hset(layout.OFFSETS, items=[*chain.from_iterable(fields.items())])
             self._answer(pipeline.execute)
 
@@ -205,5 +205,5 @@ class RedisEntityStore:
 
     def memory(self) -> Memory:
         """Ask the server how full it is."""
-        told = self._answer(lambda: {**self._redis.info("memory"), **self._redis.info("stats")})
-        return Memory(int(told["used_memory"]), int(told["maxmemory"]), int(told["evicted_keys"]))
+        reply = self._answer(lambda: {**self._redis.info("memory"), **self._redis.info("stats")})
+        return Memory(int(reply["used_memory"]), int(reply["maxmemory"]), int(reply["evicted_keys"]))

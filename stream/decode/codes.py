@@ -1,23 +1,19 @@
-"""The enum fields of a payment: which names may be on the wire, and the codes they stand for."""
+"""The four words that make the packed kind of a payment: `features.columns.pack_kind`."""
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from features.columns import Flow, Initiation, PaymentType, Status
+from features.columns import Flow, Initiation, PaymentType, Status, pack_kind
 
 if TYPE_CHECKING:
     from enum import IntEnum
 
+CODES: Final[dict[str, type[IntEnum]]] = {"status": Status, "flow": Flow, "type": PaymentType, "initiation": Initiation}
+"""By field, in the order in which they are packed."""
 
-def _names_of(codes: type[IntEnum]) -> dict[str, int]:
-    return {code.name: int(code) for code in codes if code != 0}
-
-
-CODES: Final = {
-    "status": _names_of(Status),
-    "flow": _names_of(Flow),
-    "type": _names_of(PaymentType),
-    "initiation": _names_of(Initiation),
+PACKED_KINDS: Final = {
+    tuple(None if code == 0 else code.name for code in codes): pack_kind(*codes) for codes in product(*CODES.values())
 }
-"""By field; codes count from 1 in the order of the names, 0 is unknown."""
+"""The packed kind by the words of the four fields, None where one is unknown."""

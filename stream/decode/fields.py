@@ -1,100 +1,80 @@
-"""Required fields: each reader takes the JSON of one value and returns the field, or rejects the record."""
+"""The table of fields of payments and outcomes, made from their types in `stream.wire`: both readers follow it."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_type_hints
 
 import msgspec
+from msgspec import Meta, MsgspecError, Struct
 
-from stream.decode.rejection import Rejected
-from stream.decode.times import parse_rfc3339
-from stream.wire import MAX_AMOUNT_PAISE, MAX_TRANSACTION_ID, MAX_VPA, MIN_VPA, RejectionReason
+from stream.decode.kinds import kind_of
+from stream.wire import MAX_TRANSACTION_ID, MAX_VPA, MIN_VPA, Amount, Outcome, Payment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
-_string = msgspec.json.Decoder(str)
-_INTEGER = re.compile(rb"-?(?:0|[1-9][0-9]*)")
-_VPA = re.compile(r"[^@\s\x00-\x1f\x7f-\x9f]*@[^@\s\x00-\x1f\x7f-\x9f]*")
-_BEYOND_INT64 = 2**63 - 1
+    from stream.decode.kinds import Kind
 
 
-def transaction_id(raw: bytes) -> str:
-    """Return an id of 1 to 64 printable characters."""
-    text = _required_string(raw, "transaction_id")
-    if not (1 <= len(text) <= MAX_TRANSACTION_ID and text.isprintable()):
-        raise Rejected(
-            RejectionReason.OUT_OF_RANGE, f"transaction_id: expected 1 to {MAX_TRANSACTION_ID} printable characters"
-        )
-    return text
+class OptionalField(NamedTuple):
+    """A field that may be missing."""
+
+    name: str
+    kind: Kind
+    alone: msgspec.json.Decoder[Any]
+    """Reads the JSON of one value."""
 
 
-def vpa(raw: bytes, name: str) -> str:
-    """Return a VPA in lower case.
+def _optional_fields(wire_type: type[Struct]) -> tuple[OptionalField, ...]:
+    hints = get_type_hints(wire_type, include_extras=True)
+    kinds = {
+        field.name: kind_of(hints[field.name]) for field in msgspec.structs.fields(wire_type) if not field.required
+    }
+    return tuple(OptionalField(name, kind, msgspec.json.Decoder(kind.json)) for name, kind in kinds.items())
 
-    Beyond the white space that the contract names, control characters are refused: no VPA has them, and U+0000 cannot
-    be stored.
+
+PAYMENT_FIELDS: Final = _optional_fields(Payment)
+OUTCOME_FIELDS: Final = _optional_fields(Outcome)
+
+_Vpa = Annotated[str, Meta(min_length=MIN_VPA, max_length=MAX_VPA)]
+
+
+class ReadPayment(Struct, gc=False):
+    """A payment whose fields have the right JSON types: what both readers make of a record.
+
+    The optional fields are in `FullPayment`. They are not looked at yet: see `Kind.usable`.
     """
-    text = _required_string(raw, name)
-    if not (MIN_VPA <= len(text) <= MAX_VPA and _VPA.fullmatch(text)):
-        raise Rejected(
-            RejectionReason.BAD_VPA,
-            f"{name}: expected {MIN_VPA} to {MAX_VPA} characters with exactly one @ and no white space",
-        )
-    return text.lower()
+
+    transaction_id: Annotated[str, Meta(min_length=1, max_length=MAX_TRANSACTION_ID)]
+    event_time: int | str
+    """Epoch milliseconds once a reader is done."""
+    payer_vpa: _Vpa
+    payee_vpa: _Vpa
+    amount_paise: Amount
 
 
-def amount_paise(raw: bytes) -> int:
-    """Return an amount from 1 to 10^10 paise."""
-    amount = integer(raw)
-    if amount is None:
-        raise Rejected(RejectionReason.WRONG_TYPE, "amount_paise: expected an integer without fraction or exponent")
-    if not 1 <= amount <= MAX_AMOUNT_PAISE:
-        raise Rejected(RejectionReason.OUT_OF_RANGE, f"amount_paise: expected 1 to {MAX_AMOUNT_PAISE}")
-    return amount
+FullPayment: Final = msgspec.defstruct(
+    "FullPayment", [(field.name, field.kind.json, None) for field in PAYMENT_FIELDS], bases=(ReadPayment,), gc=False
+)
 
 
-def time(raw: bytes, name: str) -> int:
-    """Return epoch milliseconds from 1970 on, with no upper bound: what is too late depends on the clock."""
-    if raw.startswith(b'"'):
-        epoch_ms = parse_rfc3339(_string.decode(raw))
-        if epoch_ms is None:
-            raise Rejected(
-                RejectionReason.BAD_TIME, f"{name}: expected RFC 3339 with an offset, as 2025-11-24T16:00:00Z"
-            )
-    else:
-        epoch_ms = integer(raw)
-        if epoch_ms is None:
-            raise Rejected(
-                RejectionReason.WRONG_TYPE, f"{name}: expected an RFC 3339 string or integer epoch milliseconds"
-            )
-    if epoch_ms < 0:
-        raise Rejected(RejectionReason.OUT_OF_RANGE, f"{name}: expected a time from 1970-01-01T00:00:00Z on")
-    return epoch_ms
+def read_optional(fields: tuple[OptionalField, ...], found: Mapping[str, bytes]) -> tuple[dict[str, Any], list[str]]:
+    """Return the fields that can be used, and the names of those that cannot.
 
-
-def one_of(names: Collection[str], raw: bytes, name: str) -> str:
-    """Return one of the names."""
-    text = _required_string(raw, name)
-    if text not in names:
-        raise Rejected(RejectionReason.OUT_OF_RANGE, f"{name}: expected one of {', '.join(names)}")
-    return text
-
-
-def integer(raw: bytes) -> int | None:
-    """Return a JSON number that is written as an integer; None for anything else, `100.0` and `1e2` included.
-
-    Beyond 64 bits it is the nearest number that fits: every range that is asked for ends before.
+    A field that is missing or null is in neither. An optional field never costs a record its acceptance.
     """
-    if _INTEGER.fullmatch(raw) is None:
-        return None
-    if len(raw) > 18:
-        return max(-_BEYOND_INT64, min(int(raw[:30]), _BEYOND_INT64))
-    return int(raw)
-
-
-def _required_string(raw: bytes, name: str) -> str:
-    if not raw.startswith(b'"'):
-        raise Rejected(RejectionReason.WRONG_TYPE, f"{name}: expected a string")
-    return _string.decode(raw)
+    values: dict[str, Any] = {}
+    unusable: list[str] = []
+    for field in fields:
+        raw = found.get(field.name, b"null")
+        if raw == b"null":
+            continue
+        try:
+            (value,) = field.kind.usable((field.alone.decode(raw),))
+        except MsgspecError:
+            value = None
+        if value is None:
+            unusable.append(field.name)
+        else:
+            values[field.name] = value
+    return values, unusable

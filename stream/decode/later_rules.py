@@ -13,22 +13,22 @@ from stream.decode.rejection import Rejected
 from stream.wire import EARLIEST_TIME_MS, FORMAT_CHARACTERS, LAST_TIME_MS, RejectionReason, utc_time
 
 if TYPE_CHECKING:
-    from stream.decode.payment import ReadPayment
+    from stream.decode.fields import ReadPayment
 
 _FORMAT_CHARACTER = re.compile(f"[{FORMAT_CHARACTERS}]")
 
 
 def refused(payment: ReadPayment, earliest_ms: int) -> Rejected | None:
     """Return why a payment that the first rules accept is none after all; None if it is one."""
-    for name, vpa in (("payer_vpa", payment.payer), ("payee_vpa", payment.payee)):
-        if vpa.startswith(b"@") or vpa.endswith(b"@"):
+    for name, vpa in (("payer_vpa", payment.payer_vpa), ("payee_vpa", payment.payee_vpa)):
+        if vpa.startswith("@") or vpa.endswith("@"):
             return Rejected(RejectionReason.BAD_VPA, f"{name}: expected something on both sides of the @")
-        if not vpa.isascii() and _FORMAT_CHARACTER.search(vpa.decode()):
+        if not vpa.isascii() and _FORMAT_CHARACTER.search(vpa):
             return Rejected(
                 RejectionReason.BAD_VPA,
                 f"{name}: expected no characters that are invisible or change the direction of the text",
             )
-    return too_early(payment.event_time, "event_time", earliest_ms)
+    return too_early(int(payment.event_time), "event_time", earliest_ms)
 
 
 def too_early(epoch_ms: int, name: str, earliest_ms: int) -> Rejected | None:

@@ -1,97 +1,119 @@
-"""Ordinary payments of a micro-batch as columns, by compiled code, from the places where `scan` found their fields.
+"""The fast lane: msgspec reads a record into the types of all its fields at once.
 
-Ordinary is what `stream.decode.payment` would accept and what is written the way programs write it. Anything else is
-left alone: a row that is not filled says nothing about its record. An enum field with an unknown name and an empty text
-are ordinary too, for a switch that sends one sends it every time.
+A record is ordinary if every field has the right JSON type, and if the required ones are written the way programs write
+them. Whatever is not is left to `stream.decode.payment`, which is slower and says what is wrong. So this file has to be
+right only about what it takes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import re
+from itertools import repeat
+from operator import contains
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
+import msgspec
+from msgspec import MsgspecError
 
-from features.columns import UNKNOWN_MCC, UNKNOWN_TIME
-from stream.decode.codes import CODES
-from stream.decode.ordinary_kernel import FIELDS, TEXTS, Columns, Rules, fill_all
-from stream.decode.scan import MAX_ARENA, names_table, scan_objects
-from stream.wire import (
-    LAST_TIME_MS,
-    MAX_AMOUNT_PAISE,
-    MAX_MCC,
-    MAX_RRN,
-    MAX_TRANSACTION_ID,
-    MAX_VALUE_BYTES,
-    MAX_VPA,
-    MIN_VPA,
-)
+from stream.decode.fields import FullPayment, ReadPayment
+from stream.decode.times import parse_times
+from stream.wire import MAX_NESTING, MAX_VALUE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+_decoder: Final[msgspec.json.Decoder[ReadPayment]] = msgspec.json.Decoder(FullPayment)
+_ORDINARY_VPA: Final = re.compile(r"[!-?A-~]+@[!-?A-~]+")
+_SHALLOW: Final = 2 * MAX_NESTING
+"""Bytes in which no JSON nests too deep."""
 
-    from stream.decode.table import PaymentTable
+
+def read(values: Sequence[bytes | None], earliest_ms: int, latest_ms: int) -> tuple[list[ReadPayment | None], bool]:
+    """Return each ordinary payment between two times (epoch milliseconds), None for every other value.
+
+    Return also whether no text in them has a control character.
+    """
+    fit, is_plain = _fit(values)
+    found: list[ReadPayment | None] = []
+    for value in fit:
+        try:
+            found.append(_decoder.decode(value))
+        except (MsgspecError, UnicodeDecodeError):
+            found.append(None)
+    payments = [payment for payment in found if payment is not None]
+    _parse_times(payments)
+    if not _all_ordinary(payments, earliest_ms, latest_ms, is_plain=is_plain):
+        for row, payment in enumerate(found):
+            if payment is not None and not _is_ordinary(payment, earliest_ms, latest_ms):
+                found[row] = None
+    return found, is_plain
 
 
-def _rules() -> Rules:
-    names: list[str] = []
-    first = []
-    for field in FIELDS:
-        first.append(len(names))
-        names += CODES.get(field, {})
-    return Rules(
-        code_names=np.frombuffer("".join(names).encode("ascii"), dtype=np.uint8),
-        code_ends=np.cumsum([len(name) for name in names]),
-        code_first=np.array([*first, len(names)]),
-        max_transaction_id=MAX_TRANSACTION_ID,
-        min_vpa=MIN_VPA,
-        max_vpa=MAX_VPA,
-        max_amount=MAX_AMOUNT_PAISE,
-        max_rrn=MAX_RRN,
-        max_mcc=MAX_MCC,
-        last_time=LAST_TIME_MS,
-        unknown_time=int(UNKNOWN_TIME),
-        unknown_mcc=UNKNOWN_MCC,
+def _fit(values: Sequence[bytes | None]) -> tuple[list[bytes], bool]:
+    """Return the values that msgspec may see, the others empty; and whether all are ASCII without control characters.
+
+    msgspec neither checks the UTF-8 of what it passes over, nor counts how deep that nests.
+    """
+    whole = [value or b"" for value in values]
+    joined = b"".join(whole)
+    is_ascii = joined.isascii()
+    if not is_ascii or max(map(len, whole), default=0) > _SHALLOW:
+        whole = [value if _is_fit(value) else b"" for value in whole]
+    return whole, is_ascii and b"\\" not in joined and b"\x7f" not in joined
+
+
+def _is_fit(value: bytes) -> bool:
+    if len(value) > _SHALLOW and (len(value) > MAX_VALUE_BYTES or value.count(b"[") + value.count(b"{") > MAX_NESTING):
+        return False
+    return value.isascii() or _is_utf8(value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parse_times(payments: list[ReadPayment]) -> None:
+    written = [payment for payment in payments if type(payment.event_time) is str]
+    for payment, time in zip(written, parse_times([str(payment.event_time) for payment in written]), strict=True):
+        payment.event_time = -1 if time is None else time
+
+
+def _all_ordinary(payments: list[ReadPayment], earliest_ms: int, latest_ms: int, *, is_plain: bool) -> bool:
+    """Whether all payments are ordinary, by a few calls for all of them: that they are is the rule."""
+    if not payments:
+        return True
+    times: list[Any] = [payment.event_time for payment in payments]
+    vpas = [payment.payer_vpa for payment in payments]
+    vpas += [payment.payee_vpa for payment in payments]
+    joined = " ".join(vpas)
+    return (
+        max(earliest_ms, 0) <= min(times)
+        and max(times) <= latest_ms
+        and joined.count(" ") == len(vpas) - 1
+        and joined.count("@") == len(vpas)  # and one in each, so each has one
+        and all(map(contains, vpas, repeat("@")))
+        and " @" not in joined
+        and "@ " not in joined
+        and joined[0] != "@" != joined[-1]
+        and (
+            is_plain
+            or (
+                joined.isascii()
+                and joined.isprintable()
+                and "".join([payment.transaction_id for payment in payments]).isprintable()
+            )
+        )
     )
 
 
-_NAMES = names_table(FIELDS)
-_RULES = _rules()
-
-
-def fill(table: PaymentTable, values: Sequence[bytes | None], earliest_ms: int, latest_ms: int) -> dict[str, int]:
-    """Fill the rows of ordinary payments between two times; return how often which optional field was unusable."""
-    arena, ends = _joined(values)
-    if len(arena) > MAX_ARENA:
-        return {}
-    spans = scan_objects(arena, ends, _NAMES)
-    columns = Columns(*(getattr(table, name) for name in Columns._fields))
-    texts = np.empty((TEXTS, len(arena)), dtype=np.uint8)
-    text_ends = np.empty((TEXTS, len(values)), dtype=np.int64)
-    fill_all(arena, spans, _RULES, earliest_ms, latest_ms, columns, texts, text_ends)
-    table.transaction_id, table.payer, table.payee, table.device = map(_cut, texts, text_ends)
-    if not columns.unusable.any():
-        return {}
-    counts = {name: int(np.count_nonzero(columns.unusable & np.uint32(1 << at))) for at, name in enumerate(FIELDS)}
-    return {name: count for name, count in counts.items() if count}
-
-
-def _joined(values: Sequence[bytes | None]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Put the values end to end; those that no payment can be, null or too long, become empty."""
-    whole = cast("Sequence[bytes]", values)
-    try:
-        lengths = np.fromiter(map(len, whole), dtype=np.int64, count=len(whole))
-    except TypeError:  # a null among them; asking each value first would cost more than all else here
-        return _joined([b"" if value is None else value for value in values])
-    if lengths.max(initial=0) > MAX_VALUE_BYTES:
-        return _joined([value if len(value) <= MAX_VALUE_BYTES else b"" for value in whole])
-    return np.frombuffer(b"".join(whole), dtype=np.uint8), np.cumsum(lengths)
-
-
-def _cut(texts: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[bytes]:
-    if len(ends) == 0:
-        return []
-    joined = texts[: ends[-1]].tobytes()
-    edges = ends.tolist()
-    return [joined[start:end] for start, end in zip([0, *edges], edges, strict=False)]
+def _is_ordinary(payment: ReadPayment, earliest_ms: int, latest_ms: int) -> bool:
+    return (
+        max(earliest_ms, 0) <= payment.event_time <= latest_ms  # type: ignore[operator]
+        and _ORDINARY_VPA.fullmatch(payment.payer_vpa) is not None
+        and _ORDINARY_VPA.fullmatch(payment.payee_vpa) is not None
+        and payment.transaction_id.isprintable()
+    )

@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from stream.decode import fields
+from stream.decode import required
 from stream.decode.document import ObjectReader
+from stream.decode.fields import OUTCOME_FIELDS, read_optional
 from stream.decode.later_rules import too_early
-from stream.decode.optional import OptionalFields
 from stream.decode.rejection import Rejected, Rejection
 from stream.wire import EARLIEST_TIME_MS, LAST_TIME_MS, Outcome, RejectionReason
 
@@ -69,9 +69,9 @@ def decode_outcomes(values: Sequence[bytes | None], *, earliest_ms: int = EARLIE
 
 def _read_outcome(index: int, value: bytes | None, earliest_ms: int) -> tuple[DecodedOutcome, list[str]]:
     found = _object.read(value)
-    transaction_id = fields.transaction_id(found["transaction_id"])
-    outcome = fields.one_of((FRAUD, GENUINE), found["outcome"], "outcome")
-    reported_at = fields.time(found["reported_at"], "reported_at")
+    transaction_id = required.transaction_id(found["transaction_id"])
+    outcome = required.one_of((FRAUD, GENUINE), found["outcome"], "outcome")
+    reported_at = required.time(found["reported_at"], "reported_at")
     if reported_at > LAST_TIME_MS:
         raise Rejected(
             RejectionReason.OUT_OF_RANGE, "reported_at: expected a time before the year 10000; check its unit"
@@ -79,13 +79,13 @@ def _read_outcome(index: int, value: bytes | None, earliest_ms: int) -> tuple[De
     too_soon = too_early(reported_at, "reported_at", earliest_ms)
     if too_soon is not None:
         raise too_soon
-    optional = OptionalFields(found)
+    optional, unusable = read_optional(OUTCOME_FIELDS, found)
     row = DecodedOutcome(
         index=index,
         transaction_id=transaction_id.encode(),
         is_fraud=outcome == FRAUD,
         reported_at=reported_at,
-        typology=optional.text("typology") or None,
-        source=optional.text("source") or None,
+        typology=optional.get("typology"),
+        source=optional.get("source"),
     )
-    return row, optional.unusable
+    return row, unusable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from stream.decode import ordinary
 from stream.decode.later_rules import refused
 from stream.decode.payment import read_payment
 from stream.decode.rejection import Rejected, Rejection
-from stream.decode.table import Decoded, PaymentTable
+from stream.decode.table import Decoded, Read, tabulate
 from stream.wire import EARLIEST_TIME_MS, MAX_AHEAD_MS
 
 if TYPE_CHECKING:
@@ -20,9 +20,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.identity import Identities
-    from stream.decode.payment import ReadPayment
+    from stream.decode.fields import ReadPayment
 
     HasClaim = Callable[[NDArray[np.uint64]], NDArray[np.bool_]]
+
+
+class _Doubtful(NamedTuple):
+    """A payment that a later rule refuses, unless its id has a claim."""
+
+    row: int
+    payment: ReadPayment
+    unusable: list[str]
+    why: Rejected
 
 
 def decode_payments(
@@ -41,31 +50,33 @@ def decode_payments(
 
     Ordinary payments are read all at once; what is in any way unusual is read again, alone and exactly.
     """
-    table = PaymentTable(len(values))
-    unusable = Counter(ordinary.fill(table, values, earliest_ms, now_ms + MAX_AHEAD_MS))
+    found, no_controls = ordinary.read(values, earliest_ms, now_ms + MAX_AHEAD_MS)
+    unusable: Counter[str] = Counter()
     rejections: list[Rejection] = []
-    doubtful: list[tuple[int, ReadPayment, Rejected]] = []
-    for row in np.flatnonzero(~table.filled).tolist():
+    doubtful: list[_Doubtful] = []
+    for row in [row for row, payment in enumerate(found) if payment is None]:
         try:
-            payment = read_payment(values[row], now_ms)
+            payment, unusable_here = read_payment(values[row], now_ms)
         except Rejected as rejected:
             rejections.append(rejected.at(row))
             continue
         why = refused(payment, earliest_ms)
         if why is not None:
-            doubtful.append((row, payment, why))
+            doubtful.append(_Doubtful(row, payment, unusable_here, why))
             continue
-        table.put(row, payment)
-        unusable.update(payment.unusable)
+        found[row] = payment
+        unusable.update(unusable_here)
     if doubtful:
         known = np.zeros(len(doubtful), dtype=np.bool_)
         if has_claim is not None:
-            known = has_claim(identities.hash128([payment.transaction_id for _, payment, _ in doubtful]))
-        for (row, payment, why), is_known in zip(doubtful, known.tolist(), strict=True):
+            known = has_claim(identities.hash128([one.payment.transaction_id.encode() for one in doubtful]))
+        for one, is_known in zip(doubtful, known.tolist(), strict=True):
             if is_known:
-                table.put(row, payment)
-                unusable.update(payment.unusable)
+                found[one.row] = one.payment
+                unusable.update(one.unusable)
             else:
-                rejections.append(why.at(row))
+                rejections.append(one.why.at(one.row))
         rejections.sort(key=lambda rejection: rejection.index)
-    return table.finish(identities, rejections, dict(unusable))
+    rows = [row for row, payment in enumerate(found) if payment is not None]
+    payments = [payment for payment in found if payment is not None]
+    return tabulate(Read(payments, np.array(rows, dtype=np.intp), no_controls, rejections, unusable), identities)

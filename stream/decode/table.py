@@ -1,20 +1,25 @@
-"""The rows of a micro-batch while they are read: one per input value, thrown out or kept at the end."""
+"""The payments of a micro-batch as columns, whichever reader they came from."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from msgspec.structs import astuple
 
-from features.columns import UNKNOWN_MCC, UNKNOWN_TIME, PaymentColumns
+from features.columns import PAYMENT, UNKNOWN, PaymentColumns, pack_places
 from features.compiled import njit
+from stream.decode.codes import CODES, PACKED_KINDS
+from stream.decode.fields import PAYMENT_FIELDS, FullPayment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.identity import Identities
-    from stream.decode.payment import ReadPayment
+    from stream.decode.fields import ReadPayment
+    from stream.decode.kinds import Column
     from stream.decode.rejection import Rejection
 
 
@@ -38,78 +43,91 @@ class Decoded:
     """How often an optional field was there but counts as unknown, by its name; accepted payments only."""
 
 
-class PaymentTable:
-    """Columns with one row per value, filled in any order; `finish` keeps the rows that were filled."""
+_NAMES: Final = FullPayment.__struct_fields__
+_NUMBERS: Final = tuple(field for field in PAYMENT_FIELDS if field.name in (PAYMENT.names or ()))
+"""The fields that kernels read as they are: a column has their name."""
 
-    def __init__(self, length: int) -> None:
-        self.filled = np.zeros(length, dtype=np.bool_)
-        self.event_time = np.zeros(length, dtype=np.int64)
-        self.amount_paise = np.zeros(length, dtype=np.int64)
-        self.place = np.zeros(length, dtype=np.uint32)
-        self.kind = np.zeros(length, dtype=np.uint32)
-        self.mcc = np.full(length, UNKNOWN_MCC, dtype=np.int32)
-        self.device_bound_at = np.full(length, UNKNOWN_TIME, dtype=np.int64)
-        self.sim_changed_at = np.full(length, UNKNOWN_TIME, dtype=np.int64)
-        self.same_bank = np.full(length, -1, dtype=np.int8)
-        self.unusable = np.zeros(length, dtype=np.uint32)
-        self.transaction_id: list[bytes] = [b""] * length
-        self.payer: list[bytes] = [b""] * length
-        self.payee: list[bytes] = [b""] * length
-        self.device: list[bytes] = [b""] * length
 
-    def put(self, row: int, payment: ReadPayment) -> None:
-        """Fill one row."""
-        self.filled[row] = True
-        self.event_time[row] = payment.event_time
-        self.amount_paise[row] = payment.amount_paise
-        self.place[row] = payment.place
-        self.kind[row] = payment.kind
-        self.mcc[row] = payment.mcc
-        self.device_bound_at[row] = payment.device_bound_at
-        self.sim_changed_at[row] = payment.sim_changed_at
-        self.same_bank[row] = payment.same_bank
-        self.transaction_id[row] = payment.transaction_id
-        self.payer[row] = payment.payer
-        self.payee[row] = payment.payee
-        self.device[row] = payment.device
+class Read(NamedTuple):
+    """What the readers made of a micro-batch."""
 
-    def finish(self, identities: Identities, rejections: list[Rejection], unusable: dict[str, int]) -> Decoded:
-        """Hash the identities and return the rows that were filled."""
-        rows = np.flatnonzero(self.filled)
-        if len(rows) < len(self.filled):
-            self._keep(rows)
-        ids128 = identities.hash128(self.transaction_id)
-        payer, payee = identities.hash(self.payer), identities.hash(self.payee)
-        columns = PaymentColumns.of(
-            payment_id=ids128[:, 0].copy(),  # hash128 begins with the 64 bits of hash
-            event_time=self.event_time,
-            amount_paise=self.amount_paise,
-            payer=payer,
-            payee=payee,
-            device=identities.hash(self.device),
-            place=self.place,
-            kind=self.kind,
-            mcc=self.mcc,
-            device_bound_at=self.device_bound_at,
-            sim_changed_at=self.sim_changed_at,
-            same_bank=self.same_bank,
-        )
-        return Decoded(
-            payments=columns,
-            rows=rows,
-            transaction_id=self.transaction_id,
-            payer_vpa=self.payer,
-            payee_vpa=self.payee,
-            ids128=ids128,
-            fingerprint=fingerprint(self.event_time, self.amount_paise, payer, payee),
-            rejections=rejections,
-            unusable_optional=unusable,
-        )
+    payments: list[ReadPayment]
+    rows: NDArray[np.intp]
+    """Where each stood in the list of values."""
+    no_controls: bool
+    """Whether it is known that no text has a control character."""
+    rejections: list[Rejection]
+    unusable: Counter[str]
 
-    def _keep(self, rows: NDArray[np.intp]) -> None:
-        for name, column in vars(self).items():
-            kept = [column[row] for row in rows.tolist()] if isinstance(column, list) else column[rows]
-            setattr(self, name, kept)
+
+def tabulate(read: Read, identities: Identities) -> Decoded:
+    """Lay the payments out as columns, and hash their identities."""
+    columns = _columns_of(read.payments)
+    unusable = read.unusable + _keep_usable(columns, no_controls=read.no_controls)
+    transaction_id = [text.encode() for text in columns["transaction_id"]]
+    payer_vpa, payee_vpa = ([text.lower().encode() for text in columns[name]] for name in ("payer_vpa", "payee_vpa"))
+    ids128 = identities.hash128(transaction_id)
+    payments = PaymentColumns.unknown(len(transaction_id))
+    rows = payments.rows
+    rows["payment_id"] = ids128[:, 0]  # hash128 begins with the 64 bits of hash
+    rows["event_time"] = columns["event_time"]
+    rows["amount_paise"] = columns["amount_paise"]
+    device_id = [b"" if text is None else text.encode() for text in columns["device_id"]]
+    payer, payee, device = np.split(identities.hash([*payer_vpa, *payee_vpa, *device_id]), 3)  # one call for all
+    payments.payer[:], payments.payee[:], payments.device[:] = payer, payee, device
+    _fill_optional(payments, columns)
+    return Decoded(
+        payments=payments,
+        rows=read.rows,
+        transaction_id=transaction_id,
+        payer_vpa=payer_vpa,
+        payee_vpa=payee_vpa,
+        ids128=ids128,
+        fingerprint=fingerprint(payments.event_time, payments.amount_paise, payer, payee),
+        rejections=read.rejections,
+        unusable_optional=dict(unusable),
+    )
+
+
+def _columns_of(payments: list[ReadPayment]) -> dict[str, Column]:
+    if not payments:
+        return dict.fromkeys(_NAMES, ())
+    return dict(zip(_NAMES, zip(*map(astuple, payments), strict=True), strict=True))
+
+
+def _keep_usable(columns: dict[str, Column], *, no_controls: bool) -> Counter[str]:
+    """Make unknown what cannot be used; return how often, by field."""
+    unusable: Counter[str] = Counter()
+    for field in PAYMENT_FIELDS:
+        column = columns[field.name]
+        if not any(column) and column.count(None) == len(column):
+            continue
+        if no_controls and field.kind.is_text and "" not in column:
+            continue
+        kept = field.kind.usable(column)
+        if kept is not column:
+            columns[field.name] = kept
+            lost = kept.count(None) - column.count(None)
+            if lost:
+                unusable[field.name] = lost
+    return unusable
+
+
+def _fill_optional(payments: PaymentColumns, columns: dict[str, Column]) -> None:
+    rows = payments.rows
+    for field in _NUMBERS:
+        column = columns[field.name]
+        if not any(column) and column.count(None) == len(column):
+            continue
+        unknown, number = UNKNOWN.get(field.name, 0), field.kind.number
+        if number is None:
+            rows[field.name] = [unknown if value is None else value for value in column]
+        else:
+            rows[field.name] = [unknown if value is None else number(value) for value in column]
+    rows["place"] = pack_places(*(np.array(columns[name], dtype=np.float64) for name in ("latitude", "longitude")))
+    rows["kind"] = [*map(PACKED_KINDS.__getitem__, zip(*(columns[name] for name in CODES), strict=True))]
+    banks = zip(columns["payer_bank"], columns["payee_bank"], strict=True)
+    rows["same_bank"] = [int(payer == payee) if payer and payee else -1 for payer, payee in banks]
 
 
 @njit()

@@ -9,8 +9,20 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.compiled import njit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 _MS_A_DAY = 86_400_000
+_UNUSUAL = -1
+"""Stands for a time that is to be read alone."""
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DATE_TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})")
 _OFFSET = re.compile(r"[Zz]|([+-])([0-9]{2}):([0-9]{2})")
@@ -43,6 +55,18 @@ def parse_rfc3339(text: str) -> int | None:
     return whole + int(fraction.ljust(3, "0")[:3])
 
 
+def parse_times(texts: Sequence[str]) -> list[int | None]:
+    """Return of each text what `parse_rfc3339` does; the usual forms at once, by compiled code."""
+    if not texts:
+        return []
+    written = [text.encode() for text in texts]
+    times = np.empty(len(written), dtype=np.int64)
+    _parse_usual(np.frombuffer(b"".join(written), dtype=np.uint8), np.cumsum([*map(len, written)]), times)
+    if times.min() != _UNUSUAL:
+        return [*times.tolist()]
+    return [parse_rfc3339(text) if time == _UNUSUAL else time for text, time in zip(texts, times.tolist(), strict=True)]
+
+
 def _fraction(text: str) -> tuple[str, str]:
     """Return the digits of a fraction, and what follows; no digits without a fraction, or where there are none.
 
@@ -68,3 +92,61 @@ def _ends_a_month(epoch_ms: int) -> bool:
     days, rest = divmod(epoch_ms, _MS_A_DAY)
     ordinal = days + _EPOCH_DAY
     return rest == 0 and 1 <= ordinal <= date.max.toordinal() and date.fromordinal(ordinal).day == 1
+
+
+@njit()
+def _two(arena: NDArray[np.uint8], at: int) -> int:
+    """Return two digits as a number; more than any number of four digits if they are none."""
+    tens, ones = arena[at] - 48, arena[at + 1] - 48
+    return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else 1_000_000
+
+
+@njit()
+def _epoch_ms(arena: NDArray[np.uint8], start: int, end: int) -> int:
+    """Return the RFC 3339 time in arena[start:end], from 1970 on, in capitals, no leap second; or UNUSUAL."""
+    if end - start < 20:
+        return _UNUSUAL
+    year = _two(arena, start) * 100 + _two(arena, start + 2)
+    month, day = _two(arena, start + 5), _two(arena, start + 8)
+    hour, minute, second = _two(arena, start + 11), _two(arena, start + 14), _two(arena, start + 17)
+    if arena[start + 4] != 45 or arena[start + 7] != 45 or arena[start + 10] != 84:  # - - T
+        return _UNUSUAL
+    if arena[start + 13] != 58 or arena[start + 16] != 58:  # : :
+        return _UNUSUAL
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    days_of = 31 - (month == 4 or month == 6 or month == 9 or month == 11) - (month == 2) * (2 if leap else 3)
+    if not (1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= days_of):
+        return _UNUSUAL
+    if hour > 23 or minute > 59 or second > 59:
+        return _UNUSUAL
+    at = start + 19
+    ms, unit = 0, 100
+    if arena[at] == 46:  # .
+        at += 1
+        while at < end and 48 <= arena[at] <= 57:
+            ms += (arena[at] - 48) * unit
+            unit //= 10
+            at += 1
+        if at == start + 20:
+            return _UNUSUAL
+    ahead = 0
+    if end - at == 6 and (arena[at] == 43 or arena[at] == 45) and arena[at + 3] == 58:  # +05:30
+        if _two(arena, at + 1) > 23 or _two(arena, at + 4) > 59:
+            return _UNUSUAL
+        ahead = (_two(arena, at + 1) * 60 + _two(arena, at + 4)) * (1 if arena[at] == 43 else -1)
+    elif end - at != 1 or arena[at] != 90:  # Z
+        return _UNUSUAL
+    # Days by the civil calendar with the year beginning in March, so that the leap day comes last (Hinnant 2013).
+    years = year - (month <= 2)
+    day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
+    days = years * 365 + years // 4 - years // 100 + years // 400 + day_of_year - 719_468
+    epoch_ms = ((days * 24 + hour) * 60 + minute - ahead) * 60_000 + second * 1000 + ms
+    return epoch_ms if epoch_ms >= 0 else _UNUSUAL
+
+
+@njit()
+def _parse_usual(arena: NDArray[np.uint8], ends: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+    start = 0
+    for row in range(len(ends)):
+        times[row] = _epoch_ms(arena, start, ends[row])
+        start = ends[row]

@@ -275,7 +275,7 @@ class FetchConsumer(TablelessConsumer):
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, longest)
 
-    def settled(self, member: str, starts: Mapping[TP, Start]) -> None:
+    def begun(self, member: str, starts: Mapping[TP, Start]) -> None:
         """Begin to keep the watermarks of new partitions."""
         self._own({tp: (start.offset, start.committed) for tp, start in starts.items()})
         for tp, start in starts.items():

@@ -36,7 +36,7 @@ class Intake:
     def take(self, *, wait: float, linger: float) -> list[Message]:
         """Wait for something, then a little for more; return at most so many records or, from the second on, bytes.
 
-        Among them is what librdkafka has to say of a partition, in its place.
+        Among them is what librdkafka has to say of a partition, in the order in which it came.
         """
         if not self._kept:
             self.poll(wait)
@@ -63,13 +63,13 @@ class Intake:
         What is kept would then come first, and all between the start and it would be taken for passed.
         """
         self._gone.update(gone)
-        self._kept = [one for one in self._kept if _place(one) not in gone]
+        self._kept = [one for one in self._kept if _partition_of(one) not in gone]
 
     def _still_ours(self, ask: Callable[[], list[Message]]) -> list[Message]:
         """Return what the call returns, without partitions that a callback inside it has dropped."""
         self._gone.clear()
         came = ask()
-        return [one for one in came if _place(one) not in self._gone] if self._gone else came
+        return [one for one in came if _partition_of(one) not in self._gone] if self._gone else came
 
     def _move(self, taken: list[Message], size: int) -> int:
         """Move of what is kept as much as fits, and at least one record; return the size of what is taken then."""
@@ -87,5 +87,5 @@ class Intake:
         return size + sum(sizes[:fits])
 
 
-def _place(record: Message) -> TP:
+def _partition_of(record: Message) -> TP:
     return TP(str(record.topic()), int(record.partition() or 0))

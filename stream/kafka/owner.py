@@ -31,7 +31,7 @@ class Owner(Protocol):
     async def start_offsets(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
         """Offsets to move the start of new partitions back to."""
 
-    def settled(self, member: str, starts: Mapping[TP, Start]) -> None:
+    def begun(self, member: str, starts: Mapping[TP, Start]) -> None:
         """Records of these partitions follow, and none of the member's waits any more."""
 
     async def drained(self, member: str, revoked: frozenset[TP]) -> Mapping[TP, int]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 AskedClient = TypeVar("AskedClient", bound="Client")
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 """Topic and partition."""
 
 KAFKA: Final = "kafka"
@@ -49,33 +49,35 @@ class SourceTopics:
 
     def ids(self, topics: Collection[str]) -> dict[str, str | None]:
         """Return which topic each is: one that is made anew has another id. None where the broker has no ids."""
-        return {topic: None if str(one.topic_id) == _NO_ID else str(one.topic_id) for topic, one in self._told(topics)}
+        return {
+            topic: None if str(one.topic_id) == _NO_ID else str(one.topic_id) for topic, one in self._described(topics)
+        }
 
-    def places(self, topic: str) -> list[Place]:
+    def partitions(self, topic: str) -> list[Partition]:
         """Return the partitions of a topic."""
-        return [(topic, one.id) for _, told in self._told([topic]) for one in told.partitions]
+        return [(topic, one.id) for _, described in self._described([topic]) for one in described.partitions]
 
-    def _told(self, topics: Collection[str]) -> list[tuple[str, Any]]:
+    def _described(self, topics: Collection[str]) -> list[tuple[str, Any]]:
         with self._asking(self._client()) as admin:
             asked = admin.describe_topics(TopicCollection(sorted(topics)), request_timeout=_ANSWER_SECONDS)
             return [(topic, future.result()) for topic, future in asked.items()]
 
-    def ends(self, places: Collection[Place]) -> dict[Place, int]:
+    def ends(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """Return the end of each partition's log; the embedded broker's may be too low."""
-        if not places:
+        if not partitions:
             return {}
         with self._asking(self._client()) as admin:
-            latest = {TopicPartition(*place): OffsetSpec.latest() for place in places}  # type: ignore[no-untyped-call]
+            latest = {TopicPartition(*partition): OffsetSpec.latest() for partition in partitions}  # type: ignore[no-untyped-call]
             asked = admin.list_offsets(latest, request_timeout=_ANSWER_SECONDS)
             return {(one.topic, one.partition): future.result().offset for one, future in asked.items()}
 
-    def shorter(self, reached: Mapping[Place, int]) -> dict[Place, int]:
+    def shorter(self, reached: Mapping[Partition, int]) -> dict[Partition, int]:
         """Return the ends of those partitions whose log ends before the offset that was reached in it."""
-        ends = {place: end for place, end in self.ends(reached).items() if end < reached[place]}
-        found = self.records_at({place: reached[place] - 1 for place in ends})
-        return {place: end for place, end in ends.items() if found[place] is None}
+        ends = {partition: end for partition, end in self.ends(reached).items() if end < reached[partition]}
+        found = self.records_at({partition: reached[partition] - 1 for partition in ends})
+        return {partition: end for partition, end in ends.items() if found[partition] is None}
 
-    def records_at(self, offsets: Mapping[Place, int]) -> dict[Place, Message | None]:
+    def records_at(self, offsets: Mapping[Partition, int]) -> dict[Partition, Message | None]:
         """Fetch the record at each offset, or the first behind it that is kept; None where the log ends before.
 
         A fetch is right about the end where the embedded broker's metadata is not.
@@ -89,16 +91,16 @@ class SourceTopics:
             "auto.offset.reset": "error",
         }
         consumer = Consumer({**self._config, **config}, logger=logger.getChild("librdkafka"))
-        found: dict[Place, Message | None] = {}
+        found: dict[Partition, Message | None] = {}
         try:
             with self._asking(consumer):
-                consumer.assign([TopicPartition(*place, offset) for place, offset in offsets.items()])
+                consumer.assign([TopicPartition(*partition, offset) for partition, offset in offsets.items()])
                 deadline = time.monotonic() + _ANSWER_SECONDS
                 while len(found) < len(offsets):
                     record = consumer.poll(1.0)
                     if record is not None:
-                        place = str(record.topic()), int(record.partition() or 0)
-                        found.setdefault(place, record if _is_record(record) else None)
+                        partition = str(record.topic()), int(record.partition() or 0)
+                        found.setdefault(partition, record if _is_record(record) else None)
                     elif time.monotonic() > deadline:
                         missing = min(offsets.keys() - found.keys())
                         raise RetryableError(f"Kafka sent nothing of {missing[0]}[{missing[1]}].", server=KAFKA)

@@ -56,7 +56,7 @@ class TopicReader:
 
         Raises RetryableError if Kafka does not answer, KafkaRefusedError if it refuses or there is no such topic.
         """
-        return {(place.topic, place.partition): self._end_of(place) for place in self._partitions()}
+        return {(partition.topic, partition.partition): self._end_of(partition) for partition in self._partitions()}
 
     def until_end(self, since: Mapping[tuple[str, int], int] | None = None) -> Iterator[Message]:
         """Yield every record up to the end of each partition, in offset order, partition by partition mixed.
@@ -65,17 +65,19 @@ class TopicReader:
 
         Raises RetryableError if Kafka does not answer, KafkaRefusedError if it refuses or there is no such topic.
         """
-        places = self._partitions()
+        partitions = self._partitions()
         # Where a partition ends is told by the fetch that gets there. A broker asked beforehand can be behind: the
         # embedded one sometimes is, by one record.
-        open_ends = {(place.topic, place.partition) for place in places}
+        open_ends = {(partition.topic, partition.partition) for partition in partitions}
         begins = since or {}
         self._consumer.assign(
             [
                 TopicPartition(
-                    place.topic, place.partition, begins.get((place.topic, place.partition), OFFSET_BEGINNING)
+                    partition.topic,
+                    partition.partition,
+                    begins.get((partition.topic, partition.partition), OFFSET_BEGINNING),
                 )
-                for place in places
+                for partition in partitions
             ]
         )
         while open_ends:
@@ -91,9 +93,11 @@ class TopicReader:
         self._consumer.assign(
             [
                 TopicPartition(
-                    place.topic, place.partition, OFFSET_BEGINNING if from_beginning else self._end_of(place)
+                    partition.topic,
+                    partition.partition,
+                    OFFSET_BEGINNING if from_beginning else self._end_of(partition),
                 )
-                for place in self._partitions()
+                for partition in self._partitions()
             ]
         )
         while not stopped():
@@ -111,12 +115,12 @@ class TopicReader:
             found += [TopicPartition(topic, partition) for partition in metadata.partitions]
         return found
 
-    def _end_of(self, place: TopicPartition) -> int:
+    def _end_of(self, partition: TopicPartition) -> int:
         """Ask for the end now, so that what comes while the first fetch is on its way is not passed over."""
         try:
-            _first, end = self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
+            _first, end = self._consumer.get_watermark_offsets(partition, timeout=ANSWER_SECONDS)
         except KafkaException as error:
-            raise self._sorted_out(error.args[0], place.topic) from error
+            raise self._sorted_out(error.args[0], partition.topic) from error
         return end
 
     def _consume(self) -> Iterator[Message]:

@@ -32,16 +32,16 @@ class Lane:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._queue: deque[threading.Lock] = deque()
-        """The first is whose turn it is; the places of those that wait are locked."""
+        """The first is whose turn it is; the turns of those that wait are locked."""
 
     def queue(self) -> threading.Lock:
-        """Take the last place: it can be acquired when its turn has come, and whoever took one must `leave` then."""
-        place = threading.Lock()
+        """Take the last turn: it can be acquired when its turn has come, and whoever took one must `leave` then."""
+        turn = threading.Lock()
         with self._guard:
             if self._queue:
-                place.acquire()
-            self._queue.append(place)
-        return place
+                turn.acquire()
+            self._queue.append(turn)
+        return turn
 
     def leave(self) -> None:
         """Let the next one in."""
@@ -52,10 +52,10 @@ class Lane:
 
 
 class Way:
-    """The way of one micro-batch: it is in one lane at a time. For one thread, but for the first place."""
+    """The way of one micro-batch: it is in one lane at a time. For one thread, but for the first turn."""
 
     def __init__(self, first: Lane, *, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Take the last place in the first lane; `is_over` says that no further lane must be entered."""
+        """Take the last turn in the first lane; `is_over` says that no further lane must be entered."""
         self._lane = first
         self._turn: threading.Lock | None = first.queue()
         self._is_over = is_over
@@ -67,7 +67,7 @@ class Way:
     def enter(self, lane: Lane, step: Step | None = None) -> None:
         """Go on in this lane, once all that queued there before have left it; what follows is timed as the step.
 
-        The place in it is taken before the last lane is left, so nobody overtakes. The first lane is where the way
+        The turn in it is taken before the last lane is left, so nobody overtakes. The first lane is where the way
         began. Raises CancelledError if nobody waits for the end of the way any more.
         """
         self._end_lap()
@@ -112,7 +112,7 @@ class Way:
 class Ways:
     """The threads that take micro-batches their way.
 
-    No way waits for a thread: those that have one might wait for it in a lane, behind its place. So one is made where
+    No way waits for a thread: those that have one might wait for it in a lane, behind its turn. So one is made where
     none is idle, and whoever begins ways bounds their number.
     """
 
@@ -126,7 +126,7 @@ class Ways:
     async def follow(self, first: Lane, go: Callable[Concatenate[Way, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `go` with a way that begins in the lane `first`, in a thread, and return what it returns.
 
-        The place in the first lane is taken here, where ways begin in order: ways that lead through the same lanes go
+        The turn in the first lane is taken here, where ways begin in order: ways that lead through the same lanes go
         through each of them in the order in which they were begun. When the caller is cancelled, or the lanes are
         closed, no further lane is entered; what the way does in its last one is finished.
         """

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def reports_of(outcomes: Iterable[PaymentRef]) -> list[tuple[bytes, bytes]]:
     """Return the reports that a run of outcomes makes: kind and identity, and the 16 bytes to set."""
     outcomes = list(outcomes)
-    places = read_provenance([outcome.provenance for outcome in outcomes])
-    ids = payment_ids(places["record"])
+    kept = read_provenance([outcome.provenance for outcome in outcomes])
+    ids = payment_ids(kept["record"])
     reports = []
-    for outcome, place, payment_id in zip(outcomes, places, ids.tolist(), strict=True):
+    for outcome, row, payment_id in zip(outcomes, kept, ids.tolist(), strict=True):
         report = pack_report(outcome.outcome.reported_at, FRAUD if outcome.outcome.is_fraud else GENUINE, payment_id)
         reports += [
-            (kind.reports + int(place[kind.name]).to_bytes(IDENTITY_BYTES, "little"), report)
+            (kind.reports + int(row[kind.name]).to_bytes(IDENTITY_BYTES, "little"), report)
             for kind in KINDS
-            if kind.reports and place[kind.name]
+            if kind.reports and row[kind.name]
         ]
     return reports

@@ -96,9 +96,9 @@ class FeatureStage:
             if held is not None and now is not None and held != now.encode():
                 raise _another(topic, held.decode(), now)
         with worker_errors():
-            applied = self._store.next_offsets([partition_name(*place) for place in committed])
+            applied = self._store.next_offsets([partition_name(*partition) for partition in committed])
         both = zip(committed.items(), applied, strict=True)
-        return {place: most for (place, offset), stands in both if (most := max(stands or 0, offset or 0)) > 0}
+        return {partition: most for (partition, offset), stands in both if (most := max(stands or 0, offset or 0)) > 0}
 
     def starts(
         self,

@@ -59,42 +59,42 @@ def test_every_record_gets_exactly_what_it_deserves(run):
     reasons = {}
     for letter in letters:
         assert letter.headers["source-topic"] == b"transactions"
-        place = int(letter.headers["source-partition"]), int(letter.headers["source-offset"])
-        assert place not in reasons, "one record, two dead letters"
-        reasons[place] = letter.headers["reason"].decode()
-        assert (letter.key, letter.value) == (origin[place].key, origin[place].value)
+        source = int(letter.headers["source-partition"]), int(letter.headers["source-offset"])
+        assert source not in reasons, "one record, two dead letters"
+        reasons[source] = letter.headers["reason"].decode()
+        assert (letter.key, letter.value) == (origin[source].key, origin[source].value)
         assert not re.search(rb"\S@\S", letter.headers["detail"]), "personal data in a header"
 
     # Malformed records: just those of the manifest, for the reasons that it expects.
     deserved = Counter((note["sha256"], note["reason"]) for note in notes if note["reason"] not in ("", CONFLICT))
-    malformed = {place: reason for place, reason in reasons.items() if reason != CONFLICT}
-    assert Counter((sha256(origin[place].value), reason) for place, reason in malformed.items()) == deserved
+    malformed = {source: reason for source, reason in reasons.items() if reason != CONFLICT}
+    assert Counter((sha256(origin[source].value), reason) for source, reason in malformed.items()) == deserved
     assert len({note["kind"] for note in notes if note["reason"]}) >= 12
 
     # Ids: the first delivered has the verdict, what differs from it is a conflict, what does not is a duplicate.
     by_id = defaultdict(list)
-    for place, record in origin.items():
-        if place not in malformed:
-            by_id[json.loads(record.value)["transaction_id"]].append((place, record))
+    for source, record in origin.items():
+        if source not in malformed:
+            by_id[json.loads(record.value)["transaction_id"]].append((source, record))
     stored = {row[0]: row[1:] for row in deployment.query(VERDICTS)}
     assert deployment.verdicts() == len(stored), "a payment has two verdicts"
     assert set(stored) == set(by_id)
     accepted, duplicates, conflicts = [], 0, 0
     for transaction_id, delivered in by_id.items():
         partition, offset, *payment = stored[transaction_id]
-        for place, record in delivered:
-            if place == (partition, offset):
+        for source, record in delivered:
+            if source == (partition, offset):
                 accepted.append(record)
-                assert place not in reasons
+                assert source not in reasons
                 assert facts(record) == tuple(payment)
             elif facts(record) == tuple(payment):
                 duplicates += 1
-                assert place not in reasons
+                assert source not in reasons
             else:
                 conflicts += 1
-                assert reasons[place] == CONFLICT
-            if place[0] == partition:
-                assert place[1] >= offset, "not the first delivered"
+                assert reasons[source] == CONFLICT
+            if source[0] == partition:
+                assert source[1] >= offset, "not the first delivered"
     assert duplicates > PAYMENTS // 200
     assert conflicts >= CONFLICTS
     accepted.sort(key=lambda record: (record.partition, record.offset))
@@ -132,11 +132,11 @@ def _windows_are_exact(deployment: Deployment, accepted) -> None:
     for record in accepted:  # by partition and offset
         payment = json.loads(record.value)
         payers.setdefault(payment["payer_vpa"].lower(), []).append(payment)
-    places = dict(deployment.query("SELECT transaction_id, provenance FROM verdicts_by_day"))
+    provenance = dict(deployment.query("SELECT transaction_id, provenance FROM verdicts_by_day"))
     checked = 0
     for history in payers.values():
         # A payer written in capitals may have payments in two partitions; the log then has decided on their order.
-        in_log = [int(np.frombuffer(places[one["transaction_id"]], PROVENANCE)["payer_at"][0]) for one in history]
+        in_log = [int(np.frombuffer(provenance[one["transaction_id"]], PROVENANCE)["payer_at"][0]) for one in history]
         assert sorted(in_log) == list(range(len(history)))
         history = [history[index] for index in np.argsort(in_log)]
         for index, payment in enumerate(history):

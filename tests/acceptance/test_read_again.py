@@ -108,7 +108,7 @@ def test_what_is_read_again_without_claims_is_not_counted_again(deployment: Depl
         )
     )
     assert states["p0"] == FeatureState.LATE
-    assert states[f"p{COUNT - 2}"] == FeatureState.FULL, "it is in all logs still, so it is measured at its place"
+    assert states[f"p{COUNT - 2}"] == FeatureState.FULL, "it is in all logs still, so it is measured at its positions"
     now = logs(deployment)
     payers = [key for key in held if key.startswith(layout.prefix(PAYER.letter))]
     assert len(payers) == 1

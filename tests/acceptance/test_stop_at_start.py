@@ -36,7 +36,7 @@ def _may_unshare() -> bool:
     return shutil.which("unshare") is not None and not subprocess.run([*UNSHARE, "true"], check=False).returncode
 
 
-PLACES = ["ordinary", "process 1"] if _may_unshare() else ["ordinary"]
+NAMESPACES = ["ordinary", "process 1"] if _may_unshare() else ["ordinary"]
 
 
 class Started:
@@ -56,8 +56,8 @@ class Started:
 
 
 @contextmanager
-def started(place: str, *arguments: str, ignored: int | None = None) -> Iterator[Started]:
-    command = [*(UNSHARE if place == "process 1" else []), str(UPIFRAUD), *arguments]
+def started(namespace: str, *arguments: str, ignored: int | None = None) -> Iterator[Started]:
+    command = [*(UNSHARE if namespace == "process 1" else []), str(UPIFRAUD), *arguments]
     before = signal.signal(ignored, signal.SIG_IGN) if ignored else None  # inherited, as `nohup` does it
     try:
         popen = subprocess.Popen(command, env=os.environ | NOWHERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -67,7 +67,7 @@ def started(place: str, *arguments: str, ignored: int | None = None) -> Iterator
     try:
         pid = popen.pid
         children = Path(f"/proc/{pid}/task/{pid}/children")
-        while place == "process 1" and pid == popen.pid:
+        while namespace == "process 1" and pid == popen.pid:
             assert popen.poll() is None
             pid = int((children.read_text().split() or [popen.pid])[0])
         yield Started(popen, pid)
@@ -84,20 +84,20 @@ def until_it_heeds(program: Started, number: int) -> None:
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("namespace", NAMESPACES)
 @pytest.mark.parametrize("wait", [0, 1, 5])
-def test_worker_that_is_told_while_it_starts_ends_with_0(place: str, wait: float) -> None:
-    with started(place, "worker") as worker:
+def test_worker_that_is_told_while_it_starts_ends_with_0(namespace: str, wait: float) -> None:
+    with started(namespace, "worker") as worker:
         until_it_heeds(worker, signal.SIGTERM)
         time.sleep(wait)  # importing, then compiling, then waiting for a server that never answers
         os.kill(worker.pid, signal.SIGTERM)
         assert worker.exit_code() == 0
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("namespace", NAMESPACES)
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
-def test_other_signals_that_ask_to_stop_do_the_same(place: str, number: int) -> None:
-    with started(place, "worker") as worker:
+def test_other_signals_that_ask_to_stop_do_the_same(namespace: str, number: int) -> None:
+    with started(namespace, "worker") as worker:
         until_it_heeds(worker, signal.SIGTERM)
         os.kill(worker.pid, number)
         assert worker.exit_code() == 0
@@ -112,19 +112,19 @@ def test_nohup_is_heeded() -> None:
         assert worker.exit_code() == 0
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_follower_of_alerts_that_is_told_while_it_starts_ends_with_0(place: str) -> None:
-    with started(place, "alerts", "--follow") as alerts:
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_follower_of_alerts_that_is_told_while_it_starts_ends_with_0(namespace: str) -> None:
+    with started(namespace, "alerts", "--follow") as alerts:
         until_it_heeds(alerts, signal.SIGTERM)
         os.kill(alerts.pid, signal.SIGTERM)
         assert alerts.exit_code() == 0
 
 
 @pytest.mark.parametrize("arguments", [["migrate", "--wait", "600"], ["housekeeping"], ["simulate", "--payments", "9"]])
-@pytest.mark.parametrize("place", PLACES)
-def test_a_job_that_is_told_has_not_succeeded(place: str, arguments: list[str]) -> None:
-    with started(place, *arguments) as job:
-        if place == "process 1":
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_a_job_that_is_told_has_not_succeeded(namespace: str, arguments: list[str]) -> None:
+    with started(namespace, *arguments) as job:
+        if namespace == "process 1":
             until_it_heeds(job, signal.SIGTERM)
         os.kill(job.pid, signal.SIGTERM)
-        assert job.exit_code() == (128 + signal.SIGTERM if place == "process 1" else -signal.SIGTERM)
+        assert job.exit_code() == (128 + signal.SIGTERM if namespace == "process 1" else -signal.SIGTERM)

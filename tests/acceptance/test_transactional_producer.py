@@ -36,7 +36,7 @@ def publish(deployment: Deployment, ids: list[str], *, commit: bool) -> None:
         producer.abort_transaction(30)
 
 
-def places(deployment: Deployment) -> tuple[dict[str, int], dict[str, int]]:
+def ends_and_committed(deployment: Deployment) -> tuple[dict[str, int], dict[str, int]]:
     """Return, by partition, the high watermarks of what was published to, and what the group has committed."""
     consumer = Consumer(
         {
@@ -68,7 +68,7 @@ def test_store_and_group_stand_at_the_logs_end_and_a_restart_begins_there(deploy
     publish(deployment, ["never"], commit=False)
 
     def settled() -> bool:
-        ends, committed = places(deployment)
+        ends, committed = ends_and_committed(deployment)
         return len(ends) == 4 and committed == ends and applied(deployment) == ends
 
     until(settled, "store and group at the end")

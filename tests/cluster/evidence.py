@@ -33,10 +33,10 @@ def values(bootstrap_servers: str, topic: str, kind: type[T]) -> Iterator[T]:
     decoder = msgspec.json.Decoder(kind)
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "evidence", "enable.auto.commit": False})
     try:
-        places = [
+        partitions = [
             TopicPartition(topic, one) for one in consumer.list_topics(topic, timeout=30).topics[topic].partitions
         ]
-        ends = {one.partition: consumer.get_watermark_offsets(one, timeout=30) for one in places}
+        ends = {one.partition: consumer.get_watermark_offsets(one, timeout=30) for one in partitions}
         consumer.assign([TopicPartition(topic, partition, low) for partition, (low, _high) in ends.items()])
         missing = sum(high - low for low, high in ends.values())
         deadline = time.monotonic() + 300

@@ -67,10 +67,10 @@ def apply(store: EntityStore, *entries: bytes, reads: bytes = b"", origin: Origi
     """
     origin = origin or Origin(PARTITION, 0, 0)
     applied = store.apply(ApplyRequest(b"".join(entries), reads, b"", [origin]))
-    places = struct.unpack(f"<{len(applied.places) // 4}I", applied.places)
-    told = dict(zip(applied.told, zip(applied.totals, applied.logs, strict=True), strict=True))
+    positions = struct.unpack(f"<{len(applied.positions) // 4}I", applied.positions)
+    told = dict(zip(applied.replied, zip(applied.totals, applied.logs, strict=True), strict=True))
     both = [told.get(which, (None, None)) for which in range(len(reads) // READ_BYTES)]
-    return list(places), [total for total, _ in both], [log for _, log in both]
+    return list(positions), [total for total, _ in both], [log for _, log in both]
 
 
 def header(base: int) -> bytes:

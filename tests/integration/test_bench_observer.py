@@ -9,7 +9,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from bench.latency import places
+from bench.latency import keys
 from bench.observer import ALL_DAYS_EVERY, Verdicts
 from bench.verdicts import Payments
 from stream.verdict_store import Model, VerdictStore, migrate
@@ -32,12 +32,12 @@ class Stored:
         self._store = VerdictStore(url)
         self._payments = Payments(self._store.model_key(Model("bench", "0", 0.0, ("a", "b"))))
         self._next = np.zeros(PARTITIONS, dtype=np.int64)
-        self.places: list[int] = []
+        self.keys: list[int] = []
 
     def insert(self, count: int, days_back: int = 0) -> None:
         rows = self._of(self._payments.rows(count), days_back)
         self._store.insert(rows)
-        self.places += places(rows.source_partition, rows.source_offset).tolist()
+        self.keys += keys(rows.source_partition, rows.source_offset).tolist()
 
     def _of(self, rows: VerdictRows, days_back: int) -> VerdictRows:
         partition = np.arange(len(rows)) % PARTITIONS
@@ -74,13 +74,13 @@ def days(url: str) -> list[str]:
 
 
 def seen(verdicts: Verdicts) -> list[int]:
-    return places(np.array(verdicts.partitions), np.array(verdicts.offsets)).tolist()
+    return keys(np.array(verdicts.partitions), np.array(verdicts.offsets)).tolist()
 
 
 @pytest.fixture
 def verdicts(postgres_url: str, stored: Stored) -> Iterator[Verdicts]:
     stored.insert(100)  # what was there before is not new
-    stored.places.clear()
+    stored.keys.clear()
     verdicts = Verdicts(postgres_url, days(postgres_url), PARTITIONS)
     yield verdicts
     verdicts.close()
@@ -93,7 +93,7 @@ def test_every_row_is_seen_once_and_at_once(stored: Stored, verdicts: Verdicts) 
     for _ in range(40):
         stored.insert(int(draw.choice([3, 60, 700, 2_000])))
         verdicts.look()
-        assert sorted(seen(verdicts)) == sorted(stored.places)
+        assert sorted(seen(verdicts)) == sorted(stored.keys)
 
 
 def test_rows_of_other_days_are_seen_soon(stored: Stored, verdicts: Verdicts) -> None:
@@ -101,7 +101,7 @@ def test_rows_of_other_days_are_seen_soon(stored: Stored, verdicts: Verdicts) ->
         stored.insert(30, days_back=back)
         for _ in range(ALL_DAYS_EVERY):
             verdicts.look()
-        assert sorted(seen(verdicts)) == sorted(stored.places)
+        assert sorted(seen(verdicts)) == sorted(stored.keys)
 
 
 def test_a_row_of_a_distant_day_is_seen_though_later_ones_were_seen_before(stored: Stored, verdicts: Verdicts) -> None:
@@ -114,4 +114,4 @@ def test_a_row_of_a_distant_day_is_seen_though_later_ones_were_seen_before(store
         verdicts.look()
     for _ in range(ALL_DAYS_EVERY):
         verdicts.look()
-    assert sorted(seen(verdicts)) == sorted(stored.places)
+    assert sorted(seen(verdicts)) == sorted(stored.keys)

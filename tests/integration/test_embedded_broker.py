@@ -90,6 +90,6 @@ def test_the_end_of_a_log_is_the_end_whatever_the_broker_says(kafka: Broker, top
             producer.produce(topic, b"x", partition=0, timestamp=at)
         producer.flush()
     settings = Settings(kafka_bootstrap_servers=kafka.address)
-    places = [(topic, 0), (topic, 1)]
+    partitions = [(topic, 0), (topic, 1)]
     for at, offset in [(0, 0), (1_000_000, 0), (1_500_000, 10), (3_000_000, 20), (3_000_001, 30)]:
-        assert held_since(settings, places, at) == {(topic, 0): (offset, 0), (topic, 1): (0, 0)}
+        assert held_since(settings, partitions, at) == {(topic, 0): (offset, 0), (topic, 1): (0, 0)}

@@ -272,12 +272,12 @@ class Follower:
         consumer = Consumer(
             {"bootstrap.servers": bench.bootstrap, "group.id": bench.group, "enable.auto.commit": False}
         )
-        places = [
+        partitions = [
             TopicPartition(topic, partition, OFFSET_BEGINNING)
             for topic in (bench.transactions, bench.outcomes)
             for partition in range(PARTITIONS)
         ]
-        consumer.assign(places)
+        consumer.assign(partitions)
         while not self._stop.is_set():
             records = good(consumer.consume(500, 0.02))
             for record in records:

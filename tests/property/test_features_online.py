@@ -47,7 +47,7 @@ def run(deployment: Deployment, most: int) -> None:
             with pytest.raises(StoreUnavailableError):
                 deployment.call(worker, batch)
             if fate != "request lost":  # else its partitions stand still
-                deployment.placed(batch)
+                deployment.hold_positions(batch)
                 if r.random() < 0.5 and not deployment.done:
                     deployment.first(1 - worker, deployment.next_batch(most))
         if fate == "reply lost, worker dies":
@@ -55,7 +55,7 @@ def run(deployment: Deployment, most: int) -> None:
             worker = r.randrange(2)
         found = deployment.call(worker, batch)
         if not fate.startswith("reply lost"):
-            deployment.placed(batch)
+            deployment.hold_positions(batch)
         deployment.keep(batch, found)
         if r.random() < 0.3:
             deployment.assert_repeats(batch, deployment.call(r.randrange(2), batch))
@@ -124,7 +124,7 @@ def test_what_others_do_between_a_call_and_its_fetch_cannot_be_seen(script: Scri
             found = deployment.call(worker, batch)
             deployment.store.before_fetch = lambda: None
             for rows in (batch, *(rows for rows, _ in order)):
-                deployment.placed(rows)
+                deployment.hold_positions(rows)
             deployment.keep(batch, found)
             for rows, vectors in order:
                 deployment.keep(rows, vectors)

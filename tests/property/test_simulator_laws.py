@@ -183,9 +183,9 @@ class Wire:
     def finish(self) -> None:
         """Acknowledged at once."""
 
-    def committed(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    def committed(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         self.committed_count = len(self.records)
-        return dict.fromkeys(places, 10**9)
+        return dict.fromkeys(partitions, 10**9)
 
 
 @settings(max_examples=200, deadline=None)

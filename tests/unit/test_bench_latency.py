@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench import latency
-from bench.latency import Schedule, latencies, places
+from bench.latency import Schedule, latencies
 
 SPAN = (1_000_000, 2_000_000)
 UNTIL = 9_000_000
@@ -18,7 +18,7 @@ def schedule(*due_us: int) -> Schedule:
 
 
 def keys(*offsets: int) -> np.ndarray:
-    return places(np.full(len(offsets), 3), np.array(offsets, dtype=np.int64))
+    return latency.keys(np.full(len(offsets), 3), np.array(offsets, dtype=np.int64))
 
 
 def test_latency_is_from_the_scheduled_time_and_warm_up_is_left_out() -> None:
@@ -74,16 +74,16 @@ def test_the_first_sight_counts() -> None:
     assert found.tolist() == [10_000]
 
 
-def test_places_of_partitions_do_not_meet() -> None:
-    some = places(np.array([0, 0, 1, 11]), np.array([0, 2**40, 0, 5]))
+def test_keys_of_partitions_do_not_meet() -> None:
+    some = latency.keys(np.array([0, 0, 1, 11]), np.array([0, 2**40, 0, 5]))
     assert len(set(some.tolist())) == 4
-    assert some[3] == latency.place(11, 5)
+    assert some[3] == latency.key(11, 5)
 
 
 def test_alerts_of_unknown_payments_are_left_out() -> None:
-    found, seen_us = latency.placed({"a": 7, "b": 9}, ["b", "x", "a"], np.array([1, 2, 3]))
+    found, seen_us = latency.keyed({"a": 7, "b": 9}, ["b", "x", "a"], np.array([1, 2, 3]))
     assert (found.tolist(), seen_us.tolist()) == ([9, 7], [1, 3])
-    assert latency.placed({}, [], np.array([], dtype=np.int64))[0].tolist() == []
+    assert latency.keyed({}, [], np.array([], dtype=np.int64))[0].tolist() == []
 
 
 def test_quantiles_of_the_histogram_are_those_of_the_values() -> None:

@@ -14,7 +14,7 @@ from stream.running.health import Health
 from stream.running.retry import Retry, Server
 from stream.stages.feature_stage import FeatureStage, StoreBehindError
 
-TOPIC, PLACE = "transactions", ("transactions", 0)
+TOPIC, PARTITION = "transactions", ("transactions", 0)
 
 
 def stage(store: MemoryEntityStore) -> FeatureStage:
@@ -24,14 +24,14 @@ def stage(store: MemoryEntityStore) -> FeatureStage:
 
 def begin(features: FeatureStage, committed: int | None, topic_id: str | None, shorter: Any = ()) -> dict[Any, int]:
     """Ask as the hooks do when a partition comes."""
-    features.reached({PLACE: committed}, {TOPIC: topic_id})
-    return features.starts({PLACE: committed}, {TOPIC: topic_id}, dict(shorter))
+    features.reached({PARTITION: committed}, {TOPIC: topic_id})
+    return features.starts({PARTITION: committed}, {TOPIC: topic_id}, dict(shorter))
 
 
 def test_a_topic_is_known_from_its_first_assignment_on() -> None:
     store = MemoryEntityStore()
     store.load([], {b"transactions:0": 5_000})  # by a version that kept no ids
-    assert begin(stage(store), 5_100, "one") == {PLACE: 5_000}
+    assert begin(stage(store), 5_100, "one") == {PARTITION: 5_000}
     assert store.topic_id(b"transactions") == b"one"
     with pytest.raises(TopicRenewedError, match=r"transactions was made anew.*one.*two.*`upifraud accept-topic trans"):
         begin(stage(store), None, "two")
@@ -42,10 +42,10 @@ def test_a_log_that_ends_before_what_was_worked_on_is_refused() -> None:
     store = MemoryEntityStore()
     store.load([], {b"transactions:0": 5_000})
     features = stage(store)
-    assert features.reached({PLACE: 4_000, ("transactions", 1): None}, {TOPIC: "one"}) == {PLACE: 5_000}
-    assert features.reached({PLACE: 6_000}, {TOPIC: "one"}) == {PLACE: 6_000}
+    assert features.reached({PARTITION: 4_000, ("transactions", 1): None}, {TOPIC: "one"}) == {PARTITION: 5_000}
+    assert features.reached({PARTITION: 6_000}, {TOPIC: "one"}) == {PARTITION: 6_000}
     with pytest.raises(TopicRenewedError, match=r"transactions\[0\] ends at 20.*rebuild-features --force"):
-        begin(features, None, "one", {PLACE: 20})
+        begin(features, None, "one", {PARTITION: 20})
     assert store.topic_id(b"transactions") is None, "what is refused is not kept"
 
 
@@ -55,7 +55,7 @@ def test_an_accepted_topic_begins_where_it_was_told_to() -> None:
     store.keep_topic_id(b"transactions", b"one")
     store.begin_topic(b"transactions", b"two", {b"transactions:0": 0})
     assert begin(stage(store), None, "two") == {}
-    assert begin(stage(store), 7, "two") == {PLACE: 0}
+    assert begin(stage(store), 7, "two") == {PARTITION: 0}
 
 
 def test_a_topic_made_anew_while_it_is_read_is_read_no_further() -> None:

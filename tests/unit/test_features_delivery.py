@@ -23,7 +23,7 @@ from tests.oracle import DAY, SECOND, Payment, columns_of
 
 
 def test_a_payment_delivered_again_long_after_is_late() -> None:
-    """Its place was folded away: it takes the current one, says so, and is not counted again."""
+    """Its position was folded away: it takes the current one, says so, and is not counted again."""
     payments = [Payment(n + 1, START + n * 2 * SECOND, 100 + n, identity(n % 7), identity(99)) for n in range(3_000)]
     deployment = Deployment(MemoryEntityStore(), payments, seed=1, partitions=1)
     batches = [list(range(at, at + 100)) for at in range(0, 3_000, 100)]
@@ -48,7 +48,7 @@ def test_a_retry_long_after_a_lost_reply_appends_nothing() -> None:
     deployment.store.lose_reply = True
     with pytest.raises(StoreUnavailableError):
         deployment.call(0, waiting)
-    deployment.placed(waiting)
+    deployment.hold_positions(waiting)
     for at in range(0, len(others), 100):
         deployment.first(1, others[at : at + 100])
     assert deployment.store.folds > 0
@@ -83,7 +83,7 @@ def test_a_micro_batch_may_mix_new_payments_with_old_ones() -> None:
     mixed = list(range(250, 400))
     found = deployment.call(1, mixed)
     deployment.assert_repeats(mixed[:50], FeatureBatch(found.vectors[:50], found.state[:50], found.provenance[:50]))
-    deployment.placed(mixed[50:])
+    deployment.hold_positions(mixed[50:])
     deployment.keep(mixed[50:], FeatureBatch(found.vectors[50:], found.state[50:], found.provenance[50:]))
     deployment.assert_like_history()
 
@@ -130,7 +130,7 @@ def test_a_micro_batch_of_any_size(count: int) -> None:
     deployment = Deployment(MemoryEntityStore(), payments, seed=7, partitions=1)
     found = deployment.call(0, list(range(count)))
     assert found.vectors.shape == (count, len(FEATURE_NAMES))
-    deployment.placed(list(range(count)))
+    deployment.hold_positions(list(range(count)))
     deployment.keep(list(range(count)), found)
     deployment.assert_like_history()
 

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.measure.located import LOCATED
 from features.measure.logs import NONE
-from features.measure.placed import PLACED
 from features.online import MAX_PAYMENTS, OnlineFeatures
 from features.record import pack_records
 from features.store.contract import Origin
@@ -58,7 +58,7 @@ def test_every_log_is_asked_for_once_and_every_payment_knows_its_own(some: list[
 
 
 def test_the_largest_micro_batch_of_nothing_but_strangers_finds_all() -> None:
-    """Identities that differ in their highest bits alone, which a table's places do not tell apart by themselves."""
+    """Identities that differ in their highest bits alone, which a table's cells do not tell apart by themselves."""
     far = [n << 51 for n in range(1, MAX_PAYMENTS + 1)]
     request = Request.of_columns(columns_of([Payment(n, 1, 1, one, one + 1, one + 2) for n, one in enumerate(far)]))
     assert len(request.reads) == 6 * MAX_PAYMENTS
@@ -90,14 +90,14 @@ def test_entries_and_provenance_are_laid_out_as_the_specification_says(some: lis
     claims = Claims(np.arange(n, dtype=np.uint16), np.arange(n) + offset)
     paid, paying = pack_records(columns, columns.payee), pack_records(columns, columns.payer)
     entries = entries_of(columns, claims)
-    placed = np.zeros(n, dtype=PLACED)
-    placed["at"], placed["reports"] = np.arange(4 * n).reshape(n, 4), (5, 6)
-    provenance = provenance_of(columns, placed)
+    located = np.zeros(n, dtype=LOCATED)
+    located["at"], located["reports"] = np.arange(4 * n).reshape(n, 4), (5, 6)
+    provenance = provenance_of(columns, located)
     for row, p in enumerate(some):
         identities = struct.pack("<QQQ", p.payer, p.payee, p.device)
         source = struct.pack("<HQ", row, row + offset)
         assert entries[98 * row : 98 * row + 98] == identities + paid[row].tobytes() + paying[row].tobytes() + source
-        counts = struct.pack("<6i", *placed["at"][row], 5, 6)
+        counts = struct.pack("<6i", *located["at"][row], 5, 6)
         assert provenance[row].tobytes() == identities + paid[row].tobytes() + counts
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from features.entities import KINDS, PAYEE, PAYER
 from features.errors import StoreCorruptError
-from features.measure.placed import PLACED
+from features.measure.located import LOCATED
 from features.rebuild import RebuildInput
 from features.record import payment_ids
 from features.store.provenance import PROVENANCE, VERSION, VERSIONED, payment_id_of, provenance_of, read_provenance
@@ -18,9 +18,9 @@ SOME = [Payment(11, 1_790_000_000_000, 500, 7, 8, 9), Payment(12, 1_790_000_000_
 
 def kept() -> np.ndarray:
     """What the verdicts on two payments keep."""
-    placed = np.zeros(len(SOME), dtype=PLACED)
-    placed["at"], placed["reports"] = [(3, 4, 5, 6), (0, 1, -1, 2)], [(1, 2), (0, 0)]
-    return provenance_of(columns_of(SOME), placed)
+    located = np.zeros(len(SOME), dtype=LOCATED)
+    located["at"], located["reports"] = [(3, 4, 5, 6), (0, 1, -1, 2)], [(1, 2), (0, 0)]
+    return provenance_of(columns_of(SOME), located)
 
 
 def versioned(rows: np.ndarray, version: int = VERSION) -> np.ndarray:

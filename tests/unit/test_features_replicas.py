@@ -12,7 +12,7 @@ from features.measure.logs import NONE
 from features.online import OnlineFeatures
 from features.replica.buddies import Buddies, give, order_of, take
 from features.replica.replicas import Replicas
-from features.replica.table import BATCH, FEWEST_UNITS, UNIT, find, forget, make_room, place
+from features.replica.table import BATCH, FEWEST_UNITS, UNIT, allocate, find, forget, make_room
 from features.store.contract import Origin
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import Claims
@@ -53,7 +53,7 @@ def test_the_order_of_a_run(units: int, order: int) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=120), st.sampled_from((1, 1 << 32, 1 << 57)))
-def test_what_is_placed_is_found_until_it_is_forgotten(steps: list[tuple[bool, int]], apart: int) -> None:
+def test_what_is_allocated_is_found_until_it_is_forgotten(steps: list[tuple[bool, int]], apart: int) -> None:
     """Identities far apart in their highest bits, too, and names of one identity under several kinds."""
     replicas, held = Replicas(0), {}
     table, logs = replicas.table, replicas.logs
@@ -62,7 +62,7 @@ def test_what_is_placed_is_found_until_it_is_forgotten(steps: list[tuple[bool, i
         slot = find(table, *name)
         assert slot == held.get(name, NONE)
         if placing and slot == NONE:
-            held[name] = place(table, logs, *name, 5)
+            held[name] = allocate(table, logs, *name, 5)
         elif not placing and slot != NONE:
             forget(table, held.pop(name))
     assert {name: find(table, *name) for name in held} == held
@@ -73,23 +73,23 @@ def test_what_was_not_used_goes_first_and_what_is_needed_stays() -> None:
     replicas = Replicas(0)
     table, logs = replicas.table, replicas.logs
     for number in range(FEWEST_UNITS):
-        assert place(table, logs, PAYER, np.uint64(number), UNIT) == number
-    assert place(table, logs, PAYER, np.uint64(FEWEST_UNITS), UNIT) == NONE, (
+        assert allocate(table, logs, PAYER, np.uint64(number), UNIT) == number
+    assert allocate(table, logs, PAYER, np.uint64(FEWEST_UNITS), UNIT) == NONE, (
         "all belong to the micro-batch that is measured"
     )
     table.state[BATCH] = 1
     logs.slots["used"][:10] = 1
     logs.slots["batch"][10] = 1
-    assert place(table, logs, PAYER, np.uint64(FEWEST_UNITS), UNIT) == 11
+    assert allocate(table, logs, PAYER, np.uint64(FEWEST_UNITS), UNIT) == 11
     assert find(table, PAYER, np.uint64(11)) == NONE
-    assert place(table, logs, PAYER, np.uint64(11), 4 * UNIT) != NONE, "as many go as it takes"
+    assert allocate(table, logs, PAYER, np.uint64(11), 4 * UNIT) != NONE, "as many go as it takes"
     assert all(find(table, PAYER, np.uint64(number)) == number for number in range(11))
 
 
 def test_a_log_that_grows_takes_its_records_along() -> None:
     replicas = Replicas(0)
     table, logs = replicas.table, replicas.logs
-    slot = place(table, logs, PAYER, np.uint64(1), 3)
+    slot = allocate(table, logs, PAYER, np.uint64(1), 3)
     first = int(logs.slots["at"][slot])
     logs.slots["length"][slot] = UNIT
     for number, column in enumerate((logs.event_time, logs.amount, logs.counterparty)):

@@ -75,14 +75,14 @@ async def test_ways_keep_their_order_in_every_lane(ways: Ways):
     took: list[tuple[int, int]] = []
 
     def go(way: Way, number: int) -> None:
-        for place, lane in enumerate((one, two, three)):
+        for index, lane in enumerate((one, two, three)):
             way.enter(lane)
-            time.sleep(0.003 * ((number * 7 + place * 3) % 5))
-            took.append((place, number))
+            time.sleep(0.003 * ((number * 7 + index * 3) % 5))
+            took.append((index, number))
 
     await asyncio.gather(*(ways.follow(one, go, number) for number in range(20)))
-    for place in range(3):
-        assert [number for lane, number in took if lane == place] == list(range(20))
+    for index in range(3):
+        assert [number for lane, number in took if lane == index] == list(range(20))
 
 
 @with_ways

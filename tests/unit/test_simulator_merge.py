@@ -41,15 +41,15 @@ class Log:
     def finish(self) -> None:
         """Everything is acknowledged at once."""
 
-    def committed(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    def committed(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Lag behind on every other question, then be there."""
         self.asked += 1
         if self.stuck:
-            return dict.fromkeys(places, 0)
+            return dict.fromkeys(partitions, 0)
         if self.asked % 2:
-            return {place: self.counts[place[0]] - 1 for place in places}
+            return {partition: self.counts[partition[0]] - 1 for partition in partitions}
         self.committed_at.append((len(self.records), dict(self.counts)))
-        return {place: self.counts[place[0]] for place in places}
+        return {partition: self.counts[partition[0]] for partition in partitions}
 
 
 def payment(moment: int | None, name: str = "p", own: str | None = None) -> Message:

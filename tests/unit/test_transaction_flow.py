@@ -135,8 +135,8 @@ def fetch(first: int, count: int, names: dict[int, str] | None = None, *, odd: b
     if odd:
         values[-1] = odd
     records = [
-        Message(topic="transactions", partition=0, offset=first + place, value=value, timestamp=(1, 1_764_000_000_000))
-        for place, value in enumerate(values)
+        Message(topic="transactions", partition=0, offset=first + index, value=value, timestamp=(1, 1_764_000_000_000))
+        for index, value in enumerate(values)
     ]
     return Fetch("transactions", [Slice(0, records)])
 

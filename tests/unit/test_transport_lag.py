@@ -1,4 +1,4 @@
-"""Lag and place of every partition, without a request."""
+"""Lag and offset of every partition, without a request."""
 
 from __future__ import annotations
 

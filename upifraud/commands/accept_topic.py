@@ -10,7 +10,7 @@ import click
 from upifraud.commands.simulate import MOMENT
 
 if TYPE_CHECKING:
-    from stream.kafka.source_topics import Place
+    from stream.kafka.source_topics import Partition
     from stream.settings import Settings
 
 BEGINNING, COMMITTED = "beginning", "committed"
@@ -64,18 +64,20 @@ def command(topic: str, since: str | int, dry_run: bool) -> None:
             raise click.UsageError(
                 f"TOPIC: expected {settings.topic_transactions} or {settings.topic_outcomes}, got {topic}"
             )
-        if not dry_run and (working := group.members(settings)):
-            raise click.ClickException(
-                f"{working} workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever "
-                "scales them), wait for the session timeout, and try again."
-            )
+        if not dry_run:
+            group.require_idle(settings)
         store, topics = RedisEntityStore(settings.redis_url), SourceTopics(checked_client_config(settings))
         now, held = topics.ids([topic])[topic], store.topic_id(topic.encode())
-        places = topics.places(topic)
-        committed = {place: at for place, at in group.committed_offsets(settings).items() if place in places}
-        stands = store.next_offsets([partition_name(*place) for place in places])
-        reached = {place: max(at or 0, committed.get(place, 0)) for place, at in zip(places, stands, strict=True)}
-        shorter = topics.shorter({place: at for place, at in reached.items() if at > 0})
+        partitions = topics.partitions(topic)
+        committed = {
+            partition: at for partition, at in group.committed_offsets(settings).items() if partition in partitions
+        }
+        stands = store.next_offsets([partition_name(*partition) for partition in partitions])
+        reached = {
+            partition: max(at or 0, committed.get(partition, 0))
+            for partition, at in zip(partitions, stands, strict=True)
+        }
+        shorter = topics.shorter({partition: at for partition, at in reached.items() if at > 0})
         is_same = held is not None and now is not None and held == now.encode()
         if shorter and is_same:
             raise click.ClickException(
@@ -86,28 +88,30 @@ def command(topic: str, since: str | int, dry_run: bool) -> None:
             raise click.ClickException(
                 f"{topic} is the topic whose records were applied, and has all of them: there is nothing to accept."
             )
-        starts = _starts(settings, places, committed, since)
+        starts = _starts(settings, partitions, committed, since)
         if not dry_run:
             # The group first: if the store does not come to it, the topic is still refused, and this is run again.
             group.set_back(settings, starts)
-            offsets = {partition_name(*place): offset for place, offset in starts.items()}
+            offsets = {partition_name(*partition): offset for partition, offset in starts.items()}
             store.begin_topic(topic.encode(), None if now is None else now.encode(), offsets)
         ends = topics.ends(list(starts))
     except (StreamError, FeatureError) as error:
         raise click.ClickException(str(error)) from error
-    left = sum(max(0, ends[place] - offset) for place, offset in starts.items())
+    left = sum(max(0, ends[partition] - offset) for partition, offset in starts.items())
     click.echo(
-        f"{topic}: {'would be' if dry_run else 'is'} gone on with in {len(starts)} of {len(places)} partitions; {left} "
-        "records are there to be read"
+        f"{topic}: {'would be' if dry_run else 'is'} gone on with in {len(starts)} of {len(partitions)} partitions; "
+        f"{left} records are there to be read"
     )
 
 
-def _starts(settings: Settings, places: list[Place], committed: dict[Place, int], since: str | int) -> dict[Place, int]:
+def _starts(
+    settings: Settings, partitions: list[Partition], committed: dict[Partition, int], since: str | int
+) -> dict[Partition, int]:
     """Return the first offset of each partition whose record is new."""
     from upifraud import group
 
-    held = group.held_since(settings, places, 0 if isinstance(since, str) else since)
-    firsts = {place: first if since == BEGINNING else at_time for place, (at_time, first) in held.items()}
+    held = group.held_since(settings, partitions, 0 if isinstance(since, str) else since)
+    firsts = {partition: first if since == BEGINNING else at_time for partition, (at_time, first) in held.items()}
     if since == COMMITTED:
-        firsts = {place: max(held[place][1], committed.get(place, 0)) for place in places}
+        firsts = {partition: max(held[partition][1], committed.get(partition, 0)) for partition in partitions}
     return firsts

@@ -19,7 +19,7 @@ from upifraud.local_stack import configured_in, environment, stack_of, state_dir
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from features.compiled import Places
+    from features.compiled import Directories
     from local.stack import Stack
 
 DISTRIBUTION = "upi-fraud-stream"
@@ -75,23 +75,23 @@ def _kernels(given: str | None) -> Finding:
     return kernel_finding(where(), given)
 
 
-def kernel_finding(kept: Places, given: str | None) -> Finding:
+def kernel_finding(kept: Directories, given: str | None) -> Finding:
     """Say where compiled kernels are kept; `given` is what NUMBA_CACHE_DIR names."""
     to_do = "Set NUMBA_CACHE_DIR to a directory that this user alone can write to, and that stays."
     if kept.write is None:
         if not kept.read:
-            found = "there is no place that can be written to, so every start compiles them for half a minute"
+            found = "there is no directory that can be written to, so every start compiles them for half a minute"
             return Finding("kernels", Verdict.PROBLEM, found, to_do)
         found = f"read from {kept.read[0].parent}; one that is missing there is compiled at every start"
         return Finding("kernels", Verdict.OPTIONAL, found, to_do)
-    place = kept.write.parent
-    if given and place != Path(given):
-        found = f"NUMBA_CACHE_DIR names {given}, where nothing can be written; they are kept in {place}"
+    directory = kept.write.parent
+    if given and directory != Path(given):
+        found = f"NUMBA_CACHE_DIR names {given}, where nothing can be written; they are kept in {directory}"
         return Finding("kernels", Verdict.PROBLEM, found, to_do)
-    if place.name.startswith(TEMPORARY):
-        found = f"new ones are kept in {place}, which may be emptied when the machine starts"
+    if directory.name.startswith(TEMPORARY):
+        found = f"new ones are kept in {directory}, which may be emptied when the machine starts"
         return Finding("kernels", Verdict.OPTIONAL, found, to_do)
-    return Finding("kernels", Verdict.OK, f"kept in {place}")
+    return Finding("kernels", Verdict.OK, f"kept in {directory}")
 
 
 def _addresses(stack: Stack, environ: Mapping[str, str]) -> Addresses:

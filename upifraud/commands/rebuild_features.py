@@ -49,15 +49,17 @@ def command(source: str, force: bool) -> None:
         settings = read_settings(os.environ)
         store = RedisEntityStore(settings.redis_url)
         topics = SourceTopics(checked_client_config(settings))
-        there = [*topics.places(settings.topic_transactions), *topics.places(settings.topic_outcomes)]
-        committed = {place: offset for place, offset in committed_offsets(settings).items() if place in there}
-        held = [stands for stands in store.next_offsets([partition_name(*place) for place in there]) if stands]
+        there = [*topics.partitions(settings.topic_transactions), *topics.partitions(settings.topic_outcomes)]
+        committed = {
+            partition: offset for partition, offset in committed_offsets(settings).items() if partition in there
+        }
+        held = [stands for stands in store.next_offsets([partition_name(*partition) for partition in there]) if stands]
         if held and not force:
             raise click.ClickException(
                 f"Redis holds what was applied of {len(held)} partitions, so nothing was lost. "
                 "Stop all workers and add --force to replace it."
             )
-        beyond = topics.shorter({place: offset for place, offset in committed.items() if offset})
+        beyond = topics.shorter({partition: offset for partition, offset in committed.items() if offset})
         if beyond and source == "kafka":
             topic = next(iter(beyond))[0]
             raise click.ClickException(
@@ -65,7 +67,7 @@ def command(source: str, force: bool) -> None:
                 "the verdicts tell what of it was worked on. Leave out --from kafka, or run `upifraud accept-topic "
                 f"{topic} --from beginning` first."
             )
-        committed = {place: offset for place, offset in committed.items() if place not in beyond}
+        committed = {partition: offset for partition, offset in committed.items() if partition not in beyond}
         with steps() as step:
             if source == "kafka":
                 rebuilt = from_kafka.rebuild(settings, store, committed, since, step)
@@ -73,8 +75,8 @@ def command(source: str, force: bool) -> None:
                 rebuilt = from_postgres.rebuild(settings, store, committed, since, step)
         if beyond:
             firsts = held_since(settings, list(beyond), 0)
-            reached = {place: rebuilt.offsets.get(partition_name(*place), 0) for place in beyond}
-            set_back(settings, {place: max(offset, firsts[place][1]) for place, offset in reached.items()})
+            reached = {partition: rebuilt.offsets.get(partition_name(*partition), 0) for partition in beyond}
+            set_back(settings, {partition: max(offset, firsts[partition][1]) for partition, offset in reached.items()})
     except (StreamError, FeatureError) as error:
         raise click.ClickException(str(error)) from error
     back = "nothing was found" if rebuilt.since is None else f"windows reach back to {_utc(rebuilt.since)}"

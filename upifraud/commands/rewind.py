@@ -14,7 +14,7 @@ from upifraud.commands.simulate import MOMENT
 
 if TYPE_CHECKING:
     from stream.settings import Settings
-    from upifraud.group import Place
+    from upifraud.group import Partition
 
 EPILOG = """
 \b
@@ -24,7 +24,7 @@ Examples:
 
 \b
 All workers must be stopped. Going back too far counts nothing twice: what has a verdict keeps it, and its alert is
-published again, byte for byte; what has none gets one, LATE where its place in the windows is gone. Offsets go forward
+published again, byte for byte; what has none gets one, LATE where its windows is gone. Offsets go forward
 only over what Kafka has no more, and that is said; those that Redis holds go with them.
 """
 
@@ -60,48 +60,49 @@ def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -
         settings = read_settings(os.environ)
         topics = {TRANSACTIONS: settings.topic_transactions, OUTCOMES: settings.topic_outcomes}
         saved = Backup(int(to or 0), {}) if backup is None else Backup.read(backup, topics)
-        if not dry_run and (working := group.members(settings)):
-            raise click.ClickException(
-                f"{working} workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever "
-                "scales them), wait for the session timeout, and try again."
-            )
+        if not dry_run:
+            group.require_idle(settings)
         committed = {
-            place: offset for place, offset in group.committed_offsets(settings).items() if place[0] in topics.values()
+            partition: offset
+            for partition, offset in group.committed_offsets(settings).items()
+            if partition[0] in topics.values()
         }
         held = group.held_since(settings, list(committed), saved.taken_at - round(margin * 1000))
         back = {}
-        for place, offset in committed.items():
-            at_time, first = held[place]
+        for partition, offset in committed.items():
+            at_time, first = held[partition]
             # A partition that the backup has nothing of may have waited then, however old its records were.
-            reached = offset if backup is None else saved.following.get(place, first)
+            reached = offset if backup is None else saved.following.get(partition, first)
             wanted = min(offset, at_time, reached)
             if wanted < first:
                 click.echo(
-                    f"Warning: {place[0]}:{place[1]}: offsets {wanted} to {first - 1} are not in Kafka any more; what "
-                    "was in them has no verdict and counts in no window.",
+                    f"Warning: {partition[0]}:{partition[1]}: offsets {wanted} to {first - 1} are not in Kafka any "
+                    "more; what was in them has no verdict and counts in no window.",
                     err=True,
                 )
-            back[place] = max(wanted, first)
+            back[partition] = max(wanted, first)
         if not dry_run and back:
             group.set_back(settings, back)
-            _pass_over(settings, {place: held[place][1] for place in back})
+            _pass_over(settings, {partition: held[partition][1] for partition in back})
     except (StreamError, FeatureError) as error:
         raise click.ClickException(str(error)) from error
     for topic in topics.values():
-        again = {place: max(0, committed[place] - back[place]) for place in back if place[0] == topic}
+        again = {
+            partition: max(0, committed[partition] - back[partition]) for partition in back if partition[0] == topic
+        }
         click.echo(
             f"{topic}: {sum(again.values())} records {'would be' if dry_run else 'will be'} read again, in "
             f"{sum(count > 0 for count in again.values())} of {len(again)} partitions"
         )
 
 
-def _pass_over(settings: Settings, firsts: dict[Place, int]) -> None:
+def _pass_over(settings: Settings, firsts: dict[Partition, int]) -> None:
     """Let the online store, too, stand no earlier than what Kafka still has: a worker starts where it stands."""
     from features.store.redis_store import RedisEntityStore
     from stream.kafka.arrivals import partition_name
 
     store = RedisEntityStore(settings.redis_url)
-    names = {partition_name(*place): first for place, first in firsts.items()}
+    names = {partition_name(*partition): first for partition, first in firsts.items()}
     stands = dict(zip(names, store.next_offsets(list(names)), strict=True))
     behind = {name: first for name, first in names.items() if (at := stands[name]) is not None and at < first}
     store.load([], behind)

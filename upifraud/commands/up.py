@@ -110,7 +110,7 @@ def _begin_anew(record: Record, made: Sequence[str], settings: Settings, conf: C
     for topic in (settings.topic_transactions, settings.topic_outcomes):
         if topic not in made:
             continue
-        names = [partition_name(*place) for place in topics.places(topic)]
+        names = [partition_name(*one) for one in topics.partitions(topic)]
         if store.topic_id(topic.encode()) is not None or any(at is not None for at in store.next_offsets(names)):
             now = topics.ids([topic])[topic]
             store.begin_topic(topic.encode(), None if now is None else now.encode(), {})

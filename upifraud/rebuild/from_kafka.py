@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from features.store.contract import EntityStore
     from stream.decode import Decoded
     from stream.settings import Settings
-    from upifraud.group import Place
+    from upifraud.group import Partition
 
 BATCH = 2_048
 CLAIM_DAYS = 3
@@ -42,7 +42,9 @@ CLAIM_DAYS = 3
 DAY_MS = 86_400_000
 
 
-def rebuild(settings: Settings, store: EntityStore, committed: Mapping[Place, int], since: int, step: Step) -> Rebuilt:
+def rebuild(
+    settings: Settings, store: EntityStore, committed: Mapping[Partition, int], since: int, step: Step
+) -> Rebuilt:
     """Apply the payments below the committed offsets, with event time >= `since` (epoch ms), to an empty store.
 
     What Kafka has not any more is in no window.
@@ -75,11 +77,11 @@ def rebuild(settings: Settings, store: EntityStore, committed: Mapping[Place, in
     return Rebuilt(payments, reports, begin_topics(settings, store, committed), first)
 
 
-def _ends(committed: Mapping[Place, int], topic: str) -> dict[Place, int]:
-    return {place: offset for place, offset in committed.items() if place[0] == topic}
+def _ends(committed: Mapping[Partition, int], topic: str) -> dict[Partition, int]:
+    return {partition: offset for partition, offset in committed.items() if partition[0] == topic}
 
 
-def _records(settings: Settings, ends: Mapping[Place, int]) -> Iterator[Message]:
+def _records(settings: Settings, ends: Mapping[Partition, int]) -> Iterator[Message]:
     return in_order(checked_client_config(settings), ends)
 
 

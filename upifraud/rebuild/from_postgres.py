@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from features.store.contract import EntityStore
     from stream.settings import Settings
-    from upifraud.group import Place
+    from upifraud.group import Partition
 
 
-def rebuild(settings: Settings, store: EntityStore, committed: Mapping[Place, int], since: int, step: Step) -> Rebuilt:
+def rebuild(
+    settings: Settings, store: EntityStore, committed: Mapping[Partition, int], since: int, step: Step
+) -> Rebuilt:
     """Load the logs of the verdicts from `since` on (epoch ms), the outcome reports, and the source offsets.
 
     `committed`: what the group committed; the offsets become these, or what is behind the last verdict of these topics.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    from upifraud.group import Place
+    from upifraud.group import Partition
 
 AHEAD = 10_000
 """Records of a partition that may wait for those of slower ones; then it is paused."""
@@ -26,8 +26,8 @@ _BATCH, _WAIT_SECONDS, _PATIENCE = 2_000, 0.3, 100
 class _Partition:
     """Records that were fetched and not yielded, and the clock that orders them."""
 
-    def __init__(self, place: TopicPartition, end: int) -> None:
-        self.place = place
+    def __init__(self, partition: TopicPartition, end: int) -> None:
+        self.partition = partition
         self.end = end
         self.waiting: deque[tuple[int, Message]] = deque()
         self.clock = 0
@@ -43,7 +43,7 @@ class _Partition:
 
 
 def in_order(
-    config: Mapping[str, Any], ends: Mapping[Place, int], starts: Mapping[Place, int] | None = None
+    config: Mapping[str, Any], ends: Mapping[Partition, int], starts: Mapping[Partition, int] | None = None
 ) -> Iterator[Message]:
     """Yield every record below the given offsets: by offset within a partition, by time between partitions.
 
@@ -51,8 +51,8 @@ def in_order(
     KafkaRefusedError if it refuses.
     """
     partitions = {
-        place: _Partition(TopicPartition(*place, (starts or {}).get(place, OFFSET_BEGINNING)), end)
-        for place, end in sorted(ends.items())
+        partition: _Partition(TopicPartition(*partition, (starts or {}).get(partition, OFFSET_BEGINNING)), end)
+        for partition, end in sorted(ends.items())
     }
     consumer = Consumer(
         {
@@ -65,11 +65,11 @@ def in_order(
         }
     )
     try:
-        consumer.assign([one.place for one in partitions.values() if not one.is_read])
-        heads: list[tuple[int, Place]] = []
+        consumer.assign([one.partition for one in partitions.values() if not one.is_read])
+        heads: list[tuple[int, Partition]] = []
         while True:
             _fill(consumer, partitions)
-            heads = [(one.waiting[0][0], place) for place, one in partitions.items() if one.waiting]
+            heads = [(one.waiting[0][0], partition) for partition, one in partitions.items() if one.waiting]
             heapq.heapify(heads)
             yield from _merge(partitions, heads)
             if all(one.is_read and not one.waiting for one in partitions.values()):
@@ -78,7 +78,7 @@ def in_order(
         consumer.close()
 
 
-def _fill(consumer: Consumer, partitions: Mapping[Place, _Partition]) -> None:
+def _fill(consumer: Consumer, partitions: Mapping[Partition, _Partition]) -> None:
     """Fetch until every partition that has something left has something to yield."""
     silent = 0
     while any(not one.waiting and not one.is_read for one in partitions.values()):
@@ -101,28 +101,28 @@ def _fill(consumer: Consumer, partitions: Mapping[Place, _Partition]) -> None:
                 raise KafkaRefusedError(f"Kafka refused to let {record.topic()} be read: {error.str()}.")
 
 
-def _merge(partitions: Mapping[Place, _Partition], heads: list[tuple[int, Place]]) -> Iterator[Message]:
+def _merge(partitions: Mapping[Partition, _Partition], heads: list[tuple[int, Partition]]) -> Iterator[Message]:
     """Yield the oldest again and again, until a partition that has more to come has nothing waiting."""
     while heads:
-        _, place = heads[0]
-        one = partitions[place]
+        _, partition = heads[0]
+        one = partitions[partition]
         yield one.waiting.popleft()[1]
         if one.waiting:
-            heapq.heapreplace(heads, (one.waiting[0][0], place))
+            heapq.heapreplace(heads, (one.waiting[0][0], partition))
         elif one.is_read:
             heapq.heappop(heads)
         else:
             return
 
 
-def _hold_back(consumer: Consumer, partitions: Mapping[Place, _Partition]) -> None:
+def _hold_back(consumer: Consumer, partitions: Mapping[Partition, _Partition]) -> None:
     """Fetch nothing more of partitions that are far ahead, or done."""
     for one in partitions.values():
         wanted = one.is_read or len(one.waiting) > AHEAD
         if wanted == one.is_paused:
             continue
         try:
-            (consumer.pause if wanted else consumer.resume)([one.place])
+            (consumer.pause if wanted else consumer.resume)([one.partition])
         except KafkaException as error:
             raise RetryableError(f"Kafka: {error.args[0].str()}. Try again.", server="kafka") from error
         one.is_paused = wanted

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from features.store.contract import EntityStore
     from stream.settings import Settings
-    from upifraud.group import Place
+    from upifraud.group import Partition
 
 
-def begin_topics(settings: Settings, store: EntityStore, offsets: Mapping[Place, int]) -> dict[bytes, int]:
+def begin_topics(settings: Settings, store: EntityStore, offsets: Mapping[Partition, int]) -> dict[bytes, int]:
     """Let the store stand at these offsets of the topics that there are now; return the offsets by name."""
     ids = SourceTopics(checked_client_config(settings)).ids([settings.topic_transactions, settings.topic_outcomes])
     named: dict[bytes, int] = {}
     for topic, now in ids.items():
-        own = {partition_name(*place): offset for place, offset in offsets.items() if place[0] == topic}
+        own = {partition_name(*partition): offset for partition, offset in offsets.items() if partition[0] == topic}
         store.begin_topic(topic.encode(), None if now is None else now.encode(), own)
         named |= own
     return named

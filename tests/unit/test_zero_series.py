@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 PAGE = """
 from prometheus_client import generate_latest
 from stream import metrics
-from stream.running.series import begin_series
-begin_series()
+from stream.running.zero_series import begin_zero_series
+begin_zero_series()
 print(generate_latest(metrics.REGISTRY).decode())
 """
 
@@ -38,7 +38,7 @@ def test_counters_with_known_labels_begin_at_zero_and_gauges_unknown() -> None:
 def test_the_names_of_commit_errors_are_those_of_the_client() -> None:
     from confluent_kafka import KafkaError
 
-    from stream.running.series import COMMIT_ERRORS
+    from stream.running.zero_series import COMMIT_ERRORS
 
     codes = {KafkaError(code).name() for name, code in vars(KafkaError).items() if name.isupper() and code is not None}
     assert set(COMMIT_ERRORS) <= codes

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from features.compiled import row_dtype
-from features.entities import PLACES, REPORTED
+from features.entities import POSITIONS, REPORTED
 
-PLACED: Final = row_dtype(
+LOCATED: Final = row_dtype(
     [
-        ("slot", "i8", (PLACES,)),  # its log of each kind, and its payer's inbound log; NONE where there is none
-        ("at", "i8", (PLACES,)),  # its position there; of the inbound log how many records it had at that moment
+        ("slot", "i8", (POSITIONS,)),  # its log of each kind, and its payer's inbound log; NONE where there is none
+        ("at", "i8", (POSITIONS,)),  # its position there; of the inbound log how many records it had at that moment
         ("reports_start", "i8", (len(REPORTED),)),  # where the outcome logs lie among all reports, in bytes
         ("reports_end", "i8", (len(REPORTED),)),  # NONE where one could not be read: the payment is DEGRADED
         ("reports", "i8", (len(REPORTED),)),  # how many there were
         # Whether the log has it no more, or never had it: it is measured as it is now, and the payment is LATE.
-        ("lost", "u1", (PLACES,)),
+        ("lost", "u1", (POSITIONS,)),
     ]
 )
-"""One payment's places, a row beside its row of PAYMENT."""
+"""One payment's positions, a row beside its row of PAYMENT."""

@@ -1,4 +1,4 @@
-"""A kernel runs whoever calls it: kept kernels are read where nothing can be written, new ones go to a safe place."""
+"""A kernel runs whoever calls it: kept ones are read where nothing can be written, new ones go where it is safe."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_what_is_nowhere_is_kept_for_this_user_alone(service: Service) -> None:
 
 
 @pytest.mark.parametrize("prepared", ["open to all", "a link"])
-def test_a_place_that_others_can_write_to_is_not_believed(service: Service, prepared: str) -> None:
+def test_a_directory_that_others_can_write_to_is_not_believed(service: Service, prepared: str) -> None:
     """Kernels are loaded as code: whoever can put one there could run programs as us."""
     service.seal()
     assert service.call().returncode == 0

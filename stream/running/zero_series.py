@@ -1,4 +1,4 @@
-"""Series that are there from the start, at zero.
+"""Zero series: metrics that are there from the start, at zero.
 
 A counter that first appears with the value 5 has not increased, as Prometheus sees it: the first dead letter, the first
 failed commit and the first verdict of a kind would never be seen.
@@ -21,7 +21,7 @@ COMMIT_ERRORS: Final = (
 """Kafka's names of what commits fail with most often; others appear when they occur."""
 
 
-def begin_series() -> None:
+def begin_zero_series() -> None:
     """Make every series whose labels are known beforehand."""
     for reason in RejectionReason:
         metrics.DEAD_LETTERS.labels(str(reason))

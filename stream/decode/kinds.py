@@ -1,0 +1,125 @@
+"""Kinds of optional fields: which JSON values each may be, and which of those can be used.
+
+A field's kind follows from its type in `stream.wire`. Both readers of payments ask msgspec for the JSON type, for all
+fields at once or for one alone, and what can be used is decided here. So what a field may be is said once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import NoneType
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
+
+from msgspec import Meta
+
+from stream.decode.times import parse_times
+from stream.wire import (
+    LAST_TIME_MS,
+    CodeNumber,
+    CodeText,
+    Degrees90,
+    Degrees180,
+    EpochMs,
+    Rfc3339,
+    Rrn,
+    Text,
+)
+
+Column = Sequence[Any]
+"""The values of one field, one a payment; None is unknown."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_MERCHANT_CODE: Final = re.compile(r"[0-9]{4}")
+_ShortText = Annotated[str, Meta(max_length=4)]
+"""What may be remembered: nothing longer, or somebody could fill the memory with it."""
+
+
+class Kind(NamedTuple):
+    """What an optional field may be."""
+
+    json: Any
+    """The JSON type, as msgspec checks it."""
+    usable: Callable[[Column], Column]
+    """Returns values of that type in the form in which they are kept, None for those that cannot be used."""
+    number: Callable[[Any], int] | None = None
+    """Returns what stands in a column for a usable value; None: the value itself."""
+    is_text: bool = False
+    """Whether all that is not empty and has no control character can be used, and is kept as it is."""
+
+
+def kind_of(hint: Any) -> Kind:
+    """Return the kind of a field of this type; raises TypeError for a type that none reads."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    types = frozenset(get_args(hint)) - {NoneType}
+    if len(types) == 1 and get_origin(*types) is Literal:
+        return _words(get_args(*types))
+    if types not in _KINDS:
+        raise TypeError(f"Expected a type that stream.decode.kinds reads, got {hint}; add its kind there.")
+    return _KINDS[types]
+
+
+def _as_they_are(column: Column) -> Column:
+    return column
+
+
+def _texts(column: Column) -> Column:
+    """Text is not empty and has no control characters."""
+    if "" not in column and "".join(filter(None, column)).isprintable():
+        return column
+    return [None if text is None or not _is_text(text) else text for text in column]
+
+
+def _is_text(text: str) -> bool:
+    return text != "" and (text.isprintable() or _CONTROL.search(text) is None)
+
+
+def _references(column: Column) -> Column:
+    """A reference is text, or a whole number: switches write an RRN either way. It is kept as text."""
+    if int in set(map(type, column)):
+        column = [str(value) if type(value) is int else value for value in column]
+    return _texts(column)
+
+
+def _times(column: Column) -> Column:
+    """A time is kept as epoch milliseconds."""
+    if str not in set(map(type, column)):
+        return column
+    parsed = iter(parse_times([value for value in column if type(value) is str]))
+    times = [next(parsed) if type(value) is str else value for value in column]
+    return [None if time is None or not 0 <= time <= LAST_TIME_MS else time for time in times]
+
+
+@lru_cache(maxsize=4096)
+def _merchant_code(code: str | int | None) -> str | None:
+    if isinstance(code, str):
+        return code if _MERCHANT_CODE.fullmatch(code) else None
+    return None if code is None else f"{code:04d}"
+
+
+def _merchant_codes(column: Column) -> Column:
+    """A category is kept as four digits."""
+    return list(map(_merchant_code, column))
+
+
+def _words(words: tuple[str, ...]) -> Kind:
+    """Return the kind of a field that is one of some words; in a column they count from 1."""
+    known = frozenset({*words, None})
+
+    def usable(column: Column) -> Column:
+        return column if known.issuperset(column) else [word if word in known else None for word in column]
+
+    return Kind(str | None, usable, {word: code for code, word in enumerate(words, 1)}.__getitem__)
+
+
+_KINDS: Final = {
+    frozenset({Text}): Kind(str | None, _texts, is_text=True),
+    frozenset({Text, Rrn}): Kind(str | Rrn | None, _references),
+    frozenset({EpochMs, Rfc3339}): Kind(str | EpochMs | None, _times),
+    frozenset({CodeNumber, CodeText}): Kind(_ShortText | CodeNumber | None, _merchant_codes, int),
+    frozenset({Degrees90}): Kind(Degrees90 | None, _as_they_are),
+    frozenset({Degrees180}): Kind(Degrees180 | None, _as_they_are),
+}
+"""By the types that a field may have besides null."""
