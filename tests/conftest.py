@@ -1,8 +1,13 @@
 """Fixtures for all tests."""
 
+import os
+
 pytest_plugins = [
     "tests.fixtures.servers",
     "tests.fixtures.deployment",
     "tests.fixtures.image",
     "tests.fixtures.prometheus",
 ]
+
+# A broker lives for minutes here: compiling its code well takes longer than running it, and both cores are wanted.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
