@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.fixtures.deployment",
     "tests.fixtures.image",
     "tests.fixtures.prometheus",
+    "tests.fixtures.side_by_side",
 ]
 
 # A broker lives for minutes here: compiling its code well takes longer than running it, and both cores are wanted.
