@@ -6,8 +6,8 @@ INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.installed-bench
 QUIX := .cache/quix
 ARGS ?=
-# Processes that run tests side by side, each with servers of its own: most of the time a test waits.
-TESTERS ?= 3
+# Processes that run tests side by side, each with servers of its own: most of the time a test waits. One for a selection.
+TESTERS ?= $(if $(ARGS),0,3)
 PYTEST = $(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
@@ -41,7 +41,7 @@ install-bench: $(BENCH_INSTALLED) $(QUIX)/.installed ## Install what the benchma
 demo: install ## Run the main job on local servers and show it live (ARGS="--seconds 20").
 	$(BIN)/upifraud demo $(ARGS)
 
-test: install ## Run the tests that a change must pass, real servers included (ARGS="-k windows" is passed on).
+test: install ## Run the tests that a change must pass, real servers included (ARGS="-k windows" selects; TESTERS=3 processes).
 	$(PYTEST) -m "not long" $(ARGS)
 
 test-fast: install ## Run the tests that need no servers and are not slow; under a minute.

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,8 +34,9 @@ What is promised is 1.5 GiB for all of them; these are tighter, so that a second
 """
 BLANKS = b" " * 65_002
 OPEN_STRING = b"[" * 257 + b'"' + b'\\"' * 32_600
-RATE, CALM_SECONDS, HOSTILE_SECONDS = 2_000, 8, 15
-PROBE_SECONDS, VERDICT_SECONDS = 2.0, 5.0
+RATE, SECONDS = 2_000, 8
+CPU_SECONDS = 5.0
+"""What 574 hostile records may cost in all, and so the most by which they delay a probe or a verdict."""
 
 
 def until_counted(deployment: Deployment, worker: WorkerProcess, name: str, count: int, seconds: float = 600) -> None:
@@ -70,9 +70,8 @@ def publish_inflated(deployment: Deployment, in_a_batch: int) -> None:
 
 
 @contextmanager
-def probing(worker: WorkerProcess) -> Iterator[list[float]]:
-    """Ask the probes all the time, as the kubelet and Prometheus do, and collect how long each took."""
-    took: list[float] = []
+def probing(worker: WorkerProcess) -> Iterator[None]:
+    """Ask the probes all the time, as the kubelet and Prometheus do; each must be answered."""
     failed: list[AssertionError] = []
     stop = threading.Event()
 
@@ -80,24 +79,24 @@ def probing(worker: WorkerProcess) -> Iterator[list[float]]:
         while not stop.wait(0.1):
             for path in ("healthz", "readyz", "metrics"):
                 try:
-                    took.append(worker.seconds_to_answer(path))
+                    worker.must_answer(path)
                 except AssertionError as error:
                     failed.append(error)
 
     prober = threading.Thread(target=run)
     prober.start()
     try:
-        yield took
+        yield
     finally:
         stop.set()
         prober.join()
     assert not failed, failed[0]
 
 
-def honest(deployment: Deployment, seed: int, seconds: int) -> None:
+def honest(deployment: Deployment, seed: int) -> None:
     """Publish payments at the rate, in real time, and wait for the generator."""
     switch = deployment.begin(
-        "simulate", "--seed", str(seed), "--seconds", str(seconds), "--rate", str(RATE), "--pace", "real"
+        "simulate", "--seed", str(seed), "--seconds", str(SECONDS), "--rate", str(RATE), "--pace", "real"
     )
     assert switch.wait(180) == 0, (deployment.directory / "simulate.log").read_text()
 
@@ -117,53 +116,28 @@ def publish_hostile(deployment: Deployment) -> None:
     raw.close()
 
 
-@dataclass(frozen=True)
-class Measured:
-    """The slowest probe and the latest honest verdict of a time, in seconds."""
-
-    probe: float
-    verdict: float
-
-    def exceeds(self, calm: Measured) -> bool:
-        """Compare with the limits; what this machine needs in the calm is granted on top of them."""
-        return self.probe >= PROBE_SECONDS + calm.probe or self.verdict >= VERDICT_SECONDS + calm.verdict
-
-
-def measured(deployment: Deployment, worker: WorkerProcess, seed: int, seconds: int, *, hostile: bool) -> Measured:
-    """Publish honest payments, and hostile records among them after two seconds if told so, and measure both."""
-    since_ms = time.time() * 1000
+def cost(deployment: Deployment, worker: WorkerProcess, seed: int, *, hostile: bool) -> float:
+    """Publish honest payments, and hostile records among them after two seconds if told so; return the CPU seconds."""
+    before, judged = worker.cpu_seconds(), deployment.verdicts()
     attack = threading.Timer(2, lambda: publish_hostile(deployment))
-    with probing(worker) as probes:
+    with probing(worker):
         if hostile:
             attack.start()
-        honest(deployment, seed, seconds)
+        honest(deployment, seed)
         if hostile:
             attack.join()
         deployment.drain()
-    records = {(record.partition, record.offset): record.timestamp for record in deployment.records("transactions")}
-    rows = deployment.query(
-        "SELECT source_partition, source_offset, extract(epoch FROM decided_at) * 1000 FROM verdicts_by_day"
-    )
-    late = [
-        float(decided_ms) - records[partition, offset]
-        for partition, offset, decided_ms in rows
-        if records[partition, offset] >= since_ms
-    ]
-    assert len(late) >= RATE * seconds
-    return Measured(max(probes), max(late) / 1000)
+    assert deployment.verdicts() - judged >= RATE * SECONDS
+    return worker.cpu_seconds() - before
 
 
 def test_hostile_records_beside_honest_payments_delay_neither_probes_nor_verdicts(deployment: Deployment) -> None:
-    """What fails is measured once more: a machine that was busy for a moment is not, a fault is there again."""
+    """Judged by what they cost and not by the clock: a machine that is busy delays everything."""
     worker = deployment.start_worker()
-    calm = measured(deployment, worker, 1, CALM_SECONDS, hostile=False)
-    print(f"calm: {calm}")
-    rounds = 0
-    for rounds in (1, 2):
-        found = measured(deployment, worker, 1 + rounds, HOSTILE_SECONDS, hostile=True)
-        print(f"hostile: {found}")
-        if not found.exceeds(calm):
-            break
-    assert not found.exceeds(calm), f"{found}, in the calm {calm}"
+    calm = cost(deployment, worker, 1, hostile=False)
+    hostile = cost(deployment, worker, 2, hostile=True)
+    print(f"{hostile:.1f} s of CPU, {calm:.1f} s in the calm")
+    # Twice: how large micro-batches become differs from one time to the other, and with it what they cost.
+    assert hostile < 2 * calm + CPU_SECONDS, f"{hostile:.1f} s of CPU, {calm:.1f} s in the calm"
     letters = [*deployment.records("transactions.dead-letter"), *deployment.records("outcomes.dead-letter")]
-    assert Counter(letter.value for letter in letters) == {OPEN_STRING: 74 * rounds, BLANKS: 500 * rounds}
+    assert Counter(letter.value for letter in letters) == {OPEN_STRING: 74, BLANKS: 500}

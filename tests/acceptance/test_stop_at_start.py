@@ -21,6 +21,8 @@ from tests.fixtures.deployment import UPIFRAUD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = {
     "UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
     "UPIFRAUD_REDIS_URL": "redis://127.0.0.1:1/0",

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 
+import pytest
+
 from tests.fixtures.deployment import UPIFRAUD
+
+pytestmark = pytest.mark.slow
 
 COMMANDS = [
     "alerts",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.process import ProcessId
+from tests.fixtures.deployment import WARM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,21 +41,24 @@ class Session:
         self.directory = directory
         self.temporary = directory / "tmp"
         self.temporary.mkdir()
-        (directory / "conftest.py").write_text('pytest_plugins = ["tests.fixtures.servers"]\n')
+        plugins = ["tests.fixtures.servers", "tests.fixtures.side_by_side"]
+        (directory / "conftest.py").write_text(f"pytest_plugins = {plugins}\n")
         (directory / "test_it.py").write_text(TEST)
         (directory / "pytest.ini").write_text("[pytest]\nmarkers = apache\n")
 
-    def start(self, name: str) -> subprocess.Popen[str]:
-        """Run one of the tests."""
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", name, "test_it.py"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary)}
+    def start(self, name: str, processes: int = 0) -> subprocess.Popen[str]:
+        """Run one of the tests, in the session's process or in others."""
+        options = ["-q", "-p", "no:cacheprovider", "-n", str(processes), "-k", name]
+        command = [sys.executable, "-m", "pytest", *options, "test_it.py"]
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        environment = {**ours, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary), WARM: "yes"}
         return subprocess.Popen(
             command, cwd=self.directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    def long_one(self) -> tuple[subprocess.Popen[str], ProcessId]:
+    def long_one(self, processes: int = 0) -> tuple[subprocess.Popen[str], ProcessId]:
         """Run the long test; returns when its server runs."""
-        process = self.start("long")
+        process = self.start("long", processes)
         deadline = time.monotonic() + 60
         while not (self.directory / "started").exists():
             assert process.poll() is None, process.communicate()[0]
@@ -80,10 +84,23 @@ def session(tmp_path: Path) -> Iterator[Session]:
             server.kill()
 
 
+@pytest.mark.parametrize("processes", [0, 1])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_session_stops_its_servers(session: Session, number: int) -> None:
-    process, server = session.long_one()
+def test_interrupted_session_stops_its_servers(session: Session, number: int, processes: int) -> None:
+    process, server = session.long_one(processes)
     process.send_signal(number)
+    process.communicate(timeout=60)
+    assert not server.alive()
+    assert session.left() == []
+
+
+def test_servers_of_a_process_that_was_killed_end_with_its_session(session: Session) -> None:
+    process, server = session.long_one(processes=1)
+    (owner,) = session.temporary.glob("upifraud-tests-*/owner.pid")
+    beside = ProcessId.load(owner)
+    assert beside is not None
+    assert beside.pid != process.pid
+    os.kill(beside.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     assert not server.alive()
     assert session.left() == []

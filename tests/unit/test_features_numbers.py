@@ -160,6 +160,7 @@ def test_few_are_counted_almost_exactly() -> None:
     assert round(hll.estimate(registers_of([7]))) == 1
 
 
+@pytest.mark.slow
 def test_cells_are_emptied_where_stamps_run_out() -> None:
     logs = Logs.make(records=3, slots=1, blocks=0, supers=0, panes=0)
     clear_slot(logs.slots, 0, 0)

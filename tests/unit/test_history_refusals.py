@@ -326,6 +326,7 @@ def test_verdicts_that_are_none_are_one_line(tmp_path: Path, columns: dict[str, 
     assert "expected a file that `upifraud export verdicts` wrote" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_verdict_that_is_never_given_says_what_to_do(tmp_path: Path) -> None:
     """15 % fraud within an alert budget of 0.5 %."""
     count = 3_000

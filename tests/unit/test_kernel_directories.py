@@ -13,6 +13,8 @@ import pytest
 
 from tests.fixtures.tools import ROOT
 
+pytestmark = pytest.mark.slow
+
 KERNEL = """
 from features.compiled import njit
 

@@ -90,6 +90,7 @@ def connect(server):
     return socket.create_connection(("127.0.0.1", server.port), timeout=30)
 
 
+@pytest.mark.slow
 def test_two_hundred_clients_that_say_nothing_keep_nobody_out_and_take_no_thread(server):
     before = threading.active_count()
     with ExitStack() as idle:
@@ -99,6 +100,7 @@ def test_two_hundred_clients_that_say_nothing_keep_nobody_out_and_take_no_thread
         assert threading.active_count() == before
 
 
+@pytest.mark.slow
 def test_a_client_that_sends_a_byte_now_and_then_is_cut_off_all_the_same(server):
     """A time limit for each read never ends for one that always sends another byte."""
     with connect(server) as slow:
@@ -118,6 +120,7 @@ def test_a_client_that_sends_a_byte_now_and_then_is_cut_off_all_the_same(server)
         assert ask(server, "/healthz")[0] == 200
 
 
+@pytest.mark.slow
 def test_slow_clients_beyond_the_limit_cost_the_oldest_of_them_and_not_the_kubelet(server):
     with ExitStack() as slow:
         clients = [slow.enter_context(connect(server)) for _ in range(2 * CLIENTS)]
