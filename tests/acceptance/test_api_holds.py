@@ -7,14 +7,17 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from stream.verdict_store import VerdictStore
-from tests.fixtures.api import Stack
 from tests.fixtures.deployment import until
 from tests.fixtures.holds import store_verdicts
+
+if TYPE_CHECKING:
+    from tests.fixtures.api import Stack
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
 
