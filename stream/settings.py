@@ -76,6 +76,9 @@ class Settings:
     identity_key: bytes = setting(
         hex_bytes(16), DEVELOPMENT_IDENTITY_KEY, "Key that VPAs and device ids are hashed with.", secret=True
     )
+    party_identity: str = setting(
+        choice("vpa", "account"), "vpa", "What a party's logs are kept by; account: by its VPA where that is unknown."
+    )
     alerts_include_allow: bool = setting(FLAG, False, "Whether ALLOW verdicts go to the alerts topic too.")  # noqa: FBT003 - the default of the setting
     metrics_port: int = setting(integer(0, 65535), 9464, "Port of /metrics, /healthz and /readyz; 0 takes a free one.")
     metrics_host: str = setting(TEXT, "0.0.0.0", "Address that the metrics port is bound to.")  # noqa: S104 - probes and Prometheus come from other hosts

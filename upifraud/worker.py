@@ -74,7 +74,7 @@ def run(settings: Settings) -> int:
         open_parts.callback(lanes.close)
         open_parts.callback(stop.set)  # ends whoever waits for a server, so that the lanes can close
 
-        identities = Identities(settings.identity_key)
+        identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
         redis.until_done(lambda: check_identity(entity_store, identities), "identity")
         rehearse(artifact, identities)
         drift = Drift(artifact)

@@ -83,7 +83,7 @@ def tabulate(read: Read, identities: Identities) -> Decoded:
     rows["payment_id"] = ids128[:, 0]  # hash128 begins with the 64 bits of hash
     rows["event_time"] = columns["event_time"]
     rows["amount_paise"] = columns["amount_paise"]
-    payments.payer[:], payments.payee[:] = hashes["payer_vpa"], hashes["payee_vpa"]
+    payments.payer[:], payments.payee[:] = (_party(side, hashes, identities) for side in ("payer", "payee"))
     if "device_id" in hashes:
         payments.device[:] = hashes["device_id"]
     _fill_optional(rows, columns)
@@ -130,6 +130,12 @@ def _hashes(
     for name in _HASHED & columns.keys():
         texts[name] = [b"" if text is None else text.encode() for text in columns[name]]
     return dict(zip(texts, np.split(identities.hash([*chain(*texts.values())]), len(texts)), strict=True))
+
+
+def _party(side: str, hashes: dict[str, NDArray[np.uint64]], identities: Identities) -> NDArray[np.uint64]:
+    """Return what the logs of the payers, or of the payees, are kept by."""
+    vpas, accounts = hashes[f"{side}_vpa"], hashes.get(f"{side}_account")
+    return vpas if accounts is None or not identities.by_account else np.where(accounts, accounts, vpas)
 
 
 def _numbers_of(references: Column, length: int) -> NDArray[np.int64]:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.wire import Alert, DeadLetterHeaders, Outcome, Payment, Reason, RejectionReason, alert_id, utc_time
+from stream.wire import (
+    Alert,
+    DeadLetterHeaders,
+    ExternalScore,
+    Outcome,
+    Payment,
+    Reason,
+    RejectionReason,
+    alert_id,
+    utc_time,
+)
 
 PAYMENT: Final = Payment(
     transaction_id="AXB2f6d1c0e4b7a4d0f8b1e5c7a9d3f2b6e",
@@ -27,6 +37,31 @@ PAYMENT: Final = Payment(
     longitude=72.8777,
     payer_app="bhim",
     remarks_hash="5d41402abc4b2a76",
+    payer_account="50100012345678",
+    payee_account="002701559988",
+    payer_mobile="+919820012345",
+    payee_mobile="919811054321",
+    payer_ifsc="UTIB0000373",
+    payee_ifsc="YESB0000027",
+    payer_type="PERSON",
+    payee_type="ENTITY",
+    account_type="SAVINGS",
+    initiation_mode="01",
+    purpose="00",
+    ref_category="00",
+    auth_type="PIN",
+    response_code="00",
+    original_transaction_id=None,
+    mandate_id=None,
+    merchant_id="KRISHNA0042",
+    device_type="MOB",
+    device_os="Android 15",
+    ip="203.0.113.7",
+    on_call=False,
+    screen_shared=False,
+    payee_added_at=1_763_900_000_000,
+    payer_segment="SENIOR",
+    external_scores=(ExternalScore(provider="NPCI", type="TXNRISK", value=12),),
 )
 
 OUTCOME: Final = Outcome(

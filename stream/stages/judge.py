@@ -71,8 +71,8 @@ class Judge:
             source_partition=claimed.partition,
             source_offset=claimed.offset,
             alerts=[None] * n,
-            facts=[None] * n,
-            rrn=np.full(n, -1, dtype=np.int64),
+            facts=claimed.facts,
+            rrn=claimed.rrn,
         )
         for row in range(n) if self._include_allow else np.flatnonzero(rows.verdict).tolist():
             rows.alerts[row] = self._alert(rows, row, scored)
