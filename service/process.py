@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,8 @@ log = logging.getLogger(__name__)
 
 REDIS_SECONDS = 0.5
 """A look at the logs that takes longer counts as failed."""
+SWITCH_SECONDS = 0.0005
+"""How long the event loop may run before the thread that looks for rows gets its turn; by default ten times as long."""
 LOOK_SECONDS = 1.0
 """A look for rows that takes longer counts as failed: those who wait have their deadlines."""
 HOLD_SECONDS = 5.0
@@ -67,6 +70,7 @@ class ApiProcess:
     async def _life(self, _app: FastAPI) -> AsyncIterator[None]:
         """Begin the parts, in the order in which they need each other, and end them in the other."""
         settings = self._settings
+        sys.setswitchinterval(SWITCH_SECONDS)
         artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
         identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
         rehearse(artifact, identities)

@@ -35,8 +35,10 @@ JSON: Final = "application/json"
 DEADLINE_MS: Final = 80
 MOST_MS: Final = 10_000
 _RESERVE: Final = 0.015
+_RESERVE_SHARE: Final = 0.05
 _RESERVE_A_PAYMENT: Final = 0.001
-"""Seconds before the deadline that are kept for provisional verdicts; at most a third of all."""
+"""Seconds before the deadline that are kept for provisional verdicts: so many, or that share of all if it is more, and
+for each payment; at most a third of all."""
 _DIGITS: Final = 9
 _PROVISIONAL: Final = 100
 """Provisional verdicts of one call at most."""
@@ -104,7 +106,8 @@ async def _wait(parts: Parts, asked: Sequence[Asked], began: float, deadline: fl
     loop = asyncio.get_running_loop()
     call, joined = parts.waiters.join(asked)
     whole = deadline - began
-    reserve = min(whole / 3, _RESERVE + _RESERVE_A_PAYMENT * min(len(asked), _PROVISIONAL))
+    provisional = max(_RESERVE, _RESERVE_SHARE * whole) + _RESERVE_A_PAYMENT * min(len(asked), _PROVISIONAL)
+    reserve = min(whole / 3, provisional)
     # Where Postgres does not answer the stream still decides: it knows duplicates and conflicts by their claims.
     publish = loop.call_at(began + whole / 3, parts.waiters.publish, joined)
     enough = loop.call_at(deadline - reserve, call.give_up)

@@ -20,6 +20,20 @@ def posted(api: ApiProcess, one: dict, key: str, path: str = PATIENT):
     return api.call("POST", path, one, key=key)
 
 
+def posted_soon(api: ApiProcess, one: dict, key: str, status: int):
+    """Post with a short deadline, again where the machine was too busy for a provisional verdict; return the answer."""
+    for _ in range(10):
+        answer = posted(api, one, key, SOON)
+        assert answer.status == status, answer.body
+        assert answer.seconds < 0.5 + SLACK_SECONDS
+        if answer.json["provisional"] is not None:
+            break
+        assert answer.json["cause"] == "deadline", answer.body
+    assert answer.json["provisional"]["verdict"] == "ALLOW"
+    assert answer.json["provisional"]["model_id"]
+    return answer
+
+
 def is_final(api: ApiProcess, one: dict, key: str) -> bool:
     return posted(api, one, key).status == 200
 
@@ -47,13 +61,9 @@ def test_two_hundred_posts_of_one_payment_at_three_processes_are_one_payment(sta
 def test_without_a_worker_there_is_a_provisional_verdict_and_the_final_one_when_it_is_back(stack: Stack):
     api = stack.start_api()
     one = payment()
-    answer = posted(api, one, stack.key, SOON)
-    assert answer.status == 202, answer.body
-    assert answer.seconds < 0.5 + SLACK_SECONDS
+    answer = posted_soon(api, one, stack.key, 202)
     said = answer.json
     assert said["status"] == "PENDING"
-    assert said["provisional"]["verdict"] == "ALLOW"
-    assert said["provisional"]["model_id"]
     assert answer.headers["location"] == said["location"] == f"/v1/verdicts/{one['transaction_id']}"
     assert api.call("GET", said["location"], key=stack.key).reason == "no-such-verdict"
     again = posted(api, one, stack.key, SOON)
@@ -99,10 +109,7 @@ def test_without_postgres_payments_are_accepted_and_nobody_is_looked_up(api_stac
     until(lambda: is_final(api, warm, stack.key), "a verdict")
 
     def check() -> None:
-        answer = posted(api, one, stack.key, SOON)
-        assert answer.status == 202, answer.body
-        assert answer.seconds < 0.5 + SLACK_SECONDS
-        assert answer.json["provisional"]["verdict"] == "ALLOW"
+        posted_soon(api, one, stack.key, 202)
         assert api.call("POST", "/v1/score", payment(), key=stack.key).status == 200, "scoring goes on"
         looked = api.call("POST", "/v1/entities/lookup", {"kind": "payer", "id": one["payer_vpa"]}, key=stack.key)
         assert (looked.status, looked.reason) == (503, "not-logged")
@@ -129,11 +136,8 @@ def test_without_kafka_nothing_is_promised(api_stack: Stack, kafka):
     warm, one = payment(), payment()
     until(lambda: is_final(api, warm, stack.key), "a verdict")
     with frozen(kafka):
-        answer = posted(api, one, stack.key, SOON)
-        assert answer.status == 503, answer.body
-        assert answer.seconds < 0.5 + SLACK_SECONDS
-        assert answer.json["reason"] == "UNCONFIRMED"
-        assert answer.json["provisional"]["verdict"] == "ALLOW"
+        answer = posted_soon(api, one, stack.key, 503)
+        assert answer.reason == "UNCONFIRMED"
         assert posted(api, warm, stack.key, SOON).status == 200, "what is stored is answered"
     until(lambda: is_final(api, one, stack.key), "the final verdict")
 
