@@ -166,7 +166,7 @@ def test_what_belongs_to_http_is_refused_without_it():
 def test_a_threshold_that_was_not_measured_is_not_kept():
     nothing = HttpMeasured(None, 1, 0.0, 0, {}, None, None, None, None, None)
     kept = {check.name: check.kept for check in http_checks(nothing, Thresholds(p95_ms=100.0))}
-    assert kept == {"run to its end": True, "neither 200 nor 202": True, "time (p95)": False}
+    assert kept == {"run to its end": True, "posts": False, "neither 200 nor 202": True, "time (p95)": False}
 
 
 @pytest.mark.parametrize(("late", "kept"), [(99.0, True), (101.0, False)])
