@@ -6,6 +6,9 @@ INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.installed-bench
 QUIX := .cache/quix
 ARGS ?=
+# Processes that run tests side by side, each with servers of its own: most of the time a test waits.
+TESTERS ?= 3
+PYTEST = $(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-bench demo test test-fast test-long test-cluster check lint types drift manifests image rules-test fmt lock model bench bench-quick bench-sustain bench-report up down clean
@@ -39,13 +42,13 @@ demo: install ## Run the main job on local servers and show it live (ARGS="--sec
 	$(BIN)/upifraud demo $(ARGS)
 
 test: install ## Run the tests that a change must pass, real servers included (ARGS="-k windows" is passed on).
-	$(BIN)/pytest -m "not long" $(ARGS)
+	$(PYTEST) -m "not long" $(ARGS)
 
 test-fast: install ## Run the tests that need no servers and are not slow; under a minute.
-	$(BIN)/pytest -m "not servers and not apache and not slow and not long" $(ARGS)
+	$(PYTEST) -m "not servers and not apache and not slow and not long" $(ARGS)
 
 test-long: install ## Run all tests, those of minutes too, and the full-size run of 300,000 payments.
-	UPIFRAUD_TEST_PAYMENTS=300000 $(BIN)/pytest $(ARGS)
+	UPIFRAUD_TEST_PAYMENTS=300000 $(PYTEST) $(ARGS)
 
 test-cluster: install ## Run the tests that need Kubernetes with KEDA, on whatever KUBECONFIG points at.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/cluster.txt

@@ -40,7 +40,7 @@ def make_app(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
 ) -> FastAPI:
     """Return the app; parts and probes are asked for when the first request comes."""
-    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     for route in ROUTES:
         app.add_route(_path(route.path), _with_door(route, parts_of), methods=[route.method])
     for path in ("health", "healthz", "readyz", "metrics"):

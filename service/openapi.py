@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from service.calls import entities, holds, verdicts
-from service.door.bodies import MAX_ITEMS
 from service.door.problems import MEDIA_TYPE, TITLES, ProblemDetails
 from service.routes import ROUTES
 from stream import wire
@@ -26,7 +25,7 @@ FILE: Final = Path(__file__).with_name("openapi.json")
 VERSION: Final = "1.0.0"
 _JSON: Final = "application/json"
 _REF: Final = "#/components/schemas/{name}"
-_ALWAYS: Final = (401, 403, 408, 429, 431, 500, 503)
+_ALWAYS: Final = (400, 401, 403, 408, 429, 431, 500, 503)
 """What every call may answer."""
 _EXAMPLES: Final[dict[Any, Any]] = {
     wire.Payment: examples.PAYMENT,
@@ -115,9 +114,9 @@ def _path_parameter(name: str) -> dict[str, Any]:
 def _body(route: Route) -> dict[str, Any]:
     one = {"$ref": _REF.format(name=route.takes.__name__)}
     example = {key: value for key, value in msgspec.to_builtins(_EXAMPLES[route.takes]).items() if value is not None}
-    if not route.takes_many:
+    if route.most == 1:
         return {"schema": one, "example": example}
-    many = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_ITEMS}
+    many = {"type": "array", "items": one, "minItems": 1, "maxItems": route.most}
     return {
         "schema": {"oneOf": [one, many]},
         "examples": {"one": {"value": example}, "several": {"value": [example, {**example, "transaction_id": "AXB2"}]}},
@@ -128,7 +127,7 @@ def _responses(route: Route) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, kind in route.answers.items():
         schema: dict[str, Any] = {"$ref": _REF.format(name=kind.__name__)}
-        if status == HTTPStatus.OK and route.takes_many:
+        if status == HTTPStatus.OK and route.most > 1:
             schema = {"oneOf": [schema, {"type": "array", "items": {"$ref": _REF.format(name="Item")}}]}
         media = _JSON if status < HTTPStatus.BAD_REQUEST else MEDIA_TYPE
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": {media: {"schema": schema}}}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from service.calls import entities, holds, outcomes, payments, score, verdicts
 from service.calls.explained import ExplainedRecord
+from service.door.bodies import MAX_ITEMS
 from stream import wire
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Route:
     summary: str
     takes: Any = None
     """Type of the body; None for none."""
-    takes_many: bool = False
-    """Whether it takes an array of them too."""
+    most: int = 1
+    """How many of them it takes; more than one in an array."""
     answers: Mapping[int, Any] = field(default_factory=dict)
     """Type of the body by status; problems are added by `refusals`."""
     query: tuple[Query, ...] = ()
@@ -54,7 +55,7 @@ ROUTES: Final = (
         payments.post,
         "Decide a payment: it counts, and the answer is its stored verdict.",
         takes=wire.Payment,
-        takes_many=True,
+        most=MAX_ITEMS,
         answers={200: wire.Alert, 202: payments.Pending, 503: payments.Unconfirmed},
         refusals=(409, 413, 422),
         query=(Query("deadline_ms", {"type": "integer", "minimum": 1, "maximum": payments.MOST_MS, "default": 80}),),
@@ -66,7 +67,7 @@ ROUTES: Final = (
         score.post,
         "Say what a payment would get now; nothing of it is kept.",
         takes=wire.Payment,
-        takes_many=True,
+        most=score.MOST,
         answers={200: ExplainedRecord},
         refusals=(413, 422),
     ),
@@ -107,7 +108,7 @@ ROUTES: Final = (
         outcomes.post,
         "Report what a payment was.",
         takes=wire.Outcome,
-        takes_many=True,
+        most=MAX_ITEMS,
         answers={200: outcomes.Accepted, 202: outcomes.Accepted},
         refusals=(413, 422),
         query=(Query("wait", {"type": "string", "enum": ["true", "false"], "default": "false"}),),

@@ -19,7 +19,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from stream.errors import KafkaRefusedError, RetryableError
+from stream.errors import FatalError, KafkaRefusedError, RetryableError
 from stream.kafka.config import checked_client_config
 from stream.kafka.kafka_errors import Client, Complaint, passes
 
@@ -46,16 +46,19 @@ def committed_offsets(settings: Settings) -> dict[Partition, int]:
     return {(one.topic, one.partition): one.offset for one in group.topic_partitions if one.offset >= 0}
 
 
-def members(settings: Settings) -> int:
-    """Return how many workers are in the group now."""
-    members: list[Any] = _described(settings).members
-    return len(members)
-
-
 def is_at_work(settings: Settings) -> bool:
     """Return whether there is a worker in the group now: by its state, for the embedded broker tells no members."""
     idle = {ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN}
     return bool(_described(settings).state not in idle)
+
+
+def require_idle(settings: Settings) -> None:
+    """Raise FatalError while there is a worker in the group: what sets a group back needs it empty."""
+    if is_at_work(settings):
+        raise FatalError(
+            f"workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever scales them), "
+            "wait for the session timeout, and try again."
+        )
 
 
 def _described(settings: Settings) -> Any:

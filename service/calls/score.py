@@ -19,10 +19,13 @@ from service.waiting.asked import take_apart
 from stream.verdict_store.door import AccessLine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
     from service.calls.parts import Parts
     from service.calls.what_if import NotScored
+    from service.waiting.asked import Asked
     from stream.verdict_store.door import ApiKey
 
 MOST: Final = 100
@@ -49,17 +52,37 @@ async def post(parts: Parts, request: Request, key: ApiKey) -> Response:
             outcome="scored" if all(isinstance(one, Scored) for one in scored) else "failed",
         )
     )
+    stored = await _stored(parts, asked, scored)
     if not many:
-        return Response(_body(parts, scored[0]), 200, media_type=JSON)
+        return Response(stored.get(0) or _body(parts, scored[0]), 200, media_type=JSON)
     items: dict[int, Item] = {}
     for rejection in rejections:
         items[rejection.index] = Item(422, msgspec.Raw(unprocessable(rejection.reason, rejection.detail).body))
-    for one, said in zip(asked, scored, strict=True):
+    for turn, (one, said) in enumerate(zip(asked, scored, strict=True)):
         try:
-            items[one.index] = Item(200, msgspec.Raw(_body(parts, said)))
+            items[one.index] = Item(200, msgspec.Raw(stored.get(turn) or _body(parts, said)))
         except Problem as problem:
             items[one.index] = Item(problem.status, msgspec.Raw(problem.body))
     return Response(msgspec.json.encode([items[index] for index in range(len(values))]), 200, media_type=JSON)
+
+
+async def _stored(parts: Parts, asked: Sequence[Asked], scored: Sequence[Scored | NotScored]) -> dict[int, bytes]:
+    """Return what is stored of payments that may be in the logs already where nobody can locate them any more."""
+    folded = [turn for turn, said in enumerate(scored) if isinstance(said, Scored) and said.perhaps_folded]
+    if not folded:  # nearly always
+        return {}
+    keys = {turn: (asked[turn].transaction_id, asked[turn].event_time) for turn in folded}
+    rows = await parts.reads.ask(lambda door: door.stored(list(keys.values())))
+    found = {turn: rows[key] for turn, key in keys.items() if key in rows}
+    explained = await parts.reads.run(lambda: parts.records.explained(list(found.values())))
+    return {
+        turn: written(
+            one.record,
+            features=features_of(one.artifact.feature_names, row.vector),
+            contributions=contributions_of(one.artifact.feature_names, one.contributions),
+        )
+        for (turn, row), one in zip(found.items(), explained, strict=True)
+    }
 
 
 def _body(parts: Parts, said: Scored | NotScored) -> bytes:

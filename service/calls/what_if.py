@@ -47,6 +47,8 @@ class Scored(NamedTuple):
     record: Alert
     vector: NDArray[np.float32]
     contributions: NDArray[np.float64]
+    perhaps_folded: bool
+    """Whether the payment may be in the logs already, folded away: then it was counted again."""
 
 
 class NotScored(NamedTuple):
@@ -184,7 +186,14 @@ class WhatIfs:
                 vector=vector,
                 hold_until=now_ms + self._hold_for if self._hold_for and verdicts[index] == Verdict.HOLD else None,
             )
-            said.append(Scored(alerting.record(row_of_it, contributions), vector, contributions))
+            said.append(
+                Scored(
+                    alerting.record(row_of_it, contributions),
+                    vector,
+                    contributions,
+                    perhaps_folded=bool(measured.perhaps_folded[index]),
+                )
+            )
         return said
 
 

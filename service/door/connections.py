@@ -23,6 +23,7 @@ REQUEST_SECONDS: Final = 10.0
 """From the first byte of a request to its last."""
 
 _REFUSALS: Final = {
+    400: (b"Bad Request", b"bad-request", b"Expected an HTTP/1.1 request."),
     408: (b"Request Timeout", b"too-slow", b"Expected the whole request within 10 s."),
     431: (b"Request Header Fields Too Large", b"too-large", b"Expected a head of at most 16 KiB."),
 }
@@ -103,6 +104,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self._in_request and not self.transport.is_closing():
             self.idle[self] = None
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, as text
+        """Say that what came is no HTTP."""
+        self._refuse(400)
 
     def _too_slow(self) -> None:
         self._slow = None

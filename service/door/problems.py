@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/problem+json"
 
 TITLES: Final[Mapping[str, str]] = {
+    "bad-request": "The request is not HTTP",
     "bad-time": "A time is not RFC 3339 with an offset",
     "bad-vpa": "A VPA is not one",
     "busy": "The server has too much to do",

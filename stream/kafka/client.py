@@ -263,8 +263,15 @@ class KafkaClient:
         return {TP(p.topic, p.partition): p.offset for p in answers if p.error is None}
 
     def known_end(self, tp: TP) -> int | None:
-        """Return the end of what can be read of a partition's log, as it was about a second ago."""
-        return self._stable_ends.get(tp)
+        """Return the end of what can be read of a partition's log as the last fetch told it; asks nobody.
+
+        Where a transaction is open it is the stable end, which librdkafka tells every second. Otherwise all can be
+        read, and the log's end is as old as the last fetch. None until the first report.
+        """
+        stable = self._stable_ends.get(tp)
+        if stable is None or self.held_back.get(tp):
+            return stable
+        return max(stable, self._consumer.get_watermark_offsets(TopicPartition(*tp), cached=True)[1])
 
     def asked_end(self, tp: TP) -> int | None:
         """Ask the broker for the end of what can be read of a partition's log; None if it does not answer."""

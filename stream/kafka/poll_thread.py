@@ -41,7 +41,7 @@ T = TypeVar("T")
 _POLL_SECONDS = 0.1
 _ANSWER_POLL_SECONDS = 0.01
 _ASK_AGAIN_SECONDS = 1.0
-_NOTE_ENDS_SECONDS = 1.0
+_NOTE_ENDS_SECONDS = 0.1
 _ASK_ENDS_SECONDS = 5.0
 
 
@@ -105,7 +105,10 @@ class PollThread(threading.Thread):
         self._offsets = offsets
 
     def end_offset(self, tp: TP) -> int | None:
-        """Return the end of what can be read of a partition, about a second ago; None where it is not known."""
+        """Return the end of what can be read of a partition, just now; None where it is not known.
+
+        For up to a second behind the first record of a transaction it is the log's end.
+        """
         return self._ends.get(tp)
 
     def held_back(self, tp: TP) -> int:
@@ -198,11 +201,11 @@ class PollThread(threading.Thread):
         offsets, self._offsets = self._offsets, None
         if offsets:
             self._client.commit_soon(offsets)
-        if time.monotonic() >= self._note_at:
+        if not self.paused and time.monotonic() >= self._note_at:  # while paused nothing is fetched: see _ask_ends
             self._note_at = time.monotonic() + _NOTE_ENDS_SECONDS
             for tp in self._client.positions:
                 if (end := self._client.known_end(tp)) is not None:
-                    self._ends[tp] = max(end, self._ends.get(tp, 0))
+                    self._ends[tp] = end  # be it lower than before: a transaction has begun
 
     def _ask_ends(self, tps: Collection[TP]) -> None:
         """Ask for the ends of partitions that are not fetched: their lag would grow unseen."""

@@ -64,11 +64,8 @@ def command(topic: str, since: str | int, dry_run: bool) -> None:
             raise click.UsageError(
                 f"TOPIC: expected {settings.topic_transactions} or {settings.topic_outcomes}, got {topic}"
             )
-        if not dry_run and (working := group.members(settings)):
-            raise click.ClickException(
-                f"{working} workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever "
-                "scales them), wait for the session timeout, and try again."
-            )
+        if not dry_run:
+            group.require_idle(settings)
         store, topics = RedisEntityStore(settings.redis_url), SourceTopics(checked_client_config(settings))
         now, held = topics.ids([topic])[topic], store.topic_id(topic.encode())
         partitions = topics.partitions(topic)

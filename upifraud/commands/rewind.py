@@ -60,11 +60,8 @@ def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -
         settings = read_settings(os.environ)
         topics = {TRANSACTIONS: settings.topic_transactions, OUTCOMES: settings.topic_outcomes}
         saved = Backup(int(to or 0), {}) if backup is None else Backup.read(backup, topics)
-        if not dry_run and (working := group.members(settings)):
-            raise click.ClickException(
-                f"{working} workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever "
-                "scales them), wait for the session timeout, and try again."
-            )
+        if not dry_run:
+            group.require_idle(settings)
         committed = {
             partition: offset
             for partition, offset in group.committed_offsets(settings).items()
