@@ -4,6 +4,6 @@ pytest_plugins = [
     "tests.fixtures.servers",
     "tests.fixtures.deployment",
     "tests.fixtures.image",
-    "tests.fixtures.prometheus",
     "tests.fixtures.api",  # imports the first two, which must be known as plugins before
+    "tests.fixtures.prometheus",  # and this one imports those
 ]
