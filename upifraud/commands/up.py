@@ -36,6 +36,7 @@ Examples:
   upifraud up --kafka apache               Apache Kafka, by Docker or else by Java and Maven
   upifraud up --state-dir /tmp/two         a second stack beside the first
   env $(cat .upifraud/env) upifraud worker   a worker on the stack
+  env $(cat .upifraud/env) upifraud api      the API beside it, on port 8000
 
 \b
 A server whose address is in the environment is used instead of being started:
@@ -86,6 +87,8 @@ def command(kafka: str, state_dir: Path, env_file: Path | None, partitions: int)
         path = env_file or state_dir / ENV_FILE
         write_private(path, lines)
         screen.print(f"settings: {path}")
+        screen.print(f"next: env $(cat {path}) upifraud worker")
+        screen.print(f"and over HTTP: env $(cat {path}) upifraud api")
     click.echo(lines, nl=False)
 
 
