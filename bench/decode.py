@@ -4,6 +4,9 @@ Runs in one process on payments like the simulator's, in micro-batches of severa
 read alone (a field of another type than its own). Prints the median of the rounds; `json.loads` alone is the yardstick
 beside them.
 
+`python -m bench.decode --facts` prints what the optional fields cost: none of them, those of version 1.0, and all of
+version 1.1; microseconds of CPU and bytes of packed facts a payment.
+
 `python -m bench.decode --worst` prints instead what values of 64 KiB cost that somebody made to be slow: milliseconds a
 value and nanoseconds a byte of wall clock, the best of the rounds, the slowest first, for payments and for outcomes. It
 exits 1 if one takes more than 10 ms.
@@ -71,6 +74,58 @@ def payments(
             payment["payer_bank"] = number
         values.append(json.dumps(payment, separators=(",", ":")).encode())
     return values
+
+
+def later_fields(draw: random.Random) -> dict[str, object]:
+    """Make the optional fields that version 1.1 added, all of them."""
+    return {
+        "payer_account": f"{draw.randrange(10**14):014d}",
+        "payee_account": f"{draw.randrange(10**12):012d}",
+        "payer_mobile": f"+9198{draw.randrange(10**8):08d}",
+        "payee_mobile": f"9198{draw.randrange(10**8):08d}",
+        "payer_ifsc": f"UTIB0{draw.randrange(10**6):06d}",
+        "payee_ifsc": f"YESB0{draw.randrange(10**6):06d}",
+        "payer_type": "PERSON",
+        "payee_type": draw.choice(["PERSON", "ENTITY"]),
+        "account_type": draw.choice(["SAVINGS", "CURRENT", "CREDIT"]),
+        "initiation_mode": draw.choice(["00", "01", "04"]),
+        "purpose": draw.choice(["00", "14"]),
+        "ref_category": "00",
+        "auth_type": draw.choice(["PIN", "BIOMETRIC"]),
+        "response_code": "00",
+        "original_transaction_id": f"AXB{draw.getrandbits(124):031x}",
+        "mandate_id": f"{draw.getrandbits(128):032x}@upi",
+        "merchant_id": f"SHOP{draw.randrange(10**6)}",
+        "device_type": "MOB",
+        "device_os": draw.choice(["Android 15", "iOS 18.1"]),
+        "ip": f"203.0.113.{draw.randrange(256)}",
+        "on_call": draw.random() < 0.01,
+        "screen_shared": draw.random() < 0.01,
+        "payee_added_at": NOW_MS - draw.randrange(10**9),
+        "payer_segment": draw.choice(["SENIOR", None]),
+        "external_scores": [{"provider": "NPCI", "type": "TXNRISK", "value": draw.randrange(101)}],
+    }
+
+
+def facts(count: int, rounds: int, decode: Callable[[list[bytes], int], None], identities: Identities) -> None:
+    """Print a line for payments without optional fields, with those of version 1.0, and with all of version 1.1."""
+    older = [json.loads(value) for value in payments(count, 1, times="epoch")]
+    draw = random.Random(1)
+    kinds = {
+        "none": [dict(list(payment.items())[:5]) for payment in older],
+        "version 1.0": older,
+        "all of 1.1": [payment | later_fields(draw) for payment in older],
+    }
+    for kind, made in kinds.items():
+        values = [json.dumps(payment, separators=(",", ":")).encode() for payment in made]
+        packed = decode_payments(values, NOW_MS, identities).facts
+        each = sum(len(one or b"") for one in packed) / count
+        for size in (20, 1000):
+            figure = microseconds(lambda values=values, size=size: decode(values, size), count, rounds)
+            print(
+                f"{kind:12s} {sum(map(len, values)) / count:5.0f} bytes  micro-batch {size:5d}  {figure:7.2f} us  "
+                f"{each:4.0f} bytes of facts"
+            )
 
 
 def microseconds(run: Callable[[], object], payments_a_run: int, rounds: int) -> float:
@@ -149,6 +204,7 @@ def main() -> None:
     arguments.add_argument("--payments", type=int, default=20_000, help="payments a round (default 20000)")
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--worst", action="store_true", help="hostile values of 64 KiB instead of payments")
+    arguments.add_argument("--facts", action="store_true", help="what none, some and all of the optional fields cost")
     given = arguments.parse_args()
     if given.worst:
         sys.exit(0 if worst(given.rounds) else 1)
@@ -159,6 +215,9 @@ def main() -> None:
             decoded = decode_payments(values[start : start + size], NOW_MS, identities)
             assert not decoded.rejections
 
+    if given.facts:
+        facts(given.payments, given.rounds, decode, identities)
+        return
     kinds = {
         "epoch ms": payments(given.payments, 1, times="epoch"),
         "RFC 3339": payments(given.payments, 2, times="rfc3339"),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SIZES = (64, 512, 2048)
-FEATURES, PROVENANCE = 72, 48
+FEATURES, PROVENANCE = 72, 80
 ALERT_SHARE = 0.01
 TODAY = int(time.time()) // 86_400
 
@@ -79,12 +79,14 @@ class Payments:
         """Return verdicts of today, a hundredth of them with an alert."""
         draw = self._draw
         times = int(time.time() * 1000) + np.arange(n) % 1000
+        payers, payees = draw.integers(0, 10**6, n), draw.integers(0, 10**5, n)
+        facts = self._facts
         return VerdictRows(
             transaction_id=[f"AXB{draw.bytes(16).hex()}".encode() for _ in range(n)],
             event_time=times,
             decided_at=times + 20,
-            payer_vpa=[b"asha.rao%06d@okaxis" % number for number in draw.integers(0, 10**6, n)],
-            payee_vpa=[b"shop%05d@ybl" % number for number in draw.integers(0, 10**5, n)],
+            payer_vpa=[b"asha.rao%06d@okaxis" % number for number in payers],
+            payee_vpa=[b"shop%05d@ybl" % number for number in payees],
             amount_paise=draw.integers(100, 10**7, n),
             verdict=np.zeros(n, dtype=np.int16),
             score=draw.random(n),
@@ -96,7 +98,7 @@ class Payments:
             source_partition=np.zeros(n, dtype=np.int32),
             source_offset=np.arange(n),
             alerts=[bytes(1500) if chance < ALERT_SHARE else None for chance in draw.random(n)],
-            facts=[self._facts] * n,
+            facts=[facts and facts % pair for pair in zip(payers, payees, strict=True)],
             rrn=self._rrns(times) if self._has_rrn else np.full(n, -1),
             hold_until=np.full(n, -1),
         )

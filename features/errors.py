@@ -16,7 +16,7 @@ class StoreCorruptError(FeatureError):
 
 
 class IdentityKeyMismatchError(FeatureError):
-    """The logs were written with another identity key; fatal: set the UPIFRAUD_IDENTITY_KEY they were written with."""
+    """Logs have another identity; fatal: set UPIFRAUD_IDENTITY_KEY and UPIFRAUD_PARTY_IDENTITY as when they began."""
 
 
 class ReplicaBudgetError(FeatureError):

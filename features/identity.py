@@ -23,11 +23,13 @@ class Identities:
     identity, and nobody can construct two VPAs that share a log.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *, by_account: bool = False) -> None:
+        """Take the key; by_account: a party is its account where that is known, and its VPA elsewhere."""
         if len(key) != KEY_BYTES:
             raise ValueError(f"The identity key must be {KEY_BYTES} bytes, not {len(key)}.")
         self._k0 = np.uint64(int.from_bytes(key[:8], "little"))
         self._k1 = np.uint64(int.from_bytes(key[8:], "little"))
+        self.by_account = by_account
 
     def hash(self, values: Sequence[bytes]) -> NDArray[np.uint64]:
         """Return one 64-bit hash a value; never 0, which stands for unknown. Empty values are unknown."""
@@ -42,9 +44,9 @@ class Identities:
         return np.column_stack((high, low))
 
     def fingerprint(self) -> bytes:
-        """Return 16 hex digits that tell this key from others and nothing else of it."""
+        """Return 16 hex digits that tell this key from others and nothing else of it, and what a party is, if no VPA."""
         digest: bytes = self.hash([b"upi-fraud-stream identity key"]).tobytes()
-        return digest.hex().encode()
+        return digest.hex().encode() + (b" by account" if self.by_account else b"")
 
 
 def _arena(values: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

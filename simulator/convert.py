@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from simulator.fields import Kind
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+
+_FLAGS: Final = {"true": True, "false": False}
 
 _PLAIN: Final = frozenset({str, int, bool})
 """Types that are alike in files and messages: nearly all values, so they are looked for first."""
@@ -33,6 +37,10 @@ def from_text(kind: Kind) -> Callable[[Any], Any]:
     """Return what turns a cell of a CSV file into a value: digits into an integer where the field is no text."""
     if kind is Kind.TEXT:
         return lambda cell: cell or MISSING
+    if kind is Kind.FLAG:
+        return lambda cell: _FLAGS.get(cell.lower(), cell) if cell else MISSING
+    if kind is Kind.SCORES:
+        return lambda cell: _json(cell) if cell else MISSING
 
     def convert(cell: str) -> Any:
         if not cell:
@@ -42,6 +50,13 @@ def from_text(kind: Kind) -> Callable[[Any], Any]:
         return float(cell) if len(cell) <= _LONGEST_INTEGER and _NUMBER.fullmatch(cell) else cell
 
     return convert
+
+
+def _json(cell: str) -> Any:
+    try:
+        return msgspec.json.decode(cell)
+    except (msgspec.DecodeError, RecursionError):
+        return cell
 
 
 def from_typed(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from simulator.encode import encode_outcomes, encode_payments
+from simulator.facts import with_facts
 from simulator.traffic import merged
 
 if TYPE_CHECKING:
@@ -36,11 +37,16 @@ class Records:
         return len(self.keys)
 
 
-def encoded(traffic: Iterable[Stretch], directory: Directory) -> Iterator[Records]:
-    """Yield the records of a traffic, each payment due at its event_time and each outcome when it is reported."""
+def encoded(traffic: Iterable[Stretch], directory: Directory, *, facts: bool = False) -> Iterator[Records]:
+    """Yield the records of a traffic, each payment due at its event_time and each outcome when it is reported.
+
+    facts: whether payments have the fields of version 1.1.
+    """
     for stretch in traffic:
         order, due = merged(stretch)
         keys, values = encode_payments(stretch.payments, directory)
+        if facts:
+            values = with_facts(stretch.payments, values)
         if len(stretch.outcomes):
             more_keys, more_values = encode_outcomes(stretch.outcomes)
             positions = order.tolist()

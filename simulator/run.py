@@ -82,11 +82,13 @@ class Extras:
     """Is told of every piece of dirt."""
     watch: Callable[[Iterable[Stretch]], Iterable[Stretch]] = lambda stretches: stretches
     """Sees the traffic on its way."""
+    facts: bool = False
+    """Whether payments have the fields of version 1.1."""
 
     def records(self, traffic: Traffic | RealTime, span: Span, a_second: float) -> Iterable[Records]:
         """Return the records of a traffic; `a_second`: payments in a second of its time, on average."""
         switch = traffic.switch
-        clean = encoded(self.watch(traffic), switch.directory)
+        clean = encoded(self.watch(traffic), switch.directory, facts=self.facts)
         if not self.dirt.any:
             return clean
         count = span.count

@@ -89,6 +89,9 @@ class Settings:
     identity_key: bytes = setting(
         hex_bytes(16), DEVELOPMENT_IDENTITY_KEY, "Key that VPAs and device ids are hashed with.", secret=True
     )
+    party_identity: str = setting(
+        choice("vpa", "account"), "vpa", "What a party's logs are kept by; account: by its VPA where that is unknown."
+    )
     alerts_include_allow: bool = setting(FLAG, False, "Whether ALLOW verdicts go to the alerts topic too.")  # noqa: FBT003 - the default of the setting
     alerts_allow_reasons: str = setting(
         choice("codes", "none", "full"),

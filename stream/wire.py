@@ -36,6 +36,8 @@ MAX_RESOLUTION_REASON = 1000
 """Longest reason for ending a HOLD, in characters."""
 MIN_VPA, MAX_VPA = 3, 255
 MAX_AMOUNT_PAISE = 10**10
+MAX_SHORT_TEXT = 64
+MAX_EXTERNAL_SCORES = 8
 MAX_MCC = 9999
 MAX_RRN = 10**12 - 1
 MAX_AHEAD_MS = 3_600_000
@@ -101,6 +103,19 @@ UtcTime = Annotated[
 ]
 Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_PAISE, description="Paise, an integer.", examples=[124300])]
 Text = Annotated[str, Meta(min_length=1, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+ShortText = Annotated[str, Meta(min_length=1, max_length=MAX_SHORT_TEXT, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+Mobile = Annotated[
+    str,
+    Meta(
+        pattern=r"^\+?[0-9]{10,15}$",
+        description="10 to 15 digits; a leading + is ignored.",
+        examples=["+919820012345"],
+    ),
+]
+Ifsc = Annotated[
+    str, Meta(min_length=11, max_length=11, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$", examples=["UTIB0000373"])
+]
+TwoCharacters = Annotated[str, Meta(min_length=2, max_length=2, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
 PersonName = Annotated[
     str,
     Meta(
@@ -152,8 +167,31 @@ class RejectionReason(StrEnum):
     TOO_LARGE = "too-large"
 
 
+class ExternalScore(Struct, frozen=True):
+    """What somebody else thinks of the payment, as UPI's RiskScores say it."""
+
+    provider: Annotated[ShortText, Meta(examples=["NPCI"])]
+    type: Annotated[ShortText, Meta(examples=["TXNRISK"])]
+    value: Annotated[float, Meta(ge=0, le=100)]
+
+
+ExternalScores = Annotated[tuple[ExternalScore, ...], Meta(max_length=MAX_EXTERNAL_SCORES)]
+
+
+def fact(short: str, *, hashed: bool = False) -> Meta:
+    """Say that a field is kept with the verdict, under a short key; hashed: as a keyed hash and its last characters.
+
+    Facts that are stored have the key, so it stays the field's for ever: no other may have it, even if this one goes.
+    See `stream.facts`.
+    """
+    return Meta(extra={"fact": short, "hashed": hashed})
+
+
 class Payment(Struct, frozen=True, kw_only=True):
-    """One UPI payment as a switch publishes it; a missing or null optional field is unknown, others are ignored."""
+    """One UPI payment as a switch publishes it; a missing or null optional field is unknown, others are ignored.
+
+    In short keys of facts, p is the payer and q the payee.
+    """
 
     transaction_id: TransactionId
     event_time: Annotated[
@@ -163,21 +201,50 @@ class Payment(Struct, frozen=True, kw_only=True):
     payer_vpa: Vpa
     payee_vpa: Vpa
     amount_paise: Amount
-    rrn: Text | Rrn | None = None
-    flow: Literal["P2P", "P2M"] | None = None
-    type: Literal["PAY", "COLLECT"] | None = None
-    initiation: Literal["QR", "INTENT", "VPA", "CONTACT", "ACCOUNT", "MANDATE"] | None = None
-    status: Literal["INITIATED", "SUCCESS", "DECLINED", "REVERSED"] | None = None
-    mcc: Annotated[CodeNumber | CodeText | None, Meta(description="Merchant category, ISO 18245.")] = None
-    device_id: Text | None = None
-    device_bound_at: EpochMs | Rfc3339 | None = None
-    sim_changed_at: EpochMs | Rfc3339 | None = None
-    payer_bank: Text | None = None
-    payee_bank: Text | None = None
+    rrn: Annotated[Text | Rrn | None, fact("r")] = None
+    flow: Annotated[Literal["P2P", "P2M"] | None, fact("f")] = None
+    type: Annotated[Literal["PAY", "COLLECT"] | None, fact("t")] = None
+    initiation: Annotated[Literal["QR", "INTENT", "VPA", "CONTACT", "ACCOUNT", "MANDATE"] | None, fact("i")] = None
+    status: Annotated[Literal["INITIATED", "SUCCESS", "DECLINED", "REVERSED"] | None, fact("s")] = None
+    mcc: Annotated[CodeNumber | CodeText | None, Meta(description="Merchant category, ISO 18245."), fact("m")] = None
+    device_id: Annotated[Text | None, fact("d", hashed=True)] = None
+    device_bound_at: Annotated[EpochMs | Rfc3339 | None, fact("db")] = None
+    sim_changed_at: Annotated[EpochMs | Rfc3339 | None, fact("sc")] = None
+    payer_bank: Annotated[Text | None, fact("pb")] = None
+    payee_bank: Annotated[Text | None, fact("qb")] = None
     latitude: Degrees90 | None = None
     longitude: Degrees180 | None = None
-    payer_app: Text | None = None
+    payer_app: Annotated[Text | None, fact("a")] = None
     remarks_hash: Text | None = None
+    payer_account: Annotated[ShortText | None, fact("pa", hashed=True)] = None
+    payee_account: Annotated[ShortText | None, fact("qa", hashed=True)] = None
+    payer_mobile: Annotated[Mobile | None, fact("pm", hashed=True)] = None
+    payee_mobile: Annotated[Mobile | None, fact("qm", hashed=True)] = None
+    payer_ifsc: Annotated[Ifsc | None, fact("pi")] = None
+    payee_ifsc: Annotated[Ifsc | None, fact("qi")] = None
+    payer_type: Annotated[Literal["PERSON", "ENTITY"] | None, fact("pt")] = None
+    payee_type: Annotated[Literal["PERSON", "ENTITY"] | None, fact("qt")] = None
+    account_type: Annotated[ShortText | None, Meta(description="As SAVINGS, CREDIT, PPIWALLET."), fact("at")] = None
+    initiation_mode: Annotated[TwoCharacters | None, Meta(description="As in the UPI specification."), fact("im")] = (
+        None
+    )
+    purpose: Annotated[TwoCharacters | None, Meta(description="As in the UPI specification."), fact("pu")] = None
+    ref_category: Annotated[ShortText | None, fact("rc")] = None
+    auth_type: Annotated[ShortText | None, Meta(description="As PIN, BIOMETRIC, PREAPPROVED."), fact("au")] = None
+    response_code: Annotated[ShortText | None, fact("rs")] = None
+    original_transaction_id: Annotated[
+        ShortText | None, Meta(description="The payment that this one refunds or reverses."), fact("ot")
+    ] = None
+    mandate_id: Annotated[ShortText | None, fact("ma")] = None
+    merchant_id: Annotated[ShortText | None, fact("mi")] = None
+    device_type: Annotated[ShortText | None, Meta(description="As MOB, INET, USDC, POS."), fact("dt")] = None
+    device_os: Annotated[ShortText | None, fact("os")] = None
+    ip: Annotated[ShortText | None, fact("ip")] = None
+    on_call: Annotated[bool | None, Meta(description="Whether the payer was on a call."), fact("oc")] = None
+    screen_shared: Annotated[bool | None, Meta(description="Whether the payer shared the screen."), fact("ss")] = None
+    payee_added_at: Annotated[EpochMs | Rfc3339 | None, fact("ad")] = None
+    payer_segment: Annotated[ShortText | None, Meta(description="As SENIOR, DISABLED."), fact("sg")] = None
+    external_scores: Annotated[ExternalScores | None, fact("xs")] = None
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -236,14 +303,6 @@ class ListHit(Struct, frozen=True, kw_only=True):
     entry_id: str
     effect: str
     source: str | None
-
-
-class ExternalScore(Struct, frozen=True, kw_only=True):
-    """A score that came with the payment."""
-
-    provider: str
-    type: str
-    value: Annotated[float, Meta(ge=0, le=100)]
 
 
 class Decision(Struct, frozen=True, kw_only=True):

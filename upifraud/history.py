@@ -20,12 +20,12 @@ from features.columns import PaymentColumns
 from features.history import OutcomeReports, first_appearances, history_vectors
 from features.identity import Identities
 from simulator.errors import SourceError
-from simulator.fields import OUTCOME, PAYMENT
 from simulator.source import Source
 from stream.decode import decode_outcomes, decode_payments
 from stream.errors import StreamError
 from stream.settings import read_settings
 from stream.wire import RejectionReason
+from upifraud.message_fields import OUTCOME, PAYMENT
 from upifraud.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -199,7 +199,8 @@ class _Payments(NamedTuple):
 def _read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS) -> _Payments:
     settings = _settings()
     # Distinct counts of dense logs depend on the hashes, so the stream's own key makes the stream's own vectors.
-    identities, now_ms = Identities(settings.identity_key), int(time.time() * 1000)
+    identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
+    now_ms = int(time.time() * 1000)
     refusals = Refusals(source.path, "payments")
     parts: list[Decoded] = []
     rows: list[NDArray[np.int64]] = []

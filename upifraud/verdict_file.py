@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stream.verdict_store import VerdictRecord
-    from upifraud.retained import RetainedArtifacts
+    from stream.verdict_store.artifacts import RetainedArtifacts
 
 TOLERANCE: Final = 1e-9
 """How far a margin may be from the stored one; on the machine type that gave it, it is the same to the bit."""

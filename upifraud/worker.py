@@ -39,6 +39,8 @@ from stream.stages.verdict_stage import VerdictStage
 from stream.store_state import holds_round, postgres_round, redis_round
 from stream.transactions import TransactionFlow
 from stream.verdict_store import Model, VerdictStore
+from stream.verdict_store.artifacts import ArtifactArchiveError, keep
+from stream.verdict_store.errors import PostgresRefusedError
 
 if TYPE_CHECKING:
     from model.artifact import Artifact
@@ -75,10 +77,11 @@ def run(settings: Settings) -> int:
         open_parts.callback(lanes.close)
         open_parts.callback(stop.set)  # ends whoever waits for a server, so that the lanes can close
 
-        identities = Identities(settings.identity_key)
+        identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
         redis.until_done(lambda: check_identity(entity_store, identities), "identity")
         rehearse(artifact, identities)
         drift = Drift(artifact)
+        keep_artifact(settings, artifact, postgres)
         judge = Judge(
             artifact,
             model_key=postgres.until_done(lambda: verdict_store.model_key(described(artifact)), "model"),
@@ -128,6 +131,24 @@ def check_identity(store: RedisEntityStore, identities: Identities) -> None:
     """Raise FatalError where the logs were written with another identity key."""
     with worker_errors():
         store.check_identity(identities.fingerprint())
+
+
+def keep_artifact(settings: Settings, artifact: Artifact, postgres: Retry) -> None:
+    """Put the artifact beside the verdicts that it will give, so that whoever reads them can explain them.
+
+    A worker that may not write there goes on: its verdicts can be explained where its directory is.
+    """
+    directory = settings.model_dir or DEFAULT_DIR
+    try:
+        if postgres.until_done(lambda: keep(settings.postgres_url, directory, artifact)):
+            log.info("The artifact of model %s was put into the verdict store.", artifact.model_id)
+    except (ArtifactArchiveError, PostgresRefusedError, OSError) as error:
+        log.warning(
+            "The artifact of model %s was not put into the verdict store, so its verdicts can be explained only where "
+            "its directory is: %s",
+            artifact.model_id,
+            error,
+        )
 
 
 def show_model(artifact: Artifact) -> None:

@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from stream.decode.times import parse_times
 from stream.wire import (
     LAST_TIME_MS,
+    MAX_EXTERNAL_SCORES,
+    MAX_SHORT_TEXT,
     CodeNumber,
     CodeText,
     Degrees90,
     Degrees180,
     EpochMs,
+    ExternalScores,
+    Ifsc,
+    Mobile,
     Rfc3339,
     Rrn,
+    ShortText,
     Text,
+    TwoCharacters,
 )
 
 Column = Sequence[Any]
@@ -32,8 +39,19 @@ Column = Sequence[Any]
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MERCHANT_CODE: Final = re.compile(r"[0-9]{4}")
-_ShortText = Annotated[str, Meta(max_length=4)]
-"""What may be remembered: nothing longer, or somebody could fill the memory with it."""
+_MOBILE: Final = re.compile(r"\+?([0-9]{10,15})")
+
+
+def _up_to(characters: int) -> Any:
+    return Annotated[str, Meta(max_length=characters)]
+
+
+class Score(Struct, gc=False):
+    """An external score, its words not looked at yet."""
+
+    provider: Annotated[str, Meta(max_length=MAX_SHORT_TEXT)]
+    type: Annotated[str, Meta(max_length=MAX_SHORT_TEXT)]
+    value: Annotated[float, Meta(ge=0, le=100)]
 
 
 class Kind(NamedTuple):
@@ -92,7 +110,29 @@ def _times(column: Column) -> Column:
     return [None if time is None or not 0 <= time <= LAST_TIME_MS else time for time in times]
 
 
-@lru_cache(maxsize=4096)
+def _sized(characters: int, column: Column) -> Column:
+    """Text of one length."""
+    column = _texts(column)
+    sizes = set(map(len, filter(None, column)))
+    return column if sizes <= {characters} else [text if text and len(text) == characters else None for text in column]
+
+
+def _mobiles(column: Column) -> Column:
+    """A mobile number is kept as its digits."""
+    found = [None if text is None else _MOBILE.fullmatch(text) for text in column]
+    return [None if match is None else match[1] for match in found]
+
+
+def _scores(column: Column) -> Column:
+    """External scores are kept all, or none if the words of one cannot be used."""
+    return [None if scores is None or not all(map(_is_score, scores)) else scores for scores in column]
+
+
+def _is_score(score: Score) -> bool:
+    return _is_text(score.provider) and _is_text(score.type)
+
+
+@lru_cache(maxsize=4096)  # of texts that are short, or somebody could fill the memory with them
 def _merchant_code(code: str | int | None) -> str | None:
     if isinstance(code, str):
         return code if _MERCHANT_CODE.fullmatch(code) else None
@@ -116,9 +156,15 @@ def _words(words: tuple[str, ...]) -> Kind:
 
 _KINDS: Final = {
     frozenset({Text}): Kind(str | None, _texts, is_text=True),
+    frozenset({ShortText}): Kind(_up_to(MAX_SHORT_TEXT) | None, _texts, is_text=True),
+    frozenset({Ifsc}): Kind(_up_to(11) | None, partial(_sized, 11)),
+    frozenset({TwoCharacters}): Kind(_up_to(2) | None, partial(_sized, 2)),
+    frozenset({Mobile}): Kind(_up_to(16) | None, _mobiles),
+    frozenset({bool}): Kind(bool | None, _as_they_are, int),
+    frozenset({ExternalScores}): Kind(Annotated[list[Score], Meta(max_length=MAX_EXTERNAL_SCORES)] | None, _scores),
     frozenset({Text, Rrn}): Kind(str | Rrn | None, _references),
     frozenset({EpochMs, Rfc3339}): Kind(str | EpochMs | None, _times),
-    frozenset({CodeNumber, CodeText}): Kind(_ShortText | CodeNumber | None, _merchant_codes, int),
+    frozenset({CodeNumber, CodeText}): Kind(_up_to(4) | CodeNumber | None, _merchant_codes, int),
     frozenset({Degrees90}): Kind(Degrees90 | None, _as_they_are),
     frozenset({Degrees180}): Kind(Degrees180 | None, _as_they_are),
 }

@@ -13,6 +13,7 @@ from operator import contains
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import numpy as np
 from msgspec import MsgspecError
 
 from stream.decode.fields import FullPayment, ReadPayment
@@ -21,6 +22,8 @@ from stream.wire import MAX_NESTING, MAX_VALUE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 _decoder: Final[msgspec.json.Decoder[ReadPayment]] = msgspec.json.Decoder(FullPayment)
 _ORDINARY_VPA: Final = re.compile(r"[!-?A-~]+@[!-?A-~]+")
@@ -56,16 +59,23 @@ def _fit(values: Sequence[bytes | None]) -> tuple[list[bytes], bool]:
     """
     whole = [value or b"" for value in values]
     joined = b"".join(whole)
+    lengths = [*map(len, whole)]
+    if max(lengths, default=0) > _SHALLOW:
+        odd = (np.array(lengths) > MAX_VALUE_BYTES) | (_brackets(joined, lengths) > MAX_NESTING)
+        whole = [b"" if is_odd else value for value, is_odd in zip(whole, odd.tolist(), strict=True)]
     is_ascii = joined.isascii()
-    if not is_ascii or max(map(len, whole), default=0) > _SHALLOW:
-        whole = [value if _is_fit(value) else b"" for value in whole]
+    if not is_ascii:
+        whole = [value if value.isascii() or _is_utf8(value) else b"" for value in whole]
     return whole, is_ascii and b"\\" not in joined and b"\x7f" not in joined
 
 
-def _is_fit(value: bytes) -> bool:
-    if len(value) > _SHALLOW and (len(value) > MAX_VALUE_BYTES or value.count(b"[") + value.count(b"{") > MAX_NESTING):
-        return False
-    return value.isascii() or _is_utf8(value)
+def _brackets(joined: bytes, lengths: list[int]) -> NDArray[np.intp]:
+    """Return how many [ and { each value has: nothing in it nests deeper."""
+    codes = np.frombuffer(joined, dtype=np.uint8) | np.uint8(ord("{") - ord("["))
+    opening = np.flatnonzero(
+        np.equal(codes, ord("{"), out=codes.view(np.bool_))
+    )  # new memory would cost more than this
+    return np.diff(np.searchsorted(opening, np.cumsum(lengths)), prepend=0)
 
 
 def _is_utf8(value: bytes) -> bool:

@@ -35,6 +35,10 @@ class Claimed:
     transaction_id: list[bytes]
     payer_vpa: list[bytes]
     payee_vpa: list[bytes]
+    rrn: NDArray[np.int64]
+    """-1 where it is unknown."""
+    facts: list[bytes | None]
+    """See `stream.facts`."""
     record: NDArray[np.intp]
     """Which of the arrivals a payment came in."""
     replayed: NDArray[np.bool_]
@@ -58,6 +62,8 @@ class Claimed:
                 transaction_id=decoded.transaction_id,
                 payer_vpa=decoded.payer_vpa,
                 payee_vpa=decoded.payee_vpa,
+                rrn=decoded.rrn,
+                facts=decoded.facts,
                 record=decoded.rows,
                 replayed=np.zeros(len(claims), dtype=np.bool_),
                 arrivals=arrivals,
@@ -72,6 +78,8 @@ class Claimed:
             transaction_id=[decoded.transaction_id[row] for row in picked],
             payer_vpa=[decoded.payer_vpa[row] for row in picked],
             payee_vpa=[decoded.payee_vpa[row] for row in picked],
+            rrn=decoded.rrn[kept],
+            facts=[decoded.facts[row] for row in picked],
             record=decoded.rows[kept],
             replayed=claims[kept] == _REPLAY,
             arrivals=arrivals,

@@ -81,8 +81,8 @@ class Judge:
             source_partition=claimed.partition,
             source_offset=claimed.offset,
             alerts=[None] * n,
-            facts=[None] * n,
-            rrn=np.full(n, -1, dtype=np.int64),
+            facts=claimed.facts,
+            rrn=claimed.rrn,
             hold_until=self._hold_until(verdicts, decided_at),
         )
         for row in range(n) if self._rules.include_allow else np.flatnonzero(verdicts).tolist():

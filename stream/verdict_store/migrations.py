@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+from stream.facts import FACTS
 from stream.verdict_store.connector import PlainConnection, plain_connection
 from stream.verdict_store.errors import MigrationError
 
@@ -30,6 +31,12 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 _MAKE_DAYS: Final = """
 SELECT make_verdict_day((now() AT TIME ZONE 'UTC')::date + ahead) FROM generate_series(-1, %s::integer) AS ahead
 """
+_FACTS_SINCE: Final = 3
+_NAME_FACTS: Final = """
+INSERT INTO fact_names (key, name) SELECT * FROM unnest(%s::text[], %s::text[])
+ON CONFLICT (key) DO UPDATE SET name = excluded.name WHERE fact_names.name <> excluded.name
+"""
+"""The view `verdicts` shows facts by the names of this version; those of keys that a later one added stay."""
 _DAYS_VIEW: Final = re.compile(r"CREATE (VIEW verdict_days AS.*?);", re.DOTALL)
 _IS_MISREAD: Final = """
 SELECT strpos(pg_get_viewdef(to_regclass('verdict_days')), 'FROM ' || chr(92) || '(') = 0
@@ -81,6 +88,9 @@ def migrate(url: str, migrations: Sequence[Migration] | None = None) -> list[str
                     "INSERT INTO schema_migrations (version, name, sha256) VALUES (%s, %s, %s)",
                     (step.version, step.name, step.sha256),
                 )
+            if any(step.version == _FACTS_SINCE for step in steps):
+                names = [(fact.short, fact.name) for fact in FACTS]
+                connection.count(_NAME_FACTS, tuple(map(list, zip(*names, strict=True))))
             if connection.execute(_IS_MISREAD)[0][0]:
                 views = (_DAYS_VIEW.search(step.sql) for step in steps)
                 for view in (found[1] for found in views if found):

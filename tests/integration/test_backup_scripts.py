@@ -16,6 +16,7 @@ import pytest
 
 from local.postgres import _binaries, drop_database, make_database
 from stream.verdict_store import housekeeping, migrate
+from stream.verdict_store.door import day_indexes
 from tests.fixtures.tools import ROOT, tool
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def url(postgres_url: str) -> str:
             " '\\x00ff', '\\x01', CASE WHEN n % 9 = 0 THEN '\\x7b7d'::bytea END FROM generate_series(1, 200) AS n"
         )
         connection.execute("INSERT INTO outcomes VALUES ('t1', 'FRAUD', now(), E'tab\\tand\\nline', NULL, 1, 7, false)")
+    # All days are over, as seen from the day after tomorrow: so each index of searches is in the backup.
+    assert len(list(day_indexes.build(postgres_url, int(time.time()) // 86_400 + 2))) > 10
     return postgres_url
 
 

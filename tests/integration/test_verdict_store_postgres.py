@@ -13,6 +13,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from stream.facts import FACTS, pack, unpack
 from stream.verdict_store import Claim, Model, OutcomeRow, VerdictRows, VerdictStore, housekeeping, migrate, scans
 from stream.verdict_store.connector import Statement
 from stream.verdict_store.errors import (
@@ -394,7 +395,6 @@ def test_the_view_has_the_columns_of_the_export_but_the_contributions(url: str) 
 
 def test_the_view_shows_facts_by_their_names(url: str) -> None:
     facts = [b'{"pb":"\xe0\xa4\x95","zz":[1,{"a":true}]}', None, b"{}", b'{"pb":"\\u0000"}', b"\xff", b"no JSON"]
-    query(url, "INSERT INTO fact_names VALUES ('pb', 'payer_bank')")
     with open_store(url) as store:
         rrn = np.array([412_300_000_001, -1, 0, -1, -1, -1])
         store.insert(verdict_rows(store, list("abcdef"), facts=facts, rrn=rrn))
@@ -404,6 +404,28 @@ def test_the_view_shows_facts_by_their_names(url: str) -> None:
         ({}, 0),
         *(({"unreadable": odd.hex()}, None) for odd in facts[3:] if odd),
     ]
+
+
+def test_facts_have_the_names_of_this_version_whatever_they_were_called(url: str) -> None:
+    ours = sorted((fact.short, fact.name) for fact in FACTS)
+    assert query(url, "SELECT key, name FROM fact_names ORDER BY 1") == ours
+    query(url, "UPDATE fact_names SET name = 'old name' WHERE key = 'pb'; INSERT INTO fact_names VALUES ('~', 'later')")
+    migrate(url)
+    assert query(url, "SELECT key, name FROM fact_names ORDER BY 1") == [*ours, ("~", "later")]
+
+
+def test_the_view_shows_all_facts_as_the_program_unpacks_them(url: str) -> None:
+    columns = {fact.name: [f"{n:016x}:ab" if fact.hashed else f"text {n}"] for n, fact in enumerate(FACTS)}
+    (packed,) = pack(columns, 1)
+    with open_store(url) as store:
+        store.insert(verdict_rows(store, ["a"], facts=[packed]))
+    unpacked = unpack(packed)
+    hashed = {fact.name for fact in FACTS if fact.hashed}
+    ((shown,),) = query(url, "SELECT facts FROM verdicts")
+    assert shown == {
+        name: f"{value['hash']}:{value['last4']}" if name in hashed else value for name, value in unpacked.items()
+    }
+    assert len(shown) == len(FACTS)
 
 
 def test_a_packed_vector_is_unpacked_bit_for_bit(url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 
 from stream.verdict_store import Model, VerdictRows, VerdictStore, migrate
+from stream.verdict_store.door import day_indexes
 from stream.verdict_store.errors import ContendedError
 from stream.verdict_store.migrations import packaged
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
+ROOT = Path(__file__).parents[2]
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 
 # The statements of the version before 0003, letter by letter.
@@ -45,6 +48,15 @@ SELECT transaction_id, event_time, decided_at, payer_vpa, payee_vpa, amount_pais
        feature_state, model_key, vector, provenance, source_partition, source_offset, alert
 FROM verdicts_by_day
 ORDER BY event_time, transaction_id
+"""
+SHAPE: Final = """
+SELECT 'column', attrelid::regclass::text, attname FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped
+    AND attrelid IN (
+        SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'i')
+    )
+UNION ALL SELECT 'function', p.oid::regprocedure::text, md5(prosrc) FROM pg_proc AS p
+    WHERE pronamespace = 'public'::regnamespace
+ORDER BY 1, 2, 3
 """
 OLD_MODEL: Final = """
 INSERT INTO models (model_id, schema_hash, base_value, features, thresholds) VALUES ('m', 's', 0.0, '{a,b}', '{}')
@@ -142,3 +154,27 @@ def test_tables_in_use_are_left_as_they_are_and_migrated_later(filled: str) -> N
             migrate(filled)
         reader.rollback()
     assert len(migrate(filled)) == len(packaged()) - 2
+
+
+def test_what_the_migration_made_can_be_taken_away_again(filled: str) -> None:
+    with psycopg.connect(filled) as connection:
+        before = connection.execute(SHAPE).fetchall()
+    migrate(filled, packaged()[:3])
+    list(day_indexes.build(filled, int(NOON.timestamp()) // 86_400))
+    with psycopg.connect(filled) as connection:
+        third = connection.execute(SHAPE).fetchall()
+    migrate(filled)
+    store = VerdictStore(filled)
+    store.insert(new_rows(store, ["new"], NOON))
+    store.close()
+    with psycopg.connect(filled) as connection:
+        connection.execute((ROOT / "deploy/postgres/drop_0004.sql").read_text())
+        connection.commit()
+        assert connection.execute(SHAPE).fetchall() == third
+        connection.execute((ROOT / "deploy/postgres/drop_0003.sql").read_text())
+        connection.commit()
+        assert len(connection.execute(OLD_READ).fetchall()) == 201
+        assert connection.execute(SHAPE).fetchall() == before
+        store_as_before(connection, ["after"], NOON)
+    assert migrate(filled, packaged()[:2]) == []  # the version before takes the tables for its own
+    assert migrate(filled)[0] == "0003_facts_and_door"

@@ -114,7 +114,53 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "longitude": COORDINATES,
     "payer_app": st.sampled_from(TEXTS),
     "remarks_hash": st.sampled_from(TEXTS),
+    **dict.fromkeys(
+        (
+            "payer_account",
+            "payee_account",
+            "account_type",
+            "ref_category",
+            "auth_type",
+            "response_code",
+            "original_transaction_id",
+            "mandate_id",
+            "merchant_id",
+            "device_type",
+            "device_os",
+            "ip",
+            "payer_segment",
+        ),
+        st.sampled_from(["SAVINGS", "x" * 64, "x" * 65, *TEXTS]),
+    ),
+    **dict.fromkeys(
+        ("payer_mobile", "payee_mobile"),
+        st.sampled_from(
+            ["9820012345", "+919820012345", "1" * 15, "1" * 16, "+" + "1" * 16, "98200 12345", "\uff19" * 10]
+        ),
+    ),
+    **dict.fromkeys(
+        ("payer_ifsc", "payee_ifsc"), st.sampled_from(["UTIB0000373", "UTIB000037", "UTIB00003733", *TEXTS])
+    ),
+    **dict.fromkeys(("payer_type", "payee_type"), st.sampled_from(["PERSON", "ENTITY", "person"])),
+    **dict.fromkeys(("initiation_mode", "purpose"), st.sampled_from(["00", "é1", "0", "000", *TEXTS])),
+    **dict.fromkeys(("on_call", "screen_shared"), st.sampled_from([True, False, "true", 1])),
+    "payee_added_at": st.sampled_from(TIMES),
+    "external_scores": st.lists(
+        st.fixed_dictionaries(
+            {
+                "provider": st.sampled_from(["NPCI", *TEXTS]),
+                "type": st.sampled_from(["TXNRISK", 5]),
+                "value": st.sampled_from([0, 100, 50.5, 101, -1, "5", True, 1e400]),
+            },
+            optional={"more": st.none()},
+        )
+        | st.just({"provider": "NPCI", "type": "TXNRISK", "value": 7})
+        | st.sampled_from(ODD),
+        max_size=9,
+    ),
 }
+for _field in Payment.__struct_fields__:
+    VALUES.setdefault(_field, st.sampled_from([*TEXTS, *NUMBERS, *TIMES, True]))
 GOOD = {"transaction_id": "T1", "event_time": NOW, "payer_vpa": "a@b", "payee_vpa": "c@d", "amount_paise": 1}
 
 
@@ -170,7 +216,8 @@ def assert_as_alone(decoded: Decoded, values: list[bytes | None]) -> None:
     assert decoded.rows.tolist() == rows
     assert decoded.rejections == rejections
     assert decoded.unusable_optional == Counter(name for payment in payments for name in payment.unusable)
-    for name in ("transaction_id", "payer_vpa", "payee_vpa"):
+    assert decoded.rrn.tolist() == [payment.rrn for payment in payments]
+    for name in ("transaction_id", "payer_vpa", "payee_vpa", "facts"):
         assert getattr(decoded, name) == [getattr(payment, name) for payment in payments], name
     assert decoded.ids128.tolist() == IDENTITIES.hash128(decoded.transaction_id).tolist()
     for row, payment in enumerate(payments):
@@ -220,6 +267,6 @@ def test_any_bytes_are_an_outcome_or_a_rejection(values: list[bytes | None]) -> 
     assert sorted(indexes) == [*range(len(values))]
 
 
-def test_the_strategies_know_every_field() -> None:
+def test_the_strategies_know_no_other_fields() -> None:
     assert set(VALUES) == set(Payment.__struct_fields__)
     assert "outcome" in Outcome.__struct_fields__

@@ -7,13 +7,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
+import msgspec
 import numpy as np
 import pytest
 
 from features.columns import UNKNOWN_TIME, Flow, Initiation, PaymentType, Status, pack_kind, pack_place
 from features.identity import Identities
 from stream.decode import Decoded, decode_outcomes, decode_payments
-from stream.wire import EARLIEST_TIME_MS, MAX_VALUE_BYTES, RejectionReason
+from stream.decode.fields import PAYMENT_FIELDS
+from stream.facts import unpack
+from stream.wire import EARLIEST_TIME_MS, MAX_VALUE_BYTES, Payment, RejectionReason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,6 +117,41 @@ UNUSABLE = {
     "longitude": [180.5, -1e9, "72"],
     "payer_app": [1, ""],
     "remarks_hash": [{}, "\n"],
+    "payer_account": [50100012345678, "", "x" * 65, True],
+    "payee_account": [{"number": "1"}, "1\x002"],
+    "payer_mobile": [919820012345, "98200 12345", "982001234", "1" * 16, "++9820012345", "+" + "1" * 16, ""],
+    "payee_mobile": [[], "\uff19" * 10],
+    "payer_ifsc": ["UTIB000037", "UTIB00003733", "", 7],
+    "payee_ifsc": [None, "UTIB\n000373"],
+    "payer_type": ["person", "", 1],
+    "payee_type": ["MERCHANT", []],
+    "account_type": [1, ""],
+    "initiation_mode": ["1", "001", 1, ""],
+    "purpose": [0, "0\x7f"],
+    "ref_category": [{}],
+    "auth_type": [["PIN"], "x" * 65],
+    "response_code": [0, "\ud800"],
+    "original_transaction_id": [1, ""],
+    "mandate_id": [True],
+    "merchant_id": [5],
+    "device_type": [{}],
+    "device_os": [15],
+    "ip": [3_405_803_783],
+    "on_call": ["true", 1, 0, "", []],
+    "screen_shared": ["false", {}],
+    "payee_added_at": ["yesterday", -1, 1.5],
+    "payer_segment": [["SENIOR"]],
+    "external_scores": [
+        {"provider": "NPCI", "type": "TXNRISK", "value": 5},
+        [{"provider": "NPCI", "type": "TXNRISK"}],
+        [{"provider": "NPCI", "type": "TXNRISK", "value": 100.5}],
+        [{"provider": "NPCI", "type": "TXNRISK", "value": "5"}],
+        [{"provider": "", "type": "TXNRISK", "value": 5}],
+        [{"provider": "NPCI", "type": "T\nX", "value": 5}],
+        [{"provider": "NPCI", "type": "TXNRISK", "value": 5}] * 9,
+        [5],
+        "NPCI",
+    ],
 }
 
 
@@ -124,6 +162,13 @@ def test_an_unusable_optional_field_is_unknown_and_counted_and_costs_no_verdict(
     assert decoded.unusable_optional == ({} if value is None else {name: 1})
     for column in ("device", "place", "kind", "mcc", "device_bound_at", "sim_changed_at", "same_bank"):
         assert getattr(decoded.payments, column).tolist() == getattr(bare.payments, column).tolist()
+    assert unpack(decoded.facts[0]) == ({"payer_app": "bhim"} if name != "payer_app" else {})
+
+
+def test_the_table_of_unusable_values_has_every_type_of_optional_field() -> None:
+    optional = [field.name for field in msgspec.structs.fields(Payment) if not field.required]
+    kinds = {field.name: repr(field.kind.json) for field in PAYMENT_FIELDS}
+    assert {kinds[name] for name in optional} == {kinds[name] for name in UNUSABLE}
 
 
 def test_a_control_character_that_json_allows_makes_text_unusable() -> None:

@@ -56,7 +56,9 @@ def payments_of(rows: int) -> Claimed:
     ids = [b"t%d" % row for row in range(rows)]
     offset = np.arange(rows)
     arrivals = Arrivals("t", [], [], np.zeros(rows, np.int32), offset, np.zeros(rows, np.uint16), [(0, 0, rows)])
-    return Claimed(columns, ids, ids, ids, offset, np.zeros(rows, np.bool_), arrivals, [], 0)
+    return Claimed(
+        columns, ids, ids, ids, np.full(rows, -1), [None] * rows, offset, np.zeros(rows, np.bool_), arrivals, [], 0
+    )
 
 
 def test_only_new_rows_count_and_only_alerts_have_reasons(artifact: Artifact):

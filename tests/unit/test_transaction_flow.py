@@ -19,6 +19,7 @@ from features.store.memory_store import MemoryEntityStore
 from model.artifact import DEFAULT_DIR, load
 from stream import metrics
 from stream.errors import FatalError
+from stream.facts import FACTS, unpack
 from stream.kafka.fetch import Fetch, Slice
 from stream.running.health import Health
 from stream.running.lane import Lane
@@ -315,3 +316,16 @@ def test_every_step_is_counted_once_a_micro_batch(program: Program) -> None:
 
 def test_lanes_are_named_for_the_steps(program: Program) -> None:
     assert {name for name, lane in vars(program.lanes).items() if isinstance(lane, Lane)} <= set(Step)
+
+
+def test_facts_and_the_rrn_are_stored_with_the_verdict(program: Program) -> None:
+    """Those of the first record: a duplicate among them changes nothing, and moves no facts to another row."""
+    asyncio.run(program.flow.process(fetch(0, 1, rrn="532818274655")))
+    other = msgspec.json.encode(msgspec.structs.replace(PAYMENT, transaction_id="t3", rrn="8"))
+    asyncio.run(program.flow.process(fetch(1, 3, {1: "t0"}, odd=other, rrn="7")))
+    asyncio.run(program.flow.process(fetch(4, 1, **dict.fromkeys(fact.name for fact in FACTS))))
+    stored = [program.verdicts.get(name) for name in ("t0", "t2", "t3", "t4")]
+    facts = [unpack(row.facts) for row in stored if row is not None]
+    assert [row.rrn for row in stored if row is not None] == [532_818_274_655, 7, 8, None]
+    assert [known.get("rrn") for known in facts] == ["532818274655", "7", "8", None]
+    assert [known.get("payee_ifsc") for known in facts] == [PAYMENT.payee_ifsc] * 3 + [None]

@@ -32,7 +32,7 @@ BAR = 16
     "model_dirs",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     multiple=True,
-    help="An artifact that gave verdicts, or a folder of artifacts; beside the current one and the one that ships.",
+    help="An artifact that gave verdicts, or a folder of artifacts; the verdict store is looked at, too.",
 )
 def command(transaction_id: str, as_json: bool, model_dirs: tuple[Path, ...]) -> None:
     """Show the stored verdict of a payment and what every feature contributed to it, strongest towards fraud first.
@@ -53,9 +53,8 @@ def command(transaction_id: str, as_json: bool, model_dirs: tuple[Path, ...]) ->
                 f"There is no verdict for {transaction_id!r} in the verdict store: expected the transaction_id of a "
                 "payment that was scored, spelled as it came."
             )
-        artifact, reasons = _reasons(
-            record, (*model_dirs, *(() if settings.model_dir is None else (settings.model_dir,)))
-        )
+        current = () if settings.model_dir is None else (settings.model_dir,)
+        artifact, reasons = _reasons(record, (*model_dirs, *current), settings.postgres_url)
     except (StreamError, ModelError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
@@ -64,12 +63,12 @@ def command(transaction_id: str, as_json: bool, model_dirs: tuple[Path, ...]) ->
         _show(record, artifact, reasons)
 
 
-def _reasons(record: VerdictRecord, directories: tuple[Path, ...]) -> tuple[Artifact, list[Reason]]:
+def _reasons(record: VerdictRecord, directories: tuple[Path, ...], url: str) -> tuple[Artifact, list[Reason]]:
     from model.artifact import DEFAULT_DIR
     from model.reasons import Explainer
-    from upifraud.retained import RetainedArtifacts
+    from stream.verdict_store.artifacts import RetainedArtifacts
 
-    artifact = RetainedArtifacts((*directories, DEFAULT_DIR)).artifact(record.model)
+    artifact = RetainedArtifacts((*directories, DEFAULT_DIR), url).artifact(record.model)
     scored = artifact.scorer.score(record.vector[None])
     return artifact, list(Explainer(artifact).reasons(record.vector, scored.contributions[0]))
 

@@ -21,7 +21,7 @@ Examples:
   upifraud export verdicts --out verdicts.parquet
   upifraud export verdicts --since 2026-01-01T00:00:00+05:30 --until 2026-02-01T00:00:00+05:30 --out january.parquet
   upifraud export verdicts --model-dir artifacts/ --out verdicts.parquet
-      with the artifacts of earlier models in folders of artifacts/
+      with artifacts that are not in the verdict store in folders of artifacts/
 """
 
 ROW_GROUP = 16_384
@@ -40,7 +40,7 @@ def command() -> None:
     "model_dirs",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     multiple=True,
-    help="An artifact that gave verdicts, or a folder of artifacts; beside the current one and the one that ships.",
+    help="An artifact that gave verdicts, or a folder of artifacts; the verdict store is looked at, too.",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Parquet file to write.")
 def verdicts(since: int | None, until: int | None, model_dirs: tuple[Path, ...], out: Path) -> None:
@@ -54,14 +54,14 @@ def verdicts(since: int | None, until: int | None, model_dirs: tuple[Path, ...],
     from stream.errors import StreamError
     from stream.settings import read_settings
     from stream.verdict_store import scans
+    from stream.verdict_store.artifacts import RetainedArtifacts
     from upifraud.progress import steps
-    from upifraud.retained import RetainedArtifacts
     from upifraud.verdict_file import VerdictFile
 
     try:
         settings = read_settings(os.environ)
         current = () if settings.model_dir is None else (settings.model_dir,)
-        artifacts = RetainedArtifacts((*model_dirs, *current, DEFAULT_DIR))
+        artifacts = RetainedArtifacts((*model_dirs, *current, DEFAULT_DIR), settings.postgres_url)
         written = 0
         with steps() as step, VerdictFile(out, artifacts) as file:
             done = step("verdicts", scans.count(settings.postgres_url, since, until))

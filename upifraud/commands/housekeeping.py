@@ -19,6 +19,7 @@ Examples:
   upifraud housekeeping --keep-days 400    daily; older verdicts and their outcomes are removed for good
 
 \b
+It builds the indexes that searches need of days that are over; the first time after an upgrade that takes a while.
 Workers go on meanwhile. Twice at the same time is harmless: one does the work. While a backup runs no day is removed;
 the next run does it.
 """
@@ -37,11 +38,19 @@ the next run does it.
     show_default=True,
     help="Days from today on whose partitions must be there.",
 )
-def command(keep_days: int | None, ahead: int) -> None:
-    """Make the partitions of the next days, forget claims older than 3 days, remove what is past its retention."""
+@click.option(
+    "--keep-access-days",
+    type=click.IntRange(min=1),
+    default=365,
+    show_default=True,
+    help="Forget lines of the access log that are older. Rules on personal data ask for a year.",
+)
+def command(keep_days: int | None, ahead: int, keep_access_days: int) -> None:
+    """Make the partitions of the next days, index days that are over, remove what is past its retention."""
     from stream.errors import StreamError
     from stream.settings import read_settings
     from stream.verdict_store import housekeeping
+    from stream.verdict_store.door import access_log, day_indexes
 
     today = int(time.time()) // 86_400
     try:
@@ -56,5 +65,8 @@ def command(keep_days: int | None, ahead: int) -> None:
             outcomes = housekeeping.forget_outcomes(url, today - keep_days)
             click.echo(f"outcomes: {outcomes} of payments without a verdict removed")
             click.echo(f"holds: {housekeeping.forget_holds(url, today - keep_days)} of removed payments forgotten")
+        click.echo(f"access log: {access_log.forget(url, today - keep_access_days)} lines forgotten")
+        # Last: it takes longest. Days that were removed need no index any more.
+        click.echo(f"indexes: {sum(1 for _ in day_indexes.build(url, today))} built")
     except StreamError as error:
         raise click.ClickException(str(error)) from error

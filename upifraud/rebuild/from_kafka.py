@@ -49,7 +49,7 @@ def rebuild(
 
     What Kafka has not any more is in no window.
     """
-    identities = Identities(settings.identity_key)
+    identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
     store.check_identity(identities.fingerprint())
     ends = _ends(committed, settings.topic_transactions)
     outcomes = _Outcomes(_records(settings, _ends(committed, settings.topic_outcomes)), settings.earliest_time)

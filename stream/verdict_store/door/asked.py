@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from stream.facts import FACTS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,8 +19,9 @@ MOST_FOUND: Final = 100
 
 Kind = Literal["rrn", "payer_vpa", "payee_vpa", "device", "payer_account", "payee_account"]
 
-PAYER_ACCOUNT: Final = "pa"
-PAYEE_ACCOUNT: Final = "ya"
+_SHORT: Final = {fact.name: fact.short for fact in FACTS}
+PAYER_ACCOUNT: Final = _SHORT["payer_account"]
+PAYEE_ACCOUNT: Final = _SHORT["payee_account"]
 """Short keys of facts whose values begin with the account's hash, 16 hex digits."""
 
 

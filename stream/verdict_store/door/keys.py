@@ -12,6 +12,7 @@ from stream.errors import StreamError
 from stream.verdict_store import binary
 from stream.verdict_store.connector import Session, Statement, plain_connection
 from stream.verdict_store.door.sessions import WRITING
+from stream.verdict_store.errors import KeyTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +58,10 @@ class UnknownScopeError(StreamError):
 
 class UnknownKeyError(StreamError):
     """There is no key with this key_id."""
+
+
+class SubjectTakenError(StreamError):
+    """Another key counts for the certificate."""
 
 
 class ApiKey(NamedTuple):
@@ -112,7 +117,7 @@ def create(
 ) -> NewKey:
     """Make a key that may do what some scopes allow, until an epoch millisecond; it opens within a second.
 
-    With a `subject` it opens for the client whose certificate has it, too. Raises UnknownScopeError.
+    With a `subject` it opens for the client whose certificate has it, too. Raises UnknownScopeError, SubjectTakenError.
     """
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
         raise UnknownScopeError(f"Expected scopes among {', '.join(SCOPES)}; got {', '.join(map(repr, unknown))}.")
@@ -121,7 +126,13 @@ def create(
     made = NewKey(f"k{secrets.token_hex(6)}", PREFIX + secrets.token_urlsafe(KEY_BYTES))
     with plain_connection(url, name="keys") as connection:
         kept = list(dict.fromkeys(scopes))
-        connection.count(_ADD, (made.key_id, secret_sha256(made.key), name, kept, rate, subject, expires_at))
+        try:
+            connection.count(_ADD, (made.key_id, secret_sha256(made.key), name, kept, rate, subject, expires_at))
+        except KeyTakenError as error:
+            raise SubjectTakenError(
+                f"Expected a certificate's subject that no key has, got {subject!r}: another key has it, perhaps a "
+                "revoked one. Make a certificate with another subject."
+            ) from error
     return made
 
 

@@ -58,6 +58,7 @@ $$;
 
 SELECT keep_few_statistics(inhrelid) FROM pg_inherits WHERE inhparent = 'verdicts_by_day'::regclass;
 
+-- `migrate` fills it from the program's own table each time.
 CREATE TABLE fact_names (
     key text COLLATE "C" PRIMARY KEY,
     name text COLLATE "C" NOT NULL UNIQUE
