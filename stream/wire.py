@@ -103,19 +103,6 @@ UtcTime = Annotated[
 ]
 Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_PAISE, description="Paise, an integer.", examples=[124300])]
 Text = Annotated[str, Meta(min_length=1, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
-ShortText = Annotated[str, Meta(min_length=1, max_length=MAX_SHORT_TEXT, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
-Mobile = Annotated[
-    str,
-    Meta(
-        pattern=r"^\+?[0-9]{10,15}$",
-        description="10 to 15 digits; a leading + is ignored.",
-        examples=["+919820012345"],
-    ),
-]
-Ifsc = Annotated[
-    str, Meta(min_length=11, max_length=11, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$", examples=["UTIB0000373"])
-]
-TwoCharacters = Annotated[str, Meta(min_length=2, max_length=2, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
 PersonName = Annotated[
     str,
     Meta(
@@ -136,6 +123,19 @@ HoldReason = Annotated[
         examples=["Customer confirmed the payment by phone."],
     ),
 ]
+ShortText = Annotated[str, Meta(min_length=1, max_length=MAX_SHORT_TEXT, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
+Mobile = Annotated[
+    str,
+    Meta(
+        pattern=r"^\+?[0-9]{10,15}$",
+        description="10 to 15 digits; a leading + is ignored.",
+        examples=["+919820012345"],
+    ),
+]
+Ifsc = Annotated[
+    str, Meta(min_length=11, max_length=11, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$", examples=["UTIB0000373"])
+]
+TwoCharacters = Annotated[str, Meta(min_length=2, max_length=2, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")]
 CodeNumber = Annotated[int, Meta(ge=0, le=MAX_MCC)]
 CodeText = Annotated[str, Meta(pattern=r"^[0-9]{4}$")]
 Rrn = Annotated[int, Meta(ge=0, le=MAX_RRN)]
