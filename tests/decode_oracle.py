@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
+import msgspec
 import numpy as np
 
 from features.columns import UNKNOWN_MCC, UNKNOWN_TIME, PaymentColumns, pack_kind, pack_place
+from stream import wire
 from stream.decode import required
 from stream.decode.document import ObjectReader
 from stream.decode.later_rules import refused
 from stream.decode.payment import read_payment
 from stream.decode.times import parse_rfc3339
+from stream.facts import FACTS
 from stream.wire import LAST_TIME_MS, Payment
 
 if TYPE_CHECKING:
@@ -28,11 +32,8 @@ WORDS = {
     "flow": ["P2P", "P2M"],
     "type": ["PAY", "COLLECT"],
     "initiation": ["QR", "INTENT", "VPA", "CONTACT", "ACCOUNT", "MANDATE"],
-    "payer_type": ["PERSON", "ENTITY"],
-    "payee_type": ["PERSON", "ENTITY"],
 }
-
-
+"""In the order of their codes."""
 SHORT = {
     "rrn": "r", "flow": "f", "type": "t", "initiation": "i", "status": "s", "mcc": "m", "device_id": "d",
     "device_bound_at": "db", "sim_changed_at": "sc", "payer_bank": "pb", "payee_bank": "qb", "payer_app": "a",
@@ -42,7 +43,7 @@ SHORT = {
     "mandate_id": "ma", "merchant_id": "mi", "device_type": "dt", "device_os": "os", "ip": "ip", "on_call": "oc",
     "screen_shared": "ss", "payee_added_at": "ad", "payer_segment": "sg", "external_scores": "xs",
 }  # fmt: skip
-"""The public keys of facts, in their order. A key may be added; none may be changed or used again."""
+"""The public keys of facts of version 1.1, in their order. None may be changed, or used again for another field."""
 HASHED = {"device_id", "payer_account", "payee_account", "payer_mobile", "payee_mobile"}
 
 
@@ -123,49 +124,44 @@ def degrees(limit: float) -> Any:
     return read
 
 
-def word(name: str) -> Any:
-    return lambda raw: text(raw) if text(raw) in WORDS[name] else None
+def word(words: tuple[str, ...]) -> Any:
+    return lambda raw: text(raw) if text(raw) in words else None
+
+
+BY_TYPE: list[tuple[set[Any], Any]] = [
+    ({wire.Text}, text),
+    ({wire.ShortText}, sized(1, 64)),
+    ({wire.Ifsc}, sized(11, 11)),
+    ({wire.TwoCharacters}, sized(2, 2)),
+    ({wire.Mobile}, mobile),
+    ({wire.Text, wire.Rrn}, reference),
+    ({wire.CodeNumber, wire.CodeText}, merchant_code),
+    ({wire.EpochMs, wire.Rfc3339}, time),
+    ({wire.Degrees90}, degrees(90)),
+    ({wire.Degrees180}, degrees(180)),
+    ({bool}, flag),
+    ({wire.ExternalScores}, scores),
+]
+
+
+def reader_of(hint: Any) -> Any:
+    parts = {*get_args(get_args(hint)[0] if get_origin(hint) is Annotated else hint)} - {NoneType}
+    for part in parts:
+        if get_origin(part) is Literal:
+            return word(get_args(part))
+    return next(reader for types, reader in BY_TYPE if types == parts)
 
 
 READERS: dict[str, Any] = {
-    **{name: word(name) for name in WORDS},
-    **dict.fromkeys(("device_id", "payer_bank", "payee_bank", "payer_app", "remarks_hash"), text),
-    "rrn": reference,
-    "mcc": merchant_code,
-    "device_bound_at": time,
-    "sim_changed_at": time,
-    "latitude": degrees(90),
-    "longitude": degrees(180),
-    **dict.fromkeys(
-        (
-            "payer_account",
-            "payee_account",
-            "account_type",
-            "ref_category",
-            "auth_type",
-            "response_code",
-            "original_transaction_id",
-            "mandate_id",
-            "merchant_id",
-            "device_type",
-            "device_os",
-            "ip",
-            "payer_segment",
-        ),
-        sized(1, 64),
-    ),
-    **dict.fromkeys(("payer_mobile", "payee_mobile"), mobile),
-    **dict.fromkeys(("payer_ifsc", "payee_ifsc"), sized(11, 11)),
-    **dict.fromkeys(("initiation_mode", "purpose"), sized(2, 2)),
-    **dict.fromkeys(("on_call", "screen_shared"), flag),
-    "payee_added_at": time,
-    "external_scores": scores,
+    field.name: reader_of(get_type_hints(Payment, include_extras=True)[field.name])
+    for field in msgspec.structs.fields(Payment)
+    if not field.required
 }
 
 
 def packed_facts(known: dict[str, Any], identities: Identities) -> bytes | None:
     facts: dict[str, Any] = {}
-    for name, short in SHORT.items():
+    for name, short in ({fact.name: fact.short for fact in FACTS} | SHORT).items():
         value = known.get(name)
         if value is None or (name in ("rrn", "payer_bank", "payee_bank", "payer_app") and len(value) > 64):
             continue

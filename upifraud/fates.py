@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.errors import DeliveryError
-from simulator.fields import PAYMENT
 from stream.errors import StreamError
 from stream.kafka.topic_reader import TopicReader
 from stream.sinks.dead_letters import NotADeadLetterError, headers_of, read_headers
 from stream.verdict_store import scans
 from stream.wire import LAST_TIME_MS, dead_letter_topic
 from upifraud import group
+from upifraud.message_fields import PAYMENT
 from upifraud.refusals import Refusals
 
 if TYPE_CHECKING:

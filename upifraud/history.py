@@ -20,12 +20,12 @@ from features.columns import PaymentColumns
 from features.history import OutcomeReports, first_appearances, history_vectors
 from features.identity import Identities
 from simulator.errors import SourceError
-from simulator.fields import OUTCOME, PAYMENT
 from simulator.source import Source
 from stream.decode import decode_outcomes, decode_payments
 from stream.errors import StreamError
 from stream.settings import read_settings
 from stream.wire import RejectionReason
+from upifraud.message_fields import OUTCOME, PAYMENT
 from upifraud.refusals import Refusals
 
 if TYPE_CHECKING:

@@ -73,8 +73,18 @@ def test_stored_rows_are_whole(both: Both) -> None:
 
 
 def test_stored_finds_exact_keys_only_however_late(both: Both) -> None:
-    stored_payments(both.store, [("a", NOON), ("b", NOON - 90 * DAY_MS), ("c", NOON - 40 * DAY_MS), ("d", 0)])
-    asked = [(b"a", NOON), (b"a", NOON - 1), (b"b", NOON - 90 * DAY_MS), (b"b", NOON), (b"d", 0), (b"x", NOON)]
+    others = [("b", NOON - 90 * DAY_MS), ("c", NOON - 40 * DAY_MS), ("d", 0), ("e", NOON - 1)]
+    stored_payments(both.store, [("a", NOON), *others])
+    asked = [
+        (b"a", NOON),
+        (b"a", NOON - 1),
+        (b"e", NOON),
+        (b"e", NOON - 2),
+        (b"b", NOON - 90 * DAY_MS),
+        (b"b", NOON),
+        (b"d", 0),
+        (b"x", NOON),
+    ]
     assert set(both.door.stored(asked)) == {(b"a", NOON), (b"b", NOON - 90 * DAY_MS), (b"d", 0)}
     assert both.door.stored([]) == {}
 
@@ -83,6 +93,13 @@ def test_rows_of_days_without_end_are_found(both: Both) -> None:
     keys = [(f"t{day}", NOON - day * 3 * DAY_MS) for day in range(25)]
     stored_payments(both.store, keys)
     assert len(both.door.stored([(name.encode(), at) for name, at in keys])) == 25
+
+
+def test_a_door_that_was_made_ready_answers_as_any(both: Both) -> None:
+    both.door.make_ready()
+    stored_payments(both.store, [("a", NOON)])
+    both.door.make_ready()
+    assert list(both.door.stored([(b"a", NOON)])) == [(b"a", NOON)]
 
 
 def test_a_row_is_seen_once_it_is_there_by_a_door_that_looked_before(both: Both) -> None:

@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.dirt import Dirt, Note, Soiler
-from simulator.fields import PAYMENT
 from simulator.parameters import Parameters
 from simulator.payments import Payments
 from simulator.records import TRANSACTIONS, Records, encoded
@@ -28,6 +27,7 @@ from simulator.span import HISTORY_END_MS, Span
 from simulator.switch import Switch
 from simulator.timeline import DAY_MS
 from simulator.traffic import Traffic
+from upifraud.message_fields import PAYMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -38,11 +38,10 @@ def test_every_optional_field_is_a_fact_or_an_exception() -> None:
 
 def test_no_key_was_changed_or_used_again() -> None:
     """Rows that are stored have them."""
-    assert {fact.name: fact.short for fact in FACTS} == SHORT
-    assert [fact.name for fact in FACTS] == list(SHORT)
+    assert [(fact.name, fact.short) for fact in FACTS][: len(SHORT)] == list(SHORT.items())
+    assert {fact.name for fact in FACTS[: len(SHORT)] if fact.hashed} == HASHED
     assert len({fact.short for fact in FACTS}) == len(FACTS)
-    assert all(len(fact.short) <= 2 for fact in FACTS)
-    assert {fact.name for fact in FACTS if fact.hashed} == HASHED
+    assert all(1 <= len(fact.short) <= 2 for fact in FACTS)
 
 
 def test_what_a_payment_says_is_packed_in_order_and_reads_back_by_name() -> None:
@@ -50,10 +49,9 @@ def test_what_a_payment_says_is_packed_in_order_and_reads_back_by_name() -> None
     decoded = decode_payments([said], NOW, IDENTITIES)
     (facts,) = decoded.facts
     assert facts is not None
-    assert list(json.loads(facts)) == list(SHORT.values())
+    assert list(json.loads(facts))[: len(SHORT)] == list(SHORT.values())
     assert b" " not in facts.replace(b"Android 15", b"")
     known = unpack(facts)
-    assert list(known) == list(SHORT)
     assert (known["rrn"], known["mcc"], known["status"]) == ("532818274655", "5411", "SUCCESS")
     assert known["sim_changed_at"] == 1_735_689_600_000
     assert (known["on_call"], known["external_scores"]) == (False, [["NPCI", "TXNRISK", 12.0]])

@@ -16,8 +16,8 @@ import pytest
 
 from simulator.column_map import ColumnMap, read_map
 from simulator.errors import SourceError
-from simulator.fields import OUTCOME, PAYMENT
 from simulator.source import LARGEST, Refused, Source
+from upifraud.message_fields import OUTCOME, PAYMENT
 
 FILES = Path(__file__).parents[1] / "fixtures/files"
 TIME = 1_767_205_800_123

@@ -93,8 +93,8 @@ def command(
     """
     from simulator.column_map import read_map
     from simulator.errors import SimulatorError
-    from simulator.fields import OUTCOME, PAYMENT
     from simulator.source import Source
+    from upifraud.message_fields import OUTCOME, PAYMENT
 
     if sum((rate is not None, speed is not None, max_)) > 1:
         raise click.UsageError("--rate, --speed, --max: expected at most one of them; leave the others out")

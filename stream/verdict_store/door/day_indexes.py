@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from stream.verdict_store.connector import PlainConnection, plain_connection
-from stream.verdict_store.door.searches import INDEXES
+from stream.verdict_store.door.indexes import INDEXES
 from stream.verdict_store.housekeeping import alone
 
 if TYPE_CHECKING:

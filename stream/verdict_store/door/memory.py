@@ -33,6 +33,9 @@ class MemoryDoor:
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
 
+    def make_ready(self) -> None:
+        """Do nothing: it is ready."""
+
     def stored(self, keys: Sequence[Key]) -> dict[Key, VerdictRecord]:
         """See `Door.stored`."""
         there = {(record.transaction_id.encode(), record.event_time): record for record in self._records()}

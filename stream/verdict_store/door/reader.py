@@ -6,10 +6,12 @@ import itertools
 import json
 from typing import TYPE_CHECKING, Final, cast
 
+import numpy as np
+
 from stream.verdict_store import binary
 from stream.verdict_store.connector import Session, Statement
 from stream.verdict_store.door import searches
-from stream.verdict_store.door.asked import MOST_FOUND, SEARCH_SECONDS, ClaimOf, Newest
+from stream.verdict_store.door.asked import MOST_FOUND, SEARCH_SECONDS, ClaimOf, Newest, Period, Wanted
 from stream.verdict_store.door.rows import model_keys, record_of
 from stream.verdict_store.records import Model, VerdictRecord
 from stream.verdict_store.scans import WHOLE_ROWS
@@ -17,11 +19,10 @@ from stream.verdict_store.scans import WHOLE_ROWS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from stream.verdict_store.connector import Cells
-    from stream.verdict_store.door.asked import Cursor, Found, Period, Wanted
+    from stream.verdict_store.door.asked import Cursor, Found
 
 Key = tuple[bytes, int]
 
@@ -74,6 +75,13 @@ class Door:
     def close(self) -> None:
         """Close the session; the next call opens another."""
         self._session.close()
+
+    def make_ready(self) -> None:
+        """Connect, and let the server plan what is asked for: else the first who asks waits a tenth of a second."""
+        self.stored([(b"", 0)])
+        self.claims(np.zeros((1, 2), dtype=np.uint64))
+        self.newest("")
+        self.search(Wanted("rrn", -1), Period(0, 1))
 
     @property
     def server_pid(self) -> int:

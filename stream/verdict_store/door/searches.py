@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from stream.verdict_store import binary
 from stream.verdict_store.connector import Statement
-from stream.verdict_store.door.asked import PAYEE_ACCOUNT, PAYER_ACCOUNT, Cursor, Found
+from stream.verdict_store.door.asked import Cursor, Found
+from stream.verdict_store.door.indexes import INDEXES
 from stream.verdict_store.errors import TooSlowError
 from stream.verdict_store.scans import RECORD_COLUMNS, WHOLE_ROWS
 
@@ -16,37 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stream.verdict_store.connector import Cells, Session
-    from stream.verdict_store.door.asked import Kind, Period, Wanted
+    from stream.verdict_store.door.asked import Period, Wanted
     from stream.verdict_store.records import VerdictRecord
 
-
-class Index(NamedTuple):
-    """How a day's rows are found by one kind of thing."""
-
-    suffix: str
-    """Of its name, behind the name of the day's table."""
-    expression: str
-    cast: str
-    condition: str
-    """Of the rows that are in it."""
-
-
-INDEXES: Final[dict[Kind, Index]] = {
-    "rrn": Index("_rrn", "rrn", "bigint", "rrn IS NOT NULL"),
-    "payer_vpa": Index("_payer_vpa", "payer_vpa", "text", ""),
-    "payee_vpa": Index("_payee_vpa", "payee_vpa", "text", ""),
-    **{
-        kind: Index(f"_{kind}", f"({expression})", type_, f"{expression} IS NOT NULL")
-        for kind, expression, type_ in cast(
-            "tuple[tuple[Kind, str, str], ...]",
-            (
-                ("device", "device_hash(provenance)", "bytea"),
-                ("payer_account", f"fact_hash(facts, '{PAYER_ACCOUNT}')", "bytea"),
-                ("payee_account", f"fact_hash(facts, '{PAYEE_ACCOUNT}')", "bytea"),
-            ),
-        )
-    },
-}
 
 _WHERE: Final = (
     WHOLE_ROWS + " WHERE {expression} = $1::{cast} AND event_time >= $2::timestamptz AND event_time < $3::timestamptz"
