@@ -1,7 +1,7 @@
 """The first rehearsal on a machine compiles every kernel: two processes share that work, and all others wait for it.
 
 What is compiled is kept on disk, kernel by kernel, so whoever comes later loads it. numba compiles one kernel at a time
-in a process. So the first process starts a second one, which compiles the kernels of the vectors meanwhile.
+in a process. So the first process starts a second one, which meanwhile compiles the kernels of vectors and scores.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DONE: Final = "done"
 
 @contextmanager
 def shared_rehearsal() -> Iterator[Callable[[], None]]:
-    """Rehearse inside. Before the vectors call what this yields: it returns when their kernels are there.
+    """Rehearse inside. Before vectors and scores call what this yields: it returns when their kernels are there.
 
     Whether they are is noted beside the kernels. Where nothing can be written, a process compiles for itself.
     """
