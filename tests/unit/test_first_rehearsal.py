@@ -92,3 +92,18 @@ def test_a_kernel_for_kernels_says_so_to_python() -> None:
 
     with pytest.raises(TypeError, match=r"half is called from Python.*Declare it"):
         half(4)
+
+
+def test_kernels_that_an_image_ships_are_not_compiled_again(
+    helpers: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = compiled.Candidate(tmp_path / "shipped", private=False)
+    monkeypatch.setattr(first_rehearsal, "candidates", lambda folder: [shipped, *compiled.candidates(folder)])
+    with shared_rehearsal():
+        pass
+    (made,) = tmp_path.glob("rehearsed-*")
+    shipped.directory.mkdir()
+    made.rename(shipped.directory / made.name)
+    with shared_rehearsal():
+        pass
+    assert len(helpers) == 1
