@@ -1,16 +1,14 @@
 """A rehearsal before a worker joins its group: micro-batches through every kernel of its own, on nobody's data.
 
-Kernels are loaded from their cache, or compiled, at their first call. The first micro-batch of a worker that joined
-without rehearsing took as long as that, while the partitions that it had taken over stood still.
+Kernels are loaded from disk, or compiled, at their first call. The first micro-batch of a worker that joined without
+rehearsing took as long as that, while the partitions that it had taken over stood still.
 
-Compiled kernels are cached on disk, one by one, so whoever comes first serves the others. Where nothing is cached yet a
-second process can begin with the half that measures: `python -m stream.rehearsal --measuring`. The demo does so, and so
-does `python -m stream.rehearsal`, by which the image gets its kernels.
+`python -m stream.rehearsal` does the same as a worker, and ends. The image gets its kernels so, and the demo begins
+with it while the servers start. Where nothing is compiled yet two processes share the work: `stream.first_rehearsal`.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -20,16 +18,21 @@ import numpy as np
 
 from features.columns import PaymentColumns
 from features.entities import KINDS, PAYER
+from features.measure.located import LOCATED
+from features.measure.logs import NONE, Logs
 from features.measure.risk import FRAUD, pack_report
+from features.measure.vector import vectors
 from features.online import OnlineFeatures
 from features.replica.fold import fewest_to_fold
-from features.store.contract import Origin
+from features.replica.replicas import Replicas
+from features.store.contract import ApplyRequest, Origin
 from features.store.layout import IDENTITY_BYTES
 from features.store.memory_store import MemoryEntityStore
-from features.store.messages import Claims
+from features.store.messages import Claims, Reply, Request, entries_of
 from features.what_if.what_if import WhatIf
 from features.windows import BLOCK
 from stream.decode import decode_payments
+from stream.first_rehearsal import HELP, end_with_parent, shared_rehearsal
 from stream.kafka.arrivals import Arrivals
 from stream.schemas.examples import PAYMENT
 from stream.stages.claimed import Claimed
@@ -55,33 +58,69 @@ _HOUR_MS: Final = 3_600_000
 
 def rehearse(artifact: Artifact, identities: Identities) -> None:
     """Decode, measure, judge, explain and lay out payments that nobody made; no server and no meter hears of them."""
-    text_array((b"as Postgres gets it", None))
-    judge = Judge(artifact, model_key=0, rules=AlertRules(include_allow=True, allow_reasons="full"))
-    features = OnlineFeatures(MemoryEntityStore(), _REPLICA_BYTES)
-    now_ms = int(time.time() * 1000)
+    with shared_rehearsal() as helper_ended:
+        text_array((b"as Postgres gets it", None))
+        now_ms = int(time.time() * 1000)
+        batches = [_decoded(first, now_ms, identities) for first in (0, PAYMENTS)]
+        rehearse_reading()
+        helper_ended()
+        rehearse_vectors()
+        rehearse_scores(artifact)
+        judge = Judge(artifact, model_key=0, rules=AlertRules(include_allow=True, allow_reasons="full"))
+        features = OnlineFeatures(MemoryEntityStore(), _REPLICA_BYTES)
+        for arrivals, claimed in batches:
+            claims = Claims(claimed.slice_of, claimed.offset)
+            measured = features.process(claimed.payments, claims, arrivals.origins({}))
+            copy_buffer(judge.judge(claimed, measured, decided_at=now_ms).rows)
+        rehearse_measuring()
+
+
+def _decoded(first: int, now_ms: int, identities: Identities) -> tuple[Arrivals, Claimed]:
+    """Decode a micro-batch; the one after it begins at offset `first` + PAYMENTS."""
     decode_payments(_ODD, now_ms, identities)
-    for first in (0, PAYMENTS):
-        offset = np.arange(first, first + PAYMENTS, dtype=np.int64)
-        values: list[bytes | None] = [
-            msgspec.json.encode(msgspec.structs.replace(PAYMENT, transaction_id=f"rehearsal-{number}"))
-            for number in offset
-        ]
-        arrivals = Arrivals(
-            topic="rehearsal",
-            records=[],
-            values=values,
-            partition=np.zeros(PAYMENTS, dtype=np.int32),
-            offset=offset,
-            slice_of=np.zeros(PAYMENTS, dtype=np.uint16),
-            spans=[(0, first, first + PAYMENTS)],
-        )
-        decoded = decode_payments(values, now_ms, identities)
-        claimed = Claimed.of(arrivals, decoded, np.full(PAYMENTS, Claim.FRESH, dtype=np.uint8))
-        claims = Claims(claimed.slice_of, claimed.offset)
-        measured = features.process(claimed.payments, claims, arrivals.origins({}))
-        copy_buffer(judge.judge(claimed, measured, decided_at=now_ms).rows)
-    artifact.scorer.score(measured.vectors[:1])
-    rehearse_measuring()
+    offset = np.arange(first, first + PAYMENTS, dtype=np.int64)
+    values: list[bytes | None] = [
+        msgspec.json.encode(msgspec.structs.replace(PAYMENT, transaction_id=f"rehearsal-{number}")) for number in offset
+    ]
+    arrivals = Arrivals(
+        topic="rehearsal",
+        records=[],
+        values=values,
+        partition=np.zeros(PAYMENTS, dtype=np.int32),
+        offset=offset,
+        slice_of=np.zeros(PAYMENTS, dtype=np.uint16),
+        spans=[(0, first, first + PAYMENTS)],
+    )
+    decoded = decode_payments(values, now_ms, identities)
+    return arrivals, Claimed.of(arrivals, decoded, np.full(PAYMENTS, Claim.FRESH, dtype=np.uint8))
+
+
+def rehearse_vectors() -> None:
+    """Measure a payment without logs: the kernels of the vectors, and no others."""
+    located = np.zeros(1, dtype=LOCATED)
+    located["slot"] = NONE
+    logs = Logs.make(records=0, slots=0, blocks=0, supers=0, panes=0)
+    vectors(logs, _columns(0, 1), located, np.frombuffer(b"", dtype=np.uint8))
+
+
+def rehearse_scores(artifact: Artifact) -> None:
+    """Score and explain some vectors, and one alone, which has kernels of its own."""
+    for rows in (PAYMENTS, 1):
+        artifact.scorer.score(np.zeros((rows, len(artifact.feature_names)), dtype=np.float32))
+
+
+def rehearse_reading() -> None:
+    """Ask for the logs of a micro-batch and take them in: the kernels between the store and the vectors."""
+    columns, replicas = _columns(0, 2), Replicas(_REPLICA_BYTES)
+    claims = Claims(np.zeros(2, dtype=np.uint16), columns.event_time)
+    request = Request.of_columns(columns)
+    replicas.expect(request, 1, 0)
+    entries = ApplyRequest(entries_of(columns, claims), request.packed(), b"", [Origin(b"rehearsal:0", 0, 2)])
+    store = MemoryEntityStore()
+    reply = Reply.of(store.apply(entries), request, len(columns))
+    replicas.note(request)
+    replicas.begin(1)
+    replicas.bring(request, reply, columns, np.ones(request.logs, dtype=np.bool_), store.fetch)
 
 
 def rehearse_measuring() -> None:
@@ -146,18 +185,20 @@ def _columns(at: int, payments: int) -> PaymentColumns:
 
 
 def main() -> None:
-    """Compile every kernel there is, on two cores if there are two; with `--measuring` only those that measure."""
-    if sys.argv[1:] == ["--measuring"]:
-        rehearse_measuring()
-        rehearse_what_if()
-        return
+    """Compile every kernel there is, on two cores if there are two; with `--vectors` a half of them, as a helper."""
     from features.identity import Identities
     from features.schema import SCHEMA_HASH
     from model.artifact import DEFAULT_DIR, load
 
     began = time.monotonic()
-    with subprocess.Popen([sys.executable, "-m", "stream.rehearsal", "--measuring"]):
-        rehearse(load(DEFAULT_DIR, schema_hash=SCHEMA_HASH), Identities(bytes(16)))
+    artifact = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH)
+    if sys.argv[1:] == [HELP]:
+        end_with_parent()
+        rehearse_vectors()
+        rehearse_scores(artifact)
+        return
+    rehearse(artifact, Identities(bytes(16)))
+    rehearse_what_if()
     sys.stdout.write(f"all kernels are there, after {time.monotonic() - began:.1f} s\n")
 
 

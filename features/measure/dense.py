@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@njit()
+@njit(inner=True)
 def measure_dense(
     logs: Logs,
     slot: int,
@@ -65,7 +65,7 @@ def measure_dense(
         sums.distinct = estimate(registers)
 
 
-@njit()
+@njit(inner=True)
 def _sum_up_tail(logs: Logs, slot: int, upto: int, run: NDArray[np.record]) -> None:
     """Summarise the records behind the last full block once, for all windows."""
     tail = np.int64(0)  # no literal: it would be another type to numba, and what it is handed to be compiled twice
@@ -110,7 +110,7 @@ def _add_kept(
         kept.registers[index] = registers[index]
 
 
-@njit()
+@njit(inner=True)
 def _add_records(
     logs: Logs, slot: int, start: int, stop: int, after: int, now: int, sums: np.record, registers: NDArray[np.uint8]
 ) -> int:
@@ -162,7 +162,7 @@ def _whole(
     return False
 
 
-@njit()
+@njit(inner=True)
 def _take(rows: NDArray[np.record], row: int, sums: np.record, registers: NDArray[np.uint8]) -> None:
     one = rows[row]
     sums.payments += one.payments

@@ -26,7 +26,7 @@ def little(raw: NDArray[np.uint8], at: int, size: int) -> int:
     return value
 
 
-@njit()
+@njit(inner=True)
 def old_clock_at(slots: NDArray[np.record], blocks: NDArray[np.record], slot: int, position: int) -> int:
     """C: the clock at the end of the block before the last full one, as of the record at `position`.
 
@@ -42,7 +42,7 @@ def old_clock_at(slots: NDArray[np.record], blocks: NDArray[np.record], slot: in
     return blocks[log.block_at + block - first].clock
 
 
-@njit()
+@njit(inner=True)
 def append(logs: Logs, slot: int, event_time: int, amount: int, counterparty: int, place: int) -> None:
     """Append one record; the slot must have room for it (and for its block's summary)."""
     log = logs.slots[slot]
@@ -64,7 +64,7 @@ def append(logs: Logs, slot: int, event_time: int, amount: int, counterparty: in
         _close_block(logs, slot, position // BLOCK)
 
 
-@njit()
+@njit(inner=True)
 def _close_block(logs: Logs, slot: int, block: int) -> None:
     log, blocks = logs.slots[slot], logs.blocks
     first_block = log.folded // BLOCK
@@ -89,7 +89,7 @@ def _close_block(logs: Logs, slot: int, block: int) -> None:
         logs.supers[super_row].clock = log.clock
 
 
-@njit()
+@njit(inner=True)
 def reset(rows: NDArray[np.record], row: int) -> None:
     """Make a summary that of no records."""
     one = rows[row]
@@ -100,7 +100,7 @@ def reset(rows: NDArray[np.record], row: int) -> None:
     one.registers[:] = 0
 
 
-@njit()
+@njit(inner=True)
 def include(rows: NDArray[np.record], row: int, first: int, last: int, amount: int, counterparty: int) -> None:
     """Count one record into a summary."""
     one = rows[row]
@@ -114,7 +114,7 @@ def include(rows: NDArray[np.record], row: int, first: int, last: int, amount: i
     observe(one.registers, counterparty)
 
 
-@njit()
+@njit(inner=True)
 def absorb(rows: NDArray[np.record], row: int, others: NDArray[np.record], other: int) -> None:
     """Count one summary into another."""
     one, more = rows[row], others[other]

@@ -82,7 +82,7 @@ def clear_slot(slots: NDArray[np.record], slot: int, at: int) -> None:
     log.last[:] = 0
 
 
-@njit()
+@njit(inner=True)
 def put_blocks(logs: Logs, slot: int, at: int, super_at: int) -> None:
     """Let the slot's block summaries lie from `at` on; what was kept there was another log's."""
     log = logs.slots[slot]

@@ -31,7 +31,7 @@ _HOUR, _MONTH = (list(WINDOWS.values()).index(length) for length in (HOUR, MONTH
 _HOUR_ALONE: Final = np.array([HOUR], dtype=np.int64)
 
 
-@njit()
+@njit(inner=True)
 def measure_plain(plain, payment, positions, logs, reports, scratch):  # type: ignore[no-untyped-def]
     """Fill in a row of PLAIN, all of it NaN, for a payment whose windows were measured.
 
@@ -52,7 +52,7 @@ def measure_plain(plain, payment, positions, logs, reports, scratch):  # type: i
     return _risk(plain, payment, positions, reports, scratch)
 
 
-@njit()
+@njit(inner=True)
 def _payment(plain, payment):  # type: ignore[no-untyped-def]
     """What the payment itself says."""
     plain.amount_paise = payment.amount_paise
@@ -79,7 +79,7 @@ def _seconds(milliseconds: int) -> float:
     return max(milliseconds, 0) / 1000.0
 
 
-@njit()
+@njit(inner=True)
 def _usual(plain, amount, month):  # type: ignore[no-untyped-def]
     """The amount against those of the payer's earlier payments."""
     if month.payments > 0:
@@ -91,7 +91,7 @@ def _usual(plain, amount, month):  # type: ignore[no-untyped-def]
             plain.payer_amount_z_30d = (amount - mean) / spread
 
 
-@njit()
+@njit(inner=True)
 def _earlier(plain, logs, payer, payee_party):  # type: ignore[no-untyped-def]
     """The payment, in row `stop` of the payer's recent ones, against those before."""
     event_time, place, at, now = logs.event_time, logs.place, payer.stop, payer.now
@@ -119,7 +119,7 @@ def _earlier(plain, logs, payer, payee_party):  # type: ignore[no-untyped-def]
         plain.payer_speed_kmh = _distance_km(place[last_place], place[at]) / hours
 
 
-@njit()
+@njit(inner=True)
 def _distance_km(one: int, other: int) -> float:
     """Great-circle distance between two packed places (haversine)."""
     lat1 = ((one >> 16) - 1) / 65534.0 * math.pi - math.pi / 2
@@ -130,7 +130,7 @@ def _distance_km(one: int, other: int) -> float:
     return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
 
 
-@njit()
+@njit(inner=True)
 def _last_paid(plain, logs, payee):  # type: ignore[no-untyped-def]
     """When the payee was paid before."""
     last = NEVER
@@ -141,7 +141,7 @@ def _last_paid(plain, logs, payee):  # type: ignore[no-untyped-def]
         plain.payee_seconds_since_last = _seconds(payee.now - last)
 
 
-@njit()
+@njit(inner=True)
 def _paid_before(logs, device, payer_party):  # type: ignore[no-untyped-def]
     for row in range(device.stop - 1, device.start - 1, -1):
         if logs.counterparty[row] == payer_party and logs.event_time[row] <= device.now:
@@ -149,7 +149,7 @@ def _paid_before(logs, device, payer_party):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit()
+@njit(inner=True)
 def _received(plain, logs, slot, upto, now, sent, scratch):  # type: ignore[no-untyped-def]
     """What the payer received within the hour, and the share of it that goes on with this payment."""
     plain.payer_inbound_sum_1h = 0.0
@@ -168,7 +168,7 @@ def _received(plain, logs, slot, upto, now, sent, scratch):  # type: ignore[no-u
             plain.payer_pass_through_ratio_1h = sent / np.float64(received)
 
 
-@njit()
+@njit(inner=True)
 def _risk(plain, payment, positions, reports, scratch):  # type: ignore[no-untyped-def]
     """Confirmed fraud over payments to the payee and of the device; return whether an outcome log could not be read."""
     for which in range(len(REPORTED)):

@@ -92,7 +92,7 @@ def put_vectors(logs, payments, located, reports, scratch, out, state):  # type:
             state[row] = FULL
 
 
-@njit()
+@njit(inner=True)
 def _measure_entity(logs, payment, positions, kind, scratch):  # type: ignore[no-untyped-def]
     """Measure what was in an entity's log before the payment, or all that there is where its position is lost."""
     slot, at, entity, totals = positions.slot[kind], positions.at[kind], scratch.entities[kind], scratch.totals[kind]

@@ -38,7 +38,7 @@ def now_of(logs: Logs, slot: int, position: int) -> int:
     return logs.event_time[logs.slots[slot].at + position - logs.slots[slot].folded]
 
 
-@njit()
+@njit(inner=True)
 def recent_rows(slots: NDArray[np.record], slot: int, position: int) -> tuple[int, int]:
     """Return the rows of the recent records before a position: from the last full block on, of a young log all."""
     full, log = (position + 1) // BLOCK, slots[slot]
@@ -46,7 +46,7 @@ def recent_rows(slots: NDArray[np.record], slot: int, position: int) -> tuple[in
     return ((full - 1) * BLOCK if full >= 2 else log.folded) + shift, position + shift
 
 
-@njit()
+@njit(inner=True)
 def measure(
     logs: Logs,
     slot: int,
@@ -73,7 +73,7 @@ def measure(
         measure_dense(logs, slot, upto, old_clock, now, own, windows, totals, work.run)
 
 
-@njit()
+@njit(inner=True)
 def scan(
     logs: Logs,
     start: int,
@@ -106,7 +106,7 @@ def scan(
     _scan_ordered(keys, amounts, others, np.int64(0), count, now, own, windows, totals, work)
 
 
-@njit()
+@njit(inner=True)
 def _sort(keys: NDArray[np.int64], count: int) -> None:
     """Shell sort (1959) with Ciura's gaps (2001), which does little where little is out of order."""
     for gap in (132, 57, 23, 10, 4, 1):
@@ -118,7 +118,7 @@ def _sort(keys: NDArray[np.int64], count: int) -> None:
             keys[index] = key
 
 
-@njit()
+@njit(inner=True)
 def _scan_ordered(
     event_time: NDArray[np.int64],
     amount_paise: NDArray[np.int64],
@@ -156,7 +156,7 @@ def _scan_ordered(
         sums.sq_high, sums.sq_low, sums.distinct = high, low, others
 
 
-@njit()
+@njit(inner=True)
 def _in_order(event_time: NDArray[np.int64], start: int, stop: int, now: int) -> bool:
     """Return whether no row is older than the one before it, and none later than now."""
     backward = 0
@@ -165,7 +165,7 @@ def _in_order(event_time: NDArray[np.int64], start: int, stop: int, now: int) ->
     return backward == 0 and (start >= stop or event_time[stop - 1] <= now)
 
 
-@njit()
+@njit(inner=True)
 def _add_run(  # type: ignore[no-untyped-def]
     amount_paise: NDArray[np.int64],
     start: int,

@@ -73,7 +73,7 @@ def give(buddies: Buddies, start: int, order: int) -> None:
     _link(buddies, start, order)
 
 
-@njit()
+@njit(inner=True)
 def _link(buddies: Buddies, start: int, order: int) -> None:
     node, first = buddies.nodes[start], buddies.heads[order]
     node.free, node.next, node.previous = order + 1, first, 0
@@ -82,7 +82,7 @@ def _link(buddies: Buddies, start: int, order: int) -> None:
     buddies.heads[order] = start + 1
 
 
-@njit()
+@njit(inner=True)
 def _unlink(buddies: Buddies, start: int, order: int) -> None:
     node = buddies.nodes[start]
     node.free = 0

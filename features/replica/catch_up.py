@@ -52,7 +52,7 @@ def catch_up(table: Table, logs: Logs, reads: Reads, wanted: NDArray[np.bool_]) 
     return True
 
 
-@njit()
+@njit(inner=True)
 def _prepare(table: Table, logs: Logs, read: np.record, slot: int) -> bool:
     """Make room for what the worker itself appended to a log of which it knows all else."""
     records = read.total // RECORD_BYTES
@@ -67,7 +67,7 @@ def _prepare(table: Table, logs: Logs, read: np.record, slot: int) -> bool:
     return make_room(table, logs, slot, records)
 
 
-@njit()
+@njit(inner=True)
 def _read_on(table: Table, logs: Logs, read: np.record, words: NDArray[np.uint64], slot: int) -> bool:
     """Append the records of the reply that are not known; where none is known to match, begin anew."""
     if read.end == read.start:  # it did not fit into the reply
@@ -110,7 +110,7 @@ def _read_on(table: Table, logs: Logs, read: np.record, words: NDArray[np.uint64
     return True
 
 
-@njit()
+@njit(inner=True)
 def _behind_known(log: np.record, read: np.record, words: NDArray[np.uint64], at: int, first: int) -> int:
     """Return where what is not known begins, in bytes; NONE if the replica's last record does not stand where it must.
 

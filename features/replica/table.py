@@ -84,7 +84,7 @@ def forget(table: Table, slot: int) -> None:
     table.state[COUNT] -= 1
 
 
-@njit()
+@njit(inner=True)
 def _remove(table: Table, kind: int, identity: np.uint64) -> None:
     """Empty a log's cell, and move up those behind it that would not be found any more (Knuth, volume 3, 6.4 R)."""
     cells, slots, one = table.cells, table.slots, np.uint64(1)
@@ -104,7 +104,7 @@ def _remove(table: Table, kind: int, identity: np.uint64) -> None:
     cells[hole] = 0
 
 
-@njit()
+@njit(inner=True)
 def _evict(table: Table) -> bool:
     """Drop a log that was not used since the hand passed it last; False if all belong to this micro-batch or later."""
     state, slots = table.state, table.slots
@@ -143,7 +143,7 @@ def allocate(table: Table, logs: Logs, kind: int, identity: np.uint64, records: 
     return slot
 
 
-@njit()
+@njit(inner=True)
 def _allocate(table: Table, kind: int, identity: np.uint64, records: int) -> int:
     state = table.state
     order = _order(records)
@@ -168,7 +168,7 @@ def _allocate(table: Table, kind: int, identity: np.uint64, records: int) -> int
     return slot
 
 
-@njit()
+@njit(inner=True)
 def _open_blocks(logs: Logs, slot: int) -> None:
     """Let a log whose room is a block or more have its summaries; its run begins at a block then."""
     log = logs.slots[slot]
@@ -184,7 +184,7 @@ def _order(records: int) -> int:
     return order
 
 
-@njit()
+@njit(inner=True)
 def make_room(table: Table, logs: Logs, slot: int, records: int) -> bool:
     """Let a log grow to hold so many records beyond its base; False if these do not fit."""
     log = table.slots[slot]
@@ -199,7 +199,7 @@ def make_room(table: Table, logs: Logs, slot: int, records: int) -> bool:
     return True
 
 
-@njit()
+@njit(inner=True)
 def _move(logs: Logs, slot: int, new: int, order: int) -> None:
     """Let a log lie elsewhere; the run that it leaves is as it was until somebody else writes there."""
     log = logs.slots[slot]

@@ -61,8 +61,8 @@ class PeekRequest:
 
     reads: bytes
     """As in `ApplyRequest`; nothing is appended, so the expected length is that of the records known."""
-    entries: bytes
-    """Payments to locate, as in `ApplyRequest`; their origin and offset are not looked at."""
+    records: bytes
+    """13 bytes a single record to read: kind, identity, position."""
     most: int
     """Bytes of entity logs that the reply may have. Of a log that does not fit the reply has only the length."""
 
@@ -72,7 +72,9 @@ class Peeked:
     """The reply to one look."""
 
     reply: Applied
-    """Positions of the payments to locate. Of a log that did not fit it has only the length, more than 0."""
+    """Of a log that did not fit it has only the length, more than 0."""
+    records: bytes
+    """The single records, 32 bytes each; zeros for one that is not there, or was folded away."""
     offsets: Mapping[bytes, int]
     """`topic:partition` to the next offset that is not applied."""
 
@@ -81,7 +83,7 @@ class EntityReader(Protocol):
     """The same store for those who only look."""
 
     def peek(self, request: PeekRequest) -> Peeked:
-        """Read logs and locate payments in one atomic step that changes nothing."""
+        """Read logs, and single records, in one atomic step that changes nothing."""
         ...
 
     def fetch_in_parts(self, name: bytes) -> bytes:

@@ -5,6 +5,7 @@ local OFFSETS = '@OFFSETS@'
 local EXPIRY = '@EXPIRY@'
 local NOBODY = '\0\0\0\0\0\0\0\0'
 local RECORD = 32
+local NOTHING = NOBODY .. NOBODY .. NOBODY .. NOBODY  -- a record that is not there
 local SAME = 24        -- of a record: what is the same wherever and however often the payment is delivered
 local ID = 16          -- where the id of the payment stands in it
 local MOST_READ = 1048576
@@ -35,23 +36,13 @@ local function records(key, length)
   return base + (length - size) / RECORD
 end
 
--- Where in a run of records the last one begins that has these first 24 bytes; nothing where none has.
-local function last_of(run, prefix)
-  local found, at = nil, string.find(run, prefix, 1, true)
-  while at do
-    if (at - 1) % RECORD == 0 then found = at end
-    at = string.find(run, prefix, at + 1, true)
-  end
-  return found
-end
-
 -- Finds records by their first 24 bytes (time, amount, counterparty, id), which are the keys of `wanted`; the value of one
 -- that is there becomes the byte just after it. One pass a log, however many are wanted of it: two bytes of the id say of
--- most records that they are not. One alone is searched for by its bytes, ten times as fast. What is delivered again is
--- mostly recent, so the pass begins at the end of the log, and ends when all are found.
+-- most records that they are not. What is delivered again is mostly recent, so the pass begins at the end of the log, and
+-- ends when all are found.
 local function locate(key, wanted, left)
   local stop, step, sub, byte = redis.call('STRLEN', key), 128 * RECORD, string.sub, string.byte
-  local maybe, alone = {}, left == 1 and next(wanted)
+  local maybe = {}
   for prefix in pairs(wanted) do
     local low, high = byte(prefix, ID + 1, ID + 2)
     maybe[low + 256 * high] = true
@@ -60,12 +51,7 @@ local function locate(key, wanted, left)
   while left > 0 and stop > start do
     local first = math.max(start, stop - step)
     local part = redis.call('GETRANGE', key, first, stop - 1)
-    local at_alone = alone and last_of(part, alone)
-    if at_alone then
-      wanted[alone] = first + at_alone - 1 + RECORD
-      return
-    end
-    for at = alone and 0 or #part - RECORD + 1, 1, -RECORD do
+    for at = #part - RECORD + 1, 1, -RECORD do
       local low, high = byte(part, at + ID, at + ID + 1)
       if maybe[low + 256 * high] then
         local prefix = sub(part, at, at + SAME - 1)
@@ -89,19 +75,17 @@ local function keys_of(entries, at, keys)
   return keys
 end
 
--- Locates the payments below their partition's next offset; all of them where no offsets are given. Returns, by entry,
--- where they are in their logs (by kind; 0: nowhere among the records that are kept), and nothing for payments that are
--- new.
+-- Locates the payments below their partition's next offset. Returns, by entry, where they are in their logs (by kind; 0:
+-- nowhere among the records that are kept), and nothing for payments that are new.
 local function locate_old(entries, applied)
   local sub, wanted, count, old = string.sub, {}, {}, {}
   local function want(key, prefix)
-    wanted[key], count[key] = wanted[key] or {}, count[key] or 0
-    if not wanted[key][prefix] then count[key] = count[key] + 1 end
+    wanted[key], count[key] = wanted[key] or {}, (count[key] or 0) + 1
     wanted[key][prefix] = 0
   end
   for at = 1, #entries, ENTRY do
     local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + ORIGIN, at + ENTRY - 1))
-    if not applied or high * 4294967296 + low < applied[origin + 1] then
+    if high * 4294967296 + low < applied[origin + 1] then
       local keys = keys_of(entries, at, {})
       local sent, got = sub(entries, at + SENT, at + SENT + SAME - 1), sub(entries, at + GOT, at + GOT + SAME - 1)
       old[at] = { keys = keys, sent = sent, got = got }
@@ -120,12 +104,6 @@ local function locate_old(entries, applied)
     old[at] = ends
   end
   return old
-end
-
--- How many records the payer's inbound log had when his payment was appended: his record says so, where it is found.
-local function received_then(payer, inbound, at)
-  if at > 0 then return (struct.unpack('<I4', redis.call('GETRANGE', payer, at - 4, at - 1))) end
-  return records(inbound, redis.call('STRLEN', inbound))
 end
 
 local function append(key, record)
@@ -263,7 +241,11 @@ local function apply(_, args)
     local ends, received = old[at] or new, nil
     local payer, inbound = keys[1], KINDS[2] .. sub(entries, at, at + 7)
     if ends ~= new then
-      received = received_then(payer, inbound, ends[1])
+      if ends[1] > 0 then
+        received = struct.unpack('<I4', redis.call('GETRANGE', payer, ends[1] - 4, ends[1] - 1))
+      else
+        received = records(inbound, redis.call('STRLEN', inbound))
+      end
     else
       local record = sub(entries, at + GOT, at + GOT + RECORD - 1)
       for n = 2, kinds do
@@ -297,19 +279,20 @@ local function apply(_, args)
   return reply
 end
 
--- args: payments to locate (entries as above), reads as above, bytes of logs that may be told of
--- reply: as above, and behind the first value the source offsets, fields and values in turn, a line each
+-- args: single records (13 bytes each: kind, identity, position), reads as above, bytes of logs that may be told of
+-- reply: the records, zeros for one that is not there or was folded away; the source offsets, fields and values in turn, a
+--        line each; then of reads as above
 -- Appends nothing and moves nothing: a server that is read-only may do it.
 local function peek(_, args)
-  local entries, positions, pack = args[1], {}, struct.pack
-  local old, keys = locate_old(entries), {}
-  for at = 1, #entries, ENTRY do
-    keys_of(entries, at, keys)
-    local ends = old[at]
-    ends[#KINDS + 1] = received_then(keys[1], KINDS[2] .. string.sub(entries, at, at + 7), ends[1])
-    positions[#positions + 1] = pack(ENDS, unpack(ends, 1, #KINDS + 1))
+  local wanted, found, sub = args[1], {}, string.sub
+  for at = 1, #wanted, 13 do
+    local key = KEY[sub(wanted, at, at)] .. sub(wanted, at + 1, at + 8)
+    local size, base = header(key, redis.call('STRLEN', key))
+    local start = size + (struct.unpack('<I4', sub(wanted, at + 9, at + 12)) - base) * RECORD
+    local record = start >= size and redis.call('GETRANGE', key, start, start + RECORD - 1) or ''
+    found[#found + 1] = #record == RECORD and record or NOTHING
   end
-  local reply = { table.concat(positions), table.concat(redis.call('HGETALL', OFFSETS), '\n') }
+  local reply = { table.concat(found), table.concat(redis.call('HGETALL', OFFSETS), '\n') }
   read_all(args[2], {}, reply, tonumber(args[3]))
   return reply
 end

@@ -37,6 +37,8 @@ GOT: Final = SENT + RECORD_BYTES
 ORIGIN: Final = GOT + RECORD_BYTES
 ENTRY_BYTES: Final = ORIGIN + 10
 READ_BYTES: Final = 17
+WANTED_BYTES: Final = 13
+"""Of a single record that is wanted: kind, identity, position."""
 PREFIX_BYTES: Final = 16
 """Of a folded log's header: magic, its length, and how many records were folded away. No two folds leave the same."""
 UNKNOWN_LENGTH: Final = 0xFFFFFFFF

@@ -20,6 +20,7 @@ from features.store.layout import (
     READ_BYTES,
     REPORT_LETTERS,
     SENT,
+    WANTED_BYTES,
 )
 
 if TYPE_CHECKING:
@@ -45,11 +46,16 @@ class MemoryEntityStore:
         return self._reply(positions, request.reads)
 
     def peek(self, request: PeekRequest) -> Peeked:
-        """Read logs and locate payments in one step that changes nothing."""
-        positions: list[int] = []
-        for at in range(0, len(request.entries), ENTRY_BYTES):
-            positions += self._located(request.entries[at : at + ENTRY_BYTES])
-        return Peeked(self._reply(positions, request.reads, request.most), dict(self.offsets))
+        """Read logs, and single records, in one step that changes nothing."""
+        records = []
+        for at in range(0, len(request.records), WANTED_BYTES):
+            name, position = request.records[at : at + 9], request.records[at + 9 : at + WANTED_BYTES]
+            log = self.logs.get(name, bytearray())
+            size, base = _header(log)
+            start = size + (int.from_bytes(position, "little") - base) * RECORD_BYTES
+            record = bytes(log[start : start + RECORD_BYTES]) if start >= size else b""
+            records.append(record or bytes(RECORD_BYTES))
+        return Peeked(self._reply([], request.reads, request.most), b"".join(records), dict(self.offsets))
 
     def fetch_in_parts(self, name: bytes) -> bytes:
         """Return a log whole."""
@@ -84,23 +90,21 @@ class MemoryEntityStore:
                 self.offsets[origin.partition] = origin.next_offset
 
     def _apply_one(self, entry: bytes, applied: list[int]) -> list[int]:
-        origin, offset = struct.unpack("<HQ", entry[ORIGIN:])
-        if offset < applied[origin]:
-            return self._located(entry)
-        payer, *others = _names(entry)
+        identities = [entry[at : at + IDENTITY_BYTES] for at in range(0, SENT, IDENTITY_BYTES)]
+        names = [
+            kind.letter + identity if any(identity) else b"" for kind, identity in zip(KINDS, identities, strict=True)
+        ]
+        payer, *others = names
         sent, got = entry[SENT:GOT], entry[GOT:ORIGIN]
-        inbound = PAYEE.letter + payer[1:]
+        origin, offset = struct.unpack("<HQ", entry[ORIGIN:])
+        inbound = PAYEE.letter + identities[0]
+        if offset < applied[origin]:
+            at = self._locate(payer, sent[:SAME_BYTES])
+            received = int.from_bytes(self.logs[payer][at - 4 : at], "little") if at else self._records(inbound)
+            return [at, *(self._locate(name, got[:SAME_BYTES]) if name else 0 for name in others), received]
         ends = [self._append(name, got) if name else 0 for name in others]
         received = self._records(inbound)
         return [self._append(payer, sent[:RECEIVED_AT] + received.to_bytes(4, "little")), *ends, received]
-
-    def _located(self, entry: bytes) -> list[int]:
-        payer, *others = _names(entry)
-        sent, got = entry[SENT : SENT + SAME_BYTES], entry[GOT : GOT + SAME_BYTES]
-        at = self._locate(payer, sent)
-        inbound = PAYEE.letter + payer[1:]
-        received = int.from_bytes(self.logs[payer][at - 4 : at], "little") if at else self._records(inbound)
-        return [at, *(self._locate(name, got) if name else 0 for name in others), received]
 
     def _append(self, name: bytes, record: bytes) -> int:
         log = self.logs.setdefault(name, bytearray())
@@ -195,12 +199,6 @@ class MemoryEntityStore:
         """Refuse another identity key's fingerprint than the one remembered."""
         if self._fingerprint not in (None, fingerprint):
             raise IdentityKeyMismatchError(IdentityKeyMismatchError.__doc__)
-
-
-def _names(entry: bytes) -> list[bytes]:
-    """Return the kind and identity of each of a payment's logs; empty where it has none."""
-    identities = [entry[at : at + IDENTITY_BYTES] for at in range(0, SENT, IDENTITY_BYTES)]
-    return [kind.letter + identity if any(identity) else b"" for kind, identity in zip(KINDS, identities, strict=True)]
 
 
 def _header(log: bytearray) -> tuple[int, int]:

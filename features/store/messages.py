@@ -169,7 +169,7 @@ def _find_logs(  # type: ignore[no-untyped-def]
     return logs, count
 
 
-@njit()
+@njit(inner=True)
 def _find(cells: NDArray[np.int64], reads: NDArray[np.record], count: int, identity: np.uint64) -> tuple[int, int]:
     """Return where an identity stands among those of its kind, put there if it is new, and how many there are then."""
     mask = np.uint64(len(cells) - 1)

@@ -166,11 +166,11 @@ class RedisEntityStore:
         return Applied(reply[0], reply[1::3], reply[2::3], reply[3::3])
 
     def peek(self, request: PeekRequest) -> Peeked:
-        """Read logs and locate payments in one atomic step that changes nothing."""
-        reply = self._look("peek", request.entries, request.reads, request.most)
+        """Read logs, and single records, in one atomic step that changes nothing."""
+        reply = self._look("peek", request.records, request.reads, request.most)
         lines = iter(reply[1].split(b"\n") if reply[1] else ())
         kept = {name: int(value) for name, value in zip(lines, lines, strict=True) if layout.is_offset(name)}
-        return Peeked(Applied(reply[0], reply[2::3], reply[3::3], reply[4::3]), kept)
+        return Peeked(Applied(b"", reply[2::3], reply[3::3], reply[4::3]), reply[0], kept)
 
     def fetch_in_parts(self, name: bytes) -> bytes:
         """Return a log whole, read in parts so that a long one holds nobody up."""

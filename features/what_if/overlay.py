@@ -10,12 +10,11 @@ import numpy as np
 from features.compiled import njit
 from features.entities import COUNTERPARTIES, INBOUND
 from features.measure.ingest import append
-from features.measure.logs import LEVELS, NEVER, NONE, Logs
+from features.measure.logs import LEVELS, NONE, Logs
 from features.measure.vector import put_vectors
 from features.record import PARTY, RECORD_BYTES
 from features.replica.locate import locate
 from features.replica.table import Table, allocate, forget, make_room
-from features.windows import BLOCK, HORIZON
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +38,7 @@ class Asked(NamedTuple):
     lengths: NDArray[np.int64]
     """[n, positions]: of those that are there, as the store replied. Of the others filled in, as it would reply."""
     located: NDArray[np.record]
-    """Of LOCATED, with the places of outcome logs filled in."""
+    """Of LOCATED, with where the outcome logs lie filled in."""
     vectors: NDArray[np.float32]
     state: NDArray[np.uint8]
 
@@ -100,7 +99,7 @@ def _open_logs(table, logs, asked, reads, in_sequence):  # type: ignore[no-untyp
     return True
 
 
-@njit()
+@njit(inner=True)
 def _close_logs(table, reads):  # type: ignore[no-untyped-def]
     """Drop the logs that were opened for payments alone."""
     for k in range(len(reads)):
@@ -109,7 +108,7 @@ def _close_logs(table, reads):  # type: ignore[no-untyped-def]
             reads[k].slot = NONE
 
 
-@njit()
+@njit(inner=True)
 def _append(logs, asked, row, reads, before):  # type: ignore[no-untyped-def]
     """Append a payment as the store does: the payer's log comes last, and keeps what he had received by then."""
     payment, log_of, lengths = asked.payments[row], asked.log_of[row], asked.lengths[row]
@@ -130,7 +129,7 @@ def _append(logs, asked, row, reads, before):  # type: ignore[no-untyped-def]
         append(logs, reads[k].slot, payment.event_time, payment.amount_paise, party, payment.place)  # type: ignore[arg-type]
 
 
-@njit()
+@njit(inner=True)
 def _take_back(logs, log_of, reads, before):  # type: ignore[no-untyped-def]
     """Make the logs what they were; records and summaries beyond their ends are nobody's."""
     for kind in range(INBOUND):
@@ -145,33 +144,3 @@ def _take_back(logs, log_of, reads, before):  # type: ignore[no-untyped-def]
         for row in range(first, first + LEVELS):  # what was kept of a block that the payment filled
             if logs.kept_key[row, 0] > log.length:
                 logs.kept_key[row, 0] = 0
-
-
-@njit()
-def perhaps_there(  # type: ignore[no-untyped-def]
-    logs, payments, log_of, reads, perhaps, folded
-):  # fmt: skip
-    """Mark payments that may be in their payer's log: `perhaps` among its records, `folded` among those folded away.
-
-    Replicas keep no ids, so a record of the same amount, payee and time is looked up in the store. In a dense log that
-    time may have been moved up, to at least the horizon behind the clock.
-    """
-    for row in range(len(payments)):
-        payment, k = payments[row], log_of[row, 0]
-        perhaps[row] = folded[row] = False
-        if reads[k].slot != NONE:
-            log = logs.slots[reads[k].slot]
-            folded[row] = log.folded > 0 and payment.event_time <= log.base_clock
-            perhaps[row] = _has_like(logs, log, payment, np.int64(payment.identity[COUNTERPARTY[0]] & PARTY))
-
-
-@njit()
-def _has_like(logs, log, payment, payee):  # type: ignore[no-untyped-def]
-    event_time, count = payment.event_time, log.length - log.folded
-    moved_to = log.clock - HORIZON if log.length >= 2 * BLOCK else NEVER
-    for row in range(log.at, log.at + count):
-        if logs.amount[row] == payment.amount_paise and logs.counterparty[row] == payee:
-            time = logs.event_time[row]
-            if time == event_time or event_time < time <= moved_to:
-                return True
-    return False

@@ -126,7 +126,7 @@ def contribute_one(  # type: ignore[no-untyped-def]
     return fetched
 
 
-@njit()
+@njit(inner=True)
 def _bin_row(vector, slots_of, row_bytes):  # type: ignore[no-untyped-def]
     for slot in range(len(slots_of.feature)):
         x = vector[slots_of.feature[slot]]
@@ -146,7 +146,7 @@ def _padded(rows):  # type: ignore[no-untyped-def]
     return (rows + LANES - 1) // LANES * LANES
 
 
-@njit()
+@njit(inner=True)
 def _bin_block(vectors, start, rows, slots_of, row_bytes, column, count):  # type: ignore[no-untyped-def]
     """Set the two bytes of every slot by counting thresholds below: compares of whole columns beat a search."""
     width = _padded(rows)
@@ -179,7 +179,7 @@ def _bin_block(vectors, start, rows, slots_of, row_bytes, column, count):  # typ
             right[row] = np.uint8(255) if column[row] != column[row] else np.uint8(count[row])
 
 
-@njit()
+@njit(inner=True)
 def _find_cells(first, last, width, conditions, row_bytes, cells):  # type: ignore[no-untyped-def]
     for group in range(first, last):
         cell = cells[group - first]
@@ -192,7 +192,7 @@ def _find_cells(first, last, width, conditions, row_bytes, cells):  # type: igno
                 cell[row] += stride if compared[row] > bin_ else np.uint8(0)
 
 
-@njit()
+@njit(inner=True)
 def _add_entries(first, at, end, entries, cells, out):  # type: ignore[no-untyped-def]
     group, values_at, values = entries.group, entries.values_at, entries.values
     while at + 4 <= end:  # four at a time saves reading and writing `out`; one after the other keeps the order
@@ -215,7 +215,7 @@ def _add_entries(first, at, end, entries, cells, out):  # type: ignore[no-untype
         at += 1
 
 
-@njit()
+@njit(inner=True)
 def _add_up(slot_feature, base_value, contributions, margin):  # type: ignore[no-untyped-def]
     margin[:] = base_value
     for slot in range(len(slot_feature)):

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from features.compiled import njit
 from features.feature import Aggregation
-from features.measure import hll, plain, vector, wide
-from features.measure.ingest import append
+from features.measure import hll, ingest, plain, vector, wide, window
 from features.measure.logs import Logs, clear_slot
 from features.measure.scratch import MEASURE, Scratch, Work
-from features.measure.window import STAMPS, measure
+from features.measure.window import STAMPS
 from features.schema import PLAIN
+from tests.fixtures.kernels import outer
 from tests.oracle import hyperloglog, round_once
+
+append, measure, received_within_the_hour = map(outer, (ingest.append, window.measure, plain._received))
 
 BEYOND_FLOAT64 = [
     2**24 + 1,
@@ -63,7 +65,7 @@ def test_what_a_payer_received_is_rounded_once(received: int) -> None:
     clear_slot(logs.slots, 0, 0)
     append(logs, 0, 1_000, received, 5, 0)
     found = np.zeros(1, dtype=PLAIN)
-    plain._received(found[0], logs, 0, 1, 2_000, 7, Scratch.make())
+    received_within_the_hour(found[0], logs, 0, 1, 2_000, 7, Scratch.make())
     assert found["payer_inbound_sum_1h"][0] == round_once(received)
     ratio = found["payer_pass_through_ratio_1h"][0]
     assert math.isclose(ratio, 7 / received, rel_tol=1e-6)

@@ -10,14 +10,18 @@ from hypothesis import strategies as st
 from features.errors import StoreRolledBackError
 from features.measure.logs import NONE
 from features.online import OnlineFeatures
+from features.replica import table as replica_table
 from features.replica.buddies import Buddies, give, order_of, take
 from features.replica.replicas import Replicas
-from features.replica.table import BATCH, FEWEST_UNITS, UNIT, allocate, find, forget, make_room
+from features.replica.table import BATCH, FEWEST_UNITS, UNIT, allocate, find, forget
 from features.store.contract import Origin
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import Claims
 from features.windows import DAY
+from tests.fixtures.kernels import outer
 from tests.oracle import Payment, columns_of
+
+make_room = outer(replica_table.make_room)
 
 PAYER = np.uint8(ord("p"))
 START = 1_790_000_000_000

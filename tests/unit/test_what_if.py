@@ -78,6 +78,17 @@ def test_a_payment_that_was_folded_away_is_counted_again_and_said_to_be(twice: T
     assert said.perhaps_folded.tolist() == [True, False, False]
 
 
+def test_among_payments_that_are_alike_the_one_of_the_same_id_is_found(twice: Twice) -> None:
+    """Records of all logs that have its amount, party and time are shown a few at a time."""
+    twice.comes(*(payment(number) for number in range(40)), payment(900, payer=BOB))
+    with patch("features.what_if.known_logs.MOST_RECORDS", 10):
+        found = [twice.ask(payment(number)) for number in (0, 17, 39)]
+    assert [one.located.tolist() for one in found] == 3 * [[True]]
+    assert [one.provenance["payer_at"].tolist() for one in found] == [[0], [17], [39]]
+    assert [one.vectors.tobytes() for one in found] == [twice.seen[number][2].tobytes() for number in (0, 17, 39)]
+    assert not twice.ask(payment(1_000)).located[0]
+
+
 def test_a_late_payment_says_so(twice: Twice) -> None:
     twice.comes(*(payment(number, at=number * SECOND) for number in range(900)))
     twice.check(payment(1_000, at=10 * SECOND))

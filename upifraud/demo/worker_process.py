@@ -24,11 +24,11 @@ _open = build_opener(ProxyHandler({})).open  # loopback, whatever proxy the envi
 
 
 class KernelProcess:
-    """Compiles kernels beside a worker, which begins with others: a first start has two cores to use."""
+    """Compiles the kernels while the servers start; a worker that comes meanwhile waits for it, then loads them."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "stream.rehearsal", "--measuring"),
+            (sys.executable, "-m", "stream.rehearsal"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # whatever is wrong, the worker meets it too, and says so in its log
