@@ -91,7 +91,7 @@ class Explainer:
     def shares(
         self, vector: NDArray[np.float32], contributions: NDArray[np.float64], limit: int | None = None
     ) -> tuple[Share, ...]:
-        """Return what `reasons` would, without values and sentences, at a third of the cost."""
+        """Return what `reasons` would, without values and sentences, at half the cost."""
         values, shares = vector.tolist(), contributions.tolist()
         return tuple(self._share(at, values, shares[at]) for at in _strongest(contributions, shares, limit))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deploy.grafana.board import Section, board
-from deploy.grafana.fraud_outcomes import drift, outcomes, refused
+from deploy.grafana.fraud_outcomes import drift, holds, outcomes, refused
 from deploy.grafana.panels import BAD, GOOD, WARN, bars, heat, lines, number
 from deploy.grafana.queries import FLAGGED, RANGE, Query, increase, of, quantile, rate, share
 
@@ -27,7 +27,7 @@ def fraud() -> dashboard.Dashboard:
         "Fraud",
         "Which verdicts are given and why, how much of the alert budget they spend, and which of the frauds that were "
         "reported had been flagged.",
-        [_now(), _verdicts(), _scores(), outcomes(), drift(), refused()],
+        [_now(), _verdicts(), _scores(), holds(), outcomes(), drift(), refused()],
     )
 
 

@@ -49,6 +49,41 @@ def outcomes() -> Section:
     )
 
 
+def holds() -> Section:
+    """Return the section about holds and how they end."""
+    ended = "holds_ended_total"
+    return Section(
+        "Holds",
+        [
+            lines(
+                "Holds, open and overdue",
+                "HOLDs that nobody has ended, and those of them that are past their end. Overdue ones stay at 0: the "
+                "API ends them within seconds.",
+                "short",
+                Query(f"max({of('holds_open')})", "open"),
+                Query(f"max({of('holds_overdue')})", "overdue"),
+                alerts=("UpiFraudHoldsOverdue",),
+            ),
+            lines(
+                "Holds that ended",
+                "By a person (PERSON) or of themselves (EXPIRY). Many expiries: nobody looks at them in time.",
+                "short",
+                Query(increase(ended, "action, cause"), "{{action}}, {{cause}}"),
+                stacked=True,
+            ),
+            lines(
+                "Resolutions",
+                "Ends of holds on their way to the switch: those that wait for the broker, and those that it took.",
+                "short",
+                Query(f"max({of('resolutions_waiting')})", "waiting"),
+                Query(increase("resolutions_published_total"), "sent"),
+                width=24,
+                alerts=("UpiFraudResolutionsWaiting",),
+            ),
+        ],
+    )
+
+
 def drift() -> Section:
     """Return the section about the model and its drift."""
     return Section(
