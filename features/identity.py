@@ -44,7 +44,7 @@ class Identities:
         return np.column_stack((high, low))
 
     def fingerprint(self) -> bytes:
-        """Return 16 hex digits that tell this key from others and nothing else of it, and what a party is, if no VPA."""
+        """Return 16 hex digits that tell this key from others and nothing else of it, and if parties are accounts."""
         digest: bytes = self.hash([b"upi-fraud-stream identity key"]).tobytes()
         return digest.hex().encode() + (b" by account" if self.by_account else b"")
 
