@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
-PAYMENTS = int(os.environ.get("UPIFRAUD_TEST_WHAT_IFS", "800"))
-"""How many what-ifs are compared, and how many leave the server as it is; 10,000 for acceptance."""
+WHAT_IFS = [int(os.environ.get("UPIFRAUD_TEST_WHAT_IFS", "800")), pytest.param(10_000, marks=pytest.mark.long)]
+"""How many what-ifs are compared, and how many leave the server as it is."""
 
 ALICE, SHOP, PHONE = 11, 22, 33
 HOT = 300_000
@@ -107,10 +107,13 @@ def process(features: OnlineFeatures, first: int, count: int = 1, *, payer: int 
     return features.process(columns_of(payments), claims, [Origin(b"transactions:0", first, first + count)]).vectors
 
 
-def test_a_payment_gets_what_was_said_before_it_came(store: RedisEntityStore, looked_at: Watched) -> None:
+@pytest.mark.parametrize("what_ifs", WHAT_IFS)
+def test_a_payment_gets_what_was_said_before_it_came(
+    store: RedisEntityStore, looked_at: Watched, what_ifs: int
+) -> None:
     twice, seed = Twice(store, looked_at=looked_at, seed=1), 0
     with patch.object(folding, "FOLD_RECORDS", BLOCK):
-        while twice.cases["all"] < PAYMENTS:
+        while twice.cases["all"] < what_ifs:
             seed += 1
             run(twice, mixed(seed))
     for case in ("FULL", "COLD", "LATE", "with reports", "located", "located, as when it came", "folded away"):
@@ -119,7 +122,10 @@ def test_a_payment_gets_what_was_said_before_it_came(store: RedisEntityStore, lo
         assert twice.cases[case] > 0, case
 
 
-def test_nothing_on_the_server_changes(client: redis.Redis, store: RedisEntityStore, looked_at: Watched) -> None:
+@pytest.mark.parametrize("what_ifs", WHAT_IFS)
+def test_nothing_on_the_server_changes(
+    client: redis.Redis, store: RedisEntityStore, looked_at: Watched, what_ifs: int
+) -> None:
     twice = Twice(store, looked_at=looked_at, seed=2)
     with patch.object(folding, "FOLD_RECORDS", BLOCK):
         run(twice, mixed(0))
@@ -128,7 +134,7 @@ def test_nothing_on_the_server_changes(client: redis.Redis, store: RedisEntitySt
     assert any(client.strlen(name) % 32 == 16 for name in client.scan_iter("[pmd]*")), "a log is folded"
     before, dirty = everything(client), client.info("persistence")["rdb_changes_since_last_save"]
     r = random.Random(4)
-    for _ in range(PAYMENTS):
+    for _ in range(what_ifs):
         some = r.choices(asked, k=r.choice((1, 1, 1, 5))) if r.random() < 0.7 else [r.choice(twice.seen)[0]]
         twice.ask(*some, sequence=r.random() < 0.5)
         kind = r.choice(KINDS)

@@ -81,6 +81,10 @@ class Rows:
         self.rows: dict[tuple[bytes, int], VerdictRecord] = {}
         self.gone = False
 
+    def make_ready(self) -> None:
+        if self.gone:
+            raise UnavailableError("gone")
+
     def claims(self, ids):
         if self.gone:
             raise UnavailableError("gone")
