@@ -23,6 +23,7 @@ from service.door.keys import Keys
 from service.door.probes import Probes
 from service.hold_ends import HoldEnds
 from service.servers import Servers
+from service.waiting.asked import Taking
 from service.waiting.looking import Looking
 from service.waiting.records import Records
 from service.waiting.waiters import Waiters
@@ -104,6 +105,7 @@ class ApiProcess:
         self.parts = Parts(
             identities=identities,
             earliest_ms=settings.earliest_time,
+            taking=Taking(identities, settings.earliest_time),
             keys=keys,
             access=access,
             servers=servers,
