@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -23,7 +24,7 @@ from features.store.layout import OFFSETS, key
 from features.store.messages import Claims
 from features.store.redis_store import RedisEntityStore, library
 from features.what_if.what_if import CACHE_BYTES, WhatIf
-from features.windows import BLOCK
+from features.windows import BLOCK, DAY
 from local.valkey import ValkeyServer
 from tests.fixtures.payment_streams import START, Script, Stretch
 from tests.fixtures.what_ifs import Twice, run
@@ -81,8 +82,8 @@ def ask(store: RedisEntityStore, cache_bytes: int = CACHE_BYTES) -> WhatIf:
 
 
 def mixed(seed: int) -> list[Payment]:
-    """Payments of few parties, dense and sparse, in order and late: some 1,000."""
-    return Script(
+    """Payments of few parties, dense and sparse, in order and late: some 1,000, behind those of the seed before."""
+    payments = Script(
         seed,
         (
             Stretch(300, "seconds", "jitter", payers=3, payees=3, devices=2),
@@ -93,6 +94,10 @@ def mixed(seed: int) -> list[Payment]:
             Stretch(60, "days", "in order", payers=40, payees=40, devices=3),
         ),
     ).payments()
+    return [
+        replace(one, payment_id=one.payment_id + seed * len(payments), event_time=one.event_time + 150 * DAY * seed)
+        for one in payments
+    ]
 
 
 def everything(client: redis.Redis) -> dict[bytes, tuple[bytes, int]]:
