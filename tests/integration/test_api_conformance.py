@@ -21,10 +21,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("ignore")]
 EXAMPLES = 20
 DOCUMENT = json.loads(FILE.read_bytes())
 OPERATIONS = sorted(
-    (method.upper(), path)
-    for path, item in DOCUMENT["paths"].items()
-    for method in item
-    if path.startswith("/v1/")
+    (method.upper(), path) for path, item in DOCUMENT["paths"].items() for method in item if path.startswith("/v1/")
 )
 CHECKS = [
     checks.not_a_server_error,
