@@ -86,7 +86,10 @@ class ApiProcess:
         )
         records = Records(retained.artifact, artifact)
         looking = Looking(waiters, rows, records, servers)
-        store = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
+        primary = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
+        store = primary
+        if settings.api_redis_url is not None:
+            store = RedisEntityStore(settings.api_redis_url, timeout=REDIS_SECONDS, primary=primary)
         what_ifs = WhatIfs(
             WhatIf(store, settings.api_replica_bytes),
             artifact,
@@ -155,4 +158,5 @@ class ApiProcess:
         key_table.close()
         log_table.close()
         store.close()
+        primary.close()
         log.info("The API has ended.")
