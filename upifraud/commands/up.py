@@ -105,6 +105,8 @@ def command(*, kafka: str, state_dir: Path, env_file: Path | None, partitions: i
             lines = _write_settings(path, variables, api)
             screen.print(f"api: try: {api.call()}")
             screen.print("api: a worker must run for final verdicts; without one, the answer is 202 and provisional")
+        elif api.is_on_others:
+            screen.print("api: runs on other servers than the stack has now; upifraud up --api starts it on these")
         elif not api.running:
             screen.print("and over HTTP: upifraud up --api")
     click.echo(lines, nl=False)

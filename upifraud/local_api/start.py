@@ -21,6 +21,5 @@ def start_api(stack: Stack, api: ApiServer, wanted_port: int, say: Callable[[str
     stack.start_program(api)
     if wanted_port and api.port != wanted_port:
         say(f"api: somebody else has port {wanted_port}, so it has {api.port}")
-    say(
-        f"api: {api.address}, all calls at {api.address}/docs; its key for development is in {os.path.relpath(api.key_file)}"
-    )
+    key_file = os.path.relpath(api.key_file)
+    say(f"api: {api.address}, all calls at {api.address}/docs; its key for development is in {key_file}")
