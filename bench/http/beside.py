@@ -24,7 +24,7 @@ DEADLINE_MS = 1_000
 class Sizes:
     """How much of everything."""
 
-    rate: float = 50.0
+    rates: tuple[float, ...] = (50.0, 150.0)
     """Calls of one payment a second."""
     hundreds: float = 2.0
     """Calls of a hundred payments a second: the plain handler cannot do three."""
@@ -32,7 +32,7 @@ class Sizes:
     warm_up: float = 2.0
     idle: float = 4.0
     """Seconds in which nothing is asked for, to see what servers use then."""
-    rounds: int = 2
+    rounds: int = 1
 
 
 def measure(
@@ -59,7 +59,7 @@ def _of(
     served: Served, stack: ApiStack, pool: Sequence[dict[str, Any]], sizes: Sizes, say: Callable[[str], None]
 ) -> Iterator[dict[str, Any]]:
     idle = idle_cores(served, sizes.idle)
-    for size, rate in ((1, sizes.rate), (HUNDRED, sizes.hundreds)):
+    for size, rate in (*((1, rate) for rate in sizes.rates), (HUNDRED, sizes.hundreds)):
         plan = posts.Plan(
             url=f"{served.url}/v1/payments" + ("/many" if size > 1 and served.name == PLAIN else ""),
             size=size,
@@ -117,18 +117,18 @@ def line(row: dict[str, Any]) -> str:
 
 
 def medians(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the rounds of each handler and size together: medians of what they cost and took, sums of what they did."""
+    """Put the rounds of each handler and load together: medians of what they cost and took, sums of what they did."""
     from statistics import median
 
-    kinds = dict.fromkeys((row["who"], row["size"]) for row in rows)
+    kinds = dict.fromkeys((row["who"], row["size"], row["calls a second"]) for row in rows)
     found = []
-    for who, size in kinds:
-        some = [row for row in rows if (row["who"], row["size"]) == (who, size)]
+    for who, size, rate in kinds:
+        some = [row for row in rows if (row["who"], row["size"], row["calls a second"]) == (who, size, rate)]
         statuses: dict[str, int] = {}
         for row in some:
             for status, count in row["statuses"].items():
                 statuses[status] = statuses.get(status, 0) + count
-        one = {"who": who, "size": size, "calls a second": some[0]["calls a second"], "statuses": statuses}
+        one = {"who": who, "size": size, "calls a second": rate, "statuses": statuses}
         for part in ("us", "net_us", "ms", "idle_cores"):
             one[part] = {name: median(row[part][name] for row in some) for name in some[0][part]}
         found.append(one)

@@ -28,7 +28,7 @@ class Sizes:
     payers: int = 10_000
     history: int = 40_000
     """Payments before, of these payers."""
-    stream_seconds: float = 20.0
+    stream_seconds: float = 15.0
     crowd_seconds: float = 8.0
     beside: beside.Sizes = field(default_factory=beside.Sizes)
 
@@ -36,9 +36,9 @@ class Sizes:
 QUICK = Sizes(
     payers=4_000,
     history=12_000,
-    stream_seconds=6.0,
-    crowd_seconds=4.0,
-    beside=beside.Sizes(seconds=4.0, warm_up=1.0, idle=2.0, rounds=1),
+    stream_seconds=4.0,
+    crowd_seconds=3.0,
+    beside=beside.Sizes(rates=(50.0,), seconds=4.0, warm_up=1.0, idle=2.0),
 )
 
 
