@@ -11,7 +11,7 @@ TESTERS ?= $(if $(ARGS),0,3)
 PYTEST = $(BIN)/pytest --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-bench demo test test-fast test-long test-cluster check lint types drift manifests image rules-test fmt lock model bench bench-quick bench-sustain bench-report up down clean
+.PHONY: help install install-bench demo test test-fast test-long test-cluster check lint types drift manifests image rules-test fmt lock model bench bench-quick bench-sustain bench-api bench-report up down clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,9 @@ bench-quick: install-bench ## Measure rate, latency and cost in under two minute
 
 bench-sustain: install-bench ## Hold one rate for ten minutes (ARGS="--rate 5000").
 	$(BIN)/python -m bench sustain --json bench/results/sustain.json $(ARGS)
+
+bench-api: install-bench ## Measure the API beside the plain handler and beside the stream, in three minutes.
+	$(BIN)/python -m bench api --json bench/results/api.json $(ARGS)
 
 bench-report: install-bench ## Write tables and plots from the raw results.
 	$(BIN)/python -m bench report $(wildcard bench/results/*.json) $(ARGS)

@@ -5,6 +5,7 @@ quick: a backlog and an open loop beside the yardsticks, in under two minutes on
 ramp: open loops at rising rates, to the first that the worker does not keep up with.
 latency: one open loop with an observer beside the worker.
 sustain: one rate for ten minutes, with the records that waited over time.
+api: the HTTP API beside the plain handler that people write, and beside the stream, in three minutes.
 report: the tables and plots of docs/benchmarks.md from raw results; the parts of later files stand in for earlier ones.
 """
 
@@ -18,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import forms, loops, results, suite
+from bench.http import NAMES as HTTP_NAMES
 from bench.parts import Part, measure, say
 from bench.peers.environment import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.whole import Bench
 
@@ -89,6 +91,23 @@ def sustain(options: argparse.Namespace) -> int:
     return one_form(options, lambda bench: forms.sustain(bench, rate, seconds, say), LONG_RUN)
 
 
+def api(options: argparse.Namespace) -> int:
+    """Measure the API beside the plain handler that people write, and beside the stream."""
+    from dataclasses import replace
+
+    from bench.http.run import QUICK, ApiBench, Sizes
+
+    sizes = QUICK if options.quick else Sizes()
+    if options.seconds:
+        sizes = replace(sizes, stream_seconds=options.seconds)
+    if options.rate:
+        sizes = replace(sizes, beside=replace(sizes.beside, rates=(options.rate,)))
+    if options.rounds:
+        sizes = replace(sizes, beside=replace(sizes.beside, rounds=options.rounds))
+    with ApiBench(sizes, say) as whole:
+        return measure(whole.parts(options.only), options.json)
+
+
 def report(options: argparse.Namespace) -> int:
     """Write tables and plots."""
     from bench.report import write
@@ -124,6 +143,15 @@ def parser() -> argparse.ArgumentParser:
         if name == "ramp":
             form.add_argument("--step", type=float, default=1.25, help="from one rate to the next (default 1.25)")
         form.set_defaults(run=run)
+    http = commands.add_parser("api", help="the API beside the plain handler, and beside the stream")
+    http.add_argument("--only", type=_http_names, metavar="PART,...", help=f"some parts of {', '.join(HTTP_NAMES)}")
+    http.add_argument("--quick", action="store_true", help="in under a minute; the figures say little")
+    http.add_argument(
+        "--rate", type=float, help="calls/s of one payment each beside the plain handler (default 50 and 150)"
+    )
+    http.add_argument("--rounds", type=int, help="turns that both handlers take (default 1)")
+    http.add_argument("--seconds", type=float, help="of each load beside the stream (default 15)")
+    http.set_defaults(run=api)
     for form in commands.choices.values():
         form.add_argument("--json", type=Path, help="write the raw results there, part by part")
     writing = commands.add_parser("report", help="tables and plots from raw results")
@@ -135,10 +163,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _names(text: str) -> list[str]:
+    return _some(text, suite.NAMES)
+
+
+def _http_names(text: str) -> list[str]:
+    return _some(text, HTTP_NAMES)
+
+
+def _some(text: str, known: Sequence[str]) -> list[str]:
     names = text.split(",")
     for name in names:
-        if name not in suite.NAMES:
-            raise argparse.ArgumentTypeError(f"expected some of {', '.join(suite.NAMES)}, got {name!r}")
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"expected some of {', '.join(known)}, got {name!r}")
     return names
 
 

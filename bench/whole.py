@@ -51,7 +51,15 @@ PARTITIONS = 4
 class Bench:
     """A fresh stack, workers, and the switch."""
 
-    def __init__(self, directory: Path, *, payers: int, seed: int = 3, partitions: int = PARTITIONS) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        payers: int,
+        seed: int = 3,
+        partitions: int = PARTITIONS,
+        calendar: timedelta = CALENDAR,
+    ) -> None:
         self.partitions = partitions
         self._payers, self._seed, self._directory = payers, seed, directory
         self._log = directory / "worker.log"
@@ -64,7 +72,7 @@ class Bench:
         self._switch: Switch | None = None
         self._observer: Observer | None = None
         self._runs = 0
-        self._now = datetime.now(UTC) - CALENDAR
+        self._now = datetime.now(UTC) - calendar
         """When the next run begins, by the switch's clock."""
 
     def __enter__(self) -> Self:
@@ -111,6 +119,11 @@ class Bench:
             self._workers.append((worker, port))
         for worker, port in started:
             self._wait_ready(worker, port)
+
+    @property
+    def metrics_urls(self) -> list[str]:
+        """Where the workers count."""
+        return [f"http://127.0.0.1:{port}/metrics" for _, port in self._workers]
 
     @property
     def has_workers(self) -> bool:
@@ -179,8 +192,7 @@ class Bench:
         return self._switch
 
     def _span(self, payments: int) -> timedelta:
-        """Return the time in which the population makes so many payments, and some more: no day is like another."""
-        return timedelta(days=1.1 * payments / (self._payers * PAYMENTS_A_DAY) + 0.1)
+        return span(payments, self._payers)
 
     def observer(self, payments: int) -> Observer:
         """Start the observer beside, with the days ready over which the next run of so many payments spreads."""
@@ -230,7 +242,7 @@ class Bench:
         )
 
     def _used(self) -> tuple[dict[str, float], dict[str, dict[int, float]]]:
-        pids = self._pids()
+        pids = self.pids()
         cpu = {name: sum(machine.cpu_seconds(pid) for pid in some) for name, some in pids.items()}
         threads = {
             name: {thread: seconds for pid in some for thread, seconds in machine.thread_seconds(pid).items()}
@@ -244,7 +256,8 @@ class Bench:
             threads["postgres"].pop(self._observer.server_pid, None)
         return cpu, threads
 
-    def _pids(self) -> dict[str, list[int]]:
+    def pids(self) -> dict[str, list[int]]:
+        """Return the processes that run, by name."""
         pids = {name: [server.process.pid] for name, server in self._servers.items() if server.process}
         pids["worker"] = [worker.pid for worker, _ in self._workers]
         if self._switch is not None and self._switch.process.poll() is None:
@@ -291,7 +304,12 @@ class Bench:
 
     def memory(self) -> dict[str, int]:
         """Return the resident bytes of the workers and the servers, what is shared counted once."""
-        return {name: sum(machine.pss_bytes(pid) for pid in some) for name, some in self._pids().items()}
+        return {name: sum(machine.pss_bytes(pid) for pid in some) for name, some in self.pids().items()}
+
+
+def span(payments: int, payers: int) -> timedelta:
+    """Return the time in which so many payers make so many payments, and some more: no day is like another."""
+    return timedelta(days=1.1 * payments / (payers * PAYMENTS_A_DAY) + 0.1)
 
 
 def _of_payments(sample: Any) -> bool:
@@ -305,10 +323,10 @@ def _scraped(port: int) -> list[Any]:
 
 
 @contextlib.contextmanager
-def fresh(payers: int, partitions: int = PARTITIONS) -> Iterator[Bench]:
+def fresh(payers: int, partitions: int = PARTITIONS, calendar: timedelta = CALENDAR) -> Iterator[Bench]:
     """Yield a bench in a directory that goes away with it."""
     with (
         tempfile.TemporaryDirectory(prefix="upifraud-bench-") as directory,
-        Bench(Path(directory), payers=payers, partitions=partitions) as bench,
+        Bench(Path(directory), payers=payers, partitions=partitions, calendar=calendar) as bench,
     ):
         yield bench

@@ -39,9 +39,10 @@ class Identities:
     def hash128(self, values: Sequence[bytes]) -> NDArray[np.uint64]:
         """Return two independent 64-bit hashes a value, shape [n, 2]: wide enough to serve as a unique key."""
         arena, ends = _arena(values)
-        high = _hash_all(arena, ends, self._k0, self._k1)
-        low = _hash_all(arena, ends, ~self._k0, ~self._k1)
-        return np.column_stack((high, low))
+        both = np.empty((len(ends), 2), dtype=np.uint64)
+        both[:, 0] = _hash_all(arena, ends, self._k0, self._k1)
+        both[:, 1] = _hash_all(arena, ends, ~self._k0, ~self._k1)
+        return both
 
     def fingerprint(self) -> bytes:
         """Return 16 hex digits that tell this key from others and nothing else of it, and if parties are accounts."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.load import Punctuality
+from bench.report import http_tables
+from bench.report.format import table, us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,18 +19,12 @@ def all_of(results: Mapping[str, Any]) -> dict[str, str]:
     """Return the table of every section that there are results of."""
     parts = results["parts"]
     found = {"machine": machines(results["machines"])} if parts else {}
-    for name, table in TABLES.items():
+    for name, written in TABLES.items():
         if name in parts:
-            found[name] = table(parts[name])
+            found[name] = written(parts[name])
     if "stages" in parts and "backlog" in parts:
         found["stages"] += "\n\n" + sum_and_whole(parts["stages"], parts["backlog"])
     return found
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table, figures to the right but for the first column."""
-    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def machines(of_parts: Mapping[str, Mapping[str, Any]]) -> str:
@@ -53,7 +49,7 @@ def _folded(parts: Sequence[str]) -> list[str]:
 def stages(found: Sequence[Mapping[str, Any]]) -> str:
     """Stages alone, CPU us a payment."""
     names = [name for name in PROCESSES if any(name in stage["us"] for stage in found)]
-    rows = [(stage["name"], *(_us(stage["us"].get(name)) for name in names), stage["note"]) for stage in found]
+    rows = [(stage["name"], *(us(stage["us"].get(name)) for name in names), stage["note"]) for stage in found]
     total = ["**sum**", *(f"**{sum(stage['us'].get(name, 0) for stage in found):.1f}**" for name in names), ""]
     return table(("stage alone, CPU us a payment", *names, ""), [*rows, total])
 
@@ -86,7 +82,7 @@ def peers(found: Sequence[Mapping[str, Any]]) -> str:
     names = [name for name in ("own", "redis", "postgres", "kafka") if name in worker["us"]]
     rows = [
         (one["name"], f"{one['rate']:,.0f}", f"{worker['rate'] / one['rate']:.2f}",
-         *(_us(one["us"][name]) for name in names), _us(sum(one["us"].values())),
+         *(us(one["us"][name]) for name in names), us(sum(one["us"].values())),
          f"{sum(one['us'].values()) / total:.2f}")
         for one in found
     ]  # fmt: skip
@@ -108,7 +104,7 @@ def backlog(run: Mapping[str, Any]) -> str:
 
 def _run(run: Mapping[str, Any]) -> str:
     rows = [
-        (name, _us(run["us"][name]), f"{run['cores'][name]:.2f}", f"{run['busiest'].get(name, 0):.2f}",
+        (name, us(run["us"][name]), f"{run['cores'][name]:.2f}", f"{run['busiest'].get(name, 0):.2f}",
          f"{run['memory'][name] / 2**20:,.0f}" if name in run["memory"] else "",
          f"{run['stored'][name]:,.0f}" if name in run["stored"] else "")
         for name in PROCESSES if name in run["us"]
@@ -190,7 +186,7 @@ def growth(found: Sequence[Mapping[str, Any]]) -> str:
     for curve in found:
         names, more = (_names(point[kind] for point in curve["points"]) for kind in ("us", "more"))
         rows = [
-            (f"{point['x']:,.0f}", *(_us(point["us"].get(name)) for name in names),
+            (f"{point['x']:,.0f}", *(us(point["us"].get(name)) for name in names),
              *(_figure(point["more"].get(name)) for name in more))
             for point in curve["points"]
         ]  # fmt: skip
@@ -201,12 +197,6 @@ def growth(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _names(of: Iterable[Mapping[str, float]]) -> list[str]:
     return list(dict.fromkeys(name for one in of for name in one))
-
-
-def _us(figure: float | None) -> str:
-    if figure is None:
-        return ""
-    return f"{figure:,.0f}" if figure >= 1_000 else f"{figure:.1f}" if figure >= 10 else f"{figure:.2f}"
 
 
 def _figure(figure: float | None) -> str:
@@ -228,4 +218,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "latency": latency,
     "sustain": sustain,
     "growth": growth,
+    "api-plain": http_tables.plain,
+    "api-stream": http_tables.stream,
+    "api-crowd": http_tables.crowd,
 }

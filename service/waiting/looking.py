@@ -12,6 +12,7 @@ import numpy as np
 
 from service.door import meters
 from service.door.problems import Problem
+from service.waiting.pace import Pace
 from service.waiting.waiter import Answer
 from stream.errors import RetryableError, StreamError
 from stream.stages.alerting import NAMES
@@ -58,7 +59,7 @@ class Rows(Protocol):
 
 
 class Looking(threading.Thread):
-    """Looks every 4 ms while anybody waits; writes answers and hands them to the event loop."""
+    """Looks every 4 ms while a row may be there that is waited for; writes answers and hands them to the event loop."""
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class Looking(threading.Thread):
         self._servers = servers
         self._stopping = False
         self._looks = 0
+        self._pace = Pace()
 
     def stop(self) -> None:
         """End the thread after the look that it is at."""
@@ -95,8 +97,9 @@ class Looking(threading.Thread):
             began = time.perf_counter()
             pause = TICK
             try:
-                self._look(waiting)
-                self._servers.answered("postgres")
+                if self._look(waiting, began):
+                    self._servers.answered("postgres")
+                pause = max(TICK, min(map(self._due, waiting)) - time.perf_counter())
             except RetryableError as error:
                 self._servers.gone("postgres", str(error))
                 pause = GONE
@@ -120,10 +123,19 @@ class Looking(threading.Thread):
         except Exception:  # the looks will say the same, one by one
             log.exception("Postgres cannot be asked for rows")
 
-    def _look(self, waiting: list[Waiter]) -> None:
+    def _due(self, waiter: Waiter) -> float:
+        """Return when a row may be there: at once, or some time after the payment was published."""
+        if waiter.published_at is None or waiter.is_claimed:
+            return 0.0
+        return waiter.published_at + self._pace.first
+
+    def _look(self, waiting: list[Waiter], now: float) -> bool:
+        """Look for what may be there; return whether there was anything to look for."""
+        fresh = [waiter for waiter in waiting if not waiter.is_looked_for]
+        if not fresh and all(self._due(waiter) > now for waiter in waiting):
+            return False
         self._looks += 1
         meters.LOOKS.inc()
-        fresh = [waiter for waiter in waiting if not waiter.is_looked_for]
         if fresh:
             long_ago = (time.time() * 1000) - CLAIMS_LAST_MS
             if old := [waiter for waiter in fresh if waiter.payment.event_time < long_ago]:
@@ -136,8 +148,10 @@ class Looking(threading.Thread):
                 waiter.is_looked_for = True
         if self._looks % CLAIMS_EVERY == 0:
             self._look_for_claims([one for one in waiting if one.is_published and not one.is_claimed])
+        waiting = [waiter for waiter in waiting if self._due(waiter) <= now]
         for first in range(0, len(waiting), ROWS):
             self._look_for_rows(waiting[first : first + ROWS])
+        return True
 
     def _look_for_claims(self, waiting: list[Waiter]) -> None:
         if not waiting:
@@ -164,8 +178,11 @@ class Looking(threading.Thread):
         ]
         if not found:
             return set()
+        now = time.perf_counter()
         for waiter, row in found:
             self._waiters.compare(waiter, NAMES[row.verdict])
+            if waiter.published_at is not None:
+                self._pace.took(now - waiter.published_at)
         bodies = self._records.written([row for _, row in found])
         self._waiters.answer_from_thread(
             [(waiter, _answer(row, waiter, body)) for (waiter, row), body in zip(found, bodies, strict=True)]

@@ -48,6 +48,8 @@ class Waiter:
     is_looked_for: bool = False
     """Whether its id was looked for among the claims."""
     is_published: bool = False
+    published_at: float | None = None
+    """When it was handed to the broker, by `time.perf_counter`; None where it was not, for this waiter."""
     is_claimed: bool = False
     """A record of this payment has its id: it will get a row, whatever becomes of this process."""
     receipt: Receipt | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 from service.door import meters
@@ -103,6 +104,7 @@ class Waiters:
                     continue
                 waiter.is_published = True
             payment = waiter.payment
+            waiter.published_at = time.perf_counter()
             try:
                 self._publisher.send(self._topic, payment.payer_vpa, payment.value, _Told(self, waiter))
             except StreamError as error:

@@ -129,7 +129,7 @@ def _hashes(
     """Return the keyed hashes of some texts, and of the hashed facts of which one is known; one call for all."""
     for name in _HASHED & columns.keys():
         texts[name] = [b"" if text is None else text.encode() for text in columns[name]]
-    return dict(zip(texts, np.split(identities.hash([*chain(*texts.values())]), len(texts)), strict=True))
+    return dict(zip(texts, identities.hash([*chain(*texts.values())]).reshape(len(texts), -1), strict=True))
 
 
 def _party(side: str, hashes: dict[str, NDArray[np.uint64]], identities: Identities) -> NDArray[np.uint64]:

@@ -19,6 +19,7 @@ from service.waiting import asked as asked_module
 from service.waiting import looking
 from service.waiting.asked import Taking, take_apart
 from service.waiting.looking import Looking
+from service.waiting.pace import MOST, Pace
 from service.waiting.records import Records
 from service.waiting.waiter import Answer
 from service.waiting.waiters import Waiters
@@ -314,3 +315,53 @@ def test_a_row_whose_artifact_is_nowhere_fails_alone():
         assert [waiter.answer.status for waiter in waiters] == [500, 200]
 
     with_scene(play)
+
+
+def test_a_row_is_looked_for_when_the_stream_may_have_decided_and_not_before():
+    async def play(scene: Scene) -> None:
+        for _ in range(200):
+            scene.looking._pace.took(60.0)  # the first look comes after MOST
+        looks: list[float] = []
+        stored = scene.rows.stored
+
+        def noted(keys):
+            looks.append(time.perf_counter())
+            return stored(keys)
+
+        scene.rows.stored = noted
+        scene.looking.start()
+        call, (waiter,) = scene.waiters.join([asked()])
+        await scene.until(lambda: scene.broker.sent, "published")
+        scene.rows.rows[b"T", NOW] = row_of(asked())
+        await asyncio.wait_for(call.done, 20)
+        assert waiter.answer.status == 200
+        assert min(looks) >= waiter.published_at + MOST
+
+    with_scene(play)
+
+
+def test_a_row_that_is_there_already_is_not_waited_for():
+    async def play(scene: Scene) -> None:
+        for _ in range(200):
+            scene.looking._pace.took(60.0)
+        scene.rows.store(asked())
+        scene.looking.start()
+        call, (waiter,) = scene.waiters.join([asked()])
+        await asyncio.wait_for(call.done, 20)
+        assert (waiter.answer.status, waiter.published_at) == (200, None), "its claim says so"
+
+    with_scene(play)
+
+
+def test_the_first_look_follows_the_fastest_of_what_the_stream_took_lately():
+    pace = Pace()
+    assert pace.first == 0.0, "nothing is known yet"
+    for number in range(500):
+        pace.took(0.02 if number % 10 == 0 else 0.1)
+    assert 0.01 < pace.first < 0.05
+    for _ in range(20):
+        pace.took(0.004)
+    assert pace.first == pytest.approx(0.003, rel=0.05), "a stream that is faster is believed soon"
+    for _ in range(500):
+        pace.took(3.0)
+    assert pace.first == MOST

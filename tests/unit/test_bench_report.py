@@ -12,7 +12,7 @@ from bench.ablations.ablation import Ablation, Way
 from bench.growth.curve import Curve, Point
 from bench.load import Punctuality
 from bench.peers.environment import ROOT
-from bench.report import sections, tables, write
+from bench.report import http_tables, sections, tables, write
 from bench.run import Run
 
 if TYPE_CHECKING:
@@ -55,6 +55,21 @@ PARTS: dict[str, Any] = {
     "growth": [
         Curve("trees", "trees", [Point(10, {"score": 1.0}, {"MB": 0.5}), Point(100, {"score": 9.0})], "all else alike")
     ],
+    "api-plain": {"medians": [
+        {"who": who, "size": 100, "calls a second": 2.0, "statuses": {"200": 800}, "us": {who: own, "redis": 20_000.0},
+         "net_us": {who: own, "redis": 10_000.0}, "ms": {"p50": 30.0, "p95": 40.0, "p99": 50.0}}
+        for who, own in (("plain handler", 280_000.0), ("api", 10_000.0))
+    ]},
+    "api-stream": {
+        "stream alone": {"calls": None, "stream": {"p50_ms": 20.0, "p99_ms": 50.0}},
+        "deadline_ms=1000": {
+            "calls": {"final_ms": {"p50": 25.0, "p95": 60.0, "p99": 90.0}, "final_share": 0.995, "us": {"api": 1_500.0},
+                      "statuses": {"200": 995, "202": 5}},
+            "stream": {"p50_ms": 21.0, "p99_ms": None},
+        },
+    },
+    "api-crowd": {"callers": 100, "workers": 2, "rate": 812.4, "ms": {"p95": 200.0}, "statuses": {"200": 8_000},
+                  "cores": {"api": 0.7}},
 }  # fmt: skip
 
 
@@ -193,3 +208,19 @@ def test_the_page_has_a_place_for_every_part() -> None:
     page = ROOT / "docs" / "benchmarks.md"
     for name in ("machine", *tables.TABLES):
         sections.replace(page.read_text(), name, "")
+
+
+def test_the_api_is_held_against_the_plain_handler_by_all_processes_and_payment():
+    told = http_tables.plain(PARTS["api-plain"])
+    plain, api = told.splitlines()[2:]
+    assert "| 2,800 |" in plain
+    assert "| 3,000 | 2,900 | 1.00 |" in plain, "all, without idling, times its own"
+    assert "| 300.0 | 200.0 | 0.10 |" in api
+    assert "800 x 200" in api
+
+
+def test_calls_beside_the_stream_and_the_crowd_are_told():
+    alone, beside = http_tables.stream(PARTS["api-stream"]).splitlines()[2:]
+    assert alone.endswith("| 20 | 50 |")
+    assert "| 25 | 60 | 90 | 99.5 % | 995 x 200, 5 x 202 | 1,500 | 21 |  |" in beside
+    assert "nothing on the topic | 812 |  | 200 |" in http_tables.crowd(PARTS["api-crowd"])
