@@ -87,6 +87,9 @@ def tuples(rows: VerdictRows) -> list[tuple[Any, ...]]:
         "vector": [vector.tobytes() for vector in rows.vectors],
         "provenance": [one.tobytes() for one in rows.provenance],
         "alert": rows.alerts,
+        "facts": rows.facts,
+        "rrn": [None if rrn < 0 else rrn for rrn in rows.rrn.tolist()],
+        "hold_until": [None if at < 0 else datetime.fromtimestamp(at / 1000, UTC) for at in rows.hold_until.tolist()],
     }
     for name in ("transaction_id", "payer_vpa", "payee_vpa"):
         columns[name] = [text.decode() for text in getattr(rows, name)]

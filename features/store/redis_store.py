@@ -228,7 +228,7 @@ class RedisEntityStore:
         with self._redis.pipeline(transaction=True) as pipeline:
             if gone:
                 pipeline.hdel(layout.OFFSETS, *gone)
-            if gone:
+            if fields:
                 pipeline.hset(layout.OFFSETS, items=[*chain.from_iterable(fields.items())])
             self._answer(pipeline.execute)
 

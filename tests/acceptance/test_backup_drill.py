@@ -89,6 +89,7 @@ def test_a_lost_database_is_restored_and_the_worker_goes_on(
     script("backup.sh", url, "--to", backups)
     taken = deployment.verdicts()
     assert switch.wait(180) == 0
+    deployment.upifraud("simulate", "--seed", "9", "--payments", "400", "--payers", "300", "--fraud-rate", "0.05")
     deployment.drain()
     lost, sent = verdicts(deployment), alerts(deployment)
     assert len(lost) > taken, "nothing came after the backup"

@@ -482,6 +482,12 @@ def test_a_topic_that_is_another_has_offsets_of_its_own(store: EntityStore) -> N
     assert lengths == [128, 32, 0, 0], "the new topic's first record is no old one"
 
 
+def test_a_topic_begins_in_a_store_that_holds_nothing(store: EntityStore) -> None:
+    store.begin_topic(b"transactions", b"one", {PARTITION: 5})
+    assert store.topic_id(b"transactions") == b"one"
+    assert store.next_offsets([PARTITION]) == [5]
+
+
 def test_logs_of_another_identity_key_are_refused(store: EntityStore) -> None:
     store.expect_identity(b"who looks first remembers nothing")
     store.check_identity(b"one")
