@@ -8,7 +8,7 @@ QUIX := .cache/quix
 ARGS ?=
 # Processes that run tests side by side, each with servers of its own: most of the time a test waits. One for a selection.
 TESTERS ?= $(if $(ARGS),0,3)
-PYTEST = $(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/pytest --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-bench demo test test-fast test-long test-cluster check lint types drift manifests image rules-test fmt lock model bench bench-quick bench-sustain bench-api bench-report up down clean
@@ -42,13 +42,13 @@ demo: install ## Run the main job on local servers and show it live (ARGS="--sec
 	$(BIN)/upifraud demo $(ARGS)
 
 test: install ## Run the tests that a change must pass, real servers included (ARGS="-k windows" selects; TESTERS=3 processes).
-	$(PYTEST) -m "not long" $(ARGS)
+	$(PYTEST) -n $(TESTERS) -m "not long" $(ARGS)
 
 test-fast: install ## Run the tests that need no servers and are not slow; under a minute.
-	$(PYTEST) -m "not servers and not apache and not slow and not long" $(ARGS)
+	$(PYTEST) -n $(or $(filter 0,$(TESTERS)),2) -m "not servers and not apache and not slow and not long" $(ARGS)
 
 test-long: install ## Run all tests, those of minutes too, and the full-size run of 300,000 payments.
-	UPIFRAUD_TEST_PAYMENTS=300000 $(PYTEST) $(ARGS)
+	UPIFRAUD_TEST_PAYMENTS=300000 $(PYTEST) -n $(TESTERS) $(ARGS)
 
 test-cluster: install ## Run the tests that need Kubernetes with KEDA, on whatever KUBECONFIG points at.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/cluster.txt

@@ -45,7 +45,7 @@ class Identities:
         return both
 
     def fingerprint(self) -> bytes:
-        """Return 16 hex digits that tell this key from others, nothing else of it, and what a party is, if no VPA."""
+        """Return 16 hex digits that tell this key from others and nothing else of it, and if parties are accounts."""
         digest: bytes = self.hash([b"upi-fraud-stream identity key"]).tobytes()
         return digest.hex().encode() + (b" by account" if self.by_account else b"")
 
@@ -55,23 +55,24 @@ def _arena(values: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64
     return np.frombuffer(b"".join(values), dtype=np.uint8), np.cumsum(lengths)
 
 
-@njit()
-def _rotate(x: np.uint64, bits: int) -> np.uint64:
-    return (x << np.uint64(bits)) | (x >> np.uint64(64 - bits))
+@njit(inner=True)
+def _rotate(x: np.uint64, bits: np.uint64) -> np.uint64:
+    return (x << bits) | (x >> (np.uint64(64) - bits))
 
 
-@njit()
+@njit(inner=True)
 def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64):  # type: ignore[no-untyped-def]
     v0 += v1
-    v1 = _rotate(v1, 13) ^ v0
-    v0 = _rotate(v0, 32)
+    # No literals: each would be a type of its own, and `_rotate` be compiled again.
+    v1 = _rotate(v1, np.uint64(13)) ^ v0
+    v0 = _rotate(v0, np.uint64(32))
     v2 += v3
-    v3 = _rotate(v3, 16) ^ v2
+    v3 = _rotate(v3, np.uint64(16)) ^ v2
     v0 += v3
-    v3 = _rotate(v3, 21) ^ v0
+    v3 = _rotate(v3, np.uint64(21)) ^ v0
     v2 += v1
-    v1 = _rotate(v1, 17) ^ v2
-    v2 = _rotate(v2, 32)
+    v1 = _rotate(v1, np.uint64(17)) ^ v2
+    v2 = _rotate(v2, np.uint64(32))
     return v0, v1, v2, v3
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import methodcaller
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from local import kafka_admin, postgres, valkey
 from local.brokers import make_broker
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from local.resolver import Offers
 
 _FOREIGN_SECONDS = 5
+PROGRAM: Final = "program"
+"""The kind of a program on the servers, which is told from theirs."""
 _OWN_KINDS = (Kind.EMBEDDED, Kind.APACHE_JVM, Kind.APACHE_DOCKER)
 
 
@@ -46,7 +48,7 @@ class ServerState:
     """What is known of one server of a stack."""
 
     name: str
-    kind: Kind
+    kind: Kind | str
     address: str
     condition: str
     """Whether it runs, and as what."""
@@ -60,10 +62,18 @@ class Stack:
     Everything that is known lies in the directory, so that any process can take over from the one that started it.
     """
 
-    def __init__(self, directory: Path, offers: Offers, say: Callable[[str], None] = lambda _line: None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        offers: Offers,
+        say: Callable[[str], None] = lambda _line: None,
+        programs: Sequence[Server] = (),
+    ) -> None:
+        """Of a directory, with the programs on its servers that may have been started: `down` ends them too."""
         self.directory = directory.absolute()
         self._offers = offers
         self._say = say
+        self._programs = programs
         self._redis = ValkeyServer(self.directory / "redis")
         self._postgres = PostgresServer(self.directory / "postgres")
         self._brokers = {kind: make_broker(kind, self.directory / f"kafka-{kind}") for kind in _OWN_KINDS}
@@ -108,15 +118,25 @@ class Stack:
             self._say(f"tables: applied {', '.join(steps)}" if steps else "tables: all there")
             return record
 
+    def start_program(self, program: Server) -> None:
+        """Start a program on the servers of this stack and return when it answers; one that runs is left alone."""
+        with self._alone():
+            self._start(program)
+
     def down(self, *, wipe: bool = False) -> list[str]:
-        """Stop all servers of this stack, and with `wipe` remove their data; returns the names of those that ran."""
+        """Stop all servers of this stack, and with `wipe` remove their data; returns the names of those that ran.
+
+        Programs on them end first, while the servers still answer.
+        """
         if not self.directory.is_dir():
             return []
         with self._alone():
             servers = self._servers()
-            ran = [server.name for server in servers if server.running]
+            programs = [program for program in self._programs if program.directory.is_dir()]
+            ran = [server.name for server in (*programs, *servers) if server.running]
             with ThreadPoolExecutor() as threads:
-                list(threads.map(methodcaller("remove" if wipe else "stop"), servers))
+                for several in (programs, servers):
+                    list(threads.map(methodcaller("remove" if wipe else "stop"), several))
             if wipe:
                 Record.remove(self.directory)
         return ran
@@ -126,15 +146,24 @@ class Stack:
         return Record.load(self.directory)
 
     def states(self, conf: Conf = kafka_admin.NO_CONF) -> list[ServerState]:
-        """Ask every server of this stack; empty if there was no `up`. `conf` is for a Kafka that is not ours."""
+        """Ask every server and program of this stack; empty if there was no `up`.
+
+        `conf` is for a Kafka that is not ours.
+        """
         record = self.record()
         if record is None:
             return []
         own = {"kafka": self._brokers.get(record.kafka.kind), "redis": self._redis, "postgres": self._postgres}
-        return [
+        servers = [
             _state(name, entry, None if entry.kind is Kind.SETTINGS else own[name], conf)
             for name, entry in record.entries()
         ]
+        return servers + self.program_states()
+
+    def program_states(self) -> list[ServerState]:
+        """Ask the programs that were started and not stopped: the stack is whole without the others."""
+        started = [program for program in self._programs if program.running or program.stale]
+        return [_own_state(program, PROGRAM, program.address) for program in started]
 
     def _servers(self) -> list[Server]:
         """List the servers that were started here at any time."""
@@ -257,10 +286,14 @@ def _known_address(server: Server) -> str | None:
 def _state(name: str, entry: Entry, server: Server | None, conf: Conf) -> ServerState:
     if server is None:
         return ServerState(name, entry.kind, entry.address, "not ours", _ask(name, entry.address, conf))
+    return _own_state(server, entry.kind, entry.address)
+
+
+def _own_state(server: Server, kind: Kind | str, address: str) -> ServerState:
     if server.running:
-        return ServerState(name, entry.kind, entry.address, server.whereabouts, server.problem())
+        return ServerState(server.name, kind, address, server.whereabouts, server.problem())
     condition = "crashed" if server.stale else "stopped"
-    return ServerState(name, entry.kind, entry.address, condition, f"it is {condition}")
+    return ServerState(server.name, kind, address, condition, f"it is {condition}")
 
 
 def _ask(name: str, address: str, conf: Conf) -> str | None:

@@ -66,9 +66,10 @@ class RiskMap:
             exact = scores[-1]
         else:
             low, high = above - 1, above
-            slope = (scores[high] - scores[low]) / (knots[high] - knots[low])
+            # A share of the piece, not its slope: that has no number where two knots are next to each other.
+            share = (probability - knots[low]) / (knots[high] - knots[low])
             # Rounding must not lift a piece above the next.
-            exact = min(scores[low] + (probability - knots[low]) * slope, scores[high])
+            exact = min(scores[low] + share * (scores[high] - scores[low]), scores[high])
         return int(exact + 0.5)
 
     def to_json(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from service.door.keys import Keys
 from service.door.probes import Probes
 from service.hold_ends import HoldEnds
 from service.servers import Servers
+from service.waiting.asked import Taking
 from service.waiting.looking import Looking
 from service.waiting.records import Records
 from service.waiting.waiters import Waiters
@@ -85,7 +86,10 @@ class ApiProcess:
         )
         records = Records(retained.artifact, artifact)
         looking = Looking(waiters, rows, records, servers)
-        store = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
+        primary = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
+        store = primary
+        if settings.api_redis_url is not None:
+            store = RedisEntityStore(settings.api_redis_url, timeout=REDIS_SECONDS, primary=primary)
         what_ifs = WhatIfs(
             WhatIf(store, settings.api_replica_bytes),
             artifact,
@@ -104,6 +108,7 @@ class ApiProcess:
         self.parts = Parts(
             identities=identities,
             earliest_ms=settings.earliest_time,
+            taking=Taking(identities, settings.earliest_time),
             keys=keys,
             access=access,
             servers=servers,
@@ -153,4 +158,5 @@ class ApiProcess:
         key_table.close()
         log_table.close()
         store.close()
+        primary.close()
         log.info("The API has ended.")

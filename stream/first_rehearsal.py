@@ -1,7 +1,7 @@
 """The first rehearsal on a machine compiles every kernel: two processes share that work, and all others wait for it.
 
 What is compiled is kept on disk, kernel by kernel, so whoever comes later loads it. numba compiles one kernel at a time
-in a process. So the first process starts a second one, which compiles the kernels of the vectors meanwhile.
+in a process. So the first process starts a second one, which meanwhile compiles the kernels of vectors and scores.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from features.compiled import directories, sources
+from features.compiled import candidates, directories, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,18 +30,18 @@ _DONE: Final = "done"
 
 @contextmanager
 def shared_rehearsal() -> Iterator[Callable[[], None]]:
-    """Rehearse inside. Before the vectors call what this yields: it returns when their kernels are there.
+    """Rehearse inside. Before vectors and scores call what this yields: it returns when their kernels are there.
 
     Whether they are is noted beside the kernels. Where nothing can be written, a process compiles for itself.
     """
-    root = Path(__file__).parents[1]
-    kept = directories(Path(__file__).parent, f"rehearsed-{sources(root / 'stream' / 'rehearsal.py', root)}")
-    noted = [directory / _DONE for directory in (*kept.read, kept.write) if directory is not None]
-    if kept.write is None or any(note.exists() for note in noted):
+    root, folder = Path(__file__).parents[1], Path(__file__).parent
+    name = f"rehearsed-{sources(folder / 'rehearsal.py', root)}"
+    write = directories(folder, name).write
+    if write is None or _is_noted(folder, name, write):
         yield lambda: None
         return
-    with _alone(kept.write / "lock"):
-        if (kept.write / _DONE).exists():
+    with _alone(write / "lock"):
+        if (write / _DONE).exists():
             yield lambda: None
             return
         # Its input ends when this process does, however that ends; then the helper ends, too.
@@ -52,7 +52,18 @@ def shared_rehearsal() -> Iterator[Callable[[], None]]:
                 yield lambda: _ended(helper)
             finally:
                 helper.kill()
-        (kept.write / _DONE).touch()
+        (write / _DONE).touch()
+
+
+def _is_noted(folder: Path, name: str, write: Path) -> bool:
+    """Tell whether a rehearsal ended where kernels are looked for: down to the first directory that can be written."""
+    for candidate in candidates(folder):
+        directory = candidate.directory / name
+        if (directory / _DONE).exists():
+            return True
+        if directory == write:
+            break
+    return False
 
 
 def _ended(helper: subprocess.Popen[bytes]) -> None:

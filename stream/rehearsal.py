@@ -58,14 +58,14 @@ _HOUR_MS: Final = 3_600_000
 
 def rehearse(artifact: Artifact, identities: Identities) -> None:
     """Decode, measure, judge, explain and lay out payments that nobody made; no server and no meter hears of them."""
-    with shared_rehearsal() as vectors_are_there:
+    with shared_rehearsal() as helper_ended:
         text_array((b"as Postgres gets it", None))
         now_ms = int(time.time() * 1000)
         batches = [_decoded(first, now_ms, identities) for first in (0, PAYMENTS)]
-        for rows in (PAYMENTS, 1):  # one alone has a kernel of its own
-            artifact.scorer.score(np.zeros((rows, len(artifact.feature_names)), dtype=np.float32))
         rehearse_reading()
-        vectors_are_there()
+        helper_ended()
+        rehearse_vectors()
+        rehearse_scores(artifact)
         judge = Judge(artifact, model_key=0, rules=AlertRules(include_allow=True, allow_reasons="full"))
         features = OnlineFeatures(MemoryEntityStore(), _REPLICA_BYTES)
         for arrivals, claimed in batches:
@@ -101,6 +101,12 @@ def rehearse_vectors() -> None:
     located["slot"] = NONE
     logs = Logs.make(records=0, slots=0, blocks=0, supers=0, panes=0)
     vectors(logs, _columns(0, 1), located, np.frombuffer(b"", dtype=np.uint8))
+
+
+def rehearse_scores(artifact: Artifact) -> None:
+    """Score and explain some vectors, and one alone, which has kernels of its own."""
+    for rows in (PAYMENTS, 1):
+        artifact.scorer.score(np.zeros((rows, len(artifact.feature_names)), dtype=np.float32))
 
 
 def rehearse_reading() -> None:
@@ -180,16 +186,18 @@ def _columns(at: int, payments: int) -> PaymentColumns:
 
 def main() -> None:
     """Compile every kernel there is, on two cores if there are two; with `--vectors` a half of them, as a helper."""
-    if sys.argv[1:] == [HELP]:
-        end_with_parent()
-        rehearse_vectors()
-        return
     from features.identity import Identities
     from features.schema import SCHEMA_HASH
     from model.artifact import DEFAULT_DIR, load
 
     began = time.monotonic()
-    rehearse(load(DEFAULT_DIR, schema_hash=SCHEMA_HASH), Identities(bytes(16)))
+    artifact = load(DEFAULT_DIR, schema_hash=SCHEMA_HASH)
+    if sys.argv[1:] == [HELP]:
+        end_with_parent()
+        rehearse_vectors()
+        rehearse_scores(artifact)
+        return
+    rehearse(artifact, Identities(bytes(16)))
     rehearse_what_if()
     sys.stdout.write(f"all kernels are there, after {time.monotonic() - began:.1f} s\n")
 

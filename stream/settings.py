@@ -125,6 +125,12 @@ class Settings:
     api_ingress: tuple[str, ...] = setting(
         networks(), (), "Whence `ssl-client-subject-dn` is believed: the Ingress's own addresses. Unset: from nobody."
     )
+    api_redis_url: str | None = setting(
+        url("redis", "rediss", "unix"),
+        None,
+        "A replica of the online store that what-ifs may read, a moment behind; unset: they read the store itself.",
+        secret=True,
+    )
     api_replica_bytes: int = setting(
         integer(2**20, 2**40), 64 * 2**20, "Bytes of entity logs that an API process may keep for what-ifs."
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args,
 import msgspec
 import numpy as np
 
-from features.columns import UNKNOWN_MCC, UNKNOWN_TIME, PaymentColumns, pack_kind, pack_place
+from features.columns import UNKNOWN, UNKNOWN_MCC, UNKNOWN_TIME, PaymentColumns, pack_kind, pack_place
 from stream import wire
 from stream.decode import required
 from stream.decode.document import ObjectReader
@@ -197,8 +197,7 @@ def plain_payment(value: bytes | None, now_ms: int, earliest_ms: int, identities
             )
         ),
         "mcc": int(known.get("mcc", UNKNOWN_MCC)),
-        "device_bound_at": known.get("device_bound_at", UNKNOWN_TIME),
-        "sim_changed_at": known.get("sim_changed_at", UNKNOWN_TIME),
+        **{name: known.get(name, unknown) for name, unknown in UNKNOWN.items() if unknown == UNKNOWN_TIME},
         "same_bank": int(banks[0] == banks[1]) if None not in banks else -1,
     }
     return PlainPayment(

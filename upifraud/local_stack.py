@@ -15,6 +15,7 @@ from local.stack import Configured, Stack
 from stream.errors import StreamError
 from stream.server_url import without_secrets
 from stream.settings import read_settings
+from upifraud.local_api.server import ApiServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,8 +39,13 @@ state_dir_option = click.option(
 
 
 def stack_of(state_dir: Path, say: Callable[[str], None] = lambda _line: None) -> Stack:
-    """Return the stack of a state directory."""
-    return Stack(state_dir, Machine(), say)
+    """Return the stack of a state directory, with the API that may run on it."""
+    return Stack(state_dir, Machine(), say, [ApiServer(api_directory(state_dir))])
+
+
+def api_directory(state_dir: Path) -> Path:
+    """Return where the API of a stack keeps what it has."""
+    return state_dir.absolute() / ApiServer.name
 
 
 def configured_in(environ: Mapping[str, str]) -> Configured:

@@ -92,7 +92,7 @@ def _find_alike(logs, payments, log_of, reads, alike, folded):  # type: ignore[n
     return count
 
 
-@njit()
+@njit(inner=True)
 def _may_have(logs, log, payment, party):  # type: ignore[no-untyped-def]
     """Say of nearly all payments that their payer's log has none alike, without a look at its clocks."""
     event_time, moved_to = payment.event_time, log.clock - HORIZON if log.length >= 2 * BLOCK else NEVER
@@ -104,7 +104,7 @@ def _may_have(logs, log, payment, party):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit()
+@njit(inner=True)
 def _list_alike(logs, slot, payment, row, kind, k, alike, count):  # type: ignore[no-untyped-def]
     """Add the records of a log that are alike; return how many there are now, with those for which there is no room."""
     log, event_time = logs.slots[slot], payment.event_time

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from features.store.contract import EntityReader
 
 MOST_BYTES: Final = 1 << 19
-"""Of entity logs that one look may read: what a server does in a quarter of a millisecond."""
+"""Of entity logs that one look may read: what a server does in half a millisecond."""
 
 MOST_RECORDS: Final = 1_000
 """Single records that one look may read."""
@@ -64,8 +64,7 @@ class KnownLogs:
         """
         self._number += 1
         self.replicas.begin(self._number)
-        seen: dict[bytes, bytes] = {}
-        """Single records by kind, identity and position; they never change."""
+        seen: dict[bytes, bytes] = {}  # single records by kind, identity and position: they never change
         unseen: list[bytes] = []
         for _ in range(MOST_LOOKS):
             request = request_of()

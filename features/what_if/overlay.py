@@ -99,7 +99,7 @@ def _open_logs(table, logs, asked, reads, in_sequence):  # type: ignore[no-untyp
     return True
 
 
-@njit()
+@njit(inner=True)
 def _close_logs(table, reads):  # type: ignore[no-untyped-def]
     """Drop the logs that were opened for payments alone."""
     for k in range(len(reads)):
@@ -108,7 +108,7 @@ def _close_logs(table, reads):  # type: ignore[no-untyped-def]
             reads[k].slot = NONE
 
 
-@njit()
+@njit(inner=True)
 def _append(logs, asked, row, reads, before):  # type: ignore[no-untyped-def]
     """Append a payment as the store does: the payer's log comes last, and keeps what he had received by then."""
     payment, log_of, lengths = asked.payments[row], asked.log_of[row], asked.lengths[row]
@@ -129,7 +129,7 @@ def _append(logs, asked, row, reads, before):  # type: ignore[no-untyped-def]
         append(logs, reads[k].slot, payment.event_time, payment.amount_paise, party, payment.place)  # type: ignore[arg-type]
 
 
-@njit()
+@njit(inner=True)
 def _take_back(logs, log_of, reads, before):  # type: ignore[no-untyped-def]
     """Make the logs what they were; records and summaries beyond their ends are nobody's."""
     for kind in range(INBOUND):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from service.door.access import AccessLog
     from service.door.keys import Keys
     from service.servers import Servers
+    from service.waiting.asked import Taking
     from service.waiting.records import Records
     from service.waiting.waiters import Waiters
     from stream.holds import Action, HoldStore
@@ -26,6 +27,7 @@ class Parts:
     identities: Identities
     earliest_ms: int
     """As UPIFRAUD_EARLIEST_TIME says it."""
+    taking: Taking
     keys: Keys
     access: AccessLog
     servers: Servers

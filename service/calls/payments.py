@@ -17,6 +17,7 @@ from service.door import bodies, meters
 from service.door.problems import MEDIA_TYPE, Problem, unprocessable
 from service.waiting.asked import take_apart
 from service.waiting.waiter import Answer
+from stream.decode import Rejection
 from stream.wire import Alert  # noqa: TC001 - types of members, read when the program runs
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from service.calls.what_if import NotScored
     from service.waiting.asked import Asked
     from service.waiting.waiter import Waiter
-    from stream.decode import Rejection
     from stream.verdict_store.door import ApiKey
 
 JSON: Final = "application/json"
@@ -87,17 +87,23 @@ async def post(parts: Parts, request: Request, _key: ApiKey) -> Response:
     deadline = began + _deadline_ms(request) / 1000
     body = await bodies.read(request)
     many = bodies.is_array(body)
-    values: list[bytes | None] = bodies.items(body) if many else [body]
-    asked, rejections = take_apart(values, int(time.time() * 1000), parts.identities, parts.earliest_ms)
-    if rejections and not many:
-        meters.PAYMENTS.labels("422").inc()
-        raise unprocessable(rejections[0].reason, rejections[0].detail)
+    length, rejections = 1, list[Rejection]()
+    if many:
+        values = bodies.items(body)
+        length = len(values)
+        asked, rejections = take_apart(values, int(time.time() * 1000), parts.identities, parts.earliest_ms)
+    else:
+        taken = await parts.taking.one(body)
+        if isinstance(taken, Rejection):
+            meters.PAYMENTS.labels("422").inc()
+            raise unprocessable(taken.reason, taken.detail)
+        asked = [taken]
     waiters = await _wait(parts, asked, began, deadline) if asked else []
     answers = await _answers(parts, waiters, deadline)
     for answer in answers:
         meters.PAYMENTS.labels(str(answer.status)).inc()
     if many:
-        return _array(len(values), asked, answers, rejections)
+        return _array(length, asked, answers, rejections)
     return _single(answers[0], asked[0])
 
 

@@ -16,6 +16,7 @@ from service.calls.what_if import Scored
 from service.door import bodies
 from service.door.problems import Problem, busy, server_gone, unprocessable
 from service.waiting.asked import take_apart
+from stream.decode import Rejection
 from stream.verdict_store.door import AccessLine
 
 if TYPE_CHECKING:
@@ -37,17 +38,23 @@ async def post(parts: Parts, request: Request, key: ApiKey) -> Response:
     """Answer a what-if, or an array of them."""
     body = await bodies.read(request)
     many = bodies.is_array(body)
-    values: list[bytes | None] = bodies.items(body, MOST) if many else [body]
-    asked, rejections = take_apart(values, int(time.time() * 1000), parts.identities, parts.earliest_ms)
-    if rejections and not many:
-        raise unprocessable(rejections[0].reason, rejections[0].detail)
+    length, rejections = 1, list[Rejection]()
+    if many:
+        values = bodies.items(body, MOST)
+        length = len(values)
+        asked, rejections = take_apart(values, int(time.time() * 1000), parts.identities, parts.earliest_ms)
+    else:
+        taken = await parts.taking.one(body)
+        if isinstance(taken, Rejection):
+            raise unprocessable(taken.reason, taken.detail)
+        asked = [taken]
     scored = await parts.what_ifs.score(asked, asyncio.get_running_loop().time() + SECONDS) if asked else []
     parts.access.note(
         AccessLine(
             at=int(time.time() * 1000),
             who=key.key_id,
             kind="what-if",
-            how_many=len(values),
+            how_many=length,
             asked=None if many else asked[0].decoded.payments.payer[asked[0].row].tobytes(),
             outcome="scored" if all(isinstance(one, Scored) for one in scored) else "failed",
         )
@@ -63,7 +70,7 @@ async def post(parts: Parts, request: Request, key: ApiKey) -> Response:
             items[one.index] = Item(200, msgspec.Raw(stored.get(turn) or _body(parts, said)))
         except Problem as problem:
             items[one.index] = Item(problem.status, msgspec.Raw(problem.body))
-    return Response(msgspec.json.encode([items[index] for index in range(len(values))]), 200, media_type=JSON)
+    return Response(msgspec.json.encode([items[index] for index in range(length)]), 200, media_type=JSON)
 
 
 async def _stored(parts: Parts, asked: Sequence[Asked], scored: Sequence[Scored | NotScored]) -> dict[int, bytes]:

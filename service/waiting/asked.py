@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stream.decode import decode_payments
@@ -68,3 +70,40 @@ def take_apart(
         for row, index in enumerate(rows)
     ]
     return asked, decoded.rejections
+
+
+class Taking:
+    """Takes single payments apart, those that came in one turn of the event loop together.
+
+    The decoder costs 100 us a call and 5 us a payment, so a busy process saves a sixth of its work by it.
+    """
+
+    def __init__(self, identities: Identities, earliest_ms: int) -> None:
+        self._identities = identities
+        self._earliest_ms = earliest_ms
+        self._waiting: list[tuple[bytes, asyncio.Future[Asked | Rejection]]] = []
+
+    async def one(self, value: bytes) -> Asked | Rejection:
+        """Return the payment, or why it is none."""
+        loop = asyncio.get_running_loop()
+        taken: asyncio.Future[Asked | Rejection] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._take)
+        self._waiting.append((value, taken))
+        return await taken
+
+    def _take(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        now_ms = int(time.time() * 1000)
+        try:
+            asked, rejections = take_apart([value for value, _ in waiting], now_ms, self._identities, self._earliest_ms)
+        except Exception as error:  # noqa: BLE001 - whoever asked must be told, whatever it is
+            for _, taken in waiting:
+                if not taken.done():
+                    taken.set_exception(error)
+            return
+        found: list[Asked | Rejection] = [*asked, *rejections]
+        for one in found:
+            taken = waiting[one.index][1]
+            if not taken.done():
+                taken.set_result(replace(one, index=0))

@@ -48,6 +48,9 @@ log = logging.getLogger(__name__)
 class Rows(Protocol):
     """What is asked of the verdict store: `Door`, or what stands for it in memory."""
 
+    def make_ready(self) -> None:
+        """Plan what is asked again and again; whoever came first would wait for it."""
+
     def claims(self, ids: NDArray[np.uint64]) -> Mapping[int, ClaimOf]:
         """Return, by their index among ids (uint64 [n, 2]), the claims of those that have one."""
 
@@ -83,6 +86,7 @@ class Looking(threading.Thread):
     def run(self) -> None:
         """Look until told to stop."""
         added = self._waiters.added
+        self._make_ready()
         while not self._stopping:
             waiting = self._waiters.snapshot()
             if not waiting:
@@ -110,6 +114,14 @@ class Looking(threading.Thread):
             left = began + pause - time.perf_counter()
             if left > 0 and added.wait(left):  # somebody has just come
                 time.sleep(max(0.0, began + LEAST - time.perf_counter()))
+
+    def _make_ready(self) -> None:
+        try:
+            self._rows.make_ready()
+        except RetryableError as error:
+            self._servers.gone("postgres", str(error))
+        except Exception:  # the looks will say the same, one by one
+            log.exception("Postgres cannot be asked for rows")
 
     def _due(self, waiter: Waiter) -> float:
         """Return when a row may be there: at once, or some time after the payment was published."""

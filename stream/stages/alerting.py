@@ -82,7 +82,7 @@ class Alerting:
         self._artifact = artifact
         self._explainer = explainer
         self._allow_reasons = allow_reasons
-        self._decisions = [_decision(artifact, verdict) for verdict in Verdict]
+        self._decisions = [decision_of(artifact, verdict) for verdict in Verdict]
 
     def alert(self, rows: VerdictRows, row: int, contributions: NDArray[np.float64]) -> bytes:
         """Return the alert of one row; contributions float64 [features] are that row's."""
@@ -157,7 +157,8 @@ class Alerting:
         )
 
 
-def _decision(artifact: Artifact, verdict: Verdict) -> Decision:
+def decision_of(artifact: Artifact, verdict: Verdict) -> Decision:
+    """Return what decided, where the model alone does."""
     thresholds = artifact.thresholds
     least = (None, thresholds.review, thresholds.hold, thresholds.block)[verdict]
     name = NAMES[verdict]

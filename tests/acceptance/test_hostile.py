@@ -44,7 +44,7 @@ def until_counted(deployment: Deployment, worker: WorkerProcess, name: str, coun
     while worker.metric(name) < count:
         assert worker.running(), worker.said()[-3000:]
         assert time.monotonic() < deadline, f"{name} is {worker.metric(name)}, wanted {count}"
-        time.sleep(0.2)
+        time.sleep(1)  # a page of metrics takes a while to read
 
 
 @pytest.mark.parametrize("in_a_batch", LIMIT_MIB)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fixtures.deployment import UPIFRAUD
+from tests.fixtures.deployment import PATIENCE, UPIFRAUD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ class Started:
         return bool(caught >> (number - 1) & 1)
 
     def exit_code(self) -> int:
-        return self.popen.wait(40)
+        return self.popen.wait(60)  # then a kubelet would kill it
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def started(namespace: str, *arguments: str, ignored: int | None = None) -> Iter
 
 
 def until_it_heeds(program: Started, number: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not program.heeds(number):
         assert program.popen.poll() is None
         assert time.monotonic() < deadline

@@ -32,6 +32,8 @@ from tests.fixtures.tools import tool
 GOLDEN = Path(__file__).parent / "golden"
 RENDERED = manifests.RENDERED.with_name("manifests-of-tests")
 
+pytestmark = pytest.mark.slow  # all combinations are rendered first
+
 
 @pytest.fixture(scope="module")
 def files() -> list[Path]:
@@ -46,7 +48,6 @@ def all_of_them(files: list[Path]) -> list[Manifests]:
     return [read(path) for path in files if path.is_relative_to(RENDERED)]
 
 
-@pytest.mark.slow
 def test_all_is_strictly_what_the_apis_know(files: list[Path]) -> None:
     assert "Invalid: 0, Errors: 0, Skipped: 0" in validate(files)
 

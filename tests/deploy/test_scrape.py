@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.fixtures.prometheus import HASTY, JOB, RULES, Scrape
+from tests.fixtures.prometheus import API_JOB, HASTY, JOB, RULES, Scrape
 from tests.fixtures.promql import selected
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
@@ -26,7 +26,14 @@ NEEDS_HOURS = {"namespace_feature:model_drift_score:avg"}
 def test_the_worker_is_scraped_under_load_and_seen_to_go(scrape: Scrape) -> None:
     assert [sample.value for sample in scrape.query(f'up{{job="{JOB}"}}')] == [1.0]
     assert scrape.query("sum(rate(transactions_consumed_total[1m]))")[0].value > 10
-    assert [sample.value for sample in scrape.query("up", at=scrape.after_stop)] == [0.0]
+    assert [sample.value for sample in scrape.query(f'up{{job="{JOB}"}}', at=scrape.after_stop)] == [0.0]
+
+
+def test_the_api_is_a_job_of_its_own_that_outlives_the_worker(scrape: Scrape) -> None:
+    assert [sample.value for sample in scrape.query(f'up{{job="{API_JOB}"}}', at=scrape.after_stop)] == [1.0]
+    assert "UpiFraudDown" in scrape.fired
+    assert "UpiFraudApiDown" not in scrape.fired
+    assert "UpiFraudApiProvisional" in scrape.fired
 
 
 def test_every_shipped_rule_is_loaded_and_evaluates_without_an_error(scrape: Scrape) -> None:

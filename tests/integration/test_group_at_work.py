@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.servers
 
-JOIN_SECONDS = 60
+JOIN_SECONDS = 180
 REWIND = ["rewind", "--to", "now"]
 
 

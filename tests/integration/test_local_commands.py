@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import stat
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,49 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.process import ProcessId
+from tests.fixtures.command_line import UPIFRAUD, variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from tests.fixtures.command_line import Upifraud
 
 pytestmark = pytest.mark.servers
 
-UPIFRAUD = [sys.executable, "-c", "from upifraud.cli import main; main()"]
-Run = "Callable[..., subprocess.CompletedProcess[str]]"
 
-
-@pytest.fixture
-def environment() -> dict[str, str]:
-    """Ours, without any setting of the program."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("UPIFRAUD_")}
-
-
-@pytest.fixture
-def run(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """Run the command line in a directory of the test's own; whatever it started is wiped afterwards."""
-    root = Path(__file__).parents[2]
-
-    def call(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*UPIFRAUD, *arguments],
-            cwd=tmp_path,
-            env={**environment, "PYTHONPATH": str(root), **more},
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
-
-    yield call
-    call("down", "--wipe")
-
-
-def variables(text: str) -> dict[str, str]:
-    """Read KEY=VALUE lines; anything else on stdout would break this."""
-    return dict(line.split("=", 1) for line in text.splitlines())
-
-
-def test_up_prints_settings_alone_on_stdout_and_keeps_them_in_a_file(run: Run, tmp_path: Path) -> None:
-    done = run("up")
+def test_up_prints_settings_alone_on_stdout_and_keeps_them_in_a_file(upifraud: Upifraud, tmp_path: Path) -> None:
+    done = upifraud("up")
     assert done.returncode == 0, done.stderr
     found = variables(done.stdout)
     assert set(found) == {
@@ -71,42 +36,42 @@ def test_up_prints_settings_alone_on_stdout_and_keeps_them_in_a_file(run: Run, t
     env_file = tmp_path / ".upifraud" / "env"
     assert env_file.read_text() == done.stdout
     assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
-    again = run("up", "--env-file", "own.env", **found)
+    again = upifraud("up", "--env-file", "own.env", **found)
     assert again.stdout == done.stdout
     assert (tmp_path / "own.env").read_text() == done.stdout
 
 
-def test_status_and_doctor_tell_what_is_so_and_show_no_password(run: Run) -> None:
-    password = variables(run("up").stdout)["UPIFRAUD_POSTGRES_URL"].split(":")[2].split("@")[0]
-    status, as_json, doctor = run("status"), run("status", "--json"), run("doctor")
+def test_status_and_doctor_tell_what_is_so_and_show_no_password(upifraud: Upifraud) -> None:
+    password = variables(upifraud("up").stdout)["UPIFRAUD_POSTGRES_URL"].split(":")[2].split("@")[0]
+    status, as_json, doctor = upifraud("status"), upifraud("status", "--json"), upifraud("doctor")
     assert (status.returncode, as_json.returncode) == (0, 0)
     assert [row["problem"] for row in json.loads(as_json.stdout)] == [None, None, None]
     assert doctor.returncode == 0, doctor.stdout
     assert "topic transactions: partitions: 12" in doctor.stdout
     assert not any(password in done.stdout + done.stderr for done in (status, as_json, doctor))
-    assert run("down").returncode == 0
-    assert run("status").returncode == 1
-    findings = {row["subject"]: row for row in json.loads(run("doctor", "--json").stdout)}
+    assert upifraud("down").returncode == 0
+    assert upifraud("status").returncode == 1
+    findings = {row["subject"]: row for row in json.loads(upifraud("doctor", "--json").stdout)}
     assert findings["Redis"]["verdict"] == "problem"
     assert "upifraud up" in findings["Redis"]["to_do"]
 
 
-def test_up_makes_the_tables(run: Run) -> None:
-    done = run("up", "--partitions", "3")
+def test_up_makes_the_tables(upifraud: Upifraud) -> None:
+    done = upifraud("up", "--partitions", "3")
     assert done.returncode == 0, done.stderr
     assert "tables: applied 0001" in done.stderr
-    findings = {row["subject"]: row["found"] for row in json.loads(run("doctor", "--json").stdout)}
+    findings = {row["subject"]: row["found"] for row in json.loads(upifraud("doctor", "--json").stdout)}
     assert findings["tables"] == "verdicts, outcomes"
     assert findings["topic alerts"] == "partitions: 3"
 
 
-def test_two_at_once_make_one_stack(run: Run, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_two_at_once_make_one_stack(upifraud: Upifraud, tmp_path: Path, bare_environment: dict[str, str]) -> None:
     root = Path(__file__).parents[2]
     both = [
         subprocess.Popen(
             [*UPIFRAUD, "up"],
             cwd=tmp_path,
-            env={**environment, "PYTHONPATH": str(root)},
+            env={**bare_environment, "PYTHONPATH": str(root)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -119,11 +84,11 @@ def test_two_at_once_make_one_stack(run: Run, tmp_path: Path, environment: dict[
 
 
 def test_interrupted_up_leaves_nothing_that_down_does_not_stop(
-    run: Run, tmp_path: Path, environment: dict[str, str]
+    upifraud: Upifraud, tmp_path: Path, bare_environment: dict[str, str]
 ) -> None:
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
-        [*UPIFRAUD, "up"], cwd=tmp_path, env={**environment, "PYTHONPATH": str(root)}, stderr=subprocess.DEVNULL
+        [*UPIFRAUD, "up"], cwd=tmp_path, env={**bare_environment, "PYTHONPATH": str(root)}, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".upifraud/*/server.pid")):
@@ -133,27 +98,27 @@ def test_interrupted_up_leaves_nothing_that_down_does_not_stop(
     assert process.wait(60) != 0
     started = [found for path in tmp_path.glob(".upifraud/*/server.pid") if (found := ProcessId.load(path))]
     assert started
-    assert run("down").returncode == 0
+    assert upifraud("down").returncode == 0
     assert not any(server.alive() for server in started)
 
 
-def test_errors_say_what_to_do_and_set_the_exit_code(run: Run) -> None:
-    usage = run("up", "--kafka", "pulsar")
+def test_errors_say_what_to_do_and_set_the_exit_code(upifraud: Upifraud) -> None:
+    usage = upifraud("up", "--kafka", "pulsar")
     assert usage.returncode == 2
-    wrong = run("up", UPIFRAUD_REDIS_URL="http://cache")
+    wrong = upifraud("up", UPIFRAUD_REDIS_URL="http://cache")
     assert wrong.returncode == 1
     assert "UPIFRAUD_REDIS_URL: expected redis://" in wrong.stderr
     assert wrong.stdout == ""
-    nothing = run("status")
+    nothing = upifraud("status")
     assert nothing.returncode == 1
     assert "Start one with `upifraud up`" in nothing.stderr
-    sick = run("doctor", UPIFRAUD_REDIS_URL="http://cache")
+    sick = upifraud("doctor", UPIFRAUD_REDIS_URL="http://cache")
     assert sick.returncode == 1
     assert "Correct it" in sick.stdout
 
 
 @pytest.mark.parametrize("command", ["up", "down", "status", "doctor"])
-def test_help_has_examples(run: Run, command: str) -> None:
-    done = run(command, "--help")
+def test_help_has_examples(upifraud: Upifraud, command: str) -> None:
+    done = upifraud(command, "--help")
     assert done.returncode == 0
     assert f"\n    upifraud {command}" in done.stdout

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.process import ProcessId
-from tests.fixtures.deployment import WARM
+from tests.fixtures.deployment import PATIENCE, WARM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ class Session:
     def long_one(self, processes: int = 0) -> tuple[subprocess.Popen[str], ProcessId]:
         """Run the long test; returns when its server runs."""
         process = self.start("long", processes)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not (self.directory / "started").exists():
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < deadline
@@ -89,7 +89,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 def test_interrupted_session_stops_its_servers(session: Session, number: int, processes: int) -> None:
     process, server = session.long_one(processes)
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert not server.alive()
     assert session.left() == []
 
@@ -101,7 +101,7 @@ def test_servers_of_a_process_that_was_killed_end_with_its_session(session: Sess
     assert beside is not None
     assert beside.pid != process.pid
     os.kill(beside.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert not server.alive()
     assert session.left() == []
 
@@ -109,10 +109,10 @@ def test_servers_of_a_process_that_was_killed_end_with_its_session(session: Sess
 def test_servers_of_a_session_that_was_killed_are_swept_by_the_next(session: Session) -> None:
     process, server = session.long_one()
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert server.alive()
     following = session.start("short")
-    output = following.communicate(timeout=60)[0]
+    output = following.communicate(timeout=PATIENCE)[0]
     assert following.returncode == 0, output
     assert not server.alive()
     assert session.left() == []
@@ -120,6 +120,6 @@ def test_servers_of_a_session_that_was_killed_are_swept_by_the_next(session: Ses
 
 def test_session_stops_its_servers_at_its_end(session: Session) -> None:
     process = session.start("short")
-    assert process.wait(60) == 0, process.communicate()[0]
+    assert process.wait(PATIENCE) == 0, process.communicate()[0]
     process.communicate()
     assert session.left() == []

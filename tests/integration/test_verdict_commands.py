@@ -210,6 +210,10 @@ def test_a_verdict_is_explained_by_the_model_that_gave_it(
     assert (told["transaction_id"], told["model_id"], told["feature_state"]) == ("b", artifact.model_id, "COLD")
     assert told["event_time"] == "2025-11-24T16:00:00.001Z"
     assert told["score"] == rows.score[1]
+    assert artifact.risk_map is not None
+    assert (told["policy_id"], told["risk_score"]) == (None, artifact.risk_map.of(told["score"]))
+    assert (told["decision"]["verdict"], told["decision"]["model"]["verdict"]) == (told["verdict"], told["verdict"])
+    assert told["hold_until"] is None
     reasons = told["reasons"]
     assert sorted(reason["feature"] for reason in reasons) == sorted(FEATURES)
     shares = [reason["contribution"] for reason in reasons]
@@ -224,7 +228,7 @@ def test_a_person_reads_the_verdict_with_bars(store: VerdictStore, artifacts: di
     judge(store, artifact, ["a"], NOON)
     result = explain("a", "--model-dir", directory)
     assert result.exit_code == 0, result.output
-    for part in ("Rs 1.00", "asha@okaxis -> shop@ybl", "no alert", "base value", "█"):
+    for part in ("of 100", "Rs 1.00", "asha@okaxis -> shop@ybl", "no alert", "base value", "█"):
         assert part in result.stdout
 
 

@@ -164,9 +164,18 @@ def test_what_the_migration_made_can_be_taken_away_again(filled: str) -> None:
         connection.execute("UPDATE verdicts_by_day SET facts = '{}', rrn = source_offset")
     list(day_indexes.build(filled, int(NOON.timestamp()) // 86_400))
     with psycopg.connect(filled) as connection:
+        third = connection.execute(SHAPE).fetchall()
+    migrate(filled)
+    store = VerdictStore(filled)
+    store.insert(new_rows(store, ["new"], NOON))
+    store.close()
+    with psycopg.connect(filled) as connection:
+        connection.execute((ROOT / "deploy/postgres/drop_0004.sql").read_text())
+        connection.commit()
+        assert connection.execute(SHAPE).fetchall() == third
         connection.execute((ROOT / "deploy/postgres/drop_0003.sql").read_text())
         connection.commit()
-        assert len(connection.execute(OLD_READ).fetchall()) == 200
+        assert len(connection.execute(OLD_READ).fetchall()) == 201
         assert connection.execute(SHAPE).fetchall() == before
         store_as_before(connection, ["after"], NOON)
     assert migrate(filled, packaged()[:2]) == []  # the version before takes the tables for its own

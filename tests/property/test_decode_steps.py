@@ -68,6 +68,7 @@ def test_twice_the_hostile_value_takes_twice_the_steps(counter: StepCounter, top
     st.lists(st.sampled_from(ATOMS), min_size=1, max_size=4).map(b"".join),
     st.sampled_from(ENDS),
 )
+@pytest.mark.slow
 def test_no_repetition_takes_steps_that_grow_faster_than_the_value(
     counter: StepCounter, topic: str, beginning: bytes, unit: bytes, end: bytes
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.identity import Identities
@@ -21,6 +21,7 @@ VALUES = {
 } | {"external_scores": SCORES, "payer_bank": TEXT, "payee_bank": TEXT}
 
 
+@settings(deadline=None)
 @given(st.lists(st.fixed_dictionaries({}, optional=VALUES), max_size=5))
 def test_facts_read_back_as_they_were(payments: list[dict[str, Any]]) -> None:
     columns: dict[str, list[Any]] = {fact.name: [payment.get(fact.name) for payment in payments] for fact in FACTS}

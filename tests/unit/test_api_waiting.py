@@ -15,8 +15,9 @@ from features.schema import SCHEMA_HASH
 from model.artifact import DEFAULT_DIR, load
 from service.door.problems import Problem
 from service.servers import Servers
+from service.waiting import asked as asked_module
 from service.waiting import looking
-from service.waiting.asked import take_apart
+from service.waiting.asked import Taking, take_apart
 from service.waiting.looking import Looking
 from service.waiting.pace import MOST, Pace
 from service.waiting.records import Records
@@ -81,6 +82,10 @@ class Rows:
         self.claimed: dict[bytes, int] = {}
         self.rows: dict[tuple[bytes, int], VerdictRecord] = {}
         self.gone = False
+
+    def make_ready(self) -> None:
+        if self.gone:
+            raise UnavailableError("gone")
 
     def claims(self, ids):
         if self.gone:
@@ -224,6 +229,28 @@ def test_a_free_id_is_published_and_its_row_is_the_answer():
         assert len(scene.broker.sent) == 1, "a claimed id is not published"
 
     with_scene(play)
+
+
+def test_payments_that_come_together_are_taken_apart_together_each_with_its_own_answer(monkeypatch):
+    calls, real = [], asked_module.take_apart
+
+    def counted(values, *more):
+        calls.append(len(values))
+        return real(values, *more)
+
+    monkeypatch.setattr(asked_module, "take_apart", counted)
+
+    async def play() -> list:
+        taking = Taking(Identities(bytes(16)), EARLIEST_TIME_MS)
+        values = [asked(name).value for name in ("1", "2")]
+        return await asyncio.gather(taking.one(values[0]), taking.one(b"{"), taking.one(values[1]))
+
+    first, bad, second = asyncio.run(play())
+    assert calls == [3]
+    assert (first.transaction_id, second.transaction_id) == (b"1", b"2")
+    assert (first.index, second.index, second.row) == (0, 0, 1)
+    assert second.decoded.payments.event_time[second.row] == NOW
+    assert bad.reason == "not-json"
 
 
 def test_an_id_of_another_payment_is_a_conflict_and_is_not_published():

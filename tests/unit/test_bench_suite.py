@@ -58,6 +58,7 @@ def test_parts_come_in_order_and_those_in_pieces_are_several() -> None:
     assert "ablations, transport" in names
 
 
+@pytest.mark.slow
 def test_only_leaves_what_is_named_in_the_order_of_the_run() -> None:
     with Suite(TINY, print) as suite:
         names = [part.name for part in suite.parts(["latency", "stages"])]

@@ -42,7 +42,7 @@ def measured(count: int, total: int, largest: int, squares: int) -> np.record:
 
 
 def windowed(own: np.record, aggregation: Aggregation, amount: int) -> np.float32:
-    return np.float32(vector._windowed(own, int(aggregation), 1, amount))
+    return np.float32(vector.aggregate(own, int(aggregation), 1, amount))
 
 
 # Rounded once -----------------------------------------------------------------------------------------------------

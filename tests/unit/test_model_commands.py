@@ -139,6 +139,7 @@ def test_payments_before_since_warm_the_windows_only(history: History, tmp_path:
     assert sum(part["payments"] for part in slices.values()) == 900
 
 
+@pytest.mark.slow
 def test_the_artifact_is_for_the_features_of_this_program(trained: Path) -> None:
     artifact = load(trained, schema_hash=SCHEMA_HASH)
     assert artifact.feature_names == tuple(FEATURE_NAMES)

@@ -66,7 +66,7 @@ def test_a_geocode_is_a_place_where_it_says_one(text, place):
         (values.mobile, "917700900123", "917700900123"), (values.mobile, "+917700900123", "917700900123"),
         (values.mobile, "9505XXXX98", None), (values.mobile, "12345", None),
         (values.account, "193701507010", "193701507010"), (values.account, "XXXXXX7010", None),
-        (values.account, "******7010", None), (values.account, "AX1937", "AX1937"), (values.account, "9" * 65, None),
+        (values.account, "******7010", None), (values.account, "AX1937", "AX1937"), (values.account, "9" * 60, None),
         (values.ifsc, "icic0001937", "ICIC0001937"), (values.ifsc, "ICIC001937", None),
         (values.score, "00030", 30), (values.score, "100", 100), (values.score, "00995", None),
         (values.score, "LOW", None), (values.score, "12.5", 12.5), (values.mcc, "4121", "4121"),
@@ -154,6 +154,24 @@ def test_an_account_is_unknown_without_ac_unless_the_identity_is_one():
     identity = '<Info><Identity type="{}" id="058010100083492"/></Info>'
     assert payment(request(payer=identity.format("ACCOUNT")))["payer_account"] == "058010100083492"
     assert "payer_account" not in payment(request(payer=identity.format("PAN")))
+
+
+@pytest.mark.parametrize(
+    ("branch", "number", "account"),
+    [
+        ("HDFC0000123", "50100123456789", "HDFC:50100123456789"),
+        ("hdfc0000999", "50100123456789", "HDFC:50100123456789"),
+        ("UTIB0000123", "50100123456789", "UTIB:50100123456789"),
+        ("", "50100123456789", "50100123456789"),
+        ("HDFC0000123", "XXXXXX6789", None),
+        ("HDFC0000123", "9" * 59, f"HDFC:{'9' * 59}"),
+    ],
+)
+def test_the_same_number_of_two_banks_is_two_accounts_and_of_two_branches_one(branch, number, account):
+    ac = f'<Ac><Detail name="ACNUM" value="{number}"/><Detail name="IFSC" value="{branch}"/></Ac>'
+    made = payment(request(payer=ac, payees=PAYEE.replace("></Payee>", f">{ac}</Payee>")))
+    assert (made.get("payer_account"), made.get("payee_account")) == (account, account)
+    assert len(account or "") <= 64, "the most that a payment may have"
 
 
 def test_what_cannot_be_read_is_counted_by_field_and_costs_nothing():

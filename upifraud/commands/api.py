@@ -29,8 +29,15 @@ SIGTERM, SIGINT and SIGHUP drain: calls that were begun are answered, then the e
 )
 def command(*, port: int | None, workers: int) -> None:
     """Answer over HTTP: payments with their verdicts, what-ifs, look-ups and holds, until told to stop."""
-    from service.server import listen
-    from service.workers import run
+    try:
+        from service.server import listen
+        from service.workers import run
+    except ModuleNotFoundError as error:
+        if error.name not in ("fastapi", "httptools", "starlette", "uvicorn", "uvloop"):
+            raise
+        raise click.ClickException(
+            f"Expected the packages of the API, but {error.name} is missing: pip install 'upi-fraud-stream[api]'."
+        ) from error
     from stream.errors import StreamError
     from stream.settings import level_number, read_settings
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from features.compiled import Directories
-    from local.stack import Stack
+    from local.stack import ServerState, Stack
 
 DISTRIBUTION = "upi-fraud-stream"
 TABLES = ("verdicts", "outcomes")
@@ -41,7 +41,8 @@ Examples:
 def command(state_dir: Path, as_json: bool) -> None:
     """Look at Python, packages, Java, Maven, Docker, memory, compiled kernels, settings, servers, topics and tables.
 
-    Servers are those that the settings name, else those of the stack. Exits with 1 if there is a problem.
+    Servers are those that the settings name, else those of the stack. The API is the one that `upifraud up` started.
+    Exits with 1 if there is a problem.
     """
     with told_as_errors():
         findings = list(_findings(state_dir, environment()))
@@ -66,7 +67,17 @@ def _findings(state_dir: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
     for warning in settings.warnings:
         yield Finding("settings", Verdict.OPTIONAL, warning)
     sources = (settings.topic_transactions, settings.topic_outcomes)
-    yield from server_findings(_addresses(stack_of(state_dir), environ), topics_of(settings), TABLES, sources)
+    stack = stack_of(state_dir)
+    yield from server_findings(_addresses(stack, environ), topics_of(settings), TABLES, sources)
+    yield from map(program_finding, stack.program_states())
+
+
+def program_finding(state: ServerState) -> Finding:
+    """Say whether a program that `up` started on the stack answers."""
+    if state.problem is None:
+        return Finding("API", Verdict.OK, f"{state.address} answers")
+    to_do = "Start it with `upifraud up --api`; its log is server.log in the directory api of the stack's own."
+    return Finding("API", Verdict.PROBLEM, f"{state.condition}: {state.problem}", to_do)
 
 
 def _kernels(given: str | None) -> Finding:

@@ -24,7 +24,7 @@ Examples:
 @state_dir_option
 @click.option("--wipe", is_flag=True, help="Remove the data too.")
 def command(state_dir: Path, wipe: bool) -> None:
-    """Stop the servers that `upifraud up` started, and no others."""
+    """Stop the servers that `upifraud up` started, and no others; its API first, which answers what it has begun."""
     screen = console()
     with told_as_errors(), screen.status("stopping servers"):
         stopped = stack_of(state_dir, screen.print).down(wipe=wipe)

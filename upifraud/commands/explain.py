@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from model.artifact import Artifact
     from model.reasons import Reason
     from stream.verdict_store import VerdictRecord
 
@@ -53,28 +54,31 @@ def command(transaction_id: str, as_json: bool, model_dirs: tuple[Path, ...]) ->
                 "payment that was scored, spelled as it came."
             )
         current = () if settings.model_dir is None else (settings.model_dir,)
-        reasons = _reasons(record, (*model_dirs, *current), settings.postgres_url)
+        artifact, reasons = _reasons(record, (*model_dirs, *current), settings.postgres_url)
     except (StreamError, ModelError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
-        click.echo(json.dumps(_as_json(record, reasons), ensure_ascii=False))
+        click.echo(json.dumps(_as_json(record, artifact, reasons), ensure_ascii=False))
     else:
-        _show(record, reasons)
+        _show(record, artifact, reasons)
 
 
-def _reasons(record: VerdictRecord, directories: tuple[Path, ...], url: str) -> list[Reason]:
+def _reasons(record: VerdictRecord, directories: tuple[Path, ...], url: str) -> tuple[Artifact, list[Reason]]:
     from model.artifact import DEFAULT_DIR
     from model.reasons import Explainer
     from stream.verdict_store.artifacts import RetainedArtifacts
 
     artifact = RetainedArtifacts((*directories, DEFAULT_DIR), url).artifact(record.model)
     scored = artifact.scorer.score(record.vector[None])
-    return list(Explainer(artifact).reasons(record.vector, scored.contributions[0]))
+    return artifact, list(Explainer(artifact).reasons(record.vector, scored.contributions[0]))
 
 
-def _as_json(record: VerdictRecord, reasons: list[Reason]) -> dict[str, Any]:
+def _as_json(record: VerdictRecord, artifact: Artifact, reasons: list[Reason]) -> dict[str, Any]:
+    import msgspec
+
     from features.columns import FeatureState
     from model.verdict import Verdict
+    from stream.stages.alerting import decision_of
     from stream.wire import alert_id, utc_time
 
     return {
@@ -103,21 +107,28 @@ def _as_json(record: VerdictRecord, reasons: list[Reason]) -> dict[str, Any]:
         "feature_state": FeatureState(record.feature_state).name,
         "model_id": record.model.model_id,
         "schema_hash": record.model.schema_hash,
+        "policy_id": None,
+        "risk_score": None if artifact.risk_map is None else artifact.risk_map.of(record.score),
+        "hold_until": None if record.hold_until is None else utc_time(record.hold_until),
+        "decision": msgspec.to_builtins(decision_of(artifact, Verdict(record.verdict))),
         "alerted": record.alert is not None,
         "source_partition": record.source_partition,
         "source_offset": record.source_offset,
     }
 
 
-def _show(record: VerdictRecord, reasons: list[Reason]) -> None:
+def _show(record: VerdictRecord, artifact: Artifact, reasons: list[Reason]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = _as_json(record, reasons)
+    shown = _as_json(record, artifact, reasons)
     rupees, paise = divmod(record.amount_paise, 100)
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{shown['verdict']}  score {record.score:.4f}  margin {record.margin:+.4f}", style="bold")
+    risk = "" if shown["risk_score"] is None else f"  risk {shown['risk_score']} of 100"
+    until = "" if shown["hold_until"] is None else f"  until {shown['hold_until']}"
+    verdict = f"{shown['verdict']}{until}  score {record.score:.4f}{risk}  margin {record.margin:+.4f}"
+    console.print(verdict, style="bold")
     console.print(f"{record.transaction_id}  {shown['event_time']}  Rs {rupees:,}.{paise:02d}")
     console.print(f"{record.payer_vpa} -> {record.payee_vpa}")
     console.print(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from local.stack import PROGRAM
 from upifraud.local_stack import (
     configured_in,
     environment,
@@ -33,7 +34,7 @@ Examples:
 @state_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
 def command(state_dir: Path, as_json: bool) -> None:
-    """Ask every server of the stack; exits with 1 unless all of them answer."""
+    """Ask every server of the stack, and its API where one was started; exits with 1 unless all of them answer."""
     with told_as_errors():
         states = stack_of(state_dir).states(configured_in(environment()).kafka_conf)
     if as_json:
@@ -42,8 +43,10 @@ def command(state_dir: Path, as_json: bool) -> None:
         _print_table(states)
     if not states:
         raise click.ClickException(f"There is no stack in {state_dir}. Start one with `upifraud up`.")
-    if any(state.problem for state in states):
-        raise click.ClickException("Not every server answers. Start what does not run with `upifraud up`.")
+    silent = [state for state in states if state.problem]
+    if silent:
+        option = " --api" if any(state.kind == PROGRAM for state in silent) else ""
+        raise click.ClickException(f"Not every server answers. Start what does not run with `upifraud up{option}`.")
 
 
 def _row(state: ServerState) -> dict[str, str | None]:

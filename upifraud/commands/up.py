@@ -10,9 +10,13 @@ import click
 from local.record import write_private
 from local.resolver import Wanted
 from stream.settings import read_settings
+from upifraud.local_api.offer import HOW_TO_INSTALL, is_installed
+from upifraud.local_api.server import ApiServer
+from upifraud.local_api.start import start_api
 from upifraud.local_stack import (
     ENV_FILE,
     PARTITIONS,
+    api_directory,
     configured_in,
     console,
     environment,
@@ -23,7 +27,7 @@ from upifraud.local_stack import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from local.kafka_admin import Conf
     from local.record import Record
@@ -36,6 +40,7 @@ Examples:
   upifraud up --kafka apache               Apache Kafka, by Docker or else by Java and Maven
   upifraud up --state-dir /tmp/two         a second stack beside the first
   env $(cat .upifraud/env) upifraud worker   a worker on the stack
+  upifraud up --api                        the API too, on port 8000, with a key and a call to try
 
 \b
 A server whose address is in the environment is used instead of being started:
@@ -64,13 +69,21 @@ A server whose address is in the environment is used instead of being started:
     show_default=True,
     help="Partitions of the topics that do not exist yet.",
 )
-def command(kafka: str, state_dir: Path, env_file: Path | None, partitions: int) -> None:
+@click.option(
+    "--api",
+    "with_api",
+    is_flag=True,
+    help="Start the API as well, on UPIFRAUD_API_PORT, or on a free port if another program has that one.",
+)
+def command(*, kafka: str, state_dir: Path, env_file: Path | None, partitions: int, with_api: bool) -> None:
     """Start the servers that this machine lacks, make topics and tables, and print the settings that lead to them.
 
     What runs already is left alone. Progress goes to stderr, the settings as KEY=VALUE lines to stdout and to the env
-    file.
+    file. An API that runs goes on, with --api or without; `upifraud down` ends it with the servers.
     """
     screen = console()
+    if with_api and not is_installed():
+        raise click.ClickException(f"--api needs packages that are not installed. Install them: {HOW_TO_INSTALL}")
     with told_as_errors(), screen.status("starting servers"):
         settings = read_settings(environment())
         stack = stack_of(state_dir, screen.print)
@@ -82,11 +95,29 @@ def command(kafka: str, state_dir: Path, env_file: Path | None, partitions: int)
 
         record = stack.up(Wanted(kafka), configured, topics_of(settings, partitions), _migrate, renewed)
         variables = record.variables() | {"UPIFRAUD_CONSUMER_GROUP": settings.consumer_group}
-        lines = "".join(f"{name}={value}\n" for name, value in variables.items())
         path = env_file or state_dir / ENV_FILE
-        write_private(path, lines)
+        api = ApiServer(api_directory(state_dir), variables, environment(), settings.api_port)
+        lines = _write_settings(path, variables, api)
         screen.print(f"settings: {path}")
+        screen.print(f"next: env $(cat {path}) upifraud worker")
+        if with_api:
+            start_api(stack, api, settings.api_port, screen.print)
+            lines = _write_settings(path, variables, api)
+            screen.print(f"api: try: {api.call()}")
+            screen.print("api: a worker must run for final verdicts; without one, the answer is 202 and provisional")
+        elif api.is_on_others:
+            screen.print("api: runs on other servers than the stack has now; upifraud up --api starts it on these")
+        elif not api.running:
+            screen.print("and over HTTP: upifraud up --api")
     click.echo(lines, nl=False)
+
+
+def _write_settings(path: Path, variables: Mapping[str, str], api: ApiServer) -> str:
+    """Write the settings that lead to the servers, and to the API where one runs, and return them as they stand."""
+    known = {**variables, "UPIFRAUD_API_PORT": str(api.port)} if api.running else variables
+    lines = "".join(f"{name}={value}\n" for name, value in known.items())
+    write_private(path, lines)
+    return lines
 
 
 def _migrate(url: str) -> list[str]:

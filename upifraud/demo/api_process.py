@@ -6,17 +6,14 @@ its account of what was sent and what was judged.
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from local.ports import HOST, free_port, is_free
-from local.record import write_private
+from local.ports import HOST
 from upifraud.demo.program_process import ProgramProcess
+from upifraud.local_api.call import command_of, write_call
+from upifraud.local_api.offer import port_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
 SCOPES: Final = ("score:what-if", "verdicts:read", "entities:read")
 PORT: Final = 8000
 """The API's own, where it is free."""
-
-NEEDED: Final = ("fastapi", "uvicorn", "uvloop")
 _READY_SECONDS: Final = 0.2
 
 
@@ -40,19 +35,14 @@ class ApiProcess(ProgramProcess):
         self._curl = directory / "curl"
         self.address = ""
 
-    @staticmethod
-    def is_installed() -> bool:
-        """Whether this installation has what the API needs besides."""
-        return all(importlib.util.find_spec(name) is not None for name in NEEDED)
-
     def start(self, environment: Mapping[str, str], like: Alert | None) -> None:
         """Start it with these settings; the call that can be tried is about a payment like that of an alert."""
         from stream.verdict_store.door import keys
 
-        port = PORT if is_free(PORT) else free_port()
+        port = port_for(PORT)
         self.address = f"http://{HOST}:{port}"
         key = keys.create(environment["UPIFRAUD_POSTGRES_URL"], "demo", SCOPES).key
-        self._write_call(key, like)
+        write_call(self._curl, f"{self.address}/v1/score", key, _payment(like))
         self._start({**environment, "UPIFRAUD_API_HOST": HOST, "UPIFRAUD_API_PORT": str(port)})
 
     def is_ready(self) -> bool:
@@ -61,23 +51,12 @@ class ApiProcess(ProgramProcess):
 
     def call(self) -> str:
         """Return the command that calls it."""
-        return f"curl -K {os.path.relpath(self._curl)}"
+        return command_of(self._curl)
 
     def stop(self, seconds: float) -> int | None:
         """Let it drain and end, and remove the call, whose key opens nothing any more."""
         self._curl.unlink(missing_ok=True)
         return super().stop(seconds)
-
-    def _write_call(self, key: str, like: Alert | None) -> None:
-        body = msgspec.json.encode(_payment(like)).decode()
-        options = {
-            "url": f"{self.address}/v1/score",
-            "header": f"Authorization: Bearer {key}",
-            "data": body,
-            "write-out": "\\n",
-        }
-        lines = [f"{name} = {_quoted(value)}" for name, value in options.items()]
-        write_private(self._curl, "\n".join(["silent", "show-error", *lines, ""]))
 
 
 def _payment(like: Alert | None) -> dict[str, object]:
@@ -88,9 +67,3 @@ def _payment(like: Alert | None) -> dict[str, object]:
     parties = {"payer_vpa": like.payer_vpa, "payee_vpa": like.payee_vpa, "amount_paise": like.amount_paise}
     moment = int(datetime.fromisoformat(like.event_time).timestamp() * 1_000) + 1_000
     return {"transaction_id": "what-if", "event_time": moment, **parties}
-
-
-def _quoted(value: str) -> str:
-    """Return a value as a file of curl's options has it; a line feed of `write-out` is curl's own word."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -7,10 +7,9 @@ import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 from local.process import ProcessId
+from upifraud.loopback import get
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 _ANSWER_SECONDS: Final = 2.0
 _KILL_SECONDS: Final = 10.0
-_open = build_opener(ProxyHandler({})).open  # loopback, whatever proxy the environment names
 
 
 class ProgramProcess:
@@ -85,10 +83,4 @@ class ProgramProcess:
 
     def _get(self, url: str, seconds: float = _ANSWER_SECONDS) -> str | None:
         """Return what it answers with 200; None while it does not."""
-        if not self.is_running:
-            return None
-        try:
-            with _open(url, timeout=seconds) as answer:
-                return str(answer.read().decode())
-        except (URLError, OSError):
-            return None
+        return get(url, seconds) if self.is_running else None

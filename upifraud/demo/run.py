@@ -17,6 +17,7 @@ from upifraud.demo.servers import Servers, broker_name, settings_of
 from upifraud.demo.traffic import DemoTraffic
 from upifraud.demo.watcher import Watcher
 from upifraud.demo.worker_process import KernelProcess, WorkerProcess
+from upifraud.local_api.offer import HOW_TO_INSTALL, is_installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -239,8 +240,8 @@ class DemoRun:
             if self._api_begun or self._stop.is_set():
                 return
             self._api_begun = True
-            if not self.api.is_installed():
-                self._note("api: not installed; pip install 'upi-fraud-stream[api]' brings what it needs")
+            if not is_installed():
+                self._note(f"api: not installed; {HOW_TO_INSTALL} brings what it needs")
                 return
             self.api.start(self._environment, next(iter(self.alerts.newest()), None))
             self._note("api: started; the first one of all compiles kernels of its own")

@@ -92,6 +92,8 @@ def http_checks(measured: HttpMeasured, thresholds: Thresholds) -> Iterator[Chec
     yield Check("run to its end", "yes", "no" if measured.stopped else "yes", not measured.stopped)
     if measured.late_p99_ms is not None:
         yield _at_most("posts late (p99)", measured.late_p99_ms, LATE_MS, "ms")
+    # Without a post that ended in the time nothing was tested.
+    yield Check("posts", "at least 1", f"{measured.posted:,}", measured.posted > 0)
     answered = sum(measured.statuses.get(status, 0) for status in ANSWERED)
     yield _at_most("neither 200 nor 202", measured.posted - answered, 0, "posts")
     for name, came, bound in (

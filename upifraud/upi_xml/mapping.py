@@ -189,12 +189,13 @@ def _party(side: str, party: Element, device: dict[str, str], unknown: Counter[s
     number = held.get("ACNUM")
     if number is None and (identity.get("type") or "").upper() == "ACCOUNT":
         number = identity.get("id")
+    account = _read(number, f"{side}_account", values.account, unknown)
     return _known(
         {
             f"{side}_type": kind if kind in PARTIES else None,
-            f"{side}_account": _read(number, f"{side}_account", values.account, unknown),
+            f"{side}_account": values.account_of_bank(account, branch),
             f"{side}_ifsc": branch,
-            f"{side}_bank": branch and branch[:4],
+            f"{side}_bank": branch and branch[: values.BANK],
             f"{side}_mobile": _read(device.get("MOBILE"), f"{side}_mobile", values.mobile, unknown),
         }
     )

@@ -11,8 +11,11 @@ AMOUNT: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,2})?")
 RRN: Final = re.compile(r"[0-9]{12}")
 MOBILE: Final = re.compile(r"\+?[0-9]{10,15}")
 MASKED: Final = re.compile(r"[*#]|[Xx]{2}")
-ACCOUNT: Final = re.compile(r"[0-9A-Za-z/-]{1,64}")
+ACCOUNT: Final = re.compile(r"[0-9A-Za-z/-]{1,59}")
+"""So long that the bank's code and a colon may stand before it: a payment has 64 characters for an account."""
 IFSC: Final = re.compile(r"[A-Z]{4}[0-9A-Z]{7}")
+BANK: Final = 4
+"""Characters of an IFSC that name the bank."""
 MCC: Final = re.compile(r"[0-9]{4}")
 NO_MERCHANT: Final = "0000"
 DEGREES: Final = r"([+-]?[0-9]{1,3}(?:\.[0-9]{0,15})?)"
@@ -59,6 +62,14 @@ def mobile(text: str) -> str | None:
 def account(text: str) -> str | None:
     """Return an account number; a masked one is unknown, as it would be the same for many accounts."""
     return text if ACCOUNT.fullmatch(text) and not MASKED.search(text) else None
+
+
+def account_of_bank(number: str | None, branch: str | None) -> str | None:
+    """Return an account as a payment names it, `HDFC:50100123456789`: another bank may give the same number.
+
+    Without the branch's code (IFSC), which begins with that of the bank, it is the number alone.
+    """
+    return number if number is None or branch is None else f"{branch[:BANK]}:{number}"
 
 
 def ifsc(text: str) -> str | None:
