@@ -33,9 +33,10 @@ KEEP_NOTHING = {"access_log", "api_keys"}
 class Traffic:
     """Random payments of few parties over some weeks: dense and sparse, late, some without a device."""
 
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-        self._now = int(time.time() * 1000) - 25 * DAY
+    def __init__(self, many: int) -> None:
+        """many: how many payments are to come, so that none lies ahead of the clock."""
+        self._random = random.Random(many)
+        self._now = int(time.time() * 1000) - 10 * DAY - many * 3 * MINUTE
 
     def hot(self) -> list[dict[str, Any]]:
         """The payments of the parties whose logs are folded: a few minutes apart."""
@@ -49,13 +50,13 @@ class Traffic:
         """Payments of which no two have a party in common, so that the order in which they come changes nothing."""
         r, taken, made = self._random, set[str](), []
         for _ in range(min(most, r.choice((1, 1, 2, 5, 15, 30)))):
-            self._now += round(r.choice((500, MINUTE, 10 * MINUTE)) * r.random())
             payer = self._party("p", 40, "hot@okaxis")
             payee = self._party("p", 40, "hot@okaxis") if r.random() < 0.3 else self._party("m", 15, "hot@ybl")
             device = "" if r.random() < 0.15 else self._party("d", 25, "hot").partition("@")[0]
             if payer == payee or {payer, payee, device} & taken:
                 continue
             taken |= {payer, payee, device} - {""}
+            self._now += round(r.choice((500, MINUTE, 10 * MINUTE)) * r.random())
             made.append(self._payment(payer, payee, device))
         return made
 
@@ -121,7 +122,7 @@ def canonical(vector: bytes) -> bytes:
 
 
 def test_a_payment_gets_what_score_said_and_score_keeps_nothing(stack: Stack):
-    traffic = Traffic(seed=WHAT_IFS)
+    traffic = Traffic(2 * WHAT_IFS)
     stack.start_worker()
     api = stack.start_api(UPIFRAUD_API_RATE="100000")
     hot = traffic.hot()
