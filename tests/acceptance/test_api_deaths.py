@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
-RATE, SECONDS = 30, 6.0
+RATE, SECONDS = 30, 5.0
 ROUNDS = int(os.environ.get("UPIFRAUD_TEST_API_DEATHS", "5"))
 
 
