@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ class _Supervisor:
         self._workers = workers
         self._running: set[int] = set()
         self._stopping = False
+        self._ends_with_us, self._is_there = os.pipe()
+        """Nobody writes, and no other process holds the second end: reading ends when this one has ended, however."""
 
     def run(self) -> int:
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -66,10 +69,18 @@ class _Supervisor:
         code = 1
         try:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.close(self._is_there)
+            threading.Thread(target=self._end_with_supervisor, name="supervisor", daemon=True).start()
             code = serve(self._settings, self._listening)
         finally:
             logging.shutdown()
             os._exit(code)
+
+    def _end_with_supervisor(self) -> None:
+        """Drain and end once the supervisor is dead: left alone we would keep its port, and nobody could end us."""
+        os.read(self._ends_with_us, 1)
+        log.error("The process that began this one is gone; it ends.")
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _stop(self, _number: int, _frame: object) -> None:
         self._stopping = True

@@ -224,6 +224,8 @@ class Keys:
         except StreamError as error:
             self._untold = untold | self._untold
             log.warning("When keys were last used could not be noted: %s", error)
+        except Exception:  # the thread must go on: without it no revocation is ever heard of
+            log.exception("When keys were last used was not noted")
 
 
 def _finish(read: asyncio.Future[None]) -> None:

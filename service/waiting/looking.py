@@ -110,10 +110,16 @@ class Looking(threading.Thread):
             except Exception:  # whoever waits gets an answer at the deadline; the next look may go well
                 log.exception("A look for rows failed")
                 pause = GONE
-            self._waiters.poll()
+            self._hear()
             left = began + pause - time.perf_counter()
             if left > 0 and added.wait(left):  # somebody has just come
                 time.sleep(max(0.0, began + LEAST - time.perf_counter()))
+
+    def _hear(self) -> None:
+        try:
+            self._waiters.poll()
+        except Exception:  # without this thread nobody would get a verdict
+            log.exception("What the broker has confirmed was not heard")
 
     def _make_ready(self) -> None:
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from service.door import meters
 from service.door.problems import busy
+from service.waiting.remembered import Remembered
 from service.waiting.waiter import Answer, Call, Waiter
 from stream.errors import StreamError
 from stream.kafka.receipts import Receipt
@@ -35,8 +36,8 @@ class Waiters:
         self._topic = topic
         self._most = most
         self._waiters: dict[tuple[bytes, int], Waiter] = {}
-        self._recent: dict[tuple[bytes, int], Receipt] = {}
-        self._provisional: dict[tuple[bytes, int], str] = {}
+        self._recent: Remembered[Receipt] = Remembered(RECENT)
+        self._provisional: Remembered[str] = Remembered(RECENT)
         self._publishing = threading.Lock()
         self.added = threading.Event()
         """Set when somebody waits who has not been looked for."""
@@ -113,13 +114,11 @@ class Waiters:
 
     def note_provisional(self, waiter: Waiter, verdict: str) -> None:
         """Remember what was said of a payment before its verdict."""
-        self._provisional[waiter.payment.key] = verdict
-        while len(self._provisional) > RECENT:
-            self._provisional.pop(next(iter(self._provisional)), None)
+        self._provisional.put(waiter.payment.key, verdict)
 
     def compare(self, waiter: Waiter, verdict: str) -> None:
         """Put on the meter whether the stream gave what was said before; once a payment."""
-        said = self._provisional.pop(waiter.payment.key, None)
+        said = self._provisional.take(waiter.payment.key)
         if said is not None:
             meters.PROVISIONAL_COMPARED.labels("true" if said == verdict else "false").inc()
 
@@ -134,9 +133,7 @@ class Waiters:
             waiter.is_published, waiter.failure = False, str(said)
             return
         waiter.receipt = said
-        self._recent[waiter.payment.key] = said
-        while len(self._recent) > RECENT:
-            self._recent.pop(next(iter(self._recent)), None)
+        self._recent.put(waiter.payment.key, said)
 
 
 class _Told:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
+import psutil
 import pytest
 
 from tests.fixtures.api import SLACK_SECONDS, ApiProcess, Stack, frozen, payment
@@ -160,3 +162,20 @@ def test_a_revoked_key_closes_within_a_second_and_a_process_ends_cleanly(stack: 
         time.sleep(0.5)
         assert api.terminate() == 0, api.said()
         assert pending.result().status == 202, "what was begun is answered"
+
+
+def test_several_processes_end_when_their_supervisor_is_killed(stack: Stack):
+    api = stack.start_api("--workers", "2")
+    workers = psutil.Process(api.process.pid).children()
+    try:
+        with ThreadPoolExecutor(1) as threads:
+            pending = threads.submit(posted, api, payment(), stack.key, "/v1/payments?deadline_ms=3000")
+            time.sleep(0.5)
+            api.end()
+            assert pending.result().status == 202, "what was begun is answered"
+        until(lambda: not any(one.is_running() for one in workers), "the port is free", 60)
+    finally:
+        for one in workers:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+    assert stack.start_api("--port", str(api.port)).ready()

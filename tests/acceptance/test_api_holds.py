@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
 from stream.verdict_store import VerdictStore
 from tests.fixtures.deployment import until
 from tests.fixtures.holds import store_verdicts
+from upifraud.cli import main
 
 if TYPE_CHECKING:
     from tests.fixtures.api import Stack
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
 
+RACES = 30
 WHY = {"reason": "The customer confirmed it by phone."}
 
 
@@ -83,3 +88,39 @@ def test_a_hold_ends_once_whoever_asks_and_the_switch_is_told(stack: Stack):
     os.kill(workers[0].pid, signal.SIGKILL)
     until(lambda: api.said().count("Application startup complete") == 3, "another one in its place")
     assert api.terminate() == 0, api.said()
+
+
+def test_released_over_http_rejected_by_the_command_and_expired_at_once_it_ends_once(stack: Stack):
+    api, key = stack.start_api(), stack.make_key("holds:decide")
+    draw = random.Random(3)
+    ended: Counter[tuple[str, str]] = Counter()
+    told: dict[str, set[bytes]] = {}
+
+    def release(name: str, after: float) -> bytes:
+        time.sleep(after)
+        answer = api.call("POST", f"/v1/holds/{name}/release", WHY, key=key)
+        assert answer.status in (200, 409), answer.body
+        return answer.body if answer.status == 200 else answer.body.partition(b'"stands":')[2][:-1]
+
+    def reject(name: str, after: float) -> bytes:
+        time.sleep(after)
+        command = ["holds", "reject", name, "--reason", "No.", "--by", "ravi", "--json"]
+        done = CliRunner().invoke(main, command, env=stack.environment)
+        assert done.exit_code in (0, 1), done.output
+        return done.stdout_bytes.strip()
+
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(RACES):
+            name = f"raced-{number}"
+            hold(stack, name, seconds=draw.choice((0.0, 0.05, 0.1, 0.2, 60)))
+            asked = threads.submit(release, name, draw.choice((0.0, 0.02, 0.1))), threads.submit(reject, name, 0.0)
+            told[name] = {one.result() for one in asked}
+            for record in told[name]:
+                resolution = json.loads(record)
+                ended[resolution["action"], resolution["cause"]] += 1
+    assert {len(contents) for contents in told.values()} == {1}, "one end, one content, whoever asked"
+    assert {("RELEASE", "PERSON"), ("REJECT", "PERSON"), ("RELEASE", "EXPIRY")} <= set(ended), ended
+    until(lambda: set(resolutions(stack)) == set(told), "the switch is told of all")
+    assert resolutions(stack) == told
+    stored = stack.query("SELECT transaction_id, count(*) FROM resolutions GROUP BY transaction_id")
+    assert dict(stored) == dict.fromkeys(told, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import threading
 import time
 from http import HTTPStatus
 from types import SimpleNamespace
@@ -103,6 +104,22 @@ def test_a_key_that_was_made_just_now_opens_at_once_and_a_revoked_one_closes(mad
     table.rows = []
     time.sleep(0.3)
     assert refusal(door, request("new")) == (401, "key-invalid")
+
+
+def test_keys_are_read_on_where_their_use_cannot_be_noted(made, monkeypatch):
+    def fails(_used) -> None:
+        failed.set()
+        raise ValueError("a failure that nobody thought of")
+
+    monkeypatch.setattr(keys, "TOUCH_EVERY", 0.01)
+    failed, table = threading.Event(), Table(key_of("good"))
+    table.touch = fails
+    door = made(table)
+    admit(door, request("good"))
+    assert failed.wait(20)
+    table.rows = []
+    time.sleep(0.3)
+    assert refusal(door, request("good")) == (401, "key-invalid"), "a revocation is still heard of"
 
 
 def test_an_expired_key_opens_nothing(made):

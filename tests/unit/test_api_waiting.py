@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -17,11 +19,12 @@ from service.door.problems import Problem
 from service.servers import Servers
 from service.waiting import asked as asked_module
 from service.waiting import looking
+from service.waiting import waiters as waiters_module
 from service.waiting.asked import Taking, take_apart
 from service.waiting.looking import Looking
 from service.waiting.pace import MOST, Pace
 from service.waiting.records import Records
-from service.waiting.waiter import Answer
+from service.waiting.waiter import Answer, Waiter
 from service.waiting.waiters import Waiters
 from stream.errors import RetryableError
 from stream.kafka.receipts import Receipt
@@ -365,3 +368,39 @@ def test_the_first_look_follows_the_fastest_of_what_the_stream_took_lately():
     for _ in range(500):
         pace.took(3.0)
     assert pace.first == MOST
+
+
+def test_receipts_may_be_told_in_several_threads_at_once(monkeypatch):
+    """The looking thread hears what the broker confirmed, and so does the event loop."""
+    monkeypatch.setattr(waiters_module, "RECENT", 20)
+    waiters, one = Waiters(None, Broker(), "t", 10), asked()  # type: ignore[arg-type] - nothing waits here
+    names = [f"{number:016}".encode() for number in range(60_000)]
+
+    def tell(part: int) -> None:
+        for name in names[part::3]:
+            waiters.told(Waiter(replace(one, id128=name)), Receipt(0, 0))
+
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(tell, range(3)))
+    finally:
+        sys.setswitchinterval(often)
+
+
+def test_looking_goes_on_where_the_broker_cannot_be_heard():
+    async def play(scene: Scene) -> None:
+        def fails() -> None:
+            raise ValueError("a callback failed")
+
+        scene.looking.start()
+        call, _ = scene.waiters.join([asked()])
+        scene.broker.poll = fails  # type: ignore[method-assign]
+        await asyncio.sleep(0.05)
+        assert scene.looking.is_alive()
+        del scene.broker.poll
+        scene.rows.store(asked())
+        await asyncio.wait_for(call.done, 20)
+
+    with_scene(play)
