@@ -253,7 +253,7 @@ def test_a_step_may_end_after_its_event_loop_was_closed():
 async def test_threads_that_are_idle_are_taken_again(ways: Ways):
     lane = Lane()
     threads = {await ways.run(lane, threading.get_ident) for _ in range(50)}
-    assert len(threads) < 10  # the last one may not be back yet when the next way begins, on a busy machine least of all
+    assert len(threads) < 10  # on a busy machine the last one may not be back yet when the next way begins
 
 
 def test_what_a_step_took_is_counted_without_waiting_for_its_lane(monkeypatch: pytest.MonkeyPatch):
