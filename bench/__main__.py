@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import forms, loops, results, suite
-from bench.http import NAMES as HTTP_NAMES
+from bench.over_http import NAMES as HTTP_NAMES
 from bench.parts import Part, measure, say
 from bench.peers.environment import ROOT
 
@@ -95,7 +95,7 @@ def api(options: argparse.Namespace) -> int:
     """Measure the API beside the plain handler that people write, and beside the stream."""
     from dataclasses import replace
 
-    from bench.http.run import QUICK, ApiBench, Sizes
+    from bench.over_http.run import QUICK, ApiBench, Sizes
 
     sizes = QUICK if options.quick else Sizes()
     if options.seconds:

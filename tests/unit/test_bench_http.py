@@ -7,9 +7,9 @@ from itertools import islice
 
 import pytest
 
-from bench.http import beside, posts
-from bench.http.payments import bodies
-from bench.http.posts import Answered, Used
+from bench.over_http import beside, posts
+from bench.over_http.payments import bodies
+from bench.over_http.posts import Answered, Used
 
 FIRST = Used(at=10.0, answered=2, cpu={"api": 1.0, "redis": 5.0})
 LAST = Used(at=14.0, answered=6, cpu={"api": 1.4, "redis": 5.1})

@@ -106,5 +106,5 @@ class ApiStack:
 
     def plain(self) -> Served:
         """Begin the plain handler."""
-        command = [sys.executable, "-m", "bench.http.plain"]
+        command = [sys.executable, "-m", "bench.over_http.plain"]
         return Served(PLAIN, command, {**os.environ, **self._plain}, self._directory / "plain.log", self.bench)

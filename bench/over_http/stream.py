@@ -6,14 +6,14 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from bench.http import posts
-from bench.http.payments import bodies
+from bench.over_http import posts
+from bench.over_http.payments import bodies
 from bench.whole import UPIFRAUD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bench.http.stack import ApiStack, Served
+    from bench.over_http.stack import ApiStack, Served
 
 CALLS, STREAM = 100.0, 1_000.0
 """A second."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from bench.http import NAMES, beside, stream
-from bench.http.payments import POOL, published, read_back, remember
-from bench.http.stack import ApiStack
 from bench.loops import AT_ONCE
+from bench.over_http import NAMES, beside, stream
+from bench.over_http.payments import POOL, published, read_back, remember
+from bench.over_http.stack import ApiStack
 from bench.parts import Part
 from bench.whole import fresh, span
 from stream.settings import Settings

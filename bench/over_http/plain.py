@@ -1,7 +1,7 @@
 """The plain handler that people write: FastAPI with pydantic bodies, sorted sets, predict_proba, shap, an INSERT.
 
-`python -m bench.http.plain --port N` serves it by uvicorn in one process, with the settings of the environment. As the
-frameworks' documentation has it: asynchronous clients, one connection each, every effect awaited before the answer. A
+`python -m bench.over_http.plain --port N` serves it by uvicorn in one process, with the settings of the environment. As
+the frameworks' documentation has it: asynchronous clients, one connection each, every effect awaited before the answer. A
 body may be an array; then its payments are done one after the other. It measures the windows of bench/peers, which are
 the worker's, and answers each payment with its verdict and the five largest contributions.
 """
@@ -212,7 +212,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     import uvicorn
 
-    parser = argparse.ArgumentParser(prog="python -m bench.http.plain", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m bench.over_http.plain", description=__doc__.partition("\n")[0])
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
     uvicorn.run(make_app(read_settings(os.environ)), host="127.0.0.1", port=port, log_level="warning", access_log=False)

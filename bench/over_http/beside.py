@@ -6,15 +6,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.http import posts
-from bench.http.payments import bodies
-from bench.http.stack import API, PLAIN
+from bench.over_http import posts
+from bench.over_http.payments import bodies
+from bench.over_http.stack import API, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bench.http.posts import Posted
-    from bench.http.stack import ApiStack, Served
+    from bench.over_http.posts import Posted
+    from bench.over_http.stack import ApiStack, Served
 
 HUNDRED = 100
 DEADLINE_MS = 1_000
