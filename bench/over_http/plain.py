@@ -1,9 +1,9 @@
 """The plain handler that people write: FastAPI with pydantic bodies, sorted sets, predict_proba, shap, an INSERT.
 
 `python -m bench.over_http.plain --port N` serves it by uvicorn in one process, with the settings of the environment. As
-the frameworks' documentation has it: asynchronous clients, one connection each, every effect awaited before the answer. A
-body may be an array; then its payments are done one after the other. It measures the windows of bench/peers, which are
-the worker's, and answers each payment with its verdict and the five largest contributions.
+the frameworks' documentation has it: asynchronous clients, one connection each, every effect awaited before the answer.
+A body may be an array; then its payments are done one after the other. It measures the windows of bench/peers, which
+are the worker's, and answers each payment with its verdict and the five largest contributions.
 """
 
 from __future__ import annotations
