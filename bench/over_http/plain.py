@@ -11,20 +11,20 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import psycopg
 import redis.asyncio
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from bench.peers import sorted_sets
+from bench.peers.database import Database
 from bench.peers.payment import payment_of
 from bench.peers.scoring import SklearnAndShap
 from bench.peers.vector import vector
-from bench.peers.verdict import INSERT, MAKE_DAY, PAYER_COUNT, VerdictRow
+from bench.peers.verdict import PAYER_COUNT, VerdictRow
 from features.columns import FeatureState
 from features.schema import FEATURE_NAMES, SCHEMA_HASH
 from model.artifact import DEFAULT_DIR, load
@@ -103,9 +103,7 @@ class Handler:
         self._scoring = SklearnAndShap(directory, self._artifact)
         self._scoring.judge(np.zeros(len(FEATURE_NAMES), dtype=np.float32))
         self._redis = redis.asyncio.Redis.from_url(settings.redis_url, decode_responses=True)
-        self._url = settings.postgres_url
-        self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._days: set[date] = set()
+        self._database = Database(settings.postgres_url)
 
     async def decide(self, posted: PaymentIn) -> VerdictOut:
         """Measure, score, explain and store one payment."""
@@ -123,7 +121,7 @@ class Handler:
         state = FeatureState.COLD if measured[PAYER_COUNT] == 1 else FeatureState.FULL
         answer = self._answer(_Decided(payment, measured, judged, state))
         is_alert = judged.verdict != Verdict.ALLOW
-        await self._insert(
+        await self._database.insert(
             VerdictRow(
                 payment.transaction_id, datetime.fromtimestamp(payment.event_time / 1000, UTC), answer.decided_at,
                 payment.payer, payment.payee, payment.amount, judged.verdict, judged.score, judged.margin, state,
@@ -159,19 +157,10 @@ class Handler:
             ],
         )
 
-    async def _insert(self, row: VerdictRow) -> None:
-        if self._connection is None:
-            self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-        if (day := row.event_time.date()) not in self._days:
-            await self._connection.execute(MAKE_DAY, (day,))
-            self._days.add(day)
-        await self._connection.execute(INSERT, row)
-
     async def close(self) -> None:
         """Let go of the servers."""
         await self._redis.aclose()
-        if self._connection is not None:
-            await self._connection.close()
+        await self._database.close()
 
 
 class _Decided(NamedTuple):

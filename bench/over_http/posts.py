@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
+from upifraud.load.schedule import MOST_OPEN, on_schedule
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 NO_ANSWER = "no answer"
 ANSWER_SECONDS = 15.0
-MOST_OPEN = 1_000
 FINAL = "200"
 
 
@@ -158,7 +159,12 @@ class _Poster:
             if plan.rate is None:
                 await asyncio.gather(*(self._caller(begin + plan.seconds) for _ in range(plan.callers or 1)))
             else:
-                await self._on_schedule(began, begin, begin + plan.seconds, plan.rate)
+
+                def note_late(due: float, seconds: float) -> None:
+                    if due >= begin:
+                        self._late.append(seconds)
+
+                await on_schedule(self._post, began, begin + plan.seconds, plan.rate, note_late)
             last = await self._look_at(0.0)
         return counted(self._answers, self._late, begin, await first, last)
 
@@ -170,23 +176,6 @@ class _Poster:
     async def _caller(self, end: float) -> None:
         while (now := time.perf_counter()) < end:
             await self._post(now)
-
-    async def _on_schedule(self, began: float, begin: float, end: float, rate: float) -> None:
-        open_posts: set[asyncio.Task[None]] = set()
-        number = 0
-        while (due := began + number / rate) < end:
-            if (pause := due - time.perf_counter()) > 0:
-                await asyncio.sleep(pause)
-            while len(open_posts) >= MOST_OPEN:
-                await asyncio.wait(open_posts, return_when=asyncio.FIRST_COMPLETED)
-            task = asyncio.create_task(self._post(due))
-            open_posts.add(task)
-            task.add_done_callback(open_posts.discard)
-            if due >= begin:
-                self._late.append(max(0.0, time.perf_counter() - due))
-            number += 1
-        if open_posts:
-            await asyncio.wait(open_posts)
 
     async def _post(self, due: float) -> None:
         import aiohttp

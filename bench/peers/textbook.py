@@ -11,18 +11,16 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 import faust
-import psycopg
 import redis.asyncio
 
 from bench.peers import sorted_sets
+from bench.peers.database import Database
 from bench.peers.payment import outcome_of, payment_of
 from bench.peers.scoring import SklearnAndShap
 from bench.peers.vector import vector
-from bench.peers.verdict import INSERT, MAKE_DAY, Verdicts
+from bench.peers.verdict import Verdicts
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from bench.peers.parts import Parts
 
 
@@ -80,21 +78,3 @@ def run(parts: Parts) -> None:
 
     os.write(1, b"ready\n")  # Faust puts something else in place of stdout
     faust.Worker(app, loglevel="WARNING").execute_from_commandline()
-
-
-class Database:
-    """One connection, opened with the first row; every statement is a transaction."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._days: set[date] = set()
-
-    async def insert(self, row: Any) -> None:
-        """Store one row, durably."""
-        if self._connection is None:
-            self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-        if (day := row.event_time.date()) not in self._days:
-            await self._connection.execute(MAKE_DAY, (day,))
-            self._days.add(day)
-        await self._connection.execute(INSERT, row)

@@ -17,11 +17,10 @@ import aiohttp
 import msgspec
 import numpy as np
 
+from upifraud.load.schedule import MOST_OPEN, on_schedule
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-MOST_OPEN: Final = 2_000
-"""Posts that may be open at once; on schedule, further ones wait, and their waiting counts."""
 
 ANSWER_SECONDS: Final = 15.0
 """Longer than the longest deadline of the API."""
@@ -108,7 +107,7 @@ class _Poster:
             if self._load.rate is None:
                 await asyncio.gather(*(self._caller(end) for _ in range(self._load.vus or 1)))
             else:
-                await self._on_schedule(began, end, self._load.rate)
+                await on_schedule(self._post, began, end, self._load.rate, self._note_late, goes_on=self._goes_on)
             self._ended = min(time.perf_counter(), end)
 
     def measured(self) -> HttpMeasured:
@@ -132,27 +131,16 @@ class _Poster:
         )
 
     async def _caller(self, end: float) -> None:
-        while (now := time.perf_counter()) < end and not self._stopping:
+        while (now := time.perf_counter()) < end and self._goes_on():
             if await self._post(now) is None:
                 await asyncio.sleep(0.1)  # nobody is there: a caller that tries at once would only take the CPU
 
-    async def _on_schedule(self, began: float, end: float, rate: float) -> None:
-        open_posts: set[asyncio.Task[str | None]] = set()
-        number = 0
-        while (due := began + number / rate) < end and not self._stopping:
-            pause = due - time.perf_counter()
-            if pause > 0:
-                await asyncio.sleep(pause)
-            while len(open_posts) >= MOST_OPEN:
-                await asyncio.wait(open_posts, return_when=asyncio.FIRST_COMPLETED)
-            task = asyncio.create_task(self._post(due))
-            open_posts.add(task)
-            task.add_done_callback(open_posts.discard)
-            if due >= self._measured_from:
-                self._late.append(max(0.0, time.perf_counter() - due))
-            number += 1
-        if open_posts:
-            await asyncio.wait(open_posts)
+    def _goes_on(self) -> bool:
+        return not self._stopping
+
+    def _note_late(self, due: float, seconds: float) -> None:
+        if due >= self._measured_from:
+            self._late.append(seconds)
 
     async def _post(self, begun: float) -> str | None:
         """Post the next payment and note the answer; None without one."""
