@@ -13,7 +13,6 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from service import page
-from service.direct import Direct
 from service.door import meters
 from service.door.problems import Problem
 from service.routes import ROUTES
@@ -39,18 +38,17 @@ def make_app(
     parts_of: Callable[[], Parts],
     probes_of: Callable[[], Probes],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
-) -> Direct:
+) -> FastAPI:
     """Return the app; parts and probes are asked for when the first request comes."""
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    calls = {(route.method, route.path): _with_door(route, parts_of) for route in ROUTES}
-    for (method, path), call in calls.items():
-        app.add_route(_path(path), call, methods=[method])
+    for route in ROUTES:
+        app.add_route(_path(route.path), _with_door(route, parts_of), methods=[route.method])
     for path in ("health", "healthz", "readyz", "metrics"):
         app.add_route(f"/{path}", _probe(path, probes_of), methods=["GET"])
     for path in page.FILES:
         app.add_route(path, page.file_at(path), methods=["GET"])
     app.add_exception_handler(HTTPException, _nowhere)
-    return Direct({named: call for named, call in calls.items() if "{" not in named[1]}, app)
+    return app
 
 
 def _path(declared: str) -> str:
