@@ -76,13 +76,17 @@ class Alerting:
     """Makes the alerts of one artifact's verdicts, and the records that are answered over HTTP: the same, always full.
 
     `allow_reasons` says what the reasons of an ALLOW have: `codes` (feature, code and contribution), `none`, `full`.
+    `most` is how many reasons a record has at most; None for all.
     """
 
-    def __init__(self, artifact: Artifact, explainer: Explainer, *, allow_reasons: str = "codes") -> None:
+    def __init__(
+        self, artifact: Artifact, explainer: Explainer, *, allow_reasons: str = "codes", most: int | None = REASONS
+    ) -> None:
         self._artifact = artifact
         self._explainer = explainer
         self._allow_reasons = allow_reasons
-        self._decisions = [decision_of(artifact, verdict) for verdict in Verdict]
+        self._most = most
+        self._decisions = [_decision_of(artifact, verdict) for verdict in Verdict]
 
     def alert(self, rows: VerdictRows, row: int, contributions: NDArray[np.float64]) -> bytes:
         """Return the alert of one row; contributions float64 [features] are that row's."""
@@ -147,17 +151,17 @@ class Alerting:
                     contribution=reason.contribution,
                     text=reason.text,
                 )
-                for reason in self._explainer.reasons(vector, contributions, REASONS)
+                for reason in self._explainer.reasons(vector, contributions, self._most)
             )
         if self._allow_reasons == "none":
             return ()
         return tuple(
             Reason(feature=share.feature, code=share.code, contribution=share.contribution)
-            for share in self._explainer.shares(vector, contributions, REASONS)
+            for share in self._explainer.shares(vector, contributions, self._most)
         )
 
 
-def decision_of(artifact: Artifact, verdict: Verdict) -> Decision:
+def _decision_of(artifact: Artifact, verdict: Verdict) -> Decision:
     """Return what decided, where the model alone does."""
     thresholds = artifact.thresholds
     least = (None, thresholds.review, thresholds.hold, thresholds.block)[verdict]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 if TYPE_CHECKING:
-    from model.artifact import Artifact
-    from model.reasons import Reason
     from stream.verdict_store import VerdictRecord
+    from stream.wire import Alert
 
 EPILOG = """
 \b
@@ -54,106 +54,69 @@ def command(transaction_id: str, as_json: bool, model_dirs: tuple[Path, ...]) ->
                 "payment that was scored, spelled as it came."
             )
         current = () if settings.model_dir is None else (settings.model_dir,)
-        artifact, reasons = _reasons(record, (*model_dirs, *current), settings.postgres_url)
+        alert = _explained(record, (*model_dirs, *current), settings.postgres_url)
     except (StreamError, ModelError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
-        click.echo(json.dumps(_as_json(record, artifact, reasons), ensure_ascii=False))
+        more = {
+            "alerted": record.alert is not None,
+            "source_partition": record.source_partition,
+            "source_offset": record.source_offset,
+        }
+        click.echo(json.dumps(msgspec.to_builtins(alert) | more, ensure_ascii=False))
     else:
-        _show(record, artifact, reasons)
+        _show(record, alert)
 
 
-def _reasons(record: VerdictRecord, directories: tuple[Path, ...], url: str) -> tuple[Artifact, list[Reason]]:
+def _explained(record: VerdictRecord, directories: tuple[Path, ...], url: str) -> Alert:
+    """Return the record as everybody gets it, with all reasons."""
     from model.artifact import DEFAULT_DIR
     from model.reasons import Explainer
+    from stream.stages.alerting import Alerting
     from stream.verdict_store.artifacts import RetainedArtifacts
 
     artifact = RetainedArtifacts((*directories, DEFAULT_DIR), url).artifact(record.model)
     scored = artifact.scorer.score(record.vector[None])
-    return artifact, list(Explainer(artifact).reasons(record.vector, scored.contributions[0]))
+    alerting = Alerting(artifact, Explainer(artifact), allow_reasons="full", most=None)
+    return alerting.record(record, scored.contributions[0])
 
 
-def _as_json(record: VerdictRecord, artifact: Artifact, reasons: list[Reason]) -> dict[str, Any]:
-    import msgspec
-
-    from features.columns import FeatureState
-    from model.verdict import Verdict
-    from stream.stages.alerting import decision_of
-    from stream.wire import alert_id, utc_time
-
-    return {
-        "alert_id": alert_id(record.transaction_id),
-        "transaction_id": record.transaction_id,
-        "event_time": utc_time(record.event_time),
-        "decided_at": utc_time(record.decided_at),
-        "verdict": Verdict(record.verdict).name,
-        "score": record.score,
-        "margin": record.margin,
-        "base_value": record.model.base_value,
-        "reasons": [
-            {
-                "feature": reason.feature,
-                "code": reason.code,
-                "value": reason.value,
-                "usual": reason.usual,
-                "contribution": reason.contribution,
-                "text": reason.text,
-            }
-            for reason in reasons
-        ],
-        "payer_vpa": record.payer_vpa,
-        "payee_vpa": record.payee_vpa,
-        "amount_paise": record.amount_paise,
-        "feature_state": FeatureState(record.feature_state).name,
-        "model_id": record.model.model_id,
-        "schema_hash": record.model.schema_hash,
-        "policy_id": None,
-        "risk_score": None if artifact.risk_map is None else artifact.risk_map.of(record.score),
-        "hold_until": None if record.hold_until is None else utc_time(record.hold_until),
-        "decision": msgspec.to_builtins(decision_of(artifact, Verdict(record.verdict))),
-        "alerted": record.alert is not None,
-        "source_partition": record.source_partition,
-        "source_offset": record.source_offset,
-    }
-
-
-def _show(record: VerdictRecord, artifact: Artifact, reasons: list[Reason]) -> None:
+def _show(record: VerdictRecord, alert: Alert) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = _as_json(record, artifact, reasons)
-    rupees, paise = divmod(record.amount_paise, 100)
+    rupees, paise = divmod(alert.amount_paise, 100)
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    risk = "" if shown["risk_score"] is None else f"  risk {shown['risk_score']} of 100"
-    until = "" if shown["hold_until"] is None else f"  until {shown['hold_until']}"
-    verdict = f"{shown['verdict']}{until}  score {record.score:.4f}{risk}  margin {record.margin:+.4f}"
+    risk = f"  risk {alert.risk_score} of 100" if isinstance(alert.risk_score, int) else ""
+    until = f"  until {alert.hold_until}" if alert.hold_until else ""
+    verdict = f"{alert.verdict}{until}  score {alert.score:.4f}{risk}  margin {alert.margin:+.4f}"
     console.print(verdict, style="bold")
-    console.print(f"{record.transaction_id}  {shown['event_time']}  Rs {rupees:,}.{paise:02d}")
-    console.print(f"{record.payer_vpa} -> {record.payee_vpa}")
+    console.print(f"{alert.transaction_id}  {alert.event_time}  Rs {rupees:,}.{paise:02d}")
+    console.print(f"{alert.payer_vpa} -> {alert.payee_vpa}")
     console.print(
-        f"model {record.model.model_id}, features {shown['feature_state']}, decided {shown['decided_at']}, "
-        f"{'an alert was raised' if shown['alerted'] else 'no alert'}"
+        f"model {alert.model_id}, features {alert.feature_state}, decided {alert.decided_at}, "
+        f"{'no alert' if record.alert is None else 'an alert was raised'}"
     )
     table = Table(box=None, padding=(0, 1), header_style="dim")
     for name, justify in (("contribution", "right"), ("", "left"), ("feature", "left"), ("value", "right")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("reason")
-    widest = max((abs(reason.contribution) for reason in reasons), default=0.0)
-    with_a_share = [reason for reason in reasons if reason.contribution]
+    widest = max((abs(reason.contribution) for reason in alert.reasons), default=0.0)
+    with_a_share = [reason for reason in alert.reasons if reason.contribution]
     for reason in with_a_share:
         colour = "red" if reason.contribution > 0 else "green"
         table.add_row(
             f"{reason.contribution:+.4f}",
             Text(bar(reason.contribution, widest), style=colour),
             reason.feature,
-            "" if reason.value is None else f"{reason.value:,.10g}",
-            reason.text,
+            f"{reason.value:,.10g}" if isinstance(reason.value, float) else "",
+            reason.words,
         )
-    table.add_row(f"{record.model.base_value:+.4f}", "", "base value", "", "What the model expects of any payment.")
+    table.add_row(f"{alert.base_value:+.4f}", "", "base value", "", "What the model expects of any payment.")
     console.print(table, soft_wrap=False)
-    if len(with_a_share) < len(reasons):
-        console.print(f"{len(reasons) - len(with_a_share)} more features had no share in it.", style="dim")
+    if len(with_a_share) < len(alert.reasons):
+        console.print(f"{len(alert.reasons) - len(with_a_share)} more features had no share in it.", style="dim")
 
 
 def bar(contribution: float, widest: float) -> str:
