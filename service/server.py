@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from service.door.connections import BoundedProtocol
 from service.process import ApiProcess
-from stream.errors import PortTakenError
+from stream.running.listening import listen
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from stream.settings import Settings
@@ -45,20 +45,15 @@ class _Server(uvicorn.Server):
                 signal.signal(name, handler)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; raises PortTakenError where it cannot."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise PortTakenError(
-            f"The API's port {host}:{port} cannot be opened ({error.strerror}). Set UPIFRAUD_API_PORT to another one, "
-            "or to 0 for any free one."
-        ) from error
+def listen_at(host: str, port: int) -> socket.socket:
+    """Return a socket that listens and that forked processes share; raises PortTakenError where it cannot."""
+    listening = listen(
+        host,
+        port,
+        BACKLOG,
+        what="The API's port",
+        advice="Set UPIFRAUD_API_PORT to another one, or to 0 for any free one.",
+    )
     listening.set_inheritable(True)
     return listening
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
 import threading
 from email.utils import formatdate
 from http import HTTPStatus
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from prometheus_client.exposition import choose_encoder
 
 from stream import metrics
-from stream.errors import PortTakenError
+from stream.running.listening import listen
 
 if TYPE_CHECKING:
     from stream.running.health import Health, Report
@@ -42,7 +41,14 @@ class ProbeServer:
         self._health = health
         self._clients: dict[asyncio.Task[Any], None] = {}
         """Oldest first; belongs to the thread."""
-        listening = _listen(host, port)
+        listening = listen(
+            host,
+            port,
+            BACKLOG,
+            what="The metrics port",
+            advice="Every worker on a host needs its own: set UPIFRAUD_METRICS_PORT to another one, or to 0 for any "
+            "free one.",
+        )
         self.port: int = listening.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_say)
@@ -117,21 +123,6 @@ class ProbeServer:
                 return _report(self._health.ready())
             case _:
                 return _written(HTTPStatus.NOT_FOUND, b"There are /metrics, /healthz and /readyz.\n", "text/plain")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise PortTakenError(
-            f"The metrics port {host}:{port} cannot be opened ({error.strerror}). Every worker on a host needs its "
-            "own: set UPIFRAUD_METRICS_PORT to another one, or to 0 for any free one."
-        ) from error
-    return listening
 
 
 def _say(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

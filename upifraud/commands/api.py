@@ -30,7 +30,7 @@ SIGTERM, SIGINT and SIGHUP drain: calls that were begun are answered, then the e
 def command(*, port: int | None, workers: int) -> None:
     """Answer over HTTP: payments with their verdicts, what-ifs, look-ups and holds, until told to stop."""
     try:
-        from service.server import listen
+        from service.server import listen_at
         from service.workers import run
     except ModuleNotFoundError as error:
         if error.name not in ("fastapi", "httptools", "starlette", "uvicorn", "uvloop"):
@@ -48,7 +48,7 @@ def command(*, port: int | None, workers: int) -> None:
         )
         for warning in settings.warnings:
             logging.getLogger(__name__).warning("%s", warning)
-        listening = listen(settings.api_host, settings.api_port if port is None else port)
+        listening = listen_at(settings.api_host, settings.api_port if port is None else port)
         click.echo(f"The API listens on port {listening.getsockname()[1]}.", err=True)
         sys.exit(run(settings, listening, workers))
     except StreamError as error:
