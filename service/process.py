@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
 from features.identity import Identities
@@ -36,13 +36,13 @@ from stream.running.periodic import Round, Rounds
 from stream.verdict_store.artifacts import RetainedArtifacts
 from stream.verdict_store.door import AccessLog as AccessTable
 from stream.verdict_store.door import Door, KeyTable
-from stream.verdict_store.door.reported import Reported
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fastapi import FastAPI
 
+    from model.artifact import Artifact
     from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -78,18 +78,24 @@ class ApiProcess:
         rehearse_what_if()
         meters.begin_series()
         servers = Servers()
-        publisher = ReceiptPublisher(checked_client_config(settings))
+        with ExitStack() as ends:
+            looking = self._put_together(ends, artifact, identities, servers)
+            self.probes = Probes(servers, looking.is_alive)
+            looking.start()
+            ends.callback(looking.stop)
+            yield
+            self.probes.is_draining = True
+        log.info("The API has ended.")
+
+    def _put_together(self, ends: ExitStack, artifact: Artifact, identities: Identities, servers: Servers) -> Looking:
+        """Make the parts and begin what has a thread; whatever was made or begun ends in the other order."""
+        settings, url = self._settings, self._settings.postgres_url
+        publisher = ends.enter_context(closing(ReceiptPublisher(checked_client_config(settings))))
         waiters = Waiters(asyncio.get_running_loop(), publisher, settings.topic_transactions, settings.api_waiting)
-        rows = Door(settings.postgres_url, name="api-rows", answer_seconds=LOOK_SECONDS)
-        retained = RetainedArtifacts(
-            [directory for directory in (settings.model_dir, DEFAULT_DIR) if directory], settings.postgres_url
-        )
-        records = Records(retained.artifact, artifact)
-        looking = Looking(waiters, rows, records, servers)
-        primary = RedisEntityStore(settings.redis_url, timeout=REDIS_SECONDS)
-        store = primary
-        if settings.api_redis_url is not None:
-            store = RedisEntityStore(settings.api_redis_url, timeout=REDIS_SECONDS, primary=primary)
+        rows = ends.enter_context(closing(Door(url, name="api-rows", answer_seconds=LOOK_SECONDS)))
+        directories = [directory for directory in (settings.model_dir, DEFAULT_DIR) if directory]
+        records = ends.enter_context(closing(Records(RetainedArtifacts(directories, url).artifact, artifact)))
+        store = self._entity_store(ends)
         what_ifs = WhatIfs(
             WhatIf(store, settings.api_replica_bytes),
             artifact,
@@ -98,13 +104,15 @@ class ApiProcess:
             hold_for=settings.hold_for,
             expect=lambda: store.expect_identity(identities.fingerprint()),
         )
+        ends.callback(what_ifs.close)
         what_ifs.check()
-        key_table, log_table = KeyTable(settings.postgres_url), AccessTable(settings.postgres_url)
+        key_table, log_table = ends.enter_context(closing(KeyTable(url))), ends.enter_context(closing(AccessTable(url)))
         keys = Keys(key_table, servers, rate=settings.api_rate, ingress=settings.api_ingress)
+        keys.begin()
+        ends.callback(keys.close)
         access = AccessLog(log_table.append)
-        reads = Reads(settings.postgres_url, servers)
-        hold_store = PostgresHolds(settings.postgres_url, name="api-holds", answer_seconds=HOLD_SECONDS)
-        reported = Reported(settings.postgres_url)
+        access.begin()
+        ends.callback(access.close)
         self.parts = Parts(
             identities=identities,
             earliest_ms=settings.earliest_time,
@@ -115,14 +123,13 @@ class ApiProcess:
             waiters=waiters,
             what_ifs=what_ifs,
             records=records,
-            reads=reads,
-            holds=hold_store,
+            reads=ends.enter_context(closing(Reads(url, servers))),
+            holds=ends.enter_context(closing(PostgresHolds(url, name="api-holds", answer_seconds=HOLD_SECONDS))),
             hold_expiry=Action(settings.hold_expiry),
             publisher=publisher,
             topic_outcomes=settings.topic_outcomes,
-            reported=reported,
         )
-        self.probes = Probes(servers, looking.is_alive)
+        self._end_holds(ends)
 
         def ask_kafka() -> None:
             if publisher.reachable(settings.topic_transactions, 2.0):
@@ -130,33 +137,24 @@ class ApiProcess:
             else:
                 servers.gone("kafka", "no broker answers")
 
-        outbox_store = PostgresHolds(settings.postgres_url, name="api-outbox", answer_seconds=HOLD_SECONDS)
-        outbox_publisher = Publisher(checked_client_config(settings))
-        hold_ends = HoldEnds(
-            Outbox(outbox_store, outbox_publisher, settings.topic_resolutions, expiry=Action(settings.hold_expiry))
-        )
-        keys.begin()
+        ends.enter_context(Rounds([Round("kafka", KAFKA_EVERY, ask_kafka)]))
+        return Looking(waiters, rows, records, servers)
+
+    def _entity_store(self, ends: ExitStack) -> RedisEntityStore:
+        """Return the store of what-ifs: a replica, if the settings name one."""
+        primary = ends.enter_context(closing(RedisEntityStore(self._settings.redis_url, timeout=REDIS_SECONDS)))
+        if (replica := self._settings.api_redis_url) is None:
+            return primary
+        return ends.enter_context(closing(RedisEntityStore(replica, timeout=REDIS_SECONDS, primary=primary)))
+
+    def _end_holds(self, ends: ExitStack) -> None:
+        """Begin the thread that expires holds and publishes resolutions."""
+        settings = self._settings
+        store = PostgresHolds(settings.postgres_url, name="api-outbox", answer_seconds=HOLD_SECONDS)
+        publisher = Publisher(checked_client_config(settings))
+        ends.callback(store.close)
+        ends.callback(publisher.close)
+        outbox = Outbox(store, publisher, settings.topic_resolutions, expiry=Action(settings.hold_expiry))
+        hold_ends = HoldEnds(outbox)
         hold_ends.begin()
-        access.begin()
-        looking.start()
-        with Rounds([Round("kafka", KAFKA_EVERY, ask_kafka)]):
-            yield
-        self.probes.is_draining = True
-        looking.stop()
-        what_ifs.close()
-        records.close()
-        reads.close()
-        reported.close()
-        hold_store.close()
-        hold_ends.close()
-        outbox_publisher.close()
-        outbox_store.close()
-        access.close()
-        keys.close()
-        publisher.close()
-        rows.close()
-        key_table.close()
-        log_table.close()
-        store.close()
-        primary.close()
-        log.info("The API has ended.")
+        ends.callback(hold_ends.close)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from service.calls.parts import Parts
     from stream.decode import DecodedOutcome
-    from stream.verdict_store.door import ApiKey
+    from stream.verdict_store.door import ApiKey, Door
+    from stream.verdict_store.door.reader import Rank
 
 CONFIRM_SECONDS: Final = 3.0
 STORE_SECONDS: Final = 5.0
@@ -101,15 +103,14 @@ async def _publish(parts: Parts, values: Sequence[bytes | None], outcomes: Seque
     return sent
 
 
-async def _wait(parts: Parts, sent: Sequence[_Sent]) -> dict[bytes, tuple[int, int, int]]:
+async def _wait(parts: Parts, sent: Sequence[_Sent]) -> dict[bytes, Rank]:
     """Return the rank of the outcome that stands for each payment, once all are stored or time is out."""
     wanted = {one.outcome.transaction_id: one for one in sent if isinstance(one.said, Receipt)}
-    standing: dict[bytes, tuple[int, int, int]] = {}
+    standing: dict[bytes, Rank] = {}
     loop = asyncio.get_running_loop()
     until = loop.time() + STORE_SECONDS
     while wanted and loop.time() < until:
-        names = list(wanted)
-        found: dict[bytes, Any] = await parts.reads.run(lambda names=names: parts.reported.ranks(names))  # type: ignore[misc]
+        found = await parts.reads.ask(partial(_ranks, names=list(wanted)))
         standing |= found
         wanted = {name: one for name, one in wanted.items() if found.get(name, (-1, -1, -1)) < one.rank}
         if wanted:
@@ -117,7 +118,11 @@ async def _wait(parts: Parts, sent: Sequence[_Sent]) -> dict[bytes, tuple[int, i
     return standing
 
 
-def _item(one: _Sent, standing: dict[bytes, tuple[int, int, int]]) -> Item:
+def _ranks(door: Door, names: Sequence[bytes]) -> dict[bytes, Rank]:
+    return door.outcome_ranks(names)
+
+
+def _item(one: _Sent, standing: dict[bytes, Rank]) -> Item:
     if not isinstance(one.said, Receipt):
         problem = server_gone("kafka", "Expected Kafka's confirmation in time; post the outcome again, it counts once.")
         return Item(HTTPStatus.SERVICE_UNAVAILABLE, msgspec.Raw(problem.body))

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from service.waiting.waiters import Waiters
     from stream.holds import Action, HoldStore
     from stream.kafka.receipts import Publishing
-    from stream.verdict_store.door.reported import Reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +38,3 @@ class Parts:
     hold_expiry: Action
     publisher: Publishing
     topic_outcomes: str
-    reported: Reported

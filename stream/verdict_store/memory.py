@@ -157,6 +157,11 @@ class MemoryVerdictStore:
         fields = attrgetter("event_time", "source_partition", "source_offset", "provenance")
         return _lists([Provenance(*fields(record)) for record in self._between(since, until)])
 
+    def outcome_of(self, transaction_id: bytes) -> OutcomeRow | None:
+        """Return the outcome that stands for an id; None if there is none."""
+        with self._lock:
+            return self._outcomes.get(transaction_id)
+
     def outcomes(self) -> Iterator[list[PaymentRef]]:
         """See `VerdictStore.outcomes`."""
         with self._lock:

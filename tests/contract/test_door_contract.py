@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from local.postgres import make_database
-from stream.verdict_store import Claim, MemoryVerdictStore, VerdictStore, migrate
+from stream.verdict_store import Claim, MemoryVerdictStore, OutcomeRow, VerdictStore, migrate
 from stream.verdict_store.door import ClaimOf, Door, MemoryDoor, Period, Wanted
 from tests.fixtures.stored_payments import account_of, device_of, facts_of, stored_payments
 
@@ -43,7 +43,7 @@ def both(request: pytest.FixtureRequest) -> Iterator[Both]:
     if make_database(server.database_url("postgres"), "door_contract"):
         migrate(url)
     with psycopg.connect(url) as connection:
-        connection.execute("TRUNCATE payment_ids, verdicts_by_day, models RESTART IDENTITY")
+        connection.execute("TRUNCATE payment_ids, verdicts_by_day, outcomes, models RESTART IDENTITY")
     store, door = VerdictStore(url), Door(url)
     yield Both(store, door)
     door.close()
@@ -188,3 +188,15 @@ def test_a_search_goes_on_where_it_stopped(both: Both, limit: int) -> None:
         if cursor is None:
             break
     assert seen == [name for name, _ in reversed(payments())]
+
+
+# Outcomes that are waited for ---------------------------------------------------------------------------------------
+
+
+def test_the_rank_of_an_outcome_is_that_of_the_one_that_stands(both: Both) -> None:
+    assert both.door.outcome_ranks([b"a", b"b"]) == {}
+    newer, older = ((NOON + 2, 7), (NOON + 1, 9))
+    both.store.put_outcomes([OutcomeRow(b"a", True, at, None, None, 3, offset) for at, offset in (newer, older)])
+    both.store.put_outcomes([OutcomeRow(b"other", False, NOON, None, None, 0, 0)])
+    assert both.door.outcome_ranks([b"a", b"b"]) == {b"a": (NOON + 2, 7, 3)}
+    assert both.door.outcome_ranks([]) == {}

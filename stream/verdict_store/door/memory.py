@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stream.verdict_store.door.asked import Cursor, Found, Period, Wanted
+    from stream.verdict_store.door.reader import Key, Rank
     from stream.verdict_store.memory import MemoryVerdictStore
-    from stream.verdict_store.postgres import Key
     from stream.verdict_store.records import VerdictRecord
 
 _ACCOUNTS = {"payer_account": PAYER_ACCOUNT, "payee_account": PAYEE_ACCOUNT}
@@ -54,6 +54,11 @@ class MemoryDoor:
             reverse=True,
         )
         return Newest(found[0], tuple(record.event_time for record in found[1:])) if found else None
+
+    def outcome_ranks(self, transaction_ids: Sequence[bytes]) -> dict[bytes, Rank]:
+        """See `Door.outcome_ranks`."""
+        standing = ((name, self._store.outcome_of(name)) for name in transaction_ids)
+        return {name: outcome.rank for name, outcome in standing if outcome is not None}
 
     def search(
         self,

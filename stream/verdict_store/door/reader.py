@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stream.verdict_store.door.asked import Cursor, Found
 
 Key = tuple[bytes, int]
+Rank = tuple[int, int, int]
 
 ANSWER_SECONDS: Final = 3.0
 """Longer than any search takes; whoever waits for a row has a shorter patience than this of their own."""
@@ -58,6 +59,11 @@ _CLAIMS: Final = Statement(
 _MODELS: Final = Statement(
     "door_models",
     "SELECT model_key, model_id, schema_hash, base_value, array_to_json(features)::text, thresholds::text FROM models",
+)
+_OUTCOMES: Final = Statement(
+    "door_outcomes",
+    "SELECT transaction_id, reported_at, source_offset, source_partition FROM outcomes"
+    " WHERE transaction_id = ANY ($1::text[])",
 )
 _APART_MS: Final = 36 * 3_600_000
 _MOST_GROUPS: Final = 4
@@ -125,6 +131,14 @@ class Door:
             return None
         times = (binary.to_epoch_ms(cast("bytes", row[0])) for row in self._session.call(_TIMES, name))
         return Newest(records[0], tuple(at for at in times if at < records[0].event_time))
+
+    def outcome_ranks(self, transaction_ids: Sequence[bytes]) -> dict[bytes, Rank]:
+        """Return, as `OutcomeRow.rank` has it, the rank of the outcome that stands for each payment with one."""
+        rows = self._session.call(_OUTCOMES, binary.text_array(list(transaction_ids)))
+        return {
+            name: (binary.to_epoch_ms(reported_at), binary.to_int(offset), binary.to_int(partition))
+            for name, reported_at, offset, partition in (cast("tuple[bytes, ...]", row) for row in rows)
+        }
 
     def search(
         self,
