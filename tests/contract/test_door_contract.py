@@ -193,10 +193,22 @@ def test_a_search_goes_on_where_it_stopped(both: Both, limit: int) -> None:
 # Outcomes that are waited for ---------------------------------------------------------------------------------------
 
 
+def outcome(name: str, reported_at: int, partition: int, offset: int) -> OutcomeRow:
+    return OutcomeRow(
+        name.encode(),
+        is_fraud=True,
+        reported_at=reported_at,
+        typology=None,
+        source=None,
+        source_partition=partition,
+        source_offset=offset,
+    )
+
+
 def test_the_rank_of_an_outcome_is_that_of_the_one_that_stands(both: Both) -> None:
     assert both.door.outcome_ranks([b"a", b"b"]) == {}
     newer, older = ((NOON + 2, 7), (NOON + 1, 9))
-    both.store.put_outcomes([OutcomeRow(b"a", True, at, None, None, 3, offset) for at, offset in (newer, older)])
-    both.store.put_outcomes([OutcomeRow(b"other", False, NOON, None, None, 0, 0)])
+    both.store.put_outcomes([outcome("a", at, 3, offset) for at, offset in (newer, older)])
+    both.store.put_outcomes([outcome("other", NOON, 0, 0)])
     assert both.door.outcome_ranks([b"a", b"b"]) == {b"a": (NOON + 2, 7, 3)}
     assert both.door.outcome_ranks([]) == {}
