@@ -23,6 +23,7 @@ from stream.verdict_store import (
     migrate,
 )
 from stream.verdict_store.errors import ModelChangedError, RefusedRowsError
+from tests.fixtures.verdict_rows import varied_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -163,31 +164,7 @@ def test_claims_are_what_one_record_after_the_other_would_get(
 
 
 def verdict_rows(store: Store, *payments: tuple[str, int], **columns: Any) -> VerdictRows:
-    """Verdicts of the payments (transaction_id, event_time), unlike each other in every column."""
-    n = len(payments)
-    number = np.arange(n)
-    given: dict[str, Any] = {
-        "transaction_id": [name.encode() for name, _ in payments],
-        "event_time": np.array([event_time for _, event_time in payments], dtype=np.int64),
-        "decided_at": NOON + 7 + number,
-        "payer_vpa": [b"asha%d@okaxis" % i for i in range(n)],
-        "payee_vpa": ["दुकान%d@ybl".encode() % i for i in range(n)],
-        "amount_paise": 10**10 - number,
-        "verdict": (number % 4).astype(np.int16),
-        "score": np.linspace(0, 1, n),
-        "margin": number - 0.1,
-        "feature_state": (3 - number % 4).astype(np.int8),
-        "model_key": np.full(n, store.model_key(MODEL)),
-        "vectors": np.arange(3 * n, dtype=np.float32).reshape(n, 3),
-        "provenance": np.arange(5 * n, dtype=np.uint8).reshape(n, 5),
-        "source_partition": (number % 12).astype(np.int32),
-        "source_offset": 2**40 + number,
-        "alerts": [b'{"alert": %d}' % i if i % 2 else None for i in range(n)],
-        "facts": [b'{"x":"%d"}' % i if i % 3 else None for i in range(n)],
-        "rrn": np.where(number % 5, 412_300_000_000 + number, -1),
-        "hold_until": np.where(number % 3, -1, NOON + 3_600_000 + number),
-    }
-    return VerdictRows(**given | columns)
+    return varied_rows(payments, store.model_key(MODEL), **columns)
 
 
 def read_back(store: Store) -> dict[tuple[str, int], Any]:

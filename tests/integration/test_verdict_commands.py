@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from model.training.publishing import publish
 from model.training.train import TrainingSettings, train
 from stream.verdict_store import Model, VerdictRows, VerdictStore, migrate
+from tests.fixtures.verdict_rows import plain_rows
 from upifraud.cli import main
 
 if TYPE_CHECKING:
@@ -73,26 +74,16 @@ def judge(
     vectors = np.random.default_rng(n).normal(size=(n, 3)).astype(np.float32)
     vectors[0, 1] = np.nan
     scored = artifact.scorer.score(vectors)
-    rows = VerdictRows(
-        transaction_id=[name.encode() for name in names],
-        event_time=event_time + np.arange(n),
-        decided_at=event_time + np.arange(n),
-        payer_vpa=[b"asha@okaxis"] * n,
-        payee_vpa=[b"shop@ybl"] * n,
+    rows = plain_rows(
+        names,
+        key,
+        event_time + np.arange(n),
         amount_paise=np.full(n, 100),
         verdict=artifact.thresholds.verdicts(scored.probability),
         score=scored.probability,
         margin=scored.margin + off,
         feature_state=np.arange(n) % 4,
-        model_key=np.full(n, key),
         vectors=vectors,
-        provenance=np.zeros((n, 4), dtype=np.uint8),
-        source_partition=np.zeros(n, dtype=np.int32),
-        source_offset=np.arange(n),
-        alerts=[None] * n,
-        facts=[None] * n,
-        rrn=np.full(n, -1),
-        hold_until=np.full(n, -1),
     )
     store.insert(rows)
     return rows

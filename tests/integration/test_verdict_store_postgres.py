@@ -24,6 +24,7 @@ from stream.verdict_store.errors import (
     UnavailableError,
 )
 from stream.verdict_store.migrations import _TABLE, Migration, packaged
+from tests.fixtures.verdict_rows import plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,29 +78,8 @@ def claim(store: VerdictStore, numbers: np.ndarray, offset: int = 0) -> np.ndarr
 
 
 def verdict_rows(store: VerdictStore, names: Sequence[str], event_time: int = NOON, **columns: object) -> VerdictRows:
-    n = len(names)
-    given = {
-        "transaction_id": [name.encode() for name in names],
-        "event_time": np.full(n, event_time),
-        "decided_at": np.full(n, event_time),
-        "payer_vpa": [b"asha@okaxis"] * n,
-        "payee_vpa": [b"shop@ybl"] * n,
-        "amount_paise": np.full(n, 100),
-        "verdict": np.zeros(n, dtype=np.int16),
-        "score": np.zeros(n),
-        "margin": np.zeros(n),
-        "feature_state": np.zeros(n, dtype=np.int16),
-        "model_key": np.full(n, store.model_key(Model("m", "s", 0.0, ("a", "b")))),
-        "vectors": np.zeros((n, 2), dtype=np.float32),
-        "provenance": np.zeros((n, 4), dtype=np.uint8),
-        "source_partition": np.zeros(n, dtype=np.int32),
-        "source_offset": np.arange(n),
-        "alerts": [None] * n,
-        "facts": [None] * n,
-        "rrn": np.full(n, -1),
-        "hold_until": np.full(n, -1),
-    }
-    return VerdictRows(**given | columns)
+    model_key = store.model_key(Model("m", "s", 0.0, ("a", "b")))
+    return plain_rows(names, model_key, event_time, **columns)
 
 
 # Counting ---------------------------------------------------------------------------------------------------------

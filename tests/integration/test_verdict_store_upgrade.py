@@ -14,6 +14,7 @@ from stream.verdict_store import Model, VerdictRows, VerdictStore, migrate
 from stream.verdict_store.door import day_indexes
 from stream.verdict_store.errors import ContendedError
 from stream.verdict_store.migrations import packaged
+from tests.fixtures.verdict_rows import plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,26 +81,12 @@ def store_as_before(connection: psycopg.Connection, names: Sequence[str], at: da
 
 def new_rows(store: VerdictStore, names: Sequence[str], at: datetime) -> VerdictRows:
     n = len(names)
-    return VerdictRows(
-        transaction_id=[name.encode() for name in names],
-        event_time=np.full(n, int(at.timestamp() * 1000)),
-        decided_at=np.full(n, int(at.timestamp() * 1000)),
-        payer_vpa=[b"a@x"] * n,
-        payee_vpa=[b"b@x"] * n,
-        amount_paise=np.full(n, 100),
-        verdict=np.zeros(n, dtype=np.int16),
-        score=np.zeros(n),
-        margin=np.zeros(n),
-        feature_state=np.zeros(n, dtype=np.int16),
-        model_key=np.full(n, store.model_key(Model("m", "s", 0.0, ("a", "b")))),
-        vectors=np.zeros((n, 2), dtype=np.float32),
-        provenance=np.zeros((n, 4), dtype=np.uint8),
-        source_partition=np.zeros(n, dtype=np.int32),
-        source_offset=np.arange(n),
-        alerts=[None] * n,
+    return plain_rows(
+        names,
+        store.model_key(Model("m", "s", 0.0, ("a", "b"))),
+        int(at.timestamp() * 1000),
         facts=[b'{"pb":"x"}'] * n,
         rrn=np.arange(n) + 600_000_000_000,
-        hold_until=np.full(n, -1),
     )
 
 
