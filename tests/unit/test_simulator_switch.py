@@ -25,7 +25,7 @@ from simulator.encode import encode_payments
 from simulator.parameters import Parameters
 from simulator.span import HISTORY_END_MS
 from simulator.switch import Switch
-switch = Switch(Parameters(seed=int(sys.argv[1]), payers=400))
+switch = Switch(Parameters(seed=int(sys.argv[1]), payers=400, reused_payees=float(sys.argv[2])))
 digest = hashlib.sha256()
 for payments in switch.payments(HISTORY_END_MS - 86_400_000, HISTORY_END_MS):
     for value in encode_payments(payments, switch.directory)[1]:
@@ -34,17 +34,23 @@ print(digest.hexdigest())
 """
 
 
-GOLDEN = "a99cadc84d2e2972188486091a9ed99477066d39448ccd987a498ab0ee005ca5"
-"""A day of 400 payers of seed 11. Whoever changes it changes every history: say so in the CHANGELOG."""
+GOLDEN = {
+    0.0: "a99cadc84d2e2972188486091a9ed99477066d39448ccd987a498ab0ee005ca5",
+    0.15: "0eac92e11e927dc2c60f07ba91bb2f37d3605c5cc8efa1888bfa9976e29e6cf3",
+    1.0: "8222086fa6f84c78f2bccf70c422ea842d015c607b483968c669e4439d7ac0b5",
+}
+"""A day of 400 payers of seed 11, by share of reused payees. Whoever changes one changes every history: say so in the
+CHANGELOG. The first has stayed since before there were reused payees.
+"""
 
 
 def made(parameters: Parameters, start: int, until: int) -> Payments:
     return Payments.joined(list(Switch(parameters).payments(start, until)))
 
 
-def digest_elsewhere(seed: int, hash_seed: str) -> str:
+def digest_elsewhere(seed: int, reused_payees: float, hash_seed: str) -> str:
     ran = subprocess.run(
-        [sys.executable, "-c", DIGEST, str(seed)],
+        [sys.executable, "-c", DIGEST, str(seed), str(reused_payees)],
         env={"PYTHONHASHSEED": hash_seed, "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -53,13 +59,15 @@ def digest_elsewhere(seed: int, hash_seed: str) -> str:
     return ran.stdout.strip()
 
 
-def test_the_same_seed_gives_the_same_bytes_in_any_process_and_on_any_machine() -> None:
+@pytest.mark.parametrize("share", list(GOLDEN))
+def test_the_same_seed_gives_the_same_bytes_in_any_process_and_on_any_machine(share: float) -> None:
     digest = hashlib.sha256()
-    switch = Switch(SMALL)
+    switch = Switch(Parameters(seed=11, payers=400, reused_payees=share))
     for payments in switch.payments(HISTORY_END_MS - DAY_MS, HISTORY_END_MS):
         for value in encode_payments(payments, switch.directory)[1]:
             digest.update(value)
-    assert digest_elsewhere(11, "1") == digest.hexdigest() == digest_elsewhere(11, "2") == GOLDEN
+    there = [digest_elsewhere(11, share, hash_seed) for hash_seed in ("1", "2")]
+    assert there == [digest.hexdigest(), digest.hexdigest()] == [GOLDEN[share]] * 2
 
 
 def test_another_seed_gives_other_payments() -> None:
@@ -136,7 +144,15 @@ def test_times_that_cannot_be_simulated_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"payers": 10}, {"fraud_rate": 0.9}, {"seed": -1}, {"hot_payee": 1.5}, {"payments_per_day": 0}]
+    "wrong",
+    [
+        {"payers": 10},
+        {"fraud_rate": 0.9},
+        {"seed": -1},
+        {"hot_payee": 1.5},
+        {"reused_payees": 1.5},
+        {"payments_per_day": 0},
+    ],
 )
 def test_parameters_outside_what_can_be_simulated_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ParameterError, match="expected"):
