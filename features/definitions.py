@@ -5,38 +5,22 @@ docs/extending.md says how to add one.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
+from features.declared.habits import HABITS
+from features.declared.paid_out import PAID_OUT
+from features.declared.reported import PAYEE_REPORTS
 from features.entities import DEVICE, PAYEE, PAYER
 from features.feature import Aggregation, Feature, plain, windowed
 from features.words import units
-from features.words.sides import Side, Wording, age, flag, named, ratio, risk, same
+from features.words.sides import NEW_PAYEE, NO_HISTORY, Side, Wording, age, flag, named, ratio, risk, same
 
-_NEW_PAYEE = Side("NEW_PAYEE", "This is the payer's first known payment to this payee")
-_NO_HISTORY = Side("NO_HISTORY", "The payer has no earlier payment in 30 days to compare with")
 _FIRST_PAYMENT = Side("FIRST_PAYMENT", "This is the payer's first known payment")
 _TIME_UNKNOWN = Side("TIME_UNKNOWN", "The time is not known")
 _DEVICE_UNKNOWN = Side("DEVICE_UNKNOWN", "The device is not known")
 
 _INITIATIONS = ("unknown", "a QR code", "an intent", "VPA", "contact", "account number", "mandate")
 """Names of the feature's numbers."""
-
-
-def _paid_out(span: str) -> Wording:
-    """Return the words of what the payee itself paid within a span."""
-    nothing = Side("PAYEE_PAID_NOTHING_OUT", f"The payee itself paid nothing within the last {span}")
-    unknown = Side("PAYEE_OUTBOUND_UNKNOWN", "What the payee itself paid was not kept at that time")
-    paid = Side("PAYEE_PAYING_OUT", f"The payee itself paid {{value}} within the last {span}")
-    return Wording(paid, nothing, unknown, units.rupees, pivot=0.0, compared=False)
-
-
-def _paid_out_times(span: str) -> Wording:
-    """Return the words of how often the payee itself paid within a span."""
-    words = _paid_out(span)
-    made = Side("PAYEE_PAYING_OUT", f"The payee itself made {{value}} within the last {span}")
-    return replace(words, high=made, form=units.count("payment"))
-
 
 FEATURES: Final[tuple[Feature, ...]] = (
     plain(
@@ -148,7 +132,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         Wording(
             Side("AMOUNT_ABOVE_USUAL", "The amount is {value} standard deviations above the payer's mean of 30 days"),
             Side("AMOUNT_BELOW_USUAL", "The amount is {value} standard deviations from the payer's mean of 30 days"),
-            _NO_HISTORY,
+            NO_HISTORY,
             pivot=0.0,
             compared=False,
         ),
@@ -157,7 +141,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "payer_amount_ratio_mean_30d",
         "amount over the mean of the payer's earlier 30 days",
         ratio(
-            "AMOUNT_ABOVE_USUAL", "AMOUNT_BELOW_USUAL", "The amount is {value} the payer's mean of 30 days", _NO_HISTORY
+            "AMOUNT_ABOVE_USUAL", "AMOUNT_BELOW_USUAL", "The amount is {value} the payer's mean of 30 days", NO_HISTORY
         ),
     ),
     plain(
@@ -167,7 +151,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             "AMOUNT_ABOVE_LARGEST",
             "AMOUNT_BELOW_LARGEST",
             "The amount is {value} the payer's largest of 30 days",
-            _NO_HISTORY,
+            NO_HISTORY,
         ),
     ),
     plain(
@@ -176,7 +160,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         age(
             Side("KNOWN_PAYEE", "The payer last paid this payee {value} ago"),
             Side("KNOWN_PAYEE", "The payer last paid this payee {value} ago"),
-            _NEW_PAYEE,
+            NEW_PAYEE,
         ),
     ),
     plain(
@@ -185,7 +169,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         Wording(
             Side("KNOWN_PAYEE", "The payer made {value} to this payee within 30 days, this one included"),
             Side("NEW_PAYEE", "This is the payer's first payment to this payee within 30 days"),
-            _NEW_PAYEE,
+            NEW_PAYEE,
             units.count("payment"),
             pivot=1.5,
             compared=False,
@@ -257,19 +241,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             units.percent,
         ),
     ),
-    plain(
-        "payee_seconds_since_paid_out",
-        "seconds since the payee itself last paid somebody; missing if it never did",
-        age(
-            Side("PAYEE_PAID_OUT_LONG_AGO", "The payee itself last paid somebody {value} ago"),
-            Side("PAYEE_JUST_PAID_OUT", "The payee itself last paid somebody {value} ago"),
-            Side("PAYEE_NEVER_PAID_OUT", "The payee has no known payment of its own"),
-        ),
-    ),
-    plain("payee_outbound_sum_1h", "paise the payee itself paid within the last hour", _paid_out("hour")),
-    plain("payee_outbound_sum_24h", "paise the payee itself paid within 24 hours", _paid_out("24 hours")),
-    plain("payee_outbound_count_1h", "payments the payee itself made within the last hour", _paid_out_times("hour")),
-    plain("payee_outbound_count_24h", "payments the payee itself made within 24 hours", _paid_out_times("24 hours")),
+    *PAID_OUT,
     *windowed(DEVICE, Aggregation.COUNT),
     *windowed(DEVICE, Aggregation.DISTINCT),
     plain(
@@ -300,5 +272,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             units.percent,
         ),
     ),
+    *PAYEE_REPORTS,
+    *HABITS,
 )
 """The vector, in order."""
