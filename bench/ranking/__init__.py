@@ -1,1 +1,1 @@
-"""How well frauds are ranked: the code and training of an earlier commit, of now, and of now without each of its parts."""
+"""How well frauds are ranked: by an earlier commit, by now, and by now without each of its parts."""

@@ -37,6 +37,9 @@ def main() -> None:
         "training: now with each setting of before (%(default)s)",
     )
     parser.add_argument("--payers", type=int, default=usual.payers, help="people who pay (%(default)s)")
+    parser.add_argument(
+        "--both", action="store_true", help="let the earlier code measure, too, and compare its vectors bit for bit"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the histories there for further parts")
     parser.add_argument("--results", type=Path, default=RESULTS, help="lines are added to it (%(default)s)")
     parser.add_argument("--report", type=Path, help="write tables and plot into this directory, and measure nothing")
@@ -54,7 +57,7 @@ def main() -> None:
     )
     for seed in options.seeds:
         for kind in options.kinds:
-            bench.rank(kind, seed, options.parts, measured_by_both=seed == options.seeds[0])
+            bench.rank(kind, seed, options.parts, measured_by_both=options.both)
             if not options.keep:
                 bench.forget(kind, seed)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from model.training.train import TrainingSettings, train
 
 CHUNK = 8_192

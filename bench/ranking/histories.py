@@ -31,12 +31,12 @@ class Sizes:
     """How large histories are, and where they are cut; days count from the beginning."""
 
     payers: int = 6_000
-    days: int = 42
-    since: int = 6
+    days: int = 40
+    since: int = 4
     """Payments before only warm the windows."""
-    until: int = 30
+    until: int = 28
     """The first day that trains nothing."""
-    known: int = 33
+    known: int = 31
     """What was reported before this day labels what trains; payments from then on are ranked."""
 
 

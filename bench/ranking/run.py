@@ -103,7 +103,7 @@ class Bench:
     ) -> None:
         """Train and score by one checkout's code. The earlier code gets its own columns of the vectors of now.
 
-        They are equal to the bit to what it measures itself, which is checked on one seed of each kind.
+        They are equal to the bit to what it measures itself: `measured_by_both` checks that.
         """
         job = {
             "rows": str(directory / "rows.npz"),

@@ -44,13 +44,13 @@ def write_shape(seed: int, size: Size, directory: Path) -> None:
     day = (event_time - START_MS) // DAY_MS
     kind = np.zeros(len(event_time), dtype=np.int64)
     campaign = np.zeros(len(event_time), dtype=np.int64)
-    robbed = _episodes(rng, size.customers, size.days, a_day=0.6, longest=7)
-    used = _episodes(rng, size.merchants, size.days, a_day=0.35, longest=14)
+    robbed = _episodes(rng, size.customers, size.days, a_day=0.6, longest=10)
+    used = _episodes(rng, size.merchants, size.days, a_day=0.15, longest=28)
     luck = rng.random(len(event_time))
-    stolen = (robbed[customer, day] > 0) & (luck < 0.5)
-    rupees = np.where(stolen, rupees * rng.uniform(2.5, 6.0, len(rupees)), rupees)
+    stolen = (robbed[customer, day] > 0) & (luck < 0.4)
+    rupees = np.where(stolen, rupees * rng.uniform(3.0, 8.0, len(rupees)), rupees)
     kind[stolen], campaign[stolen] = 2, robbed[customer, day][stolen]
-    misused = (used[merchant, day] > 0) & ~stolen & (luck > 0.6)
+    misused = (used[merchant, day] > 0) & ~stolen & (luck > 0.4)
     kind[misused], campaign[misused] = 1, 1_000_000 + used[merchant, day][misused]
     _write(directory, customer, merchant, event_time, rupees, kind, campaign)
 

@@ -59,7 +59,7 @@ class Variant:
 
 
 def variants(parts: Iterable[str], now: Checkout, before: Checkout) -> list[Variant]:
-    """Return the variants of some parts: main, groups, alone, training."""
+    """Return the variants of some of PARTS."""
     ways = {"main": _main, "without": _without, "alone": _alone, "training": _training}
     return [variant for part in parts for variant in ways[part](now, before)]
 
@@ -71,8 +71,6 @@ def _main(now: Checkout, before: Checkout) -> list[Variant]:
     return [
         Variant(BEFORE, before.features, by_earlier_code=True),
         Variant(NOW, now.features),
-        Variant(OLD_FEATURES, before.features),
-        Variant(OLD_TRAINING, now.features, changes(now, before)),
     ]
 
 
@@ -95,7 +93,12 @@ def _alone(now: Checkout, before: Checkout) -> list[Variant]:
 
 
 def _training(now: Checkout, before: Checkout) -> list[Variant]:
-    return [Variant(f"{name} of before", now.features, {name: value}) for name, value in changes(now, before).items()]
+    back = changes(now, before)
+    return [
+        Variant(OLD_FEATURES, before.features),
+        Variant(OLD_TRAINING, now.features, back),
+        *(Variant(f"{name} of before", now.features, {name: value}) for name, value in back.items()),
+    ]
 
 
 def changes(now: Checkout, before: Checkout) -> dict[str, Any]:
