@@ -139,9 +139,9 @@ def test_a_history_is_cut_in_time_and_labelled_by_what_was_known(tmp_path: Path)
 
 
 def test_a_simulator_without_reused_payees_is_the_one_of_before(tmp_path: Path) -> None:
-    sizes = Sizes(payers=1_500, days=10)
+    sizes = Sizes(payers=1_500, days=8)
     for kind in ("today", "reused"):
-        histories.write(kind, 3, sizes, tmp_path / kind)
+        histories.write(kind, 1, sizes, tmp_path / kind)
     typologies = [
         set(pq.read_table(tmp_path / kind / "truth.parquet")["typology"].to_pylist()) for kind in ("today", "reused")
     ]
