@@ -84,10 +84,10 @@ class Publisher:
 
     def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
         """Hand one record over; `confirm` knows of its delivery. Raises TooLargeError at once if it never fits."""
-        more = {"headers": list(headers)} if headers else {}
+        sent: list[Any] | None = list(headers) if headers else None
         while True:
             try:
-                self._producer.produce(topic, value, key, on_delivery=self._batch.failed, **more)
+                self._producer.produce(topic, value, key, headers=sent, on_delivery=self._batch.failed)
             except BufferError:
                 self._producer.poll(0.1)  # the queue empties within DELIVERY_SECONDS, one way or the other
             except KafkaException as error:
