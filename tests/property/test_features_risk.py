@@ -7,7 +7,7 @@ report of a   F@1        G@3  F@2                        a stands as fraud for b
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,13 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import entities
+from features.declared.reported import PAYEE_REPORTS as OF_PAYEE
 from features.history import OutcomeReports, history_vectors
-from features.measure.risk import FRAUD, GENUINE, MAX_REPORTS, confirmed_frauds, pack_report
+from features.measure.logs import NEVER
+from features.measure.risk import FRAUD, GENUINE, MAX_REPORTS, RISK, Standing, pack_report, sum_up_reports
 from features.online import OnlineFeatures
 from features.schema import FEATURE_NAMES
 from features.store.contract import Origin
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import Claims
+from tests.fixtures.kernels import outer
 from tests.fixtures.payment_streams import Script, reports_on, scripts
 from tests.oracle import DAY, HOUR, LONGEST, Oracle, Payment, Report, columns_of, differences
 
@@ -33,6 +36,7 @@ DEVICE_REPORTS = entities.DEVICE.reports
 PAYEE_REPORTS = entities.PAYEE.reports
 
 RATES = ("payee_fraud_rate_30d", "device_fraud_rate_30d")
+REPORTED = (*RATES, *(feature.name for feature in OF_PAYEE))
 START = 1_790_000_000_000
 
 
@@ -83,14 +87,14 @@ def online_vectors(columns: PaymentColumns, reports: list[Report], most: int, se
 
 @settings(max_examples=60, deadline=None)
 @given(scripts(max_payments=25), st.integers(0, 2**32), st.integers(1, 60))
-def test_a_rate_counts_what_stood_as_fraud_at_the_time(script: Script, seed: int, count: int) -> None:
+def test_a_report_counts_as_it_stood_at_the_time(script: Script, seed: int, count: int) -> None:
     payments = script.payments()
     reports = reports_on(payments, seed, count)
     vectors, _ = history_vectors(columns_of(payments), outcomes_of(reports))
     oracle = Oracle(payments, reports)
-    columns = [FEATURE_NAMES.index(name) for name in RATES]
+    columns = [FEATURE_NAMES.index(name) for name in REPORTED]
     for row in range(len(payments)):
-        assert not differences(vectors[row][columns], oracle.vector(row, RATES)), row
+        assert not differences(vectors[row][columns], oracle.vector(row, REPORTED)), row
 
 
 @pytest.mark.slow
@@ -112,8 +116,9 @@ def test_online_is_history_beyond_the_reports_that_are_read() -> None:
     reports = [Report(n, START + (n + count // 2) * 1_000 + 500, n % 3 > 0) for n in range(count)]
     vectors, _ = history_vectors(columns, outcomes_of(reports))
     assert online_vectors(columns, reports, 64, 1).tobytes() == vectors.tobytes()
-    last = vectors[-1][FEATURE_NAMES.index(RATES[0])]
-    assert last == np.float32(sum(report.fraud for report in reports[-MAX_REPORTS:]) / len(payments))
+    oracle, columns_at = Oracle(payments, reports), [FEATURE_NAMES.index(name) for name in REPORTED]
+    for row in (count, len(payments) - 1):
+        assert not differences(vectors[row][columns_at], oracle.vector(row, REPORTED)), row
 
 
 def test_no_payment_knows_its_own_outcome() -> None:
@@ -126,28 +131,71 @@ def test_no_payment_knows_its_own_outcome() -> None:
 
 # The kernel alone -------------------------------------------------------------------------------------------------
 
+sum_up = outer(sum_up_reports)
+AGES = sorted({edge + off for edge in (0, DAY, 7 * DAY, LONGEST) for off in (-1, 0, 1)} | {HOUR, 2 * DAY, 20 * DAY})
+ages = st.sampled_from(AGES)
+logs = st.lists(st.tuples(ages, st.sampled_from((GENUINE, FRAUD)), st.integers(0, 3)), max_size=12)
 
-def standing(reports: list[tuple[int, int, int]], now: int, window: int = LONGEST) -> int:
-    """Newest report a payment not later than now, ties by position; count those that say fraud in the window."""
+
+def found(reports: list[tuple[int, int, int]], standing: Standing | None = None) -> dict[str, list[int] | int]:
+    """What the kernel says at START of reports (age, outcome, payment), as plain numbers."""
+    packed = b"".join(pack_report(START - age, outcome, payment) for age, outcome, payment in reports)
+    risk = np.zeros(1, dtype=RISK)
+    sum_up(np.frombuffer(packed, dtype=np.uint8), 0, len(packed), START, standing or Standing.make(), risk[0])
+    return {name: risk[0][name].tolist() for name in RISK.names or ()}
+
+
+def expected(reports: list[tuple[int, int, int]]) -> dict[str, list[int] | int]:
+    """The newest report of a payment that is not later than START stands; ties by position."""
     newest: dict[int, tuple[int, int, int]] = {}
-    for at, (reported_at, outcome, payment) in enumerate(reports):
-        if reported_at <= now:
-            newest[payment] = max(newest.get(payment, (-1, -1, 0)), (reported_at, at, outcome))
-    return sum(outcome == FRAUD and now - window < reported_at for reported_at, _, outcome in newest.values())
-
-
-logs = st.lists(st.tuples(st.integers(0, 12), st.sampled_from((GENUINE, FRAUD)), st.integers(0, 3)), max_size=12)
+    for at, (age, outcome, payment) in enumerate(reports):
+        if age >= 0:
+            newest[payment] = max(newest.get(payment, (-LONGEST * 2, -1, 0)), (-age, at, outcome))
+    standing = sorted(one for one in newest.values() if -one[0] < LONGEST)
+    outcomes = "".join("F" if outcome == FRAUD else "g" for _, _, outcome in standing)
+    streak = len(outcomes) - len(outcomes.rstrip("F"))
+    times: dict[int, list[int]] = {outcome: [START + at for at, _, o in standing if o == outcome] for outcome in (0, 1)}
+    return {
+        "reports": [sum(-at < within for at, _, _ in standing) for within in (DAY, 7 * DAY, LONGEST)],
+        "frauds": [sum(-at < within and o == FRAUD for at, _, o in standing) for within in (DAY, 7 * DAY, LONGEST)],
+        "streak": streak,
+        "streak_began": START + standing[-streak][0] if streak else NEVER,
+        "last_fraud": max(times[FRAUD], default=NEVER),
+        "last_genuine": max(times[GENUINE], default=NEVER),
+    }
 
 
 @pytest.mark.slow
-@settings(deadline=None)
-@given(logs, st.integers(0, 14), st.integers(1, 14))
-def test_the_newest_report_stands_in_any_order(reports: list[tuple[int, int, int]], now: int, window: int) -> None:
-    raw = np.frombuffer(b"".join(pack_report(*report) for report in reports), dtype=np.uint8)
-    assert confirmed_frauds(raw, 0, len(raw), now, window) == standing(reports, now, window)
+@settings(deadline=None, max_examples=300)
+@given(logs, logs)
+def test_the_newest_report_stands_in_any_order(reports: list[tuple[int, int, int]], others: list[Any]) -> None:
+    standing = Standing.make()
+    assert found(reports, standing) == expected(reports)
+    assert found(others, standing) == expected(others)  # what was found of one entity is not seen of the next
+    assert found(reports, standing) == expected(reports)
 
 
 @pytest.mark.parametrize(("age", "counted"), [(0, 1), (1, 1), (LONGEST - 1, 1), (LONGEST, 0), (-1, 0)])
 def test_a_report_counts_from_its_time_on_for_30_days(age: int, counted: int) -> None:
-    raw = np.frombuffer(pack_report(START, FRAUD, 2**64 - 1), dtype=np.uint8)
-    assert confirmed_frauds(raw, 0, 16, START + age, LONGEST) == counted
+    risk = found([(age, FRAUD, 2**64 - 1)])
+    assert risk["frauds"] == [int(0 <= age < DAY), int(0 <= age < 7 * DAY), counted]
+    assert risk["reports"] == risk["frauds"]
+
+
+def test_a_streak_ends_at_the_last_genuine_report() -> None:
+    """Correcting a payment of the past does not end it: the correction is new, and what it corrects never was."""
+    days = [(5 * DAY, FRAUD, 1), (4 * DAY, GENUINE, 2), (3 * DAY, FRAUD, 3), (2 * DAY, FRAUD, 4)]
+    assert (found(days)["streak"], found(days)["streak_began"]) == (2, START - 3 * DAY)
+    corrected = [*days, (DAY, FRAUD, 2)]
+    assert (found(corrected)["streak"], found(corrected)["streak_began"]) == (4, START - 5 * DAY)
+    assert found([*days, (DAY, GENUINE, 3)])["streak"] == 0
+    assert found([*days, (2 * DAY, GENUINE, 5)])["streak"] == 0, "of equal times, what arrived last is the last"
+    assert found([(2 * DAY, GENUINE, 5), *days])["streak"] == 1
+
+
+def test_as_many_payments_as_reports_are_read() -> None:
+    r = random.Random(3)
+    reports = [(r.randrange(LONGEST), r.choice((GENUINE, FRAUD)), r.randrange(2**64)) for _ in range(MAX_REPORTS)]
+    assert found(reports) == expected(reports)
+    older = [(1, FRAUD, n) for n in range(40)]
+    assert found([*older, *reports]) == expected(reports), "of more, the newest count"
