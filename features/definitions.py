@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from features.declared.habits import HABITS
+from features.declared.paid_out import PAID_OUT
 from features.declared.reported import PAYEE_REPORTS
 from features.entities import DEVICE, PAYEE, PAYER
 from features.feature import Aggregation, Feature, plain, windowed
@@ -240,6 +241,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             units.percent,
         ),
     ),
+    *PAID_OUT,
     *windowed(DEVICE, Aggregation.COUNT),
     *windowed(DEVICE, Aggregation.DISTINCT),
     plain(

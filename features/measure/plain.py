@@ -14,12 +14,12 @@ import numpy as np
 
 from features.columns import UNKNOWN_TIME
 from features.compiled import njit
-from features.entities import DEVICE, INBOUND, KINDS, PAYEE, PAYER, REPORTED
+from features.entities import DEVICE, INBOUND, KINDS, OUTBOUND, PAYEE, PAYER, REPORTED
 from features.measure.ingest import old_clock_at
 from features.measure.logs import NEVER, NONE
 from features.measure.risk import OF_DAY, OF_MONTH, OF_WEEK, sum_up_reports
 from features.measure.wide import deviation
-from features.measure.window import cells_for, measure, new_stamp, now_of
+from features.measure.window import cells_for, measure, new_stamp, now_of, recent_rows
 from features.windows import DAY, HORIZON, HOUR, MONTH, WEEK, WINDOWS
 
 INDIA_OFFSET: Final = 19_800_000
@@ -30,6 +30,7 @@ _PAYER, _PAYEE, _DEVICE = (KINDS.index(kind) for kind in (PAYER, PAYEE, DEVICE))
 _PAYEE_REPORTS, _DEVICE_REPORTS = (REPORTED.index(kind) for kind in (_PAYEE, _DEVICE))
 _HOUR, _DAY, _WEEK, _MONTH = (list(WINDOWS.values()).index(length) for length in (HOUR, DAY, WEEK, MONTH))
 _HOUR_ALONE: Final = np.array([HOUR], dtype=np.int64)
+_HOUR_AND_DAY: Final = np.array([HOUR, DAY], dtype=np.int64)
 _RUPEE: Final = 100
 _ROUND: Final = tuple(rupees * _RUPEE for rupees in (10, 50, 100, 500, 1_000, 5_000, 10_000))
 """Round amounts, in paise. Each is a multiple of the one before: what is none of one is none of the next."""
@@ -50,6 +51,7 @@ def measure_plain(plain, payment, positions, logs, reports, scratch):  # type: i
     _income(plain, logs, payee, payer.party, payment.amount_paise, scratch.totals[_PAYEE, _WEEK])
     sent = scratch.totals[_PAYER, _HOUR].total + payer.counts_itself * payment.amount_paise
     _received(plain, logs, positions.slot[INBOUND], positions.at[INBOUND], payer.now, sent, scratch)
+    _paid_out(plain, logs, positions.slot[OUTBOUND], positions.at[OUTBOUND], payee.now, scratch)
     if device.there:
         plain.device_seconds_since_first = _seconds(device.now - device.born)
         plain.payer_new_device = 0.0 if _paid_before(logs, device, payer.party) else 1.0
@@ -224,6 +226,32 @@ def _received(plain, logs, slot, upto, now, sent, scratch):  # type: ignore[no-u
         plain.payer_inbound_sum_1h = received
         if received > 0:
             plain.payer_pass_through_ratio_1h = sent / np.float64(received)
+
+
+@njit(inner=True)
+def _paid_out(plain, logs, slot, upto, now, scratch):  # type: ignore[no-untyped-def]
+    """What the payee itself paid before: most never did, and of some it was not kept how much they had by then."""
+    if upto == NONE:
+        return
+    plain.payee_outbound_sum_1h = plain.payee_outbound_sum_24h = 0.0
+    plain.payee_outbound_count_1h = plain.payee_outbound_count_24h = 0.0
+    if slot == NONE or upto == 0:
+        return
+    position = upto - 1
+    # As with what was received: a payee behind the clock of its own busy log as a payer.
+    moved = now
+    if old_clock_at(logs.slots, logs.blocks, slot, position) != NEVER:
+        moved = max(now, now_of(logs, slot, position) - HORIZON)
+    totals = scratch.totals[OUTBOUND]
+    measure(logs, slot, position, upto, moved, np.int64(NONE), _HOUR_AND_DAY, totals, scratch.work)
+    plain.payee_outbound_sum_1h, plain.payee_outbound_sum_24h = totals[0].total, totals[1].total
+    plain.payee_outbound_count_1h, plain.payee_outbound_count_24h = totals[0].payments, totals[1].payments
+    last, (start, at) = NEVER, recent_rows(logs.slots, slot, position)
+    for row in range(start, at + 1):
+        time = logs.event_time[row]
+        last = max(last, time if time <= moved else NEVER)
+    if last != NEVER:
+        plain.payee_seconds_since_paid_out = _seconds(moved - last)
 
 
 @njit(inner=True)

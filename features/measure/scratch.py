@@ -78,7 +78,7 @@ class Scratch(NamedTuple):
     entities: NDArray[np.record]
     """ENTITY of each kind."""
     totals: NDArray[np.record]
-    """[positions, windows] of MEASURE; of the payer's inbound log one window only."""
+    """[positions, windows] of MEASURE; of the payer's inbound log one window only, of the payee's outbound log two."""
     plain: NDArray[np.record]
     """PLAIN[1]."""
     values: NDArray[np.float32]

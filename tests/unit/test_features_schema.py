@@ -54,9 +54,10 @@ def test_a_payment_of_which_everything_is_known_lacks_no_plain_feature() -> None
     known = {"latitude": 19.0, "longitude": 72.8, "flow": 2, "type": 1, "initiation": 1, "same_bank": True}
     minutes = [
         Payment(1, START, 900, 2, 1, 9, **known),  # somebody pays the payer
+        Payment(9, START, 900, 3, 2, 8, **known),  # the payee pays somebody
         *(Payment(n + 2, START + (n + 1) * 60_000, 100 + n, 1, 3, 4, **known, **times) for n in range(3)),
     ]
-    reported = OutcomeReports(np.array([1, 2]), START + np.array([100_000, 150_000]), np.array([False, True]))
+    reported = OutcomeReports(np.array([2, 3]), START + np.array([100_000, 150_000]), np.array([False, True]))
     vectors, _ = history_vectors(columns_of(minutes), reported)
     missing = {name for name, value in zip(FEATURE_NAMES, vectors[-1].tolist(), strict=True) if value != value}
     assert not missing
