@@ -15,28 +15,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import entities
-from features.declared.reported import PAYEE_REPORTS as OF_PAYEE
 from features.history import OutcomeReports, history_vectors
 from features.measure.logs import NEVER
-from features.measure.risk import FRAUD, GENUINE, MAX_REPORTS, RISK, Standing, pack_report, sum_up_reports
+from features.measure.risk import FRAUD, GENUINE, MAX_REPORTS, REPORT_BYTES, RISK, Standing, pack_report, sum_up_reports
 from features.online import OnlineFeatures
 from features.schema import FEATURE_NAMES
 from features.store.contract import Origin
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import Claims
+from features.store.provenance import read_provenance
 from tests.fixtures.kernels import outer
-from tests.fixtures.payment_streams import Script, reports_on, scripts
+from tests.fixtures.payment_streams import REPORTED, Script, reports_on, scripts
 from tests.oracle import DAY, HOUR, LONGEST, Oracle, Payment, Report, columns_of, differences
 
 if TYPE_CHECKING:
     from features.columns import PaymentColumns
+    from features.online import FeatureBatch
     from features.store.contract import EntityStore
 
 DEVICE_REPORTS = entities.DEVICE.reports
 PAYEE_REPORTS = entities.PAYEE.reports
 
-RATES = ("payee_fraud_rate_30d", "device_fraud_rate_30d")
-REPORTED = (*RATES, *(feature.name for feature in OF_PAYEE))
 START = 1_790_000_000_000
 
 
@@ -55,6 +54,10 @@ def send(store: EntityStore, columns: PaymentColumns, report: Report) -> None:
     store.report([(PAYEE_REPORTS + payee.to_bytes(8, "little"), packed)])
     if device:
         store.report([(DEVICE_REPORTS + device.to_bytes(8, "little"), packed)])
+
+
+def claims_of(offset: int) -> Claims:
+    return Claims(np.zeros(1, dtype=np.uint16), np.array([offset]))
 
 
 def arrivals(columns: PaymentColumns, reports: list[Report]) -> list[tuple[int, Report]]:
@@ -126,7 +129,82 @@ def test_no_payment_knows_its_own_outcome() -> None:
     payments = [Payment(n + 1, START + n * HOUR, 100, 1, 2, 3) for n in range(4)]
     reports = [Report(2, START - DAY, fraud=True)]
     vectors, _ = history_vectors(columns_of(payments), outcomes_of(reports))
-    assert vectors[:, FEATURE_NAMES.index(RATES[0])].tolist() == [0, 0, 0, 0.25]
+    assert vectors[:, FEATURE_NAMES.index("payee_fraud_rate_30d")].tolist() == [0, 0, 0, 0.25]
+
+
+# As of the reports that had arrived ---------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(scripts(max_payments=25), st.integers(0, 2**32), st.integers(1, 60))
+def test_provenance_says_which_reports_a_vector_is_of(script: Script, seed: int, count: int) -> None:
+    """So many of the log's reports give the vector again, whatever came later: nothing is put before them."""
+    payments = script.payments()
+    columns, reports = columns_of(payments), reports_on(payments, seed, count)
+    store, waiting = MemoryEntityStore(), arrivals(columns, reports)
+    features = OnlineFeatures(store, 8 << 20)
+    measured: list[FeatureBatch] = []
+    for at in range(len(columns)):
+        while waiting and waiting[0][0] <= at:
+            send(store, columns, waiting.pop(0)[1])
+        measured.append(
+            features.process(columns.take(np.arange(at, at + 1)), claims_of(at), [Origin(b"t:0", at, at + 1)])
+        )
+    for _, report in waiting:
+        send(store, columns, report)
+    for batch, payment in zip(measured, payments, strict=True):
+        had = int(read_provenance([batch.provenance[0].tobytes()])["payee_reports"][0])
+        log = bytes(store.logs.get(PAYEE_REPORTS + payment.payee.to_bytes(8, "little"), b""))
+        found = reported(log[: had * REPORT_BYTES], payment.event_time)
+        for name, value in found.items():
+            np.testing.assert_equal(batch.vectors[0][FEATURE_NAMES.index(name)], np.float32(value), err_msg=name)
+
+
+def reported(log: bytes, now: int) -> dict[str, float]:
+    """What a payment at `now` must say of an outcome log, where the kernel of reports is right."""
+    risk = summed_up(log, now)
+    shares = zip(risk["frauds"], risk["reports"], ("24h", "7d", "30d"), strict=True)
+    ages = {"streak_began": "streak_began", "last_fraud": "fraud_report", "last_genuine": "genuine_report"}
+    return {
+        "payee_fraud_count_24h": risk["frauds"][0],
+        "payee_fraud_count_7d": risk["frauds"][1],
+        "payee_fraud_streak": risk["streak"],
+        **{f"payee_report_fraud_share_{name}": frauds / n if n else np.nan for frauds, n, name in shares},
+        **{f"payee_seconds_since_{name}": (now - risk[at]) / 1000 if risk[at] != NEVER else np.nan
+           for at, name in ages.items()},
+    }  # fmt: skip
+
+
+def test_what_was_reported_later_changes_later_payments_only() -> None:
+    """Measured again before it was stored, a payment knows what was reported since, but of no later time.
+
+    payment   a  b -------------- c    reports: F of a before c, corrected after c
+    """
+    payments = [Payment(n + 1, START + n * HOUR, 100, 1 + n, 2, 3) for n in range(4)]
+    columns, store = columns_of(payments), MemoryEntityStore()
+    features = OnlineFeatures(store)
+
+    def measure(at: int) -> dict[str, float]:
+        vector = features.process(
+            columns.take(np.arange(at, at + 1)), claims_of(at), [Origin(b"t:0", at, at + 1)]
+        ).vectors[0]
+        return {name: float(vector[FEATURE_NAMES.index(name)]) for name in REPORTED}
+
+    def same(one: dict[str, float], other: dict[str, float]) -> bool:
+        return np.array_equal(list(one.values()), list(other.values()), equal_nan=True)
+
+    first = [measure(0), measure(1)]
+    send(store, columns, Report(0, START + HOUR + 1, fraud=True))
+    assert same(measure(1), first[1]), "reported after its time"
+    third = measure(2)
+    assert (third["payee_fraud_count_24h"], third["payee_fraud_streak"]) == (1, 1)
+    assert third["payee_seconds_since_fraud_report"] == np.float32((HOUR - 1) / 1000)
+    send(store, columns, Report(0, START + 2 * HOUR + 1, fraud=False))
+    assert same(measure(2), third), "corrected after its time"
+    fourth = measure(3)
+    assert (fourth["payee_fraud_count_24h"], fourth["payee_report_fraud_share_24h"]) == (0, 0)
+    send(store, columns, Report(1, START + HOUR + 2, fraud=True))
+    assert measure(2)["payee_fraud_count_24h"] == 2, "late, but of an earlier time: known when it is measured anew"
 
 
 # The kernel alone -------------------------------------------------------------------------------------------------
@@ -137,15 +215,19 @@ ages = st.sampled_from(AGES)
 logs = st.lists(st.tuples(ages, st.sampled_from((GENUINE, FRAUD)), st.integers(0, 3)), max_size=12)
 
 
-def found(reports: list[tuple[int, int, int]], standing: Standing | None = None) -> dict[str, list[int] | int]:
-    """What the kernel says at START of reports (age, outcome, payment), as plain numbers."""
-    packed = b"".join(pack_report(START - age, outcome, payment) for age, outcome, payment in reports)
+def summed_up(log: bytes, now: int, standing: Standing | None = None) -> dict[str, Any]:
+    """What the kernel says of an outcome log, as plain numbers."""
     risk = np.zeros(1, dtype=RISK)
-    sum_up(np.frombuffer(packed, dtype=np.uint8), 0, len(packed), START, standing or Standing.make(), risk[0])
+    sum_up(np.frombuffer(log, dtype=np.uint8), 0, len(log), now, standing or Standing.make(), risk[0])
     return {name: risk[0][name].tolist() for name in RISK.names or ()}
 
 
-def expected(reports: list[tuple[int, int, int]]) -> dict[str, list[int] | int]:
+def found(reports: list[tuple[int, int, int]], standing: Standing | None = None) -> dict[str, Any]:
+    """What the kernel says at START of reports (age, outcome, payment)."""
+    return summed_up(b"".join(pack_report(START - age, *report) for age, *report in reports), START, standing)
+
+
+def expected(reports: list[tuple[int, int, int]]) -> dict[str, Any]:
     """The newest report of a payment that is not later than START stands; ties by position."""
     newest: dict[int, tuple[int, int, int]] = {}
     for at, (age, outcome, payment) in enumerate(reports):
