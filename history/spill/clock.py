@@ -35,7 +35,8 @@ class Standing:
 
     def of(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which of some rows stand."""
-        return (self._bits[rows >> 3] >> (rows & 7).astype(np.uint8) & 1).astype(np.bool_)
+        stands: NDArray[np.bool_] = (self._bits[rows >> 3] >> (rows & 7).astype(np.uint8) & 1).astype(np.bool_)
+        return stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Clock:
     """The first row that stands in each piece or, where none does, in a later one; LAST behind them all."""
 
     @classmethod
-    def write(cls, place: Place, pieces: int, standing: Standing, progress: Callable[[int], None]) -> Self:
+    def write(cls, place: Place, pieces: int, standing: Standing | None, progress: Callable[[int], None]) -> Self:
         """Read the times of all payments in file order, and write the clock."""
         now = np.int64(-LAST)
         after, first = np.empty(pieces, dtype=np.int64), np.full(pieces + 1, LAST, dtype=np.int64)
@@ -57,7 +58,7 @@ class Clock:
             with Opened(place.journal(piece), ["row", "event_time"]) as file:
                 batch = file.batch(0)
             row = array_of(batch, "row")
-            stands = standing.of(row)
+            stands = slice(None) if standing is None else standing.of(row)
             row, clock = row[stands], np.maximum.accumulate(array_of(batch, "event_time")[stands])
             np.maximum(clock, now, out=clock)
             np.save(place.clock(piece), np.stack([row, clock]))

@@ -115,7 +115,7 @@ def _parts(source: Source, batch: Batch, refusals: Refusals) -> Iterator[tuple[i
 
     def refuse(refused: Refused) -> None:
         refusals.rows += 1
-        refusals.add(*refused)
+        refusals.add(*refused[:3])
 
     messages = source.messages_of(batch, refuse)
     if len(messages) > PIECE:

@@ -75,9 +75,7 @@ class _Payments:
     high: NDArray[np.uint64]
     low: NDArray[np.uint64]
 
-    def find(
-        self, high: NDArray[np.uint64], low: NDArray[np.uint64]
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def find(self, high: NDArray[np.uint64], low: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return which payments have one of these ids, and which id it is, in the order of the ids."""
         at = np.searchsorted(self.high, high)
         # Two ids with one first half are as rare as two payments with one id: a step further is enough, and exact.

@@ -60,7 +60,9 @@ def measure_bucket(
     logs = Bucket(census, reports_of(kind, bucket, place) if reported else None)
     with ExitStack() as files:
         out = {
-            owner.name: files.enter_context(Batches(place.measured(owner.name, bucket), schema_of(len(columns_of(owner)))))
+            owner.name: files.enter_context(
+                Batches(place.measured(owner.name, bucket), schema_of(len(columns_of(owner))))
+            )
             for owner in OWNERS[kind]
         }
         for row, payments in _payments(paths, bucket, standing):

@@ -53,4 +53,4 @@ def reports_of(kind: str, bucket: int, place: Place) -> ArrivedReports:
         for name in (KINDS[at].name for at in REPORTED)
     ]
     names = ("arrived", "reported_at", "fraud", "order", "payment_id")
-    return ArrivedReports(*(array_of(table, name) for name in names), about=np.column_stack(about))
+    return ArrivedReports(*(array_of(table, name) for name in names), np.column_stack(about))

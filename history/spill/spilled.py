@@ -63,10 +63,10 @@ class Spilled:
                     part.put(piece, row, vectors, state)
                 yield Chunk(batch.column("transaction_id"), array_of(batch, "event_time"), vectors, state, row)
 
-    def labels(self, reported_before: int | None = None) -> Labels:
-        """Return the labels of all payments as of a moment; epoch milliseconds."""
+    def labels(self, asked: NDArray[np.intp], reported_before: int | None = None) -> Labels:
+        """Return the labels of some payments, ascending, as of a moment; epoch milliseconds."""
         rows = np.concatenate([array_of(batch, "row") for _, batch in self._journals(["row"])])
-        return labels(self.place, rows, reported_before, reported=self.reported is not None)
+        return labels(self.place, rows, asked, reported_before, reported=self.reported is not None)
 
     def account(self) -> Iterator[str]:
         """Yield for each file how many of its rows were refused, and why."""

@@ -1,13 +1,12 @@
 """The files that a history is spilled to: Arrow IPC, a record batch a bucket or a piece (docs/specs/spill.md).
 
-A piece of the history is one file of each sort, with as many record batches as there are buckets: batch b is bucket b's.
-Whoever wants a bucket reads batch b of the files of all pieces, in the order of their numbers. So pieces may be made by
+A piece of the history is one file of each sort with a record batch for each bucket: batch b is bucket b's. Whoever wants a bucket reads batch b of the files of all pieces, in the order of their numbers. So pieces may be made by
 any process, or machine, in any order.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +29,7 @@ _NUMBERS: Final = tuple(name for name in PAYMENT.names or () if name != "identit
 
 
 def bucket_of(identity: NDArray[np.uint64], buckets: int) -> NDArray[np.int64]:
-    """Return the bucket of each keyed hash: its upper 32 bits, scaled. The lower ones are left for tables in a bucket."""
+    """Return the bucket of each keyed hash: its upper 32 bits, scaled. Tables in a bucket use the lower ones."""
     return ((identity >> np.uint64(32)) * np.uint64(buckets) >> np.uint64(32)).astype(np.int64)
 
 
@@ -83,7 +82,7 @@ class Batches:
         """Write the next batch, empty ones too."""
         self._writer.write_batch(batch)
 
-    def __enter__(self) -> Batches:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -115,7 +114,7 @@ class Opened:
         """Close the file."""
         self._source.close()
 
-    def __enter__(self) -> Opened:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

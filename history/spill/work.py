@@ -19,7 +19,7 @@ Task = tuple["Callable[..., Result]", tuple[Any, ...]]
 _stop: Event | None = None
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The work was given up meanwhile."""
 
 
@@ -29,9 +29,9 @@ def cores() -> int:
 
 
 def check() -> None:
-    """Return if the work goes on; raises Stopped otherwise."""
+    """Return if the work goes on; raises StoppedError otherwise."""
     if _stop is not None and _stop.is_set():
-        raise Stopped
+        raise StoppedError
 
 
 class Workers:
@@ -52,7 +52,7 @@ class Workers:
         self._pool.shutdown(wait=True, cancel_futures=error is not None)
 
     def run(self, tasks: Iterable[Task[Result]]) -> Iterator[Result]:
-        """Yield the results of functions and their arguments as they come; tasks are taken as there is room for them."""
+        """Yield the results of functions and their arguments as they come; takes tasks as there is room for them."""
         waiting: set[Future[Result]] = set()
         for function, arguments in tasks:
             waiting.add(self._pool.submit(function, *arguments))
