@@ -52,5 +52,7 @@ def reports_of(kind: str, bucket: int, place: Place) -> ArrivedReports:
         array_of(table, name) if _ABOUT[name] == kind else np.zeros(len(table), dtype=np.uint64)
         for name in (KINDS[at].name for at in REPORTED)
     ]
-    names = ("arrived", "reported_at", "fraud", "order", "payment_id")
-    return ArrivedReports(*(array_of(table, name) for name in names), np.column_stack(about))
+    arrived, reported_at, fraud, order, payment_id = (
+        array_of(table, name) for name in ("arrived", "reported_at", "fraud", "order", "payment_id")
+    )
+    return ArrivedReports(arrived, reported_at, fraud, order, payment_id, np.column_stack(about))

@@ -1,7 +1,8 @@
 """The files that a history is spilled to: Arrow IPC, a record batch a bucket or a piece (docs/specs/spill.md).
 
-A piece of the history is one file of each sort with a record batch for each bucket: batch b is bucket b's. Whoever wants a bucket reads batch b of the files of all pieces, in the order of their numbers. So pieces may be made by
-any process, or machine, in any order.
+A piece of the history is one file of each sort with a record batch for each bucket: batch b is bucket b's. Whoever wants
+a bucket reads batch b of the files of all pieces, in the order of their numbers. So pieces may be made by any process, or
+machine, in any order.
 """
 
 from __future__ import annotations
