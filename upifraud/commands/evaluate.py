@@ -12,7 +12,8 @@ import click
 
 from upifraud.commands.simulate import MOMENT
 from upifraud.commands.train import SHARE
-from upifraud.options import FILE, max_rejected, zone
+from upifraud.history_files import columns_of, one_or_all
+from upifraud.options import FILE, FILES, SEVERAL, map_, max_rejected, refused, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,8 @@ Examples:
   upifraud evaluate --verdicts verdicts.parquet --outcomes outcomes.parquet
   upifraud evaluate --verdicts verdicts.parquet --outcomes outcomes.parquet --base-rate 7e-6 --out report
       with what precision would be at 7 frauds in a million payments, and plots
+  upifraud evaluate --verdicts verdicts.parquet --outcomes payments.csv --map columns.toml
+      the outcomes are in a column of the payments' own file
 """
 
 AMOUNT = "amount_paise"
@@ -34,9 +37,17 @@ AMOUNT = "amount_paise"
 
 @click.command(epilog=EPILOG)
 @click.option("--verdicts", type=FILE, required=True, help="Parquet file that `upifraud export verdicts` wrote.")
-@click.option("--outcomes", type=FILE, required=True, help="File of outcomes; a payment without is genuine.")
+@click.option(
+    "--outcomes",
+    type=FILES,
+    multiple=True,
+    required=True,
+    help=f"File of outcomes, or of payments where --map finds them; a payment without is genuine. {SEVERAL}",
+)
+@map_
 @zone
 @max_rejected("outcomes", "0%")
+@refused
 @click.option("--since", type=MOMENT, help="First event time.")
 @click.option("--until", type=MOMENT, help="Event time before which to stop.")
 @click.option(
@@ -50,9 +61,12 @@ AMOUNT = "amount_paise"
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Directory for plots and report.json.")
 def command(
     verdicts: Path,
-    outcomes: Path,
+    outcomes: tuple[Path, ...],
+    map_: Path | None,
     zone: str | None,
     max_rejected_outcomes: float,
+    refused: Path | None,
+    refused_rows: bool,
     since: int | None,
     until: int | None,
     alert_budget: float,
@@ -64,14 +78,16 @@ def command(
     How many outcomes were refused, by reason, goes to stderr.
     """
     from history.reading import read_outcomes
+    from history.refused_file import refused_file
     from model.artifact import REPORT, canonical_json
     from model.errors import ModelError
     from model.training.evaluation import Scores, evaluate
     from model.training.labels import label
 
     try:
-        reported = read_outcomes(outcomes, zone)
-        reported.refusals.check(max_rejected_outcomes)
+        with refused_file(refused, with_rows=refused_rows) as note:
+            reported = read_outcomes(one_or_all(outcomes), zone, columns_of(map_), note)
+            reported.refusals.check(max_rejected_outcomes)
         with _readable(verdicts):
             stored = _read(verdicts, since, until)
         reported.match(stored.others + stored.transaction_id)

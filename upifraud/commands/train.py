@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upifraud.commands.simulate import MOMENT
-from upifraud.options import FILE, max_rejected, zone
+from upifraud.history_files import HistoryFiles, history_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +31,8 @@ Examples:
   upifraud train --payments payments.parquet --outcomes outcomes.parquet --since 2026-05-01T00:00:00+05:30 \\
       --until 2026-07-01T00:00:00+05:30 --label-delay 14d --out artifacts/july
       payments before May warm the windows; what was reported from 15 July on is not known yet
+  upifraud train --payments payments.csv --map columns.toml --out artifacts/july
+      somebody else's file, with its outcomes in a column of its own: the map says which
   upifraud train --payments payments.parquet --outcomes outcomes.parquet --base-rate 7e-6 --out artifacts/july
       scores are probabilities for a stream with 7 frauds in a million payments
 """
@@ -62,11 +64,7 @@ DURATION = Duration()
 
 
 @click.command(epilog=EPILOG)
-@click.option("--payments", type=FILE, required=True, help="File of payments; file order is delivery order.")
-@click.option("--outcomes", type=FILE, required=True, help="File of outcomes.")
-@zone
-@max_rejected("payments", "1%")
-@max_rejected("outcomes", "0%")
+@history_files
 @click.option("--since", type=MOMENT, help="First event time to train on; payments before warm the windows.")
 @click.option("--until", type=MOMENT, help="Event time before which to stop.  [default: after the last payment]")
 @click.option(
@@ -88,11 +86,7 @@ DURATION = Duration()
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed and files, same model.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory to write.")
 def command(
-    payments: Path,
-    outcomes: Path,
-    zone: str | None,
-    max_rejected_payments: float,
-    max_rejected_outcomes: float,
+    files: HistoryFiles,
     since: int | None,
     until: int | None,
     label_delay: int,
@@ -105,22 +99,23 @@ def command(
     the report. The artifact is checked against shap and scikit-learn before it is written. Ends with how many rows
     were refused, by reason, as the stream would have refused them.
     """
-    from history.measured import Limits, measure
+    from history.measured import measure
     from model.errors import ModelError
     from model.training.publishing import check_place
     from model.training.train import TrainingSettings
     from upifraud.progress import steps
 
     settings = replace(TrainingSettings(), **{name: value for name, value in chosen.items() if value is not None})
-    limits = Limits(max_rejected_payments, max_rejected_outcomes)
+    files.expect_outcomes()
     try:
         check_place(out)
     except ModelError as error:
         raise click.ClickException(str(error)) from error
     with steps() as step:
-        measured = measure(payments, outcomes, zone=zone, limits=limits, step=step)
+        with files.opened() as given:
+            measured = measure(**given, step=step)
         if measured.reported is not None:
-            measured.reported.expect_a_match(payments)
+            measured.reported.expect_a_match(files.title)
         try:
             artifact = train_artifact(measured, since, until, label_delay, settings, out, step)
         except ModelError as error:
