@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from history.message_fields import PAYMENT
-from history.refusals import Refusals
 from history.spill.tables import PIECE, Batches, bucket_of, columns_of, write_buckets
 from stream.decode import decode_outcomes, decode_payments
 
@@ -46,19 +44,23 @@ class Piece:
     accepted: int
     latest: int
     """The latest event time, or report, in epoch milliseconds; 0 without any."""
-    refusals: Refusals
+    rows: int
+    """How many rows of the file it has."""
+    refused: tuple[Refused, ...]
 
 
 def spill_payments(number: int, source: Source, batch: Batch, rules: Rules, place: Place) -> Piece:
     """Decode a piece of the payments and write its files; the rows of the history begin with number * PIECE."""
-    refusals = Refusals(source.path, "payments")
+    refused: list[Refused] = []
     parts: list[Decoded] = []
     rows: list[NDArray[np.int64]] = []
     file_rows: list[NDArray[np.int64]] = []
-    for start, messages in _parts(source, batch, refusals):
+    everything = source.messages_of(batch, refused.append)
+    count = len(everything) + len(refused)
+    for start, messages in _parts(everything):
         values = [message.value for message in messages]
         decoded = decode_payments(values, rules.now_ms, rules.identities, earliest_ms=rules.earliest_ms)
-        _count(decoded.rejections, messages, refusals)
+        refused += _explained(source, decoded.rejections, messages)
         parts.append(decoded)
         rows.append(number * PIECE + start + decoded.rows)
         file_rows.append(np.array([message.row for message in messages], dtype=np.int64)[decoded.rows])
@@ -81,16 +83,18 @@ def spill_payments(number: int, source: Source, batch: Batch, rules: Rules, plac
     _spill_ids(place, number, {"row": row, "fingerprint": fingerprint}, ids, payments)
     _spill_entities(place, number, row, payments)
     latest = int(payments.event_time.max()) if len(payments) else 0
-    return Piece(number, len(payments), latest, refusals)
+    return Piece(number, len(payments), latest, count, tuple(refused))
 
 
 def spill_outcomes(number: int, source: Source, batch: Batch, rules: Rules, place: Place) -> Piece:
     """Decode a piece of the outcomes and write its file; their order begins with number * PIECE."""
-    refusals = Refusals(source.path, "outcomes")
+    refused: list[Refused] = []
     found: list[tuple[int, bytes, int, bool, str | None]] = []
-    for start, messages in _parts(source, batch, refusals):
+    everything = source.messages_of(batch, refused.append)
+    count = len(everything) + len(refused)
+    for start, messages in _parts(everything):
         decoded = decode_outcomes([message.value for message in messages], earliest_ms=rules.earliest_ms)
-        _count(decoded.rejections, messages, refusals)
+        refused += _explained(source, decoded.rejections, messages)
         found += [
             (number * PIECE + start + one.index, one.transaction_id, one.reported_at, one.is_fraud, one.typology)
             for one in decoded.rows
@@ -107,27 +111,19 @@ def spill_outcomes(number: int, source: Source, batch: Batch, rules: Rules, plac
     }
     buckets = place.buckets.ids
     write_buckets(place.outcomes(number), columns, bucket_of(ids[:, 0], buckets), buckets)
-    return Piece(number, len(found), max(reported_at, default=0), refusals)
+    return Piece(number, len(found), max(reported_at, default=0), count, tuple(refused))
 
 
-def _parts(source: Source, batch: Batch, refusals: Refusals) -> Iterator[tuple[int, list[Message]]]:
+def _parts(messages: list[Message]) -> Iterator[tuple[int, list[Message]]]:
     """Yield the messages of a piece some at a time, each time with how many there were before."""
-
-    def refuse(refused: Refused) -> None:
-        refusals.rows += 1
-        refusals.add(*refused[:3])
-
-    messages = source.messages_of(batch, refuse)
     if len(messages) > PIECE:
         raise ValueError(f"Expected at most {PIECE} messages of a piece, got {len(messages)}.")
-    refusals.rows += len(messages)
     for start in range(0, len(messages), _AT_ONCE):
         yield start, messages[start : start + _AT_ONCE]
 
 
-def _count(rejections: list[Rejection], messages: list[Message], refusals: Refusals) -> None:
-    for rejection in rejections:
-        refusals.add(messages[rejection.index].row, rejection.reason, rejection.detail)
+def _explained(source: Source, rejections: list[Rejection], messages: list[Message]) -> list[Refused]:
+    return [source.explained(messages[one.index], one.reason, one.detail) for one in rejections]
 
 
 def _spill_ids(
@@ -166,14 +162,3 @@ def _write_entities(
 def _write(path: Path, batch: pa.RecordBatch) -> None:
     with Batches(path, batch.schema) as file:
         file.write(batch)
-
-
-def rules_of(source: Source, rules: Rules) -> Rules:
-    """Return the rules for a file: its map may let it go further back than the stream does."""
-    earliest = source.map.earliest
-    return rules if earliest is None else Rules(rules.identities, rules.now_ms, earliest)
-
-
-def reads_payments(source: Source) -> bool:
-    """Whether a file is read as payments, and not as outcomes."""
-    return source.fields is PAYMENT

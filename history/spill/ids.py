@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from history.spill.tables import Batches, array_of, bucket_batches
+from history.spill.tables import IDS, OUTCOMES, Batches, array_of, bucket_batches
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from history.spill.place import Place
@@ -27,9 +29,15 @@ class Settled:
     matched: int
 
 
-def settle(bucket: int, pieces: int, outcome_pieces: int, place: Place) -> Settled:
-    """Write which rows do not stand, and the outcomes of those that do."""
-    table = _table(place, bucket, pieces)
+def settle(
+    bucket: int,
+    pieces: int,
+    outcome_pieces: int,
+    reported: bool,
+    place: Place,
+) -> Settled:
+    """Write which rows do not stand, and the outcomes of those that do; reported: whether outcomes were asked for."""
+    table = _table([place.ids(piece) for piece in range(pieces)], bucket, IDS)
     high, low, row = (array_of(table, name) for name in ("id_high", "id_low", "row"))
     order = np.argsort(high, kind="stable")  # rows come ascending, so of one id the first comes first
     if len(order) and _collide(high[order], low[order]):
@@ -42,9 +50,8 @@ def settle(bucket: int, pieces: int, outcome_pieces: int, place: Place) -> Settl
     conflicting = ~first & (fingerprint != fingerprint[stands[np.cumsum(first) - 1]]) if len(row) else ~first
     np.save(place.dropped(bucket), np.sort(row[~first]))
     outcomes = matched = 0
-    if outcome_pieces:
-        paths = [place.outcomes(piece) for piece in range(outcome_pieces)]
-        told = pa.Table.from_batches(bucket_batches(paths, bucket)).combine_chunks()
+    if reported:
+        told = _table([place.outcomes(piece) for piece in range(outcome_pieces)], bucket, OUTCOMES)
         outcomes = len(told)
         with_id = _Payments(high[first], low[first])
         at, which = with_id.find(array_of(told, "id_high"), array_of(told, "id_low"))
@@ -59,8 +66,8 @@ def settle(bucket: int, pieces: int, outcome_pieces: int, place: Place) -> Settl
     return Settled(int((~first).sum()) - int(conflicting.sum()), np.sort(row[conflicting]), outcomes, matched)
 
 
-def _table(place: Place, bucket: int, pieces: int) -> pa.Table:
-    return pa.Table.from_batches(bucket_batches([place.ids(piece) for piece in range(pieces)], bucket)).combine_chunks()
+def _table(paths: list[Path], bucket: int, schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_batches(bucket_batches(paths, bucket), schema).combine_chunks()
 
 
 def _collide(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> bool:

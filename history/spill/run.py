@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from history.reading import CONFLICT
-from history.refusals import Refusals
+from files.source import Refused
+from history.reading import CONFLICT, said
 from history.spill.clock import Clock, Standing
-from history.spill.decoding import rules_of, spill_outcomes, spill_payments
+from history.spill.decoding import spill_outcomes, spill_payments
 from history.spill.ids import settle
 from history.spill.measuring import OWNERS, measure_bucket
 from history.spill.reports import arrive
-from history.spill.spilled import Spilled
 from history.spill.tables import PIECE, Opened, array_of
 from history.spill.work import check
 from stream.wire import RejectionReason
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from files.source import Source
+    from history.refusals import Refusals
     from history.spill.decoding import Piece, Rules
     from history.spill.ids import Settled
     from history.spill.place import Place
@@ -33,28 +33,29 @@ if TYPE_CHECKING:
     Step = Callable[[str, int], Callable[[int], None]]
 
 
-class Read(NamedTuple):
-    """What was read of a file."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file as it was read."""
 
-    pieces: list[Piece]
+    pieces: int
+    accepted: int
     refusals: Refusals
 
 
 class Run:
     """The parts of the work, in their order; each leaves whole files for the next, which may be another machine's."""
 
-    def __init__(self, workers: Workers, place: Place, rules: Rules, step: Step) -> None:
+    def __init__(self, workers: Workers, place: Place, step: Step) -> None:
         self._workers = workers
         self._place = place
-        self._rules = rules
         self._step = step
 
-    def read(self, what: str, source: Source) -> Read:
-        """Decode a file, `payments` or `outcomes`, on all cores."""
-        spill = spill_payments if what == "payments" else spill_outcomes
-        rules = rules_of(source, self._rules)
+    def read(self, source: Source, rules: Rules, refusals: Refusals) -> Read:
+        """Decode a file of payments or of outcomes, as `refusals` says, on all cores."""
+        payments = refusals.what == "payments"
+        spill = spill_payments if payments else spill_outcomes
         total = len(source)
-        moved = self._step(f"reading {what}" if what == "outcomes" else "reading", total or source.size())
+        moved = self._step("reading" if payments else "outcomes", total or source.size())
 
         def tasks() -> Iterator[Task[Piece]]:
             for number, batch in enumerate(source.batches(PIECE)):
@@ -62,44 +63,48 @@ class Run:
                     moved(source.position())
                 yield spill, (number, source, batch, rules, self._place)
 
-        pieces: list[Piece] = []
-        rows = 0
-        for piece in self._workers.run(tasks()):
-            pieces.append(piece)
-            rows += piece.refusals.rows
-            if total:
-                moved(rows)
-        pieces.sort(key=lambda piece: piece.number)
-        return Read(pieces, _together(Refusals(source.path, what), [piece.refusals for piece in pieces]))
+        accepted = pieces = 0
+        with said():
+            for piece in _in_order(self._workers.run(tasks())):
+                pieces += 1
+                accepted += piece.accepted
+                refusals.rows += piece.rows
+                for refused in piece.refused:
+                    refusals.add(refused)
+                if total:
+                    moved(refusals.rows)
+        return Read(pieces, accepted, refusals)
 
     def settle(self, payments: Read, outcomes: Read | None) -> tuple[Standing | None, int]:
         """Let the first payment of each id stand; return which rows do, and how many. Count what does not."""
         buckets = self._place.buckets.ids
-        moved = self._step("settling ids", buckets)
-        counts = len(payments.pieces), 0 if outcomes is None else len(outcomes.pieces)
-        tasks: Iterator[Task[Settled]] = ((settle, (bucket, *counts, self._place)) for bucket in range(buckets))
+        moved = self._step("settling", buckets)
+        pieces = payments.pieces, 0 if outcomes is None else outcomes.pieces
+        tasks: Iterator[Task[Settled]] = (
+            (settle, (bucket, *pieces, outcomes is not None, self._place)) for bucket in range(buckets)
+        )
         settled: list[Settled] = []
         for one in self._workers.run(tasks):
             settled.append(one)
             moved(len(settled))
-        accepted = sum(piece.accepted for piece in payments.pieces)
-        dropped = np.sort(np.concatenate([np.load(self._place.dropped(bucket)) for bucket in range(buckets)]))
+        dropped = np.concatenate([np.load(self._place.dropped(bucket)) for bucket in range(buckets)])
         payments.refusals.duplicates += sum(one.duplicates for one in settled)
         for row in self._file_rows(np.sort(np.concatenate([one.conflicts for one in settled]))):
-            payments.refusals.add(row, RejectionReason.CONFLICTING_DUPLICATE, CONFLICT)
+            refused = Refused(row, RejectionReason.CONFLICTING_DUPLICATE, CONFLICT, "transaction_id")
+            payments.refusals.add(refused)
         if outcomes is not None:
             outcomes.refusals.unmatched = sum(one.outcomes - one.matched for one in settled)
-        for piece in payments.pieces:
-            self._place.ids(piece.number).unlink()
-        return Standing.without(dropped, len(payments.pieces)) if len(dropped) else None, accepted - len(dropped)
+        for piece in range(payments.pieces):
+            self._place.ids(piece).unlink()
+        standing = Standing.without(dropped, payments.pieces) if len(dropped) else None
+        return standing, payments.accepted - len(dropped)
 
     def tell(self, pieces: int, standing: Standing | None) -> None:
         """Find when each report arrives, and give it to the buckets of its entities."""
-        moved = self._step("timing", pieces + self._place.buckets.ids)
+        buckets = self._place.buckets.ids
+        moved = self._step("reports", pieces + buckets)
         clock = Clock.write(self._place, pieces, standing, moved)
-        tasks: Iterator[Task[None]] = (
-            (arrive, (bucket, self._place, clock)) for bucket in range(self._place.buckets.ids)
-        )
+        tasks: Iterator[Task[None]] = ((arrive, (bucket, self._place, clock)) for bucket in range(buckets))
         for done, _ in enumerate(self._workers.run(tasks), 1):
             moved(pieces + done)
         for piece in range(pieces):
@@ -127,33 +132,23 @@ class Run:
             yield from array_of(batch, "file_row")[np.searchsorted(array_of(batch, "row"), wanted)].tolist()
 
 
-def _measure(kind: str, bucket: int, pieces: int, standing: Standing | None, place: Place, reported: bool) -> int:
-    return measure_bucket(kind, bucket, pieces, standing, place, reported=reported, check=check)
+def _in_order(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """Yield pieces by their numbers; few come before their turn."""
+    early: dict[int, Piece] = {}
+    turn = 0
+    for piece in pieces:
+        early[piece.number] = piece
+        while turn in early:
+            yield early.pop(turn)
+            turn += 1
 
 
-def _together(whole: Refusals, parts: list[Refusals]) -> Refusals:
-    """Count what was refused of all pieces of a file, in their order."""
-    for part in parts:
-        whole.rows += part.rows
-        whole.reasons += Counter(part.reasons)
-        for reason, detail in part.details.items():
-            whole.details.setdefault(reason, detail)
-    return whole
-
-
-def spilled(
-    run: Run,
+def _measure(
+    kind: str,
+    bucket: int,
+    pieces: int,
+    standing: Standing | None,
     place: Place,
-    payments: Read,
-    outcomes: Read | None,
-    *,
-    settled: tuple[Standing | None, int],
-) -> Spilled:
-    """Measure payments that were read and settled."""
-    pieces = len(payments.pieces)
-    standing, count = settled
-    if outcomes is not None:
-        run.tell(pieces, standing)
-    run.measure(pieces, standing, reported=outcomes is not None)
-    reported = None if outcomes is None else outcomes.refusals
-    return Spilled(place, pieces, standing, count, payments.refusals, reported)
+    reported: bool,
+) -> int:
+    return measure_bucket(kind, bucket, pieces, standing, place, reported=reported, check=check)

@@ -1,8 +1,8 @@
 """The files that a history is spilled to: Arrow IPC, a record batch a bucket or a piece (docs/specs/spill.md).
 
-A piece of the history is one file of each sort with a record batch for each bucket: batch b is bucket b's. Whoever wants
-a bucket reads batch b of the files of all pieces, in the order of their numbers. So pieces may be made by any process, or
-machine, in any order.
+A piece of the history is one file of each sort with a record batch for each bucket: batch b is bucket b's. Whoever
+wants a bucket reads batch b of the files of all pieces, in the order of their numbers. So pieces may be made by any
+process, or machine, in any order.
 """
 
 from __future__ import annotations
@@ -27,6 +27,28 @@ PIECE: Final = 65_536
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 _IDENTITIES: Final = tuple(kind.name for kind in KINDS)
 _NUMBERS: Final = tuple(name for name in PAYMENT.names or () if name != "identity")
+
+
+IDS: Final = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("fingerprint", pa.int64()),  # of time, amount and parties: equal for duplicates (stream.decode.table)
+        ("id_high", pa.uint64()),  # the first half of the keyed hash of the id, which is the payment's id in features
+        ("id_low", pa.uint64()),
+        ("payee", pa.uint64()),
+        ("device", pa.uint64()),
+    ]
+)
+OUTCOMES: Final = pa.schema(
+    [
+        ("order", pa.int64()),  # where the outcome stood among all
+        ("reported_at", pa.int64()),
+        ("fraud", pa.bool_()),
+        ("id_high", pa.uint64()),
+        ("id_low", pa.uint64()),
+        ("typology", pa.string()),
+    ]
+)
 
 
 def bucket_of(identity: NDArray[np.uint64], buckets: int) -> NDArray[np.int64]:
@@ -59,12 +81,11 @@ def write_buckets(
     """Write rows as a batch a bucket, in each of them in the order given; bucket: int64[n], beside the columns."""
     order = np.argsort(bucket.astype(np.uint16), kind="stable")
     ends = np.cumsum(np.bincount(bucket, minlength=buckets))
-    whole = pa.RecordBatch.from_pydict(
-        {
-            name: column.take(pa.array(order)) if isinstance(column, pa.Array) else pa.array(column[order])
-            for name, column in columns.items()
-        }
-    )
+    ordered = {
+        name: column.take(pa.array(order)) if isinstance(column, pa.Array) else pa.array(column[order])
+        for name, column in columns.items()
+    }
+    whole = pa.RecordBatch.from_pydict(ordered)
     with Batches(path, whole.schema) as file:
         start = 0
         for end in ends.tolist():

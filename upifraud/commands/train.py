@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from history.measured import Measured
     from model.artifact import Artifact
     from model.training.train import TrainingSettings
-    from model.verdict import Thresholds
 
 EPILOG = """
 \b
@@ -84,6 +83,12 @@ DURATION = Duration()
 )
 @click.option("--trees", type=click.IntRange(1, 1000), help="Number of trees.  [default: 200]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed and files, same model.")
+@click.option(
+    "--baselines/--no-baselines",
+    default=True,
+    show_default=True,
+    help="Compare with a logistic regression and a random forest on the same vectors.",
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory to write.")
 def command(
     files: HistoryFiles,
@@ -91,6 +96,8 @@ def command(
     until: int | None,
     label_delay: int,
     out: Path,
+    *,
+    baselines: bool,
     **chosen: Any,
 ) -> None:
     """Train a model on a history, and write it as an artifact with its report.
@@ -117,12 +124,21 @@ def command(
         if measured.reported is not None:
             measured.reported.expect_a_match(files.title)
         try:
-            artifact = train_artifact(measured, since, until, label_delay, settings, out, step)
+            made = train_artifact(measured, since, until, label_delay, settings, out, step, baselines=baselines)
         except ModelError as error:
             raise click.ClickException(f"{error} ({'; '.join(measured.account())})") from error
-    _summarise(artifact, out)
+    _summarise(made.artifact, out)
     for line in measured.account():
         click.echo(line)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """What a training leaves."""
+
+    artifact: Artifact
+    baselines: dict[str, Any]
+    """Fitted to the same vectors, by name; empty where none were asked for."""
 
 
 def train_artifact(
@@ -133,14 +149,20 @@ def train_artifact(
     settings: TrainingSettings,
     out: Path,
     step: Callable[[str, int], Callable[[int], None]],
-) -> Artifact:
+    *,
+    baselines: bool = False,
+) -> Made:
     """Train on payments with since <= event_time < until and write the artifact; times in epoch milliseconds."""
+    # Threads of OpenMP wait by spinning, which takes six times as long beside other work; read when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
     from model.errors import TrainingError
+    from model.training.baselines import fit_baselines
     from model.training.labels import label
     from model.training.publishing import publish
-    from model.training.report import WATCHED, make_report
+    from model.training.report import make_report
     from model.training.train import train_chunks
+    from model.training.watched import WATCHED
 
     until = int(measured.event_time.max()) + 1 if until is None else until
     asked = (measured.event_time < until) & (measured.event_time >= (since or measured.event_time.min()))
@@ -150,7 +172,7 @@ def train_artifact(
     reports = [] if measured.reported is None else measured.reported.rows
     labels = label([measured.transaction_id[row] for row in rows.tolist()], reports, until + label_delay)
     event_time = measured.event_time[rows]
-    stage = step("training", 3)
+    stage = step("training", 4)
     trained = train_chunks(
         _Within(measured.vectors, asked),
         labels.fraud,
@@ -168,8 +190,11 @@ def train_artifact(
         "label_delay_ms": label_delay,
     }
     stage(1)
-    report, plots = make_report(trained, labels.fraud, FEATURE_NAMES, labels.typology)
+    fitted = trained.chosen.fitted
+    simple = fit_baselines(trained.held.of(fitted), labels.fraud[fitted], settings.seed) if baselines else {}
     stage(2)
+    report, plots = make_report(trained, labels, event_time, FEATURE_NAMES, simple)
+    stage(3)
     artifact = publish(
         out,
         trained,
@@ -179,8 +204,8 @@ def train_artifact(
         report=report,
         plots=plots,
     )
-    stage(3)
-    return artifact
+    stage(4)
+    return Made(artifact, simple)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,24 +242,11 @@ def _summarise(artifact: Artifact, out: Path) -> None:
         for name, least in (("REVIEW", thresholds.review), ("HOLD", thresholds.hold), ("BLOCK", thresholds.block))
     )
     click.echo(f"Verdicts: {named}.")
-    if never := _why_never(thresholds, report["training"]):
-        click.echo(never)
-
-
-def _why_never(thresholds: Thresholds, training: dict[str, Any]) -> str | None:
-    """Say what to do where a verdict is never given; None where all are."""
-    names = [name for name in ("review", "hold", "block") if getattr(thresholds, name) > 1]
-    if not names:
-        return None
-    from model.verdict import MIN_ALERTS
-
-    settings, slice_ = training["settings"], training["slices"]["calibrate"]
-    budget, payments, frauds = settings["alert_budget"], slice_["payments"], slice_["frauds"]
-    cause = (
-        f"{' and '.join(name.upper() for name in names)} never: thresholds were set on {payments:,} payments with "
-        f"{frauds:,} frauds, of which --alert-budget {budget:.4g} lets {int(budget * payments):,} be flagged"
-    )
-    if budget * payments < max(frauds, MIN_ALERTS):
-        enough = min(max(frauds, MIN_ALERTS) / payments, 1.0)
-        return f"{cause}. A larger budget is the cure: --alert-budget {ceil(enough * 1_000) / 1_000:.4g} or more."
-    return f"{cause}, and none of the highest scores are fraud often enough: lower --hold-precision, --block-precision."
+    for name, figures in report["metrics"]["baselines"].items():
+        click.echo(
+            f"Beside it, {name.replace('_', ' ')}: average precision {figures['average_precision']:.3f}, ROC AUC "
+            f"{figures['roc_auc']:.3f}, {figures['recall_at_budget']:.1%} of frauds."
+        )
+    for finding in report["findings"]:
+        option = f" [{finding['option']}]" if finding["option"] else ""
+        click.echo(f"{finding['code']}: {finding['text']}{option}")
