@@ -47,7 +47,7 @@ class Run:
 
     def __init__(self, workers: Workers, place: Place, step: Step) -> None:
         self._workers = workers
-        self._place = place
+        self.place = self._place = place
         self._step = step
 
     def read(self, source: Source, rules: Rules, refusals: Refusals) -> Read:
