@@ -43,7 +43,7 @@ def measuring_means(command: Callable[..., Any]) -> Callable[..., Any]:
         type=Size(),
         default="4GB",
         show_default=True,
-        help="What all processes may use together, at least 2GB; a longer history is measured in parts, by way of disk.",
+        help="What all processes may use together, at least 2GB; a longer history is measured in parts on disk.",
     )
     @click.option(
         "--spill",
