@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from files.column_map import ColumnMap
     from files.source import Source
-    from history.measured import Measured
+    from history.measured import Measured, Outcomes
     from history.refusals import Note
 
 
@@ -96,21 +96,24 @@ def measuring(
         )
         return
     asked = outcomes_of(payments, outcomes, columns, outcomes_columns)
-    told = None if asked is None else source_of_outcomes(asked.paths, zone, asked.columns)
     with _directory(means.spill or means.output.absolute().parent) as directory:
         means.say(plan.check(directory, means.output_bytes))
-        place = Place(directory, plan.buckets)
         with Workers(workers) as pool:
-            spilled = _spilled(Run(pool, place, step), source, told, limits, note, own=asked is not None and asked.own)
+            spilled = measure_on_disk(
+                Run(pool, Place(directory, plan.buckets), step), source, asked, zone, limits, note
+            )
         yield spilled
 
 
-def _spilled(run: Run, source: Source, told: Source | None, limits: Limits, note: Note, *, own: bool) -> Spilled:
-    """Read and measure a history on disk; outcomes first, as `measure` does."""
+def measure_on_disk(
+    run: Run, source: Source, asked: Outcomes | None, zone: str | None, limits: Limits, note: Note
+) -> Spilled:
+    """Read and measure a history on disk; raises ClickException where too many rows are refused."""
     outcomes = None
-    if told is not None:
-        outcomes = run.read(told, _rules(told), Refusals(told.path, "outcomes", within=own, note=note))
-        outcomes.refusals.check(limits.of_outcomes(own=own))
+    if asked is not None:  # first, as in memory
+        told = source_of_outcomes(asked.paths, zone, asked.columns)
+        outcomes = run.read(told, _rules(told), Refusals(told.path, "outcomes", within=asked.own, note=note))
+        outcomes.refusals.check(limits.of_outcomes(own=asked.own))
     payments = run.read(source, _rules(source), Refusals(source.path, "payments", note=note))
     if not payments.refusals.rows:
         raise click.ClickException(f"{source.path}: expected payments, but it holds none.")
