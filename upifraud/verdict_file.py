@@ -149,16 +149,24 @@ def of_records(records: Sequence[VerdictRecord], artifacts: RetainedArtifacts) -
     )
 
 
-def feature_sets(schema: pa.Schema) -> tuple[Features | None, dict[str, Features]]:
-    """Return the features of all rows of a file of verdicts, or None and those of each schema hash.
+def values_of(feature: str, batch: pa.RecordBatch, schema: pa.Schema) -> NDArray[np.float64] | None:
+    """Return a feature of rows of a file of verdicts, float64[n]; None where it is not in every row's vector.
 
-    Raises ValueError for metadata that is none.
+    batch has the columns `vector` and, in a file over several sets, `schema_hash`.
     """
     metadata = schema.metadata or {}
     sets = json.loads(metadata.get(FEATURE_SETS.encode(), b"{}"))
-    if sets:
-        return None, {schema_hash: tuple(names) for schema_hash, names in sets.items()}
-    return tuple(json.loads(metadata.get(FEATURES.encode(), b"[]"))), {}
+    if not sets:
+        sets = {None: json.loads(metadata.get(FEATURES.encode(), b"[]"))}
+    hashes = np.array(batch["schema_hash"].to_pylist() if None not in sets else [None] * len(batch), dtype=object)
+    values = np.empty(len(batch))
+    for schema_hash in set(hashes.tolist()):
+        names, rows = sets[schema_hash], np.flatnonzero(hashes == schema_hash)
+        if feature not in names:
+            return None
+        vectors = batch["vector"].take(pa.array(rows)).flatten().to_numpy(zero_copy_only=False)
+        values[rows] = vectors.reshape(len(rows), len(names))[:, names.index(feature)]
+    return values
 
 
 def _schema(sets: Mapping[str, Features]) -> pa.Schema:

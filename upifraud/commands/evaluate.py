@@ -112,7 +112,7 @@ def _readable(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise click.ClickException(
             f"{path}: expected a file that `upifraud export verdicts` wrote, got: {' '.join(str(error).split())}; "
             "export it anew."
@@ -125,6 +125,7 @@ def _read(path: Path, since: int | None, until: int | None) -> Stored:
     import pyarrow.parquet as pq
 
     from model.verdict import Verdict
+    from upifraud.verdict_file import values_of
 
     wanted = ("transaction_id", "event_time", "score", "verdict", "vector")
     file = pq.ParquetFile(path)
@@ -133,15 +134,14 @@ def _read(path: Path, since: int | None, until: int | None) -> Stored:
         raise click.ClickException(
             f"Expected the columns of `upifraud export verdicts` in {path}, it lacks {', '.join(missing)}."
         )
-    features = json.loads((file.schema_arrow.metadata or {}).get(b"features", b"[]"))
-    amount_at = features.index(AMOUNT) if AMOUNT in features else None
+    read = [*wanted, *({"schema_hash"} & set(file.schema_arrow.names))]
     codes = {verdict.name: int(verdict) for verdict in Verdict}
     ids: list[bytes] = []
     others: list[bytes] = []
     scores: list[Any] = [np.empty(0)]
-    amounts: list[Any] = [np.empty(0)]
+    amounts: list[NDArray[np.float64] | None] = [np.empty(0)]
     given: list[Any] = [np.empty(0, dtype=np.uint8)]
-    for batch in file.iter_batches(columns=list(wanted)):
+    for batch in file.iter_batches(columns=read):
         times = batch["event_time"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()).to_numpy()
         within = (times >= (since if since is not None else times.min(initial=0))) & (
             times < (until if until is not None else times.max(initial=0) + 1)
@@ -152,13 +152,12 @@ def _read(path: Path, since: int | None, until: int | None) -> Stored:
         others += [one.encode() for one in outside.to_pylist()]
         scores.append(chosen["score"].to_numpy())
         given.append(np.array([codes[name] for name in chosen["verdict"].to_pylist()], dtype=np.uint8))
-        if amount_at is not None:
-            vectors = chosen["vector"].flatten().to_numpy().reshape(len(chosen), len(features))
-            amounts.append(vectors[:, amount_at].astype(np.float64))
+        amounts.append(values_of(AMOUNT, chosen, file.schema_arrow))
+    known = [one for one in amounts if one is not None]
     return Stored(
         ids,
         np.concatenate(scores),
-        np.concatenate(amounts) if amount_at is not None else None,
+        np.concatenate(known) if len(known) == len(amounts) else None,
         np.concatenate(given),
         others,
     )
