@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from history.message_fields import OUTCOME, PAYMENT
 from simulator.column_map import ColumnMap, read_map
 from simulator.errors import SourceError
 from simulator.source import LARGEST, Refused, Source
-from upifraud.message_fields import OUTCOME, PAYMENT
 
 FILES = Path(__file__).parents[1] / "fixtures/files"
 TIME = 1_767_205_800_123

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from history.message_fields import OUTCOME, PAYMENT
 from simulator.column_map import read_map
 from simulator.errors import SourceError
 from simulator.source import Message, Source
-from upifraud.message_fields import OUTCOME, PAYMENT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -91,10 +91,10 @@ def command(
     Ends when every record is acknowledged and, if workers are in the group, when they have processed it: then with how
     many became verdicts, dead letters and duplicates. Exit code 1 if all were refused.
     """
+    from history.message_fields import OUTCOME, PAYMENT
     from simulator.column_map import read_map
     from simulator.errors import SimulatorError
     from simulator.source import Source
-    from upifraud.message_fields import OUTCOME, PAYMENT
 
     if sum((rate is not None, speed is not None, max_)) > 1:
         raise click.UsageError("--rate, --speed, --max: expected at most one of them; leave the others out")
@@ -226,7 +226,7 @@ def _conclude(
 
 def _tell(topic: str, sent: Outgoing, outlet: Outlet, fates: Fates, unknown: str) -> bool:
     """Say what became of the rows of one file; True if all were refused."""
-    from upifraud.history import refusals_of
+    from history.reading import refusals_of
 
     if sent.refusals.refused:
         click.echo(f"{topic}: rows that could not be published: {sent.refusals.by_reason()}")
