@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from history.measured import Measured
     from model.artifact import Artifact
-    from upifraud.history import Measured
     from upifraud.verdict_file import Verdicts
 
 EPILOG = """
@@ -63,9 +63,9 @@ def command(
     many verdicts there are of each kind, and how many rows were refused, by reason.
     """
     from features.schema import SCHEMA_HASH
+    from history.measured import Limits, measure
     from model.artifact import load
     from model.verdict import Verdict
-    from upifraud.history import Limits, measure
     from upifraud.progress import steps
     from upifraud.verdict_file import VerdictFile
 
