@@ -5,20 +5,23 @@ UPIFRAUD_TEST_PAYMENTS sets the size; 50000 is the full run.
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from local import kafka_admin
-from tests.fixtures.hostile_history import FAULTS, make_hostile
+from tests.fixtures.hostile_history import make_hostile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from local.kafka import Broker
     from tests.fixtures.deployment import Deployment
@@ -29,12 +32,12 @@ PAYMENTS = min(50_000, int(os.environ.get("UPIFRAUD_TEST_PAYMENTS", "3000")))
 ALLOWED = ("--max-rejected-payments", "20%", "--max-rejected-outcomes", "20%")
 
 
-def bits(column: pa.ChunkedArray) -> tuple[list[int], bytes]:
-    """Return a column of numbers, or of lists of numbers, as lengths and bytes: NaNs count as they are."""
-    array = column.combine_chunks()
-    lengths = array.value_lengths().to_pylist() if hasattr(array, "value_lengths") else [len(array)]
-    numbers = array.flatten() if hasattr(array, "value_lengths") else array
-    return lengths, numbers.to_numpy(zero_copy_only=False).tobytes()
+def numbers(column: pa.ChunkedArray, width: int) -> NDArray[np.uint8]:
+    """Return the bytes of a column of numbers or of lists of numbers, [n, width of a row]: NaNs count as they are."""
+    flat = column.combine_chunks()
+    flat = flat.flatten() if hasattr(flat, "value_lengths") else flat
+    values = np.ascontiguousarray(flat.to_numpy(zero_copy_only=False)).reshape(len(column), width)
+    return values.view(np.uint8).reshape(len(column), width, -1)
 
 
 def must_be_equal(found: Path, expected: Path) -> pa.Table:
@@ -42,8 +45,12 @@ def must_be_equal(found: Path, expected: Path) -> pa.Table:
     assert one.schema.equals(other.schema, check_metadata=True)
     for name in ("transaction_id", "event_time", "verdict", "feature_state", "model_id", "schema_hash"):
         assert one[name].equals(other[name]), name
+    features = json.loads(one.schema.metadata[b"features"])
     for name in ("score", "margin", "base_value", "vector", "contributions"):
-        assert bits(one[name]) == bits(other[name]), name
+        width = len(features) if name in ("vector", "contributions") else 1
+        others = np.argwhere((numbers(one[name], width) != numbers(other[name], width)).any(axis=2))
+        differing = [(one["transaction_id"][int(row)].as_py(), features[at]) for row, at in others[:5].tolist()]
+        assert not len(others), f"{len(others)} values of {name} differ, first {differing}"
     return one
 
 
@@ -51,10 +58,12 @@ def test_a_scored_history_is_what_the_stream_stores(deployment: Deployment, kafk
     here = deployment.directory
     deployment.upifraud(
         *("simulate", "--seed", "23", "--payers", str(max(250, PAYMENTS // 25)), "--payments", str(PAYMENTS)),
-        *("--fraud-rate", "0.02", "--hot-payee", "0.1", "--out", str(here)),
+        *("--fraud-rate", "0.02", "--hot-payee", "0.3", "--out", str(here)),
     )
     clean = ("--payments", str(here / "payments.parquet"), "--outcomes", str(here / "outcomes.parquet"))
-    deployment.upifraud("train", *clean, "--trees", "20", "--out", str(here / "model"), seconds=900)
+    deployment.upifraud(
+        "train", *clean, "--trees", "20", "--alert-budget", "0.1", "--out", str(here / "model"), seconds=900
+    )
     payments, outcomes = make_hostile(here / "payments.parquet", here / "outcomes.parquet")
 
     names = {what: f"{what}-{uuid.uuid4().hex[:8]}" for what in ("transactions", "outcomes")}
@@ -84,12 +93,9 @@ def test_a_scored_history_is_what_the_stream_stores(deployment: Deployment, kafk
     for reason in ("conflicting-duplicate", "missing-field", "bad-vpa", "time-in-future", "bad-time", "wrong-type"):
         assert reason in told, reason
         assert reason in said, reason
-    assert len(FAULTS) == 8
     states = set(scored["feature_state"].to_pylist())
     assert {"FULL", "COLD", "LATE"} <= states
     assert set(scored["verdict"].to_pylist()) > {"ALLOW"}
-    rate = scored.schema.metadata[b"features"].decode()
-    assert "payee_fraud_rate_30d" in rate
 
     without = deployment.upifraud(
         "score", "--payments", str(payments), *ALLOWED, "--model", str(here / "model"),
