@@ -19,10 +19,10 @@ import numpy as np
 from features.columns import PaymentColumns
 from features.history import OutcomeReports, first_appearances
 from features.identity import Identities
+from files.errors import SourceError
+from files.source import Source
 from history.message_fields import OUTCOME, PAYMENT
 from history.refusals import Refusals
-from simulator.errors import SourceError
-from simulator.source import Source
 from stream.decode import decode_outcomes, decode_payments
 from stream.errors import StreamError
 from stream.settings import read_settings
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from simulator.source import Message, Refused
+    from files.source import Message, Refused
     from stream.decode import Decoded, DecodedOutcome, Rejection
     from stream.settings import Settings
 

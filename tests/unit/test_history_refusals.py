@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from features.schema import FEATURE_NAMES
+from files.column_map import ColumnMap
+from files.source import Source
 from history.message_fields import PAYMENT
 from history.reading import refusals_of
-from simulator.column_map import ColumnMap
-from simulator.source import Source
 from upifraud.cli import main
 
 FILES = Path(__file__).parents[1] / "fixtures/files"

@@ -16,6 +16,7 @@ SOURCES = [
     path
     for folder in (
         "features",
+        "files",
         "history",
         "model",
         "stream",
