@@ -52,6 +52,11 @@ class ColumnMap:
     earliest: int | None = None
     """Epoch milliseconds before which a time is refused; None: as the program's settings say."""
 
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether it says where outcomes are: in the same rows as the payments."""
+        return "outcome" in self.columns or "outcome" in self.rules or "outcome" in self.const
+
     def says_of(self, fields: Fields) -> bool:
         """Say whether it says something of one of these fields."""
         return any(

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 from features.history import history_vectors
 from history.reading import NO_PROGRESS, read_outcomes, read_payments, reports_on, said, source_of_payments
+from history.refusals import ignored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from files.column_map import ColumnMap
     from history.reading import Reported
-    from history.refusals import Refusals
+    from history.refusals import Note, Refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +50,36 @@ class Measured:
 
 
 def measure(
-    payments: Path,
-    outcomes: Path | None,
+    payments: Path | Sequence[Path],
+    outcomes: Path | Sequence[Path] | None,
     *,
     zone: str | None = None,
+    columns: ColumnMap | None = None,
+    outcomes_columns: ColumnMap | None = None,
     limits: Limits | None = None,
     step: Callable[[str, int], Callable[[int], None]] = lambda _what, _total: NO_PROGRESS,
+    note: Note = ignored,
 ) -> Measured:
-    """Return the point-in-time vectors of a file of payments; raises ClickException where too many rows are refused.
+    """Return the point-in-time vectors of files of payments; raises ClickException where too many rows are refused.
 
-    `step` begins a part of the work (what, how many rows) and returns what is told how many are done.
+    `columns` is the map of the payments. Without files of outcomes, and where it has an `outcome`, it makes them of the
+    payments' own files; else `outcomes_columns` is the outcomes' map. `step` begins a part of the work (what, how many
+    rows) and returns what is told how many are done. `note` is told of every row that is refused.
     """
     limits = limits or Limits()
-    source = source_of_payments(payments, zone)
+    source = source_of_payments(payments, zone, columns)
     with said():
         total = len(source)
     # Outcomes first: they are few, and a file of them that cannot be used should cost no waiting.
-    reported = None if outcomes is None else read_outcomes(outcomes, zone)
+    own = outcomes is None and columns is not None and columns.has_outcomes
+    if own:
+        outcomes, outcomes_columns = payments, columns
+    reported = None if outcomes is None else read_outcomes(outcomes, zone, outcomes_columns, note)
     if reported is not None:
-        reported.refusals.check(limits.outcomes)
-    history = read_payments(source, step("reading", total))
+        reported.refusals.within = own
+        # Of one file a bad cell, as its time, may spoil the payment and the outcome of a row: as many may be lost.
+        reported.refusals.check(max(limits.outcomes, limits.payments) if own else limits.outcomes)
+    history = read_payments(source, step("reading", total), note)
     history.refusals.check(limits.payments)
     reports = None
     if reported is not None:

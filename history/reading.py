@@ -20,21 +20,22 @@ from features.columns import PaymentColumns
 from features.history import OutcomeReports, first_appearances
 from features.identity import Identities
 from files.errors import SourceError
-from files.source import Source
+from files.source import Refused, Source
 from history.message_fields import OUTCOME, PAYMENT
-from history.refusals import Refusals
+from history.refusals import Note, Refusals, ignored
 from stream.decode import decode_outcomes, decode_payments
 from stream.errors import StreamError
 from stream.settings import read_settings
 from stream.wire import RejectionReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from files.source import Message, Refused
+    from files.column_map import ColumnMap
+    from files.source import Message
     from stream.decode import Decoded, DecodedOutcome, Rejection
     from stream.settings import Settings
 
@@ -69,7 +70,7 @@ class Reported:
         there = set(transaction_ids)
         self.refusals.unmatched = sum(row.transaction_id not in there for row in self.rows)
 
-    def expect_a_match(self, payments: Path) -> None:
+    def expect_a_match(self, payments: Path | str) -> None:
         """Return if some outcome is of one of the payments, or there are none; raises ClickException otherwise."""
         if self.rows and self.refusals.unmatched == len(self.rows):
             raise click.ClickException(
@@ -78,15 +79,28 @@ class Reported:
             )
 
 
-def source_of_payments(path: Path, zone: str | None = None) -> Source:
-    """Return a file of payments as what `replay` would publish; its columns are the message's fields."""
+def source_of_payments(
+    paths: Path | Sequence[Path], zone: str | None = None, columns: ColumnMap | None = None
+) -> Source:
+    """Return files of payments as what `replay` would publish; without a map their columns are the message's fields."""
     with said():
-        return Source(path, PAYMENT, zone=zone)
+        return Source(paths, PAYMENT, columns, zone)
 
 
-def read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS) -> History:
-    """Read a file of payments, file order is delivery order; raises ClickException where not one row is a payment."""
-    read = _read_payments(source, progress)
+def source_of_outcomes(
+    paths: Path | Sequence[Path], zone: str | None = None, columns: ColumnMap | None = None
+) -> Source:
+    """Return files of outcomes as what `replay` would publish."""
+    with said():
+        return Source(paths, OUTCOME, columns, zone)
+
+
+def read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS, note: Note = ignored) -> History:
+    """Read a file of payments, file order is delivery order; raises ClickException where not one row is a payment.
+
+    `note` is told of every row that is refused.
+    """
+    read = _read_payments(source, progress, note)
     if not read.refusals.rows:
         raise click.ClickException(f"{source.path}: expected payments, but it holds none.")
     read.refusals.check(1.0)
@@ -101,19 +115,22 @@ def refusals_of(source: Source) -> Refusals:
     return (_read_payments(source) if source.fields is PAYMENT else _read_outcomes(source)).refusals
 
 
-def read_outcomes(path: Path, zone: str | None = None) -> Reported:
-    """Read a file of outcomes, in file order."""
-    with said():
-        source = Source(path, OUTCOME, zone=zone)
-    return _read_outcomes(source)
+def read_outcomes(
+    paths: Path | Sequence[Path],
+    zone: str | None = None,
+    columns: ColumnMap | None = None,
+    note: Note = ignored,
+) -> Reported:
+    """Read files of outcomes, in file order; `note` is told of every row that is refused."""
+    return _read_outcomes(source_of_outcomes(paths, zone, columns), note)
 
 
-def _read_outcomes(source: Source) -> Reported:
-    refusals, earliest_ms = Refusals(source.path, "outcomes"), _earliest_ms(source, _settings())
+def _read_outcomes(source: Source, note: Note = ignored) -> Reported:
+    refusals, earliest_ms = Refusals(source.path, "outcomes", note=note), _earliest_ms(source, _settings())
     rows: list[DecodedOutcome] = []
     for messages in _chunks(source, refusals):
         decoded = decode_outcomes([message.value for message in messages], earliest_ms=earliest_ms)
-        _count(decoded.rejections, messages, refusals)
+        _count(source, decoded.rejections, messages, refusals)
         rows.extend(decoded.rows)
     return Reported(rows, refusals)
 
@@ -138,19 +155,19 @@ class _Payments(NamedTuple):
     refusals: Refusals
 
 
-def _read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS) -> _Payments:
+def _read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS, note: Note = ignored) -> _Payments:
     settings = _settings()
     # Distinct counts of dense logs depend on the hashes, so the stream's own key makes the stream's own vectors.
     identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
     now_ms = int(time.time() * 1000)
-    refusals = Refusals(source.path, "payments")
+    refusals = Refusals(source.path, "payments", note=note)
     parts: list[Decoded] = []
     rows: list[NDArray[np.int64]] = []
     for messages in _chunks(source, refusals):
         decoded = decode_payments(
             [message.value for message in messages], now_ms, identities, earliest_ms=_earliest_ms(source, settings)
         )
-        _count(decoded.rejections, messages, refusals)
+        _count(source, decoded.rejections, messages, refusals)
         parts.append(decoded)
         rows.append(np.array([message.row for message in messages], dtype=np.int64)[decoded.rows])
         progress(refusals.rows)
@@ -162,7 +179,7 @@ def _chunks(source: Source, refusals: Refusals) -> Iterator[list[Message]]:
 
     def refuse(refused: Refused) -> None:
         refusals.rows += 1
-        refusals.add(*refused)
+        refusals.add(refused)
 
     with said():
         messages = source.messages(refuse)
@@ -171,9 +188,9 @@ def _chunks(source: Source, refusals: Refusals) -> Iterator[list[Message]]:
             yield chunk
 
 
-def _count(rejections: list[Rejection], messages: list[Message], refusals: Refusals) -> None:
+def _count(source: Source, rejections: list[Rejection], messages: list[Message], refusals: Refusals) -> None:
     for rejection in rejections:
-        refusals.add(messages[rejection.index].row, rejection.reason, rejection.detail)
+        refusals.add(source.explained(messages[rejection.index], rejection.reason, rejection.detail))
 
 
 def _first(parts: list[Decoded], rows: list[NDArray[np.int64]], refusals: Refusals) -> NDArray[np.bool_]:
@@ -189,7 +206,7 @@ def _first(parts: list[Decoded], rows: list[NDArray[np.int64]], refusals: Refusa
             if stands[ids[at].tobytes()] == fingerprint[at]:
                 refusals.duplicates += 1
             else:
-                refusals.add(int(row[at]), RejectionReason.CONFLICTING_DUPLICATE, CONFLICT)
+                refusals.add(Refused(int(row[at]), RejectionReason.CONFLICTING_DUPLICATE, CONFLICT, "transaction_id"))
     return first
 
 

@@ -19,7 +19,7 @@ from features.schema import FEATURE_NAMES
 from model.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -149,24 +149,50 @@ def of_records(records: Sequence[VerdictRecord], artifacts: RetainedArtifacts) -
     )
 
 
-def values_of(feature: str, batch: pa.RecordBatch, schema: pa.Schema) -> NDArray[np.float64] | None:
-    """Return a feature of rows of a file of verdicts, float64[n]; None where it is not in every row's vector.
+def features_of_all(schema: pa.Schema) -> Features:
+    """Return the features that every row of a file of verdicts has."""
+    first, *others = _sets(schema).values()
+    return tuple(name for name in first if all(name in other for other in others))
 
-    batch has the columns `vector` and, in a file over several sets, `schema_hash`.
+
+def by_features(
+    column: str, batch: pa.RecordBatch, schema: pa.Schema
+) -> Iterator[tuple[Features, NDArray[np.intp], NDArray[Any]]]:
+    """Yield for each set of features in a file of verdicts its names, the rows that have it, and their values.
+
+    column: `vector` or `contributions`, which become [rows, features]. Raises ValueError, or KeyError, where the file's
+    metadata does not say what they are.
     """
+    sets = _sets(schema)
+    if None in sets:
+        rows_of: dict[str | None, list[int]] = {None: list(range(len(batch)))}
+    else:
+        rows_of = {}
+        for row, schema_hash in enumerate(batch["schema_hash"].to_pylist()):
+            rows_of.setdefault(schema_hash, []).append(row)
+    for schema_hash, rows in rows_of.items():
+        names = sets[schema_hash]
+        values = batch[column].take(pa.array(rows, pa.int64())).flatten().to_numpy(zero_copy_only=False)
+        yield names, np.array(rows, dtype=np.intp), values.reshape(len(rows), len(names))
+
+
+def values_of(wanted: Sequence[str], batch: pa.RecordBatch, schema: pa.Schema) -> dict[str, NDArray[np.float32]]:
+    """Return features that every row has, float32[n] each."""
+    found = {name: np.empty(len(batch), dtype=np.float32) for name in wanted}
+    if wanted:
+        for names, rows, vectors in by_features("vector", batch, schema):
+            for name, values in found.items():
+                values[rows] = vectors[:, names.index(name)]
+    return found
+
+
+def _sets(schema: pa.Schema) -> dict[str | None, Features]:
+    """Return the features by schema hash; under None those of all rows."""
     metadata = schema.metadata or {}
     sets = json.loads(metadata.get(FEATURE_SETS.encode(), b"{}"))
     if not sets:
         sets = {None: json.loads(metadata.get(FEATURES.encode(), b"[]"))}
-    hashes = np.array(batch["schema_hash"].to_pylist() if None not in sets else [None] * len(batch), dtype=object)
-    values = np.empty(len(batch))
-    for schema_hash in set(hashes.tolist()):
-        names, rows = sets[schema_hash], np.flatnonzero(hashes == schema_hash)
-        if feature not in names:
-            return None
-        vectors = batch["vector"].take(pa.array(rows)).flatten().to_numpy(zero_copy_only=False)
-        values[rows] = vectors.reshape(len(rows), len(names))[:, names.index(feature)]
-    return values
+    return {schema_hash: tuple(names) for schema_hash, names in sets.items()}
 
 
 def _schema(sets: Mapping[str, Features]) -> pa.Schema:

@@ -1,13 +1,13 @@
 """The files that a history is spilled to: Arrow IPC, a record batch a bucket or a piece (docs/specs/spill.md).
 
-A piece of the history is one file of each sort, with as many record batches as there are buckets: batch b is bucket b's.
-Whoever wants a bucket reads batch b of the files of all pieces, in the order of their numbers. So pieces may be made by
-any process, or machine, in any order.
+A piece of the history is one file of each sort with a record batch for each bucket: batch b is bucket b's. Whoever
+wants a bucket reads batch b of the files of all pieces, in the order of their numbers. So pieces may be made by any
+process, or machine, in any order.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -29,8 +29,30 @@ _IDENTITIES: Final = tuple(kind.name for kind in KINDS)
 _NUMBERS: Final = tuple(name for name in PAYMENT.names or () if name != "identity")
 
 
+IDS: Final = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("fingerprint", pa.int64()),  # of time, amount and parties: equal for duplicates (stream.decode.table)
+        ("id_high", pa.uint64()),  # the first half of the keyed hash of the id, which is the payment's id in features
+        ("id_low", pa.uint64()),
+        ("payee", pa.uint64()),
+        ("device", pa.uint64()),
+    ]
+)
+OUTCOMES: Final = pa.schema(
+    [
+        ("order", pa.int64()),  # where the outcome stood among all
+        ("reported_at", pa.int64()),
+        ("fraud", pa.bool_()),
+        ("id_high", pa.uint64()),
+        ("id_low", pa.uint64()),
+        ("typology", pa.string()),
+    ]
+)
+
+
 def bucket_of(identity: NDArray[np.uint64], buckets: int) -> NDArray[np.int64]:
-    """Return the bucket of each keyed hash: its upper 32 bits, scaled. The lower ones are left for tables in a bucket."""
+    """Return the bucket of each keyed hash: its upper 32 bits, scaled. Tables in a bucket use the lower ones."""
     return ((identity >> np.uint64(32)) * np.uint64(buckets) >> np.uint64(32)).astype(np.int64)
 
 
@@ -59,12 +81,11 @@ def write_buckets(
     """Write rows as a batch a bucket, in each of them in the order given; bucket: int64[n], beside the columns."""
     order = np.argsort(bucket.astype(np.uint16), kind="stable")
     ends = np.cumsum(np.bincount(bucket, minlength=buckets))
-    whole = pa.RecordBatch.from_pydict(
-        {
-            name: column.take(pa.array(order)) if isinstance(column, pa.Array) else pa.array(column[order])
-            for name, column in columns.items()
-        }
-    )
+    ordered = {
+        name: column.take(pa.array(order)) if isinstance(column, pa.Array) else pa.array(column[order])
+        for name, column in columns.items()
+    }
+    whole = pa.RecordBatch.from_pydict(ordered)
     with Batches(path, whole.schema) as file:
         start = 0
         for end in ends.tolist():
@@ -83,7 +104,7 @@ class Batches:
         """Write the next batch, empty ones too."""
         self._writer.write_batch(batch)
 
-    def __enter__(self) -> Batches:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -115,7 +136,7 @@ class Opened:
         """Close the file."""
         self._source.close()
 
-    def __enter__(self) -> Opened:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from upifraud.options import FILE, max_rejected, zone
+from upifraud.history_files import HistoryFiles, history_files
 
 EPILOG = """
 \b
@@ -16,40 +16,36 @@ Examples:
   upifraud features --payments payments.parquet --outcomes outcomes.parquet --out vectors.parquet
   upifraud features --payments payments.parquet --zone Asia/Kolkata --out vectors.parquet
       its timestamps have no zone: they are local times of India
+  upifraud features --payments 'days/*.csv.gz' --map columns.toml --out vectors.parquet
+      somebody else's files; the map says what their columns mean, and where outcomes are
+  upifraud features --payments payments.csv --map columns.toml --refused refused.csv --out vectors.parquet
+      which rows were refused, and why, is in refused.csv
   upifraud features --payments payments.parquet --max-rejected-payments 5% --out vectors.parquet
       one row in twenty may be none that the stream would take
 """
 
 
 @click.command(epilog=EPILOG)
-@click.option("--payments", type=FILE, required=True, help="File of payments; file order is delivery order.")
-@click.option("--outcomes", type=FILE, help="File of outcomes; without it the fraud rates are 0.")
-@zone
-@max_rejected("payments", "1%")
-@max_rejected("outcomes", "0%")
+@history_files
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Parquet file to write.")
 def command(
-    payments: Path,
-    outcomes: Path | None,
-    zone: str | None,
-    max_rejected_payments: float,
-    max_rejected_outcomes: float,
+    files: HistoryFiles,
     out: Path,
 ) -> None:
     """Compute point-in-time feature vectors of a history: one row a distinct payment, the same as online.
 
+    Without outcomes the fraud rates are 0. They come from --outcomes or, where --map has them, the payments' own files.
     Ends with how many rows were refused, by reason, as the stream would have refused them.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
-    from history.measured import Limits, measure
+    from history.measured import measure
     from upifraud.progress import steps
 
-    limits = Limits(max_rejected_payments, max_rejected_outcomes)
-    with steps() as step:
-        measured = measure(payments, outcomes, zone=zone, limits=limits, step=step)
+    with steps() as step, files.opened() as given:
+        measured = measure(**given, step=step)
     columns = {"transaction_id": pa.array([one.decode() for one in measured.transaction_id])}
     columns |= {name: pa.array(measured.vectors[:, k]) for k, name in enumerate(FEATURE_NAMES)}
     table = pa.table(columns).replace_schema_metadata(
