@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from features.declared.habits import HABITS
+from features.declared.paid_out import PAID_OUT
+from features.declared.reported import PAYEE_REPORTS
 from features.entities import DEVICE, PAYEE, PAYER
 from features.feature import Aggregation, Feature, plain, windowed
 from features.words import units
-from features.words.sides import Side, Wording, age, flag, named, ratio, risk, same
+from features.words.sides import NEW_PAYEE, NO_HISTORY, Side, Wording, age, flag, named, ratio, risk, same
 
-_NEW_PAYEE = Side("NEW_PAYEE", "This is the payer's first known payment to this payee")
-_NO_HISTORY = Side("NO_HISTORY", "The payer has no earlier payment in 30 days to compare with")
 _FIRST_PAYMENT = Side("FIRST_PAYMENT", "This is the payer's first known payment")
 _TIME_UNKNOWN = Side("TIME_UNKNOWN", "The time is not known")
 _DEVICE_UNKNOWN = Side("DEVICE_UNKNOWN", "The device is not known")
@@ -115,6 +116,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("RAPID_PAYMENTS", "The payer's last payment was {value} ago"),
             _FIRST_PAYMENT,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_seconds_since_first",
@@ -124,6 +126,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("NEW_PAYER", "The payer's first known payment was {value} ago"),
             _FIRST_PAYMENT,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_amount_z_30d",
@@ -131,17 +134,19 @@ FEATURES: Final[tuple[Feature, ...]] = (
         Wording(
             Side("AMOUNT_ABOVE_USUAL", "The amount is {value} standard deviations above the payer's mean of 30 days"),
             Side("AMOUNT_BELOW_USUAL", "The amount is {value} standard deviations from the payer's mean of 30 days"),
-            _NO_HISTORY,
+            NO_HISTORY,
             pivot=0.0,
             compared=False,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_amount_ratio_mean_30d",
         "amount over the mean of the payer's earlier 30 days",
         ratio(
-            "AMOUNT_ABOVE_USUAL", "AMOUNT_BELOW_USUAL", "The amount is {value} the payer's mean of 30 days", _NO_HISTORY
+            "AMOUNT_ABOVE_USUAL", "AMOUNT_BELOW_USUAL", "The amount is {value} the payer's mean of 30 days", NO_HISTORY
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_amount_ratio_max_30d",
@@ -150,8 +155,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
             "AMOUNT_ABOVE_LARGEST",
             "AMOUNT_BELOW_LARGEST",
             "The amount is {value} the payer's largest of 30 days",
-            _NO_HISTORY,
+            NO_HISTORY,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_payee_seconds_since_last",
@@ -159,8 +165,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
         age(
             Side("KNOWN_PAYEE", "The payer last paid this payee {value} ago"),
             Side("KNOWN_PAYEE", "The payer last paid this payee {value} ago"),
-            _NEW_PAYEE,
+            NEW_PAYEE,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_payee_count_30d",
@@ -168,11 +175,12 @@ FEATURES: Final[tuple[Feature, ...]] = (
         Wording(
             Side("KNOWN_PAYEE", "The payer made {value} to this payee within 30 days, this one included"),
             Side("NEW_PAYEE", "This is the payer's first payment to this payee within 30 days"),
-            _NEW_PAYEE,
+            NEW_PAYEE,
             units.count("payment"),
             pivot=1.5,
             compared=False,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_speed_kmh",
@@ -185,6 +193,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             pivot=900.0,
             compared=False,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_inbound_sum_1h",
@@ -197,6 +206,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             pivot=0.0,
             compared=False,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_pass_through_ratio_1h",
@@ -209,6 +219,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             pivot=0.5,
             compared=False,
         ),
+        owner=PAYER,
     ),
     *windowed(PAYEE, Aggregation.COUNT),
     *windowed(PAYEE, Aggregation.DISTINCT),
@@ -220,6 +231,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("YOUNG_PAYEE", "The payee was first paid {value} ago"),
             Side("YOUNG_PAYEE", "The payee was never paid before"),
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_seconds_since_last",
@@ -229,6 +241,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("PAYEE_JUST_PAID", "The payee was last paid {value} ago"),
             Side("YOUNG_PAYEE", "The payee was never paid before"),
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_fraud_rate_30d",
@@ -239,7 +252,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
             "No payment to this payee within 30 days was confirmed as fraud",
             units.percent,
         ),
+        owner=PAYEE,
     ),
+    *PAID_OUT,
     *windowed(DEVICE, Aggregation.COUNT),
     *windowed(DEVICE, Aggregation.DISTINCT),
     plain(
@@ -250,6 +265,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("YOUNG_DEVICE", "The device was first seen {value} ago"),
             _DEVICE_UNKNOWN,
         ),
+        owner=DEVICE,
     ),
     plain(
         "payer_new_device",
@@ -259,6 +275,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("KNOWN_DEVICE", "The payer has paid from this device before"),
             _DEVICE_UNKNOWN,
         ),
+        owner=DEVICE,
     ),
     plain(
         "device_fraud_rate_30d",
@@ -269,6 +286,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
             "No payment from this device within 30 days was confirmed as fraud",
             units.percent,
         ),
+        owner=DEVICE,
     ),
+    *PAYEE_REPORTS,
+    *HABITS,
 )
 """The vector, in order."""

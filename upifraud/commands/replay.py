@@ -173,6 +173,7 @@ def _publish(
 
 def _merge(payments: Source, outcomes: Source, schedule: AtRate | AtSpeed | AtOnce, patience: float) -> None:
     """Publish payments and outcomes in step with the consumer group."""
+    from history.taken import Taken, refused_messages
     from simulator.kafka import Outlet
     from simulator.replay import Merger
     from upifraud.fates import Fates, Outgoing
@@ -189,7 +190,7 @@ def _merge(payments: Source, outcomes: Source, schedule: AtRate | AtSpeed | AtOn
     sent = {topic: Outgoing(source) for topic, source in zip(topics, (payments, outcomes), strict=True)}
     with _followed(settings, conf) as group, steps() as step, _saying_what_was_sent(outlet):
         merger = Merger(outlet, group, topics, patience, step("replaying", len(payments)))
-        done = merger.replay(sent[topics[0]], sent[topics[1]], schedule)
+        done = merger.replay(Taken(sent[topics[0]], refused_messages(payments)), sent[topics[1]], schedule)
     click.echo(
         f"published {done.payments} payments and {done.outcomes} outcomes in {done.seconds:.1f} s, in step with group "
         f"{settings.consumer_group}: waited {done.slices} times, all acknowledged"
