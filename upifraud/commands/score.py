@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upifraud.options import FILE, max_rejected, zone
+from upifraud.history_files import HistoryFiles, history_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,17 +28,15 @@ Examples:
       how good these verdicts are
   upifraud score --payments payments.parquet --model artifacts/july --out verdicts.parquet
       as if no outcome had been reported yet
+  upifraud score --payments payments.csv --map columns.toml --model artifacts/july --out verdicts.parquet
+      somebody else's file; where its map has outcomes, they were reported
 """
 
 ROW_GROUP = 16_384
 
 
 @click.command(epilog=EPILOG)
-@click.option("--payments", type=FILE, required=True, help="File of payments; file order is delivery order.")
-@click.option("--outcomes", type=FILE, help="File of outcomes; without it nothing was ever reported.")
-@zone
-@max_rejected("payments", "1%")
-@max_rejected("outcomes", "0%")
+@history_files
 @click.option(
     "--model",
     "directory",
@@ -48,32 +46,29 @@ ROW_GROUP = 16_384
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Parquet file to write.")
 def command(
-    payments: Path,
-    outcomes: Path | None,
-    zone: str | None,
-    max_rejected_payments: float,
-    max_rejected_outcomes: float,
+    files: HistoryFiles,
     directory: Path,
     out: Path,
 ) -> None:
     """Give the payments of a history their verdicts, without servers: one row a distinct payment, by event time.
 
     The file is the one that `upifraud export verdicts` writes after `upifraud replay` of the same files to one worker
-    and topics of one partition: the same rows, bit for bit. Settings that change vectors count here, too. Ends with how
-    many verdicts there are of each kind, and how many rows were refused, by reason.
+    and topics of one partition: the same rows, bit for bit. Settings that change vectors count here, too. Without
+    outcomes nothing was ever reported; they come from --outcomes or, where --map has them, the payments' own files.
+    Ends with how many verdicts there are of each kind, and how many rows were refused, by reason.
     """
     from features.schema import SCHEMA_HASH
-    from history.measured import Limits, measure
+    from history.measured import measure
     from model.artifact import load
     from model.verdict import Verdict
     from upifraud.progress import steps
     from upifraud.verdict_file import VerdictFile
 
     artifact = load(directory, schema_hash=SCHEMA_HASH)
-    limits = Limits(max_rejected_payments, max_rejected_outcomes)
     given: Counter[int] = Counter()
     with steps() as step:
-        measured = measure(payments, outcomes, zone=zone, limits=limits, step=step)
+        with files.opened() as history:
+            measured = measure(**history, step=step)
         with VerdictFile(out) as file:
             for rows in _scored(measured, artifact, step("scoring", len(measured.transaction_id))):
                 file.write(rows)
