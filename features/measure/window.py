@@ -135,13 +135,11 @@ def _scan_ordered(
 
     The rows that a window adds are a run that ends where the run of the window before began.
     """
-    size = 16
-    while size < 4 * (stop - start + 1):
-        size *= 2
-    cells, seen = work.cells, _new_stamp(work.cells, work.stamp)
+    size = cells_for(stop - start)
+    cells, seen = work.cells, new_stamp(work.cells, work.stamp)
     # No literal 0: it would be another type, and what it is handed to be compiled again.
     count, paid, most, high, low = np.int64(0), np.int64(0), np.int64(0), np.uint64(0), np.uint64(0)
-    others = 0 if own == NONE else _see(cells, size, seen, own)
+    others = 0 if own == NONE else see(cells, size, seen, own)
     row = stop
     for window in range(len(windows)):
         after, end = now - windows[window], row
@@ -150,7 +148,7 @@ def _scan_ordered(
         count += end - row
         paid, most, high, low = _add_run(amount_paise, row, end, paid, most, high, low)
         for added in range(row, end):
-            others += _see(cells, size, seen, counterparty[added])
+            others += see(cells, size, seen, counterparty[added])
         sums = totals[window]
         sums.payments, sums.total, sums.largest = count, paid, most
         sums.sq_high, sums.sq_low, sums.distinct = high, low, others
@@ -194,7 +192,16 @@ def _add_run(  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _new_stamp(cells: NDArray[np.uint64], stamp: NDArray[np.int64]) -> np.uint64:
+def cells_for(records: int) -> int:
+    """Return how many cells the counterparties of so many records take, and one more: four each, a power of two."""
+    size = 16
+    while size < 4 * (records + 1):
+        size *= 2
+    return size
+
+
+@njit(inline="always")
+def new_stamp(cells: NDArray[np.uint64], stamp: NDArray[np.int64]) -> np.uint64:
     """Empty the cells without touching them: what bears an older stamp is not there."""
     if stamp[0] + 1 == STAMPS:
         cells[:] = 0
@@ -204,7 +211,7 @@ def _new_stamp(cells: NDArray[np.uint64], stamp: NDArray[np.int64]) -> np.uint64
 
 
 @njit(inline="always")
-def _see(cells: NDArray[np.uint64], size: int, seen: np.uint64, counterparty: int) -> int:
+def see(cells: NDArray[np.uint64], size: int, seen: np.uint64, counterparty: int) -> int:
     """Note a counterparty; return 1 for a new one.
 
     Written whether new or not, and indexed by what cannot be negative: no branch that is often guessed wrong.

@@ -6,15 +6,16 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
-from features.entities import KINDS, PAYEE
+from features.entities import KINDS, PAYEE, PAYER
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
 from features.measure.risk import MAX_REPORTS, REPORT_BYTES
-from features.record import RECEIVED_AT, RECORD_BYTES, SAME_BYTES
+from features.record import PAID_OUT_AT, RECEIVED_AT, RECORD_BYTES, SAME_BYTES, paid_out_of
 from features.store.contract import Applied, ApplyRequest, Origin, Peeked, PeekRequest
 from features.store.layout import (
     ENTRY_BYTES,
     GOT,
     IDENTITY_BYTES,
+    NAME_BYTES,
     ORIGIN,
     PREFIX_BYTES,
     READ_BYTES,
@@ -43,7 +44,7 @@ class MemoryEntityStore:
         for at in range(0, len(request.entries), ENTRY_BYTES):
             positions += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
         self._advance(request.origins)
-        return self._reply(positions, request.reads)
+        return self._reply(positions, request)
 
     def peek(self, request: PeekRequest) -> Peeked:
         """Read logs, and single records, in one step that changes nothing."""
@@ -55,14 +56,16 @@ class MemoryEntityStore:
             start = size + (int.from_bytes(position, "little") - base) * RECORD_BYTES
             record = bytes(log[start : start + RECORD_BYTES]) if start >= size else b""
             records.append(record or bytes(RECORD_BYTES))
-        return Peeked(self._reply([], request.reads, request.most), b"".join(records), dict(self.offsets))
+        return Peeked(self._reply([], request, request.most), b"".join(records), dict(self.offsets))
 
     def fetch_in_parts(self, name: bytes) -> bytes:
         """Return a log whole."""
         return bytes(self.logs.get(name, b""))
 
-    def _reply(self, positions: list[int], reads: bytes, most: float = math.inf) -> Applied:
+    def _reply(self, positions: list[int], request: ApplyRequest | PeekRequest, most: float = math.inf) -> Applied:
         replied, totals, logs = [], [], []
+        names = (request.absent[at : at + NAME_BYTES] for at in range(0, len(request.absent), NAME_BYTES))
+        reads = request.reads + b"".join(name + bytes(READ_BYTES - NAME_BYTES) for name in names)
         for at in range(0, len(reads), READ_BYTES):
             total, log = self._read(reads[at : at + READ_BYTES])
             if log is None:
@@ -97,14 +100,17 @@ class MemoryEntityStore:
         payer, *others = names
         sent, got = entry[SENT:GOT], entry[GOT:ORIGIN]
         origin, offset = struct.unpack("<HQ", entry[ORIGIN:])
-        inbound = PAYEE.letter + identities[0]
+        inbound, outbound = PAYEE.letter + identities[0], PAYER.letter + identities[1]
         if offset < applied[origin]:
-            at = self._locate(payer, sent[:SAME_BYTES])
+            at, *ends = self._locate(payer, sent), *(self._locate(name, got) if name else 0 for name in others)
             received = int.from_bytes(self.logs[payer][at - 4 : at], "little") if at else self._records(inbound)
-            return [at, *(self._locate(name, got[:SAME_BYTES]) if name else 0 for name in others), received]
+            there = self.logs[others[0]][ends[0] - RECORD_BYTES : ends[0]] if ends[0] else b""
+            return [at, *ends, received, paid_out_of(bytes(there)) if there else self._records(outbound)]
+        paid_out = self._records(outbound)
+        got = got[:PAID_OUT_AT] + paid_out.to_bytes(4, "little") + got[RECEIVED_AT:]
         ends = [self._append(name, got) if name else 0 for name in others]
         received = self._records(inbound)
-        return [self._append(payer, sent[:RECEIVED_AT] + received.to_bytes(4, "little")), *ends, received]
+        return [self._append(payer, sent[:RECEIVED_AT] + received.to_bytes(4, "little")), *ends, received, paid_out]
 
     def _append(self, name: bytes, record: bytes) -> int:
         log = self.logs.setdefault(name, bytearray())
@@ -116,9 +122,9 @@ class MemoryEntityStore:
         size, base = _header(log)
         return base + (len(log) - size) // RECORD_BYTES
 
-    def _locate(self, name: bytes, same: bytes) -> int:
-        """Return the byte just after the newest record that begins so; 0 if none is kept."""
-        log = self.logs.get(name, bytearray())
+    def _locate(self, name: bytes, record: bytes) -> int:
+        """Return the byte just after the newest record that is of the same payment; 0 if none is kept."""
+        log, same = self.logs.get(name, bytearray()), record[:SAME_BYTES]
         size, _ = _header(log)
         for at in range(len(log) - RECORD_BYTES, size - 1, -RECORD_BYTES):
             if log[at : at + SAME_BYTES] == same:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from features.compiled import njit, row_dtype
-from features.entities import INBOUND, KINDS, POSITIONS, REPORTED
+from features.entities import INBOUND, KINDS, OUTBOUND, POSITIONS, REPORTED
 from features.measure.logs import NONE
 from features.measure.risk import REPORT_BYTES
-from features.record import RECORD_WORDS, put_record
+from features.record import RECORD_WORDS, put_others_record, put_record
 from features.store.layout import ENTRY_BYTES, READ_BYTES, UNKNOWN_LENGTH
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ class Request:
     """How many entity logs there are."""
     log_of: NDArray[np.int64]
     """[n, positions and outcome logs]: for each payment, which read its log of each kind is, its payer's inbound log,
-    and the outcome logs of the kinds that have them; NONE where it has none."""
+    its payee's outbound log, and the outcome logs of the kinds that have them; NONE where it has none."""
+    order: NDArray[np.int64]
+    """[r]: which read is which of those that were packed last."""
 
     @classmethod
     def of_columns(cls, columns: PaymentColumns) -> Request:
@@ -95,14 +97,16 @@ class Request:
         reads = np.zeros(log_of.size, dtype=READING)
         logs, count = _find_logs(columns.rows, reads, log_of)
         reads["expected"][:logs] = UNKNOWN_LENGTH
-        return cls(reads[:count], logs, log_of)
+        return cls(reads[:count], logs, log_of, np.arange(count))
 
-    def packed(self) -> bytes:
-        """Return the reads as the store takes them."""
-        packed = np.empty(len(self.reads), dtype=READ)
-        for field in READ.names or ():
-            packed[field] = self.reads[field]
-        return packed.tobytes()
+    def packed(self) -> tuple[bytes, bytes]:
+        """Return the reads as the store takes them, and the names of the logs that are not there as far as is known.
+
+        Nothing is known of these, and nothing is appended to them: most payees never pay.
+        """
+        packed, names = np.empty(len(self.reads), dtype=READ), np.empty(self.logs, dtype=_NAME)
+        asked = _pack(self.reads, self.logs, packed, names, self.order)
+        return packed[:asked].tobytes(), names[: len(self.reads) - asked].tobytes()
 
 
 def name_of(read: np.record) -> bytes:
@@ -122,7 +126,7 @@ class Reply:
     """What the store replied to a request; what it says of the logs stands in the request's reads."""
 
     lengths: NDArray[np.int64]
-    """[n, positions]: bytes of each of the payment's logs just behind it; records of the inbound one."""
+    """[n, positions]: bytes of each of the payment's logs just behind it; records of the inbound and outbound ones."""
     raw: bytes
 
     @classmethod
@@ -131,7 +135,7 @@ class Reply:
         reads, logs = request.reads, request.logs
         reads["total"][:logs] = reads["expected"][:logs]
         if applied.replied:
-            which = np.array(applied.replied, dtype=np.int64)
+            which = request.order[np.array(applied.replied, dtype=np.int64)]
             sizes = np.fromiter(map(len, applied.logs), dtype=np.int64, count=len(which))
             ends = np.cumsum(sizes)
             reads["in_reply"][which], reads["total"][which] = True, applied.totals
@@ -155,14 +159,16 @@ def _find_logs(  # type: ignore[no-untyped-def]
             logs = count
         cells[:] = NONE
         for row in range(n):
-            identity, column = payments[row].identity[_WHOSE[part]], part if part < INBOUND else part + 1
+            identity = payments[row].identity[_WHOSE[part]]
+            column = part if part < INBOUND else part - INBOUND + POSITIONS
             if identity == 0:
                 log_of[row, column] = NONE
             else:
                 log_of[row, column], count = _find(cells, reads, count, identity)
-        if part == 1:  # among the payees' logs, the payer's own
+        if part <= 1:  # among the payers' logs the payee's own, and the other way round
+            other = OUTBOUND if part == 0 else INBOUND
             for row in range(n):
-                log_of[row, INBOUND], count = _find(cells, reads, count, payments[row].identity[0])
+                log_of[row, other], count = _find(cells, reads, count, payments[row].identity[1 - part])
         for read in range(written, count):
             reads[read].kind = _LETTERS[part]
         written = count
@@ -183,6 +189,27 @@ def _find(cells: NDArray[np.int64], reads: NDArray[np.record], count: int, ident
     return count, count + 1
 
 
+@njit()
+def _pack(  # type: ignore[no-untyped-def]
+    reads, logs, packed, names, order
+):  # fmt: skip
+    """Pack reads, and the names of the logs that are taken to be not there; return how many reads there are."""
+    asked = absent = 0
+    for k in range(len(reads)):
+        read = reads[k]
+        if k < logs and read.known == 0 and read.expected == 0:
+            names[absent].kind, names[absent].identity = read.kind, read.identity
+            absent += 1
+            order[len(order) - absent] = k
+        else:
+            one = packed[asked]
+            one.kind, one.identity, one.known, one.expected = read.kind, read.identity, read.known, read.expected
+            order[asked] = k
+            asked += 1
+    order[asked:] = order[asked:][::-1].copy()
+    return asked
+
+
 def entries_of(columns: PaymentColumns, claims: Claims) -> bytes:
     """Pack payments and where they came from, as the store takes them."""
     entries = np.empty(len(columns), dtype=ENTRY)
@@ -200,7 +227,7 @@ def _put_entries(  # type: ignore[no-untyped-def]
         for kind in range(INBOUND):
             entry.identity[kind] = payment.identity[kind]
         put_record(entry.sent, payment, payment.identity[1], payment.kind)
-        put_record(entry.got, payment, payment.identity[0], payment.kind)
+        put_others_record(entry.got, payment, payment.identity[0], 0)
 
 
 def put_reports(request: Request, located: NDArray[np.record]) -> None:
