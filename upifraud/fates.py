@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from history.message_fields import PAYMENT
+from history.refusals import Refusals
 from simulator.errors import DeliveryError
 from stream.errors import StreamError
 from stream.kafka.topic_reader import TopicReader
@@ -19,8 +21,6 @@ from stream.sinks.dead_letters import NotADeadLetterError, headers_of, read_head
 from stream.verdict_store import scans
 from stream.wire import LAST_TIME_MS, dead_letter_topic
 from upifraud import group
-from upifraud.message_fields import PAYMENT
-from upifraud.refusals import Refusals
 
 if TYPE_CHECKING:
     import threading
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
+    from files.source import Message as FileMessage
+    from files.source import Source
     from simulator.kafka import Group, Outlet, Partition
-    from simulator.source import Message as FileMessage
-    from simulator.source import Source
     from stream.settings import Settings
 
 _FIRST_WAIT_S: Final = 0.02
@@ -54,7 +54,7 @@ class Outgoing:
 
     def __iter__(self) -> Iterator[FileMessage]:
         self._begin()  # a merged replay looks at all payments before it sends the first
-        for message in self.source.messages(lambda refused: self.refusals.add(*refused)):
+        for message in self.source.messages(self.refusals.add):
             self.count += 1
             moment = message.moment
             if moment is None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upifraud.commands.simulate import MOMENT
-from upifraud.options import FILE, max_rejected, zone
+from upifraud.history_files import HistoryFiles, history_files
+from upifraud.means import means, measuring_means
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from history.measured import Measured
+    from history.spill.spilled import Spilled
     from model.artifact import Artifact
     from model.training.train import TrainingSettings
-    from upifraud.history import Measured
 
 EPILOG = """
 \b
@@ -30,6 +32,8 @@ Examples:
   upifraud train --payments payments.parquet --outcomes outcomes.parquet --since 2026-05-01T00:00:00+05:30 \\
       --until 2026-07-01T00:00:00+05:30 --label-delay 14d --out artifacts/july
       payments before May warm the windows; what was reported from 15 July on is not known yet
+  upifraud train --payments payments.csv --map columns.toml --out artifacts/july
+      somebody else's file, with its outcomes in a column of its own: the map says which
   upifraud train --payments payments.parquet --outcomes outcomes.parquet --base-rate 7e-6 --out artifacts/july
       scores are probabilities for a stream with 7 frauds in a million payments
 """
@@ -61,11 +65,8 @@ DURATION = Duration()
 
 
 @click.command(epilog=EPILOG)
-@click.option("--payments", type=FILE, required=True, help="File of payments; file order is delivery order.")
-@click.option("--outcomes", type=FILE, required=True, help="File of outcomes.")
-@zone
-@max_rejected("payments", "1%")
-@max_rejected("outcomes", "0%")
+@history_files
+@measuring_means
 @click.option("--since", type=MOMENT, help="First event time to train on; payments before warm the windows.")
 @click.option("--until", type=MOMENT, help="Event time before which to stop.  [default: after the last payment]")
 @click.option(
@@ -93,14 +94,12 @@ DURATION = Duration()
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory to write.")
 def command(
-    payments: Path,
-    outcomes: Path,
-    zone: str | None,
-    max_rejected_payments: float,
-    max_rejected_outcomes: float,
+    files: HistoryFiles,
     since: int | None,
     until: int | None,
     label_delay: int,
+    memory: int,
+    spill: Path | None,
     out: Path,
     *,
     baselines: bool,
@@ -109,31 +108,35 @@ def command(
     """Train a model on a history, and write it as an artifact with its report.
 
     The earliest frauds train the trees, later ones set probabilities and thresholds, the last ones are held out for
-    the report. The artifact is checked against shap and scikit-learn before it is written. Ends with how many rows
-    were refused, by reason, as the stream would have refused them.
+    the report. The artifact is checked against shap and scikit-learn before it is written. A history that does not fit
+    into --memory is measured in parts, by way of --spill. Ends with how many rows were refused, by reason, as the
+    stream would have refused them.
     """
+    from history.large import measuring
     from model.errors import ModelError
     from model.training.publishing import check_place
     from model.training.train import TrainingSettings
-    from upifraud.history import Limits, measure
     from upifraud.progress import steps
 
     settings = replace(TrainingSettings(), **{name: value for name, value in chosen.items() if value is not None})
-    limits = Limits(max_rejected_payments, max_rejected_outcomes)
+    files.expect_outcomes()
     try:
         check_place(out)
     except ModelError as error:
         raise click.ClickException(str(error)) from error
-    with steps() as step:
-        measured = measure(payments, outcomes, zone=zone, limits=limits, step=step)
-        if measured.reported is not None:
-            measured.reported.expect_a_match(payments)
+    with (
+        steps() as step,
+        files.opened() as given,
+        measuring(**given, step=step, means=means(memory, spill, out, 0)) as measured,
+    ):
+        measured.expect_a_match(files.title)
+        account = list(measured.account())
         try:
             made = train_artifact(measured, since, until, label_delay, settings, out, step, baselines=baselines)
         except ModelError as error:
-            raise click.ClickException(f"{error} ({'; '.join(measured.account())})") from error
+            raise click.ClickException(f"{error} ({'; '.join(account)})") from error
     _summarise(made.artifact, out)
-    for line in measured.account():
+    for line in account:
         click.echo(line)
 
 
@@ -147,7 +150,7 @@ class Made:
 
 
 def train_artifact(
-    measured: Measured,
+    measured: Measured | Spilled,
     since: int | None,
     until: int | None,
     label_delay: int,
@@ -163,23 +166,22 @@ def train_artifact(
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
     from model.errors import TrainingError
     from model.training.baselines import fit_baselines
-    from model.training.labels import label
     from model.training.publishing import publish
     from model.training.report import make_report
     from model.training.train import train_chunks
     from model.training.watched import WATCHED
 
-    until = int(measured.event_time.max()) + 1 if until is None else until
-    asked = (measured.event_time < until) & (measured.event_time >= (since or measured.event_time.min()))
+    times = measured.event_time
+    until = int(times.max()) + 1 if until is None else until
+    asked = (times < until) & (times >= (since or times.min()))
     rows = asked.nonzero()[0]
     if not len(rows):
         raise TrainingError("Expected payments between --since and --until, got none; give a wider range.")
-    reports = [] if measured.reported is None else measured.reported.rows
-    labels = label([measured.transaction_id[row] for row in rows.tolist()], reports, until + label_delay)
-    event_time = measured.event_time[rows]
+    labels = measured.labels(rows, until + label_delay)
+    event_time = times[rows]
     stage = step("training", 4)
     trained = train_chunks(
-        _Within(measured.vectors, asked),
+        _Within(measured, asked),
         labels.fraud,
         event_time,
         settings,
@@ -217,12 +219,14 @@ def train_artifact(
 class _Within:
     """The vectors of some rows of a history, in chunks, as often as they are asked for."""
 
-    vectors: NDArray[np.float32]
+    measured: Measured | Spilled
     asked: NDArray[np.bool_]
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        for start in range(0, len(self.vectors), CHUNK):
-            yield self.vectors[start : start + CHUNK][self.asked[start : start + CHUNK]]
+        start = 0
+        for chunk in self.measured.chunks():
+            yield chunk.vectors[self.asked[start : start + len(chunk)]]
+            start += len(chunk)
 
 
 def _summarise(artifact: Artifact, out: Path) -> None:
