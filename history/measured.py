@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+
 from features.history import history_vectors
-from history.reading import NO_PROGRESS, read_outcomes, read_payments, reports_on, said, source_of_payments
+from history.chunk import Chunk
+from history.reading import CHUNK, NO_PROGRESS, read_outcomes, read_payments, reports_on, said, source_of_payments
 from history.refusals import ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from files.column_map import ColumnMap
@@ -41,6 +44,17 @@ class Measured:
     """Of the file of payments."""
     reported: Reported | None
     """None without a file of outcomes."""
+
+    def __len__(self) -> int:
+        return len(self.transaction_id)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the payments in file order, some thousands at a time."""
+        for start in range(0, len(self), CHUNK):
+            rows = slice(start, start + CHUNK)
+            ids = pa.array(self.transaction_id[rows], pa.binary())
+            row = np.arange(start, start + len(ids))
+            yield Chunk(ids, self.event_time[rows], self.vectors[rows], self.state[rows], row)
 
     def account(self) -> Iterator[str]:
         """Yield for each file how many of its rows were refused, and why."""
