@@ -24,10 +24,11 @@ Written by `python -m features.catalogue` from `features/definitions.py`. Schema
 A window holds the payments of the entity with event time in (t - w, t], the payment itself included, each payment once;
 integers are exact and rounded once to float32; missing is NaN, never 0. "Earlier" leaves the payment itself out.
 Features that look at single earlier payments (the last one, those to the same payee, payees paid for the first time, a
-known device, the last place) see an entity's latest 127 or more. So do the payer's payments in `payee_income_share_7d`; all
-that the payee received is the window's sum, so that the share is exact unless more than these came within 7 days, and too
-low, never too high, for a busy payee. Reports count from `reported_at` on once they have arrived, the newest 512 of a
-payee or device, for 30 days; of one payment the newest stands. [The rules for dense entities and for reports](specs/online_store.md).
+known device, the last place) see an entity's latest 127 or more. So do the payer's payments in
+`payee_income_share_7d`. What the payee received in all is the window's sum: the share is exact unless the payee got
+more payments than these within 7 days, and too low, never too high, if it did. Reports count from `reported_at` on once
+they have arrived, the newest 512 of a payee or device, for 30 days; of one payment the newest stands.
+[The rules for dense entities and for reports](specs/online_store.md).
 [How to add one](extending.md).
 
 | index | feature | meaning |

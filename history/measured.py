@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from features.history import history_vectors
 from history.chunk import Chunk
-from history.reading import CHUNK, NO_PROGRESS, read_outcomes, read_payments, reports_on, said, source_of_payments
+from history.reading import NO_PROGRESS, read_outcomes, read_payments, reports_on, said, source_of_payments
 from history.refusals import ignored
 
 if TYPE_CHECKING:
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from files.column_map import ColumnMap
     from history.reading import Reported
     from history.refusals import Note, Refusals
+    from model.training.labels import Labels
+
+CHUNK: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,33 @@ class Limits:
 
     payments: float = 0.01
     outcomes: float = 0.0
+
+    def of_outcomes(self, *, own: bool) -> float:
+        """Return the limit of outcomes; of one file a bad cell, as its time, may spoil a row's payment and outcome."""
+        return max(self.outcomes, self.payments) if own else self.outcomes
+
+
+class Outcomes(NamedTuple):
+    """Where the outcomes of a history are."""
+
+    paths: Path | Sequence[Path]
+    columns: ColumnMap | None
+    own: bool
+    """Whether that is in the payments' own files."""
+
+
+def outcomes_of(
+    payments: Path | Sequence[Path],
+    outcomes: Path | Sequence[Path] | None,
+    columns: ColumnMap | None,
+    outcomes_columns: ColumnMap | None,
+) -> Outcomes | None:
+    """Return where the outcomes are, None if there are none; all as `measure` takes them."""
+    if outcomes is not None:
+        return Outcomes(outcomes, outcomes_columns, own=False)
+    if columns is not None and columns.has_outcomes:
+        return Outcomes(payments, columns, own=True)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +78,26 @@ class Measured:
         return len(self.transaction_id)
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield the payments in file order, some thousands at a time."""
+        """Yield the payments in file order, some ten thousands at a time; may be called again."""
+        import pyarrow as pa
+
         for start in range(0, len(self), CHUNK):
-            rows = slice(start, start + CHUNK)
-            ids = pa.array(self.transaction_id[rows], pa.binary())
-            row = np.arange(start, start + len(ids))
-            yield Chunk(ids, self.event_time[rows], self.vectors[rows], self.state[rows], row)
+            part = slice(start, start + CHUNK)
+            ids = pa.array(self.transaction_id[part], pa.binary())
+            rows = np.arange(start, min(start + CHUNK, len(self)))
+            yield Chunk(ids, self.event_time[part], self.vectors[part], self.state[part], rows)
+
+    def labels(self, asked: NDArray[np.intp], reported_before: int | None = None) -> Labels:
+        """Return the labels of some payments, ascending, as of a moment; epoch milliseconds."""
+        from model.training.labels import label
+
+        reports = [] if self.reported is None else self.reported.rows
+        return label([self.transaction_id[row] for row in asked.tolist()], reports, reported_before)
+
+    def expect_a_match(self, payments: str) -> None:
+        """Return if some outcome is of one of the payments, or there are none; raises ClickException otherwise."""
+        if self.reported is not None:
+            self.reported.expect_a_match(payments)
 
     def account(self) -> Iterator[str]:
         """Yield for each file how many of its rows were refused, and why."""
@@ -85,14 +128,11 @@ def measure(
     with said():
         total = len(source)
     # Outcomes first: they are few, and a file of them that cannot be used should cost no waiting.
-    own = outcomes is None and columns is not None and columns.has_outcomes
-    if own:
-        outcomes, outcomes_columns = payments, columns
-    reported = None if outcomes is None else read_outcomes(outcomes, zone, outcomes_columns, note)
-    if reported is not None:
-        reported.refusals.within = own
-        # Of one file a bad cell, as its time, may spoil the payment and the outcome of a row: as many may be lost.
-        reported.refusals.check(max(limits.outcomes, limits.payments) if own else limits.outcomes)
+    asked = outcomes_of(payments, outcomes, columns, outcomes_columns)
+    reported = None if asked is None else read_outcomes(asked.paths, zone, asked.columns, note)
+    if asked is not None and reported is not None:
+        reported.refusals.within = asked.own
+        reported.refusals.check(limits.of_outcomes(own=asked.own))
     history = read_payments(source, step("reading", total), note)
     history.refusals.check(limits.payments)
     reports = None

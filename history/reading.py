@@ -72,11 +72,7 @@ class Reported:
 
     def expect_a_match(self, payments: Path | str) -> None:
         """Return if some outcome is of one of the payments, or there are none; raises ClickException otherwise."""
-        if self.rows and self.refusals.unmatched == len(self.rows):
-            raise click.ClickException(
-                f"{self.refusals.path}: expected outcomes of the payments in {payments}, but none of its "
-                f"{len(self.rows):,} outcomes is of one of them; transaction_id must be the same text in both files."
-            )
+        self.refusals.expect_a_match(len(self.rows), payments)
 
 
 def source_of_payments(
@@ -126,10 +122,11 @@ def read_outcomes(
 
 
 def _read_outcomes(source: Source, note: Note = ignored) -> Reported:
-    refusals, earliest_ms = Refusals(source.path, "outcomes", note=note), _earliest_ms(source, _settings())
+    refusals = Refusals(source.path, "outcomes", note=note)
+    earliest = earliest_ms(source, settings())
     rows: list[DecodedOutcome] = []
     for messages in _chunks(source, refusals):
-        decoded = decode_outcomes([message.value for message in messages], earliest_ms=earliest_ms)
+        decoded = decode_outcomes([message.value for message in messages], earliest_ms=earliest)
         _count(source, decoded.rejections, messages, refusals)
         rows.extend(decoded.rows)
     return Reported(rows, refusals)
@@ -156,16 +153,15 @@ class _Payments(NamedTuple):
 
 
 def _read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS, note: Note = ignored) -> _Payments:
-    settings = _settings()
-    # Distinct counts of dense logs depend on the hashes, so the stream's own key makes the stream's own vectors.
-    identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
+    found = settings()
+    identities = identities_of(found)
     now_ms = int(time.time() * 1000)
     refusals = Refusals(source.path, "payments", note=note)
     parts: list[Decoded] = []
     rows: list[NDArray[np.int64]] = []
     for messages in _chunks(source, refusals):
         decoded = decode_payments(
-            [message.value for message in messages], now_ms, identities, earliest_ms=_earliest_ms(source, settings)
+            [message.value for message in messages], now_ms, identities, earliest_ms=earliest_ms(source, found)
         )
         _count(source, decoded.rejections, messages, refusals)
         parts.append(decoded)
@@ -210,12 +206,18 @@ def _first(parts: list[Decoded], rows: list[NDArray[np.int64]], refusals: Refusa
     return first
 
 
-def _settings() -> Settings:
+def settings() -> Settings:
+    """Return a worker's settings; raises ClickException where they are wrong."""
     with said():
         return read_settings(os.environ)
 
 
-def _earliest_ms(source: Source, settings: Settings) -> int:
+def identities_of(settings: Settings) -> Identities:
+    """Return the stream's own: distinct counts of dense logs depend on the hashes, and so do vectors on the key."""
+    return Identities(settings.identity_key, by_account=settings.party_identity == "account")
+
+
+def earliest_ms(source: Source, settings: Settings) -> int:
     """Return the time before which one is refused: the map's, for a file from long ago, or the stream's."""
     return settings.earliest_time if source.map.earliest is None else source.map.earliest
 

@@ -69,6 +69,14 @@ class Refusals:
             said += f"; {self.unmatched:,} of payments that are not there"
         return said
 
+    def expect_a_match(self, outcomes: int, payments: Path | str) -> None:
+        """Return if some of so many outcomes is of one of the payments, or there are none; raises ClickException."""
+        if outcomes and self.unmatched == outcomes:
+            raise click.ClickException(
+                f"{self.path}: expected outcomes of the payments in {payments}, but none of its "
+                f"{outcomes:,} outcomes is of one of them; transaction_id must be the same text in both files."
+            )
+
     def check(self, limit: float) -> None:
         """Return if no more than this share of the rows was refused, and not all; raises ClickException otherwise."""
         if not self.refused or (self.refused <= limit * self.rows and self.refused < self.rows):

@@ -35,8 +35,12 @@ class ParquetFile:
         try:
             self._file = pq.ParquetFile(self._held or path)
         except pa.ArrowException as error:
+            if self._held is not None:
+                self._held.close()
             raise SourceError(f"{path}: expected a Parquet file, got: {_line(error)}") from None
-        self.names: list[str] = [name for field in self._file.schema_arrow for name in _names(field)]
+        own = self._file.schema_arrow.names
+        inside = (name for field in self._file.schema_arrow for name in _names(field))
+        self.names: list[str] = [*own, *(name for name in dict.fromkeys(inside) if name not in own)]
         self.count: int | None = int(self._file.metadata.num_rows)
         self._size = path.stat().st_size
         self._done = 0

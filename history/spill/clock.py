@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
-from history.spill.tables import PIECE, Opened, array_of
+from history.spill.tables import Opened, array_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +27,9 @@ class Standing:
         self._bits = bits
 
     @classmethod
-    def without(cls, dropped: NDArray[np.int64], pieces: int) -> Self:
-        """Return that all rows stand but some."""
-        bits = np.full(pieces * PIECE // 8, 0xFF, dtype=np.uint8)
+    def without(cls, dropped: NDArray[np.int64], rows: int) -> Self:
+        """Return that all of so many rows stand but some."""
+        bits = np.full(-(-rows // 8), 0xFF, dtype=np.uint8)
         np.bitwise_and.at(bits, dropped >> 3, ~(np.uint8(1) << (dropped & 7).astype(np.uint8)))
         return cls(bits)
 
@@ -76,7 +76,7 @@ class Clock:
         def behind(stand: NDArray[np.int64], _clock: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.intp]:
             return np.searchsorted(stand, wanted, side="right")
 
-        return self._found(rows // PIECE, rows, behind)
+        return self._found(rows // self.place.piece, rows, behind)
 
     def _after_times(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
         def behind(_stand: NDArray[np.int64], clock: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.intp]:

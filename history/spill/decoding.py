@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from history.spill.tables import PIECE, Batches, bucket_of, columns_of, write_buckets
+from history.spill.tables import Batches, bucket_of, columns_of, write_buckets
 from stream.decode import decode_outcomes, decode_payments
 
 if TYPE_CHECKING:
@@ -50,19 +50,19 @@ class Piece:
 
 
 def spill_payments(number: int, source: Source, batch: Batch, rules: Rules, place: Place) -> Piece:
-    """Decode a piece of the payments and write its files; the rows of the history begin with number * PIECE."""
+    """Decode a piece of the payments and write its files; the rows of the history begin with number * place.piece."""
     refused: list[Refused] = []
     parts: list[Decoded] = []
     rows: list[NDArray[np.int64]] = []
     file_rows: list[NDArray[np.int64]] = []
     everything = source.messages_of(batch, refused.append)
     count = len(everything) + len(refused)
-    for start, messages in _parts(everything):
+    for start, messages in _parts(everything, place.piece):
         values = [message.value for message in messages]
         decoded = decode_payments(values, rules.now_ms, rules.identities, earliest_ms=rules.earliest_ms)
         refused += _explained(source, decoded.rejections, messages)
         parts.append(decoded)
-        rows.append(number * PIECE + start + decoded.rows)
+        rows.append(number * place.piece + start + decoded.rows)
         file_rows.append(np.array([message.row for message in messages], dtype=np.int64)[decoded.rows])
     if not parts:  # not one message
         decoded = decode_payments([], rules.now_ms, rules.identities)
@@ -87,16 +87,16 @@ def spill_payments(number: int, source: Source, batch: Batch, rules: Rules, plac
 
 
 def spill_outcomes(number: int, source: Source, batch: Batch, rules: Rules, place: Place) -> Piece:
-    """Decode a piece of the outcomes and write its file; their order begins with number * PIECE."""
+    """Decode a piece of the outcomes and write its file; their order begins with number * place.piece."""
     refused: list[Refused] = []
     found: list[tuple[int, bytes, int, bool, str | None]] = []
     everything = source.messages_of(batch, refused.append)
     count = len(everything) + len(refused)
-    for start, messages in _parts(everything):
+    for start, messages in _parts(everything, place.piece):
         decoded = decode_outcomes([message.value for message in messages], earliest_ms=rules.earliest_ms)
         refused += _explained(source, decoded.rejections, messages)
         found += [
-            (number * PIECE + start + one.index, one.transaction_id, one.reported_at, one.is_fraud, one.typology)
+            (number * place.piece + start + one.index, one.transaction_id, one.reported_at, one.is_fraud, one.typology)
             for one in decoded.rows
         ]
     order, transaction_id, reported_at, fraud, typology = zip(*found, strict=True) if found else ((),) * 5
@@ -114,10 +114,10 @@ def spill_outcomes(number: int, source: Source, batch: Batch, rules: Rules, plac
     return Piece(number, len(found), max(reported_at, default=0), count, tuple(refused))
 
 
-def _parts(messages: list[Message]) -> Iterator[tuple[int, list[Message]]]:
+def _parts(messages: list[Message], most: int) -> Iterator[tuple[int, list[Message]]]:
     """Yield the messages of a piece some at a time, each time with how many there were before."""
-    if len(messages) > PIECE:
-        raise ValueError(f"Expected at most {PIECE} messages of a piece, got {len(messages)}.")
+    if len(messages) > most:
+        raise ValueError(f"Expected at most {most} messages of a piece, got {len(messages)}.")
     for start in range(0, len(messages), _AT_ONCE):
         yield start, messages[start : start + _AT_ONCE]
 

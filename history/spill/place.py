@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+PIECE: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Place:
 
     directory: Path
     buckets: Buckets
+    piece: int = PIECE
+    """Rows of a history that are decoded at once; row r is of piece r // piece. Refused rows leave gaps."""
 
     def journal(self, piece: int) -> Path:
         """Return the file of a piece's payments in file order."""

@@ -14,7 +14,7 @@ from history.spill.decoding import spill_outcomes, spill_payments
 from history.spill.ids import settle
 from history.spill.measuring import OWNERS, measure_bucket
 from history.spill.reports import arrive
-from history.spill.tables import PIECE, Opened, array_of
+from history.spill.tables import Opened, array_of
 from history.spill.work import check
 from stream.wire import RejectionReason
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from history.spill.decoding import Piece, Rules
     from history.spill.ids import Settled
     from history.spill.place import Place
-    from history.spill.work import Task, Workers
+    from history.spill.work import Inline, Task, Workers
 
     Step = Callable[[str, int], Callable[[int], None]]
 
@@ -45,9 +45,9 @@ class Read:
 class Run:
     """The parts of the work, in their order; each leaves whole files for the next, which may be another machine's."""
 
-    def __init__(self, workers: Workers, place: Place, step: Step) -> None:
+    def __init__(self, workers: Workers | Inline, place: Place, step: Step) -> None:
         self._workers = workers
-        self._place = place
+        self.place = place
         self._step = step
 
     def read(self, source: Source, rules: Rules, refusals: Refusals) -> Read:
@@ -58,10 +58,10 @@ class Run:
         moved = self._step("reading" if payments else "outcomes", total or source.size())
 
         def tasks() -> Iterator[Task[Piece]]:
-            for number, batch in enumerate(source.batches(PIECE)):
+            for number, batch in enumerate(source.batches(self.place.piece)):
                 if not total:
                     moved(source.position())
-                yield spill, (number, source, batch, rules, self._place)
+                yield spill, (number, source, batch, rules, self.place)
 
         accepted = pieces = 0
         with said():
@@ -77,17 +77,17 @@ class Run:
 
     def settle(self, payments: Read, outcomes: Read | None) -> tuple[Standing | None, int]:
         """Let the first payment of each id stand; return which rows do, and how many. Count what does not."""
-        buckets = self._place.buckets.ids
+        buckets = self.place.buckets.ids
         moved = self._step("settling", buckets)
         pieces = payments.pieces, 0 if outcomes is None else outcomes.pieces
         tasks: Iterator[Task[Settled]] = (
-            (settle, (bucket, *pieces, outcomes is not None, self._place)) for bucket in range(buckets)
+            (settle, (bucket, *pieces, outcomes is not None, self.place)) for bucket in range(buckets)
         )
         settled: list[Settled] = []
         for one in self._workers.run(tasks):
             settled.append(one)
             moved(len(settled))
-        dropped = np.concatenate([np.load(self._place.dropped(bucket)) for bucket in range(buckets)])
+        dropped = np.concatenate([np.load(self.place.dropped(bucket)) for bucket in range(buckets)])
         payments.refusals.duplicates += sum(one.duplicates for one in settled)
         for row in self._file_rows(np.sort(np.concatenate([one.conflicts for one in settled]))):
             refused = Refused(row, RejectionReason.CONFLICTING_DUPLICATE, CONFLICT, "transaction_id")
@@ -95,40 +95,40 @@ class Run:
         if outcomes is not None:
             outcomes.refusals.unmatched = sum(one.outcomes - one.matched for one in settled)
         for piece in range(payments.pieces):
-            self._place.ids(piece).unlink()
-        standing = Standing.without(dropped, payments.pieces) if len(dropped) else None
+            self.place.ids(piece).unlink()
+        standing = Standing.without(dropped, payments.pieces * self.place.piece) if len(dropped) else None
         return standing, payments.accepted - len(dropped)
 
     def tell(self, pieces: int, standing: Standing | None) -> None:
         """Find when each report arrives, and give it to the buckets of its entities."""
-        buckets = self._place.buckets.ids
+        buckets = self.place.buckets.ids
         moved = self._step("reports", pieces + buckets)
-        clock = Clock.write(self._place, pieces, standing, moved)
-        tasks: Iterator[Task[None]] = ((arrive, (bucket, self._place, clock)) for bucket in range(buckets))
+        clock = Clock.write(self.place, pieces, standing, moved)
+        tasks: Iterator[Task[None]] = ((arrive, (bucket, self.place, clock)) for bucket in range(buckets))
         for done, _ in enumerate(self._workers.run(tasks), 1):
             moved(pieces + done)
         for piece in range(pieces):
-            self._place.clock(piece).unlink()
+            self.place.clock(piece).unlink()
 
     def measure(self, pieces: int, standing: Standing | None, *, reported: bool) -> None:
         """Measure all buckets."""
-        buckets = [(kind, bucket) for kind in OWNERS for bucket in range(self._place.count(kind))]
+        buckets = [(kind, bucket) for kind in OWNERS for bucket in range(self.place.count(kind))]
         moved = self._step("measuring", len(buckets))
         tasks: Iterator[Task[int]] = (
-            (_measure, (kind, bucket, pieces, standing, self._place, reported)) for kind, bucket in buckets
+            (_measure, (kind, bucket, pieces, standing, self.place, reported)) for kind, bucket in buckets
         )
         for done, _ in enumerate(self._workers.run(tasks), 1):
             moved(done)
         for kind in OWNERS:
             for piece in range(pieces):
-                self._place.entities(kind, piece).unlink()
+                self.place.entities(kind, piece).unlink()
 
     def _file_rows(self, rows: NDArray[np.int64]) -> Iterator[int]:
         """Yield the numbers that rows of the history have in the file."""
-        for piece in np.unique(rows // PIECE).tolist():
-            with Opened(self._place.journal(piece), ["row", "file_row"]) as file:
+        for piece in np.unique(rows // self.place.piece).tolist():
+            with Opened(self.place.journal(piece), ["row", "file_row"]) as file:
                 batch = file.batch(0)
-            wanted = rows[rows // PIECE == piece]
+            wanted = rows[rows // self.place.piece == piece]
             yield from array_of(batch, "file_row")[np.searchsorted(array_of(batch, "row"), wanted)].tolist()
 
 

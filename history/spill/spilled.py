@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from model.training.labels import Labels
 
 
+@dataclass(frozen=True, slots=True)
+class ReportedRows:
+    """The outcomes of a history."""
+
+    count: int
+    refusals: Refusals
+
+
 @dataclass
 class Spilled:
     """The distinct payments of a history, with the vector that each had when it came; its files are there meanwhile."""
@@ -37,9 +45,8 @@ class Spilled:
     """Which rows stand; None if all do."""
     payments: int
     refusals: Refusals
-    reported: Refusals | None
-    """Of the outcomes; None without any."""
-    _stack: ExitStack = field(default_factory=ExitStack)
+    reported: ReportedRows | None
+    """None without outcomes."""
 
     def __len__(self) -> int:
         return self.payments
@@ -72,7 +79,12 @@ class Spilled:
         """Yield for each file how many of its rows were refused, and why."""
         yield str(self.refusals)
         if self.reported is not None:
-            yield str(self.reported)
+            yield str(self.reported.refusals)
+
+    def expect_a_match(self, payments: str) -> None:
+        """Return if some outcome is of one of the payments, or there are none; raises ClickException otherwise."""
+        if self.reported is not None:
+            self.reported.refusals.expect_a_match(self.reported.count, payments)
 
     def _journals(self, fields: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield what stands of each piece."""

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-PIECE: Final = 65_536
-"""Rows of a history that are decoded at once; row r of the history is of piece r // PIECE. Refused rows leave gaps."""
-
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 _IDENTITIES: Final = tuple(kind.name for kind in KINDS)
 _NUMBERS: Final = tuple(name for name in PAYMENT.names or () if name != "identity")

@@ -34,6 +34,15 @@ def check() -> None:
         raise StoppedError
 
 
+class Inline:
+    """Works on tasks in this process, one after the other."""
+
+    def run(self, tasks: Iterable[Task[Result]]) -> Iterator[Result]:
+        """Yield the results of functions and their arguments."""
+        for function, arguments in tasks:
+            yield function(*arguments)
+
+
 class Workers:
     """Processes that work on tasks; leaving by an error ends what they are at."""
 

@@ -16,7 +16,7 @@ from features.measure.risk import FRAUD, MAX_REPORTS, pack_report
 from features.record import NOT_KNOWN
 from features.replica.fold import PANE, Header
 from features.store.contract import ApplyRequest, EntityReader, EntityStore, Origin, PeekRequest
-from features.store.layout import READ_BYTES, UNKNOWN_LENGTH
+from features.store.layout import NAME_BYTES, READ_BYTES, UNKNOWN_LENGTH
 from features.store.memory_store import MemoryEntityStore
 from features.store.redis_store import RedisEntityStore
 
@@ -67,16 +67,18 @@ def read(kind: bytes, identity: bytes, known: int = 0, expected: int = UNKNOWN_L
     return kind + identity + struct.pack("<II", known, expected)
 
 
-def apply(store: EntityStore, *entries: bytes, reads: bytes = b"", origin: Origin | None = None) -> tuple:
+def apply(
+    store: EntityStore, *entries: bytes, reads: bytes = b"", absent: bytes = b"", origin: Origin | None = None
+) -> tuple:
     """Apply entries at offsets 0, 1, ... of the partition unless an origin says otherwise.
 
     Returns lengths, and by read the total and the log, None each where the store does not tell of it.
     """
     origin = origin or Origin(PARTITION, 0, 0)
-    applied = store.apply(ApplyRequest(b"".join(entries), reads, b"", [origin]))
+    applied = store.apply(ApplyRequest(b"".join(entries), reads, absent, b"", [origin]))
     positions = struct.unpack(f"<{len(applied.positions) // 4}I", applied.positions)
     told = dict(zip(applied.replied, zip(applied.totals, applied.logs, strict=True), strict=True))
-    both = [told.get(which, (None, None)) for which in range(len(reads) // READ_BYTES)]
+    both = [told.get(which, (None, None)) for which in range(len(reads) // READ_BYTES + len(absent) // NAME_BYTES)]
     return list(positions), [total for total, _ in both], [log for _, log in both]
 
 
@@ -212,6 +214,25 @@ def test_of_a_folded_log_is_told_whatever_its_length(store: EntityStore) -> None
     assert logs == [log[:16] + record(258)]
 
 
+def test_of_a_log_that_is_not_there_nothing_is_told_and_of_one_that_is_all(store: EntityStore) -> None:
+    """So it is asked for those that nobody ever paid, or who never pay: many together are one question."""
+    others = [number.to_bytes(8, "little") for number in range(1, 100)]
+    fill(store, ALICE, 2)
+    store.load([(PAYER + SHOP, header(256) + record(257))], {})
+    absent = [PAYER + other for other in others] + [PAYER + ALICE, PAYEE + ALICE, PAYER + SHOP]
+    lengths, totals, logs = apply(
+        store, entry(1, BOB, ALICE), entry(2, BOB, SHOP), reads=read(PAYER, BOB, 0, 64), absent=b"".join(absent)
+    )
+    assert lengths[4::5] == [2, 257]
+    told = {at: log for at, log in enumerate(logs) if log is not None}
+    assert told == {100: record(1) + record(2), 101: got(1, other=BOB, paid_out=2), 102: header(256) + record(257)}
+    assert [totals[at] for at in told] == [len(log) for log in told.values()]
+    assert peek(store, absent=b"".join(absent[:99]))[1] == 99 * [None]
+    _, totals, logs, _ = peek(store, reads=read(PAYER, ALICE, 2, 64), absent=PAYER + SHOP + PAYER + ALICE, most=64)
+    assert totals == [None, len(header(256)) + 32, 64]
+    assert logs == [None, b"", record(1) + record(2)]
+
+
 def test_logs_are_fetched_whole(store: EntityStore) -> None:
     fill(store, ALICE, 2)
     assert store.fetch([PAYER + ALICE, PAYER + BOB]) == [record(1) + record(2), b""]
@@ -221,15 +242,16 @@ def test_logs_are_fetched_whole(store: EntityStore) -> None:
 # Looked at ---------------------------------------------------------------------------------------------------------
 
 
-def peek(store: EntityReader, *wanted: bytes, reads: bytes = b"", most: int = 1 << 20) -> tuple:
+def peek(store: EntityReader, *wanted: bytes, reads: bytes = b"", absent: bytes = b"", most: int = 1 << 20) -> tuple:
     """Look at logs and single records; return the records, by read the total and the log, and the offsets.
 
     Total and log are None where the store does not tell of the read.
     """
-    peeked = store.peek(PeekRequest(reads, b"".join(wanted), most))
+    peeked = store.peek(PeekRequest(reads, absent, b"".join(wanted), most))
     records = [peeked.records[at : at + 32] for at in range(0, len(peeked.records), 32)]
     both = dict(zip(peeked.reply.replied, zip(peeked.reply.totals, peeked.reply.logs, strict=True), strict=True))
-    which = [both.get(read, (None, None)) for read in range(len(reads) // READ_BYTES)]
+    asked = len(reads) // READ_BYTES + len(absent) // NAME_BYTES
+    which = [both.get(read, (None, None)) for read in range(asked)]
     return records, [total for total, _ in which], [log for _, log in which], dict(peeked.offsets)
 
 
@@ -417,7 +439,7 @@ def test_a_store_that_stands_before_what_is_expected_changes_nothing(store: Enti
     apply(store, origin=Origin(PARTITION, 0, 8))
     origins = [Origin(b"transactions:1", 0, 4), Origin(PARTITION, 9, 10, expected=9)]
     with pytest.raises(StoreRolledBackError, match=r"transactions:0.*8.*9"):
-        store.apply(ApplyRequest(entry(1, ALICE, SHOP), b"", b"", origins))
+        store.apply(ApplyRequest(entry(1, ALICE, SHOP), b"", b"", b"", origins))
     with pytest.raises(StoreRolledBackError):
         store.report([(PAYEE_REPORTS + SHOP, pack_report(1, FRAUD, 1))], origins)
     assert store.next_offsets([PARTITION, b"transactions:1"]) == [8, None]

@@ -13,7 +13,7 @@ from features.measure.logs import NONE
 from features.online import MAX_PAYMENTS, OnlineFeatures
 from features.record import pack_records, with_paid_out
 from features.store.contract import Origin
-from features.store.layout import READ_BYTES, UNKNOWN_LENGTH
+from features.store.layout import NAME_BYTES, READ_BYTES, UNKNOWN_LENGTH
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import Claims, Request, entries_of
 from features.store.provenance import provenance_of
@@ -121,9 +121,10 @@ def test_logs_that_are_read_whole_are_missed_and_all_others_found() -> None:
 
 
 def asked(request: Request) -> list[bytes]:
-    """The reads as they go to the store."""
-    packed = request.packed()
-    return [packed[at : at + READ_BYTES] for at in range(0, len(packed), READ_BYTES)]
+    """The reads as they go to the store, with those of logs that are taken to be not there."""
+    packed, absent = request.packed()
+    names = [absent[at : at + NAME_BYTES] + bytes(8) for at in range(0, len(absent), NAME_BYTES)]
+    return [packed[at : at + READ_BYTES] for at in range(0, len(packed), READ_BYTES)] + names
 
 
 def source(first: int, count: int) -> tuple[Claims, list[Origin]]:

@@ -12,6 +12,7 @@ import click
 
 from upifraud.commands.simulate import MOMENT
 from upifraud.history_files import HistoryFiles, history_files
+from upifraud.means import means, measuring_means
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from history.measured import Measured
+    from history.spill.spilled import Spilled
     from model.artifact import Artifact
     from model.training.train import TrainingSettings
 
@@ -64,6 +66,7 @@ DURATION = Duration()
 
 @click.command(epilog=EPILOG)
 @history_files
+@measuring_means
 @click.option("--since", type=MOMENT, help="First event time to train on; payments before warm the windows.")
 @click.option("--until", type=MOMENT, help="Event time before which to stop.  [default: after the last payment]")
 @click.option(
@@ -95,6 +98,8 @@ def command(
     since: int | None,
     until: int | None,
     label_delay: int,
+    memory: int,
+    spill: Path | None,
     out: Path,
     *,
     baselines: bool,
@@ -103,10 +108,11 @@ def command(
     """Train a model on a history, and write it as an artifact with its report.
 
     The earliest frauds train the trees, later ones set probabilities and thresholds, the last ones are held out for
-    the report. The artifact is checked against shap and scikit-learn before it is written. Ends with how many rows
-    were refused, by reason, as the stream would have refused them.
+    the report. The artifact is checked against shap and scikit-learn before it is written. A history that does not fit
+    into --memory is measured in parts, by way of --spill. Ends with how many rows were refused, by reason, as the
+    stream would have refused them.
     """
-    from history.measured import measure
+    from history.large import measuring
     from model.errors import ModelError
     from model.training.publishing import check_place
     from model.training.train import TrainingSettings
@@ -118,17 +124,19 @@ def command(
         check_place(out)
     except ModelError as error:
         raise click.ClickException(str(error)) from error
-    with steps() as step:
-        with files.opened() as given:
-            measured = measure(**given, step=step)
-        if measured.reported is not None:
-            measured.reported.expect_a_match(files.title)
+    with (
+        steps() as step,
+        files.opened() as given,
+        measuring(**given, step=step, means=means(memory, spill, out, 0)) as measured,
+    ):
+        measured.expect_a_match(files.title)
+        account = list(measured.account())
         try:
             made = train_artifact(measured, since, until, label_delay, settings, out, step, baselines=baselines)
         except ModelError as error:
-            raise click.ClickException(f"{error} ({'; '.join(measured.account())})") from error
+            raise click.ClickException(f"{error} ({'; '.join(account)})") from error
     _summarise(made.artifact, out)
-    for line in measured.account():
+    for line in account:
         click.echo(line)
 
 
@@ -142,7 +150,7 @@ class Made:
 
 
 def train_artifact(
-    measured: Measured,
+    measured: Measured | Spilled,
     since: int | None,
     until: int | None,
     label_delay: int,
@@ -158,23 +166,22 @@ def train_artifact(
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
     from model.errors import TrainingError
     from model.training.baselines import fit_baselines
-    from model.training.labels import label
     from model.training.publishing import publish
     from model.training.report import make_report
     from model.training.train import train_chunks
     from model.training.watched import WATCHED
 
-    until = int(measured.event_time.max()) + 1 if until is None else until
-    asked = (measured.event_time < until) & (measured.event_time >= (since or measured.event_time.min()))
+    times = measured.event_time
+    until = int(times.max()) + 1 if until is None else until
+    asked = (times < until) & (times >= (since or times.min()))
     rows = asked.nonzero()[0]
     if not len(rows):
         raise TrainingError("Expected payments between --since and --until, got none; give a wider range.")
-    reports = [] if measured.reported is None else measured.reported.rows
-    labels = label([measured.transaction_id[row] for row in rows.tolist()], reports, until + label_delay)
-    event_time = measured.event_time[rows]
+    labels = measured.labels(rows, until + label_delay)
+    event_time = times[rows]
     stage = step("training", 4)
     trained = train_chunks(
-        _Within(measured.vectors, asked),
+        _Within(measured, asked),
         labels.fraud,
         event_time,
         settings,
@@ -212,12 +219,14 @@ def train_artifact(
 class _Within:
     """The vectors of some rows of a history, in chunks, as often as they are asked for."""
 
-    vectors: NDArray[np.float32]
+    measured: Measured | Spilled
     asked: NDArray[np.bool_]
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        for start in range(0, len(self.vectors), CHUNK):
-            yield self.vectors[start : start + CHUNK][self.asked[start : start + CHUNK]]
+        start = 0
+        for chunk in self.measured.chunks():
+            yield chunk.vectors[self.asked[start : start + len(chunk)]]
+            start += len(chunk)
 
 
 def _summarise(artifact: Artifact, out: Path) -> None:
