@@ -97,8 +97,8 @@ class CsvFile:
                         else:
                             rows.append(take(cells + [""] * missing if missing else cells))
                             numbers.append(row)
-                        if not row % _LOOK and (
-                            len(rows) + len(refused) >= size or self.position - begun > _LARGEST_PIECE
+                        if len(rows) + len(refused) >= size or (
+                            not row % _LOOK and self.position - begun > _LARGEST_PIECE
                         ):
                             yield Piece(rows, numbers, refused, row)
                             rows, numbers, refused, begun = [], [], [], self.position

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upifraud.history_files import HistoryFiles, history_files
+from upifraud.means import means, measuring_means
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,11 +33,17 @@ Examples:
       somebody else's files; the map says what their columns mean, and where outcomes are
   upifraud score --payments payments.parquet --model artifacts/july --out verdicts.parquet
       as if no outcome had been reported yet
+  upifraud score --payments payments.parquet --model artifacts/july --memory 8GB --spill /scratch --out verdicts.parquet
+      a history of any length: what does not fit into 8 GB is measured in parts that lie on /scratch meanwhile
 """
+
+_BYTES = 16
+"""Of one feature of one payment: its value, its contribution, and its value again where it waits for its turn."""
 
 
 @click.command(epilog=EPILOG)
 @history_files
+@measuring_means
 @click.option(
     "--model",
     "directory",
@@ -45,16 +52,17 @@ Examples:
     help="The artifact that gives the verdicts, as UPIFRAUD_MODEL_DIR of a worker.",
 )
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Parquet file to write.")
-def command(files: HistoryFiles, directory: Path, out: Path) -> None:
+def command(files: HistoryFiles, memory: int, spill: Path | None, directory: Path, out: Path) -> None:
     """Give the payments of a history their verdicts, without servers: one row a distinct payment, by event time.
 
     The file is the one that `upifraud export verdicts` writes after `upifraud replay` of the same files to one worker
-    and topics of one partition: the same rows, bit for bit. Settings that change vectors count here, too. Ends with how
-    many verdicts there are of each kind, and how many rows were refused, by reason.
+    and topics of one partition: the same rows, bit for bit. Settings that change vectors count here, too. A history that
+    does not fit into --memory is measured in parts, by way of --spill. Ends with how many verdicts there are of each
+    kind, and how many rows were refused, by reason.
     """
     from features.schema import SCHEMA_HASH
     from history.by_time import by_time
-    from history.measured import measure
+    from history.large import measuring
     from model.artifact import load
     from model.verdict import Verdict
     from upifraud.described import described
@@ -64,17 +72,22 @@ def command(files: HistoryFiles, directory: Path, out: Path) -> None:
     artifact = load(directory, schema_hash=SCHEMA_HASH)
     model = described(artifact)
     given: Counter[int] = Counter()
-    with steps() as step, files.opened() as history, VerdictFile(out) as file:
-        measured = measure(**history, step=step)
+    with (
+        steps() as step,
+        files.opened() as history,
+        measuring(**history, step=step, means=means(memory, spill, out, _BYTES * len(model.features))) as measured,
+        TemporaryDirectory(dir=spill or out.parent, prefix=".upifraud-waiting-") as folder,
+        VerdictFile(out) as file,
+    ):
         done = step("scoring", len(measured))
-        with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-            for rows in _scored(by_time(measured.chunks(), measured.event_time, Path(folder)), artifact, model):
-                file.write(rows)
-                given.update(rows.verdict.tolist())
-                done(given.total())
+        for rows in _scored(by_time(measured.chunks(), measured.event_time, Path(folder)), artifact, model):
+            file.write(rows)
+            given.update(rows.verdict.tolist())
+            done(given.total())
+        account = list(measured.account())
     kinds = ", ".join(f"{given[verdict]:,} {verdict.name}" for verdict in Verdict)
     click.echo(f"{given.total():,} verdicts of model {artifact.model_id} in {out}: {kinds}")
-    for line in measured.account():
+    for line in account:
         click.echo(line)
 
 
