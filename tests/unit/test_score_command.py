@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.schema import FEATURE_NAMES, SCHEMA_HASH
+from history.spill.plan import Plan
 from model.artifact import DEFAULT_DIR, METADATA, canonical_json, content_id, load
+from tests.fixtures.histories import hostile
 from tests.unit.test_history_refusals import FILES, MINUTE, START, outcomes, payments, run
 
 if TYPE_CHECKING:
@@ -58,6 +60,22 @@ def test_every_payment_gets_the_verdict_of_its_vector(tmp_path: Path) -> None:
     told_kinds = ", ".join(f"{kind} {name}" for kind, name in zip(kinds, names, strict=True))
     assert first == f"300 verdicts of model {artifact.model_id} in {out}: {told_kinds}"
     assert account == [f"{history}: 300 rows, 0 refused", f"{told}: 300 rows, 0 refused"]
+
+
+def test_a_history_larger_than_memory_gives_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = hostile(tmp_path, 1_500, 150)
+    given = ("score", "--payments", files.payments, "--outcomes", files.outcomes, "--model", DEFAULT_DIR)
+    allowed = ("--max-rejected-payments", "20%", "--max-rejected-outcomes", "20%")
+    in_memory, on_disk = tmp_path / "memory.parquet", tmp_path / "disk.parquet"
+    result = run(*given, *allowed, "--out", in_memory)
+    assert result.exit_code == 0, result.output
+    monkeypatch.setattr(Plan, "fits_in_memory", property(lambda _: False))
+    spill = tmp_path / "spill"
+    again = run(*given, *allowed, "--spill", spill, "--out", on_disk)
+    assert again.exit_code == 0, again.output
+    assert on_disk.read_bytes() == in_memory.read_bytes()
+    assert again.stdout.replace(on_disk.name, in_memory.name) == result.stdout
+    assert list(spill.iterdir()) == []
 
 
 def test_what_is_refused_is_said_and_beyond_a_limit_nothing_is_written(tmp_path: Path) -> None:

@@ -56,9 +56,9 @@ def command(files: HistoryFiles, memory: int, spill: Path | None, directory: Pat
     """Give the payments of a history their verdicts, without servers: one row a distinct payment, by event time.
 
     The file is the one that `upifraud export verdicts` writes after `upifraud replay` of the same files to one worker
-    and topics of one partition: the same rows, bit for bit. Settings that change vectors count here, too. A history that
-    does not fit into --memory is measured in parts, by way of --spill. Ends with how many verdicts there are of each
-    kind, and how many rows were refused, by reason.
+    and topics of one partition: the same rows, bit for bit. Settings that change vectors count here, too. A history
+    that does not fit into --memory is measured in parts, by way of --spill. Ends with how many verdicts there are of
+    each kind, and how many rows were refused, by reason.
     """
     from features.schema import SCHEMA_HASH
     from history.by_time import by_time
@@ -72,11 +72,13 @@ def command(files: HistoryFiles, memory: int, spill: Path | None, directory: Pat
     artifact = load(directory, schema_hash=SCHEMA_HASH)
     model = described(artifact)
     given: Counter[int] = Counter()
+    waiting = spill or out.absolute().parent
+    waiting.mkdir(parents=True, exist_ok=True)
     with (
         steps() as step,
         files.opened() as history,
         measuring(**history, step=step, means=means(memory, spill, out, _BYTES * len(model.features))) as measured,
-        TemporaryDirectory(dir=spill or out.parent, prefix=".upifraud-waiting-") as folder,
+        TemporaryDirectory(dir=waiting, prefix=".upifraud-waiting-") as folder,
         VerdictFile(out) as file,
     ):
         done = step("scoring", len(measured))
