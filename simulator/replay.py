@@ -20,9 +20,9 @@ from simulator.records import TRANSACTIONS, Records
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from files.source import Message
     from simulator.kafka import Group, Outlet
     from simulator.schedule import Pace
-    from simulator.source import Message
 
 _RUN: Final = 2_000
 _FIRST_WAIT_S: Final = 0.002

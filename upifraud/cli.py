@@ -19,13 +19,14 @@ from typing import Any, cast
 import click
 
 from features.errors import FeatureError
+from files.errors import SourceError
 from local.errors import LocalError
 from model.errors import ModelError
 from simulator.errors import SimulatorError
 from stream.errors import StreamError
 from upifraud.demo.errors import DemoError
 
-OURS = (FeatureError, LocalError, ModelError, SimulatorError, StreamError, DemoError)
+OURS = (FeatureError, LocalError, ModelError, SimulatorError, SourceError, StreamError, DemoError)
 """The bases of the errors that say what was expected, what came and what to do: a line, not a traceback."""
 
 

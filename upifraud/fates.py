@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
+    from files.source import Message as FileMessage
+    from files.source import Source
     from simulator.kafka import Group, Outlet, Partition
-    from simulator.source import Message as FileMessage
-    from simulator.source import Source
     from stream.settings import Settings
 
 _FIRST_WAIT_S: Final = 0.02

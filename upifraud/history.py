@@ -19,8 +19,8 @@ import numpy as np
 from features.columns import PaymentColumns
 from features.history import OutcomeReports, first_appearances, history_vectors
 from features.identity import Identities
-from simulator.errors import SourceError
-from simulator.source import Source
+from files.errors import SourceError
+from files.source import Source
 from stream.decode import decode_outcomes, decode_payments
 from stream.errors import StreamError
 from stream.settings import read_settings
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from simulator.source import Message, Refused
+    from files.source import Message, Refused
     from stream.decode import Decoded, DecodedOutcome, Rejection
     from stream.settings import Settings
 

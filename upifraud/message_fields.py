@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hin
 
 import msgspec
 
-from simulator.fields import Fields, Kind
+from files.fields import Fields, Kind
 from stream.wire import Outcome, Payment, Rfc3339
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ class Zone(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Read an IANA name or an offset from UTC."""
-        from simulator.zones import check_zone
+        from files.zones import check_zone
 
         try:
             return check_zone(value)

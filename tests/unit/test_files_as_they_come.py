@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from simulator.column_map import ColumnMap, read_map
-from simulator.errors import SourceError
-from simulator.source import LARGEST, Refused, Source
+from files.column_map import ColumnMap, read_map
+from files.errors import SourceError
+from files.source import LARGEST, Refused, Source
 from upifraud.message_fields import OUTCOME, PAYMENT
 
 FILES = Path(__file__).parents[1] / "fixtures/files"

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from features.schema import FEATURE_NAMES
-from simulator.column_map import ColumnMap
-from simulator.source import Source
+from files.column_map import ColumnMap
+from files.source import Source
 from upifraud.cli import main
 from upifraud.history import refusals_of
 from upifraud.message_fields import PAYMENT

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from simulator.source import Source
+from files.source import Source
 from upifraud.history import read_outcomes, read_payments, refusals_of, source_of_payments
 from upifraud.message_fields import OUTCOME
 

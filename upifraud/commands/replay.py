@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from files.source import Source
     from simulator.kafka import Group, Outlet
     from simulator.schedule import AtOnce, AtRate, AtSpeed
-    from simulator.source import Source
     from stream.settings import Settings
     from upifraud.fates import Fates, Outgoing
 
@@ -91,9 +91,10 @@ def command(
     Ends when every record is acknowledged and, if workers are in the group, when they have processed it: then with how
     many became verdicts, dead letters and duplicates. Exit code 1 if all were refused.
     """
-    from simulator.column_map import read_map
+    from files.column_map import read_map
+    from files.errors import SourceError
+    from files.source import Source
     from simulator.errors import SimulatorError
-    from simulator.source import Source
     from upifraud.message_fields import OUTCOME, PAYMENT
 
     if sum((rate is not None, speed is not None, max_)) > 1:
@@ -110,7 +111,7 @@ def command(
         else:
             columns = None if outcomes_map is None else read_map(outcomes_map, OUTCOME)
             _merge(source, Source(outcomes, OUTCOME, columns, zone), _schedule(rate, speed), patience)
-    except SimulatorError as error:
+    except (SimulatorError, SourceError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -181,7 +182,7 @@ def _merge(payments: Source, outcomes: Source, schedule: AtRate | AtSpeed | AtOn
 @contextmanager
 def _saying_what_was_sent(outlet: Outlet) -> Iterator[None]:
     """Where a file turns out to be damaged, wait for what was sent before, and say how much that was."""
-    from simulator.errors import SourceError
+    from files.errors import SourceError
 
     try:
         yield

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from simulator.errors import SourceError
+from files.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

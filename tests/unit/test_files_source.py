@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from simulator.column_map import read_map
-from simulator.errors import SourceError
-from simulator.source import Message, Source
+from files.column_map import read_map
+from files.errors import SourceError
+from files.source import Message, Source
 from upifraud.message_fields import OUTCOME, PAYMENT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from simulator.fields import Fields
+    from files.fields import Fields
 
 TIME = 1_767_205_800_123
 HEAD = "transaction_id,event_time,payer_vpa,payee_vpa,amount_paise"

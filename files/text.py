@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import IO, TYPE_CHECKING, Final
 
-from simulator.errors import SourceError
+from files.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from simulator import text
-from simulator.column_map import ColumnMap
-from simulator.convert import MISSING, from_text, from_typed, moment_of, scaled, whole
-from simulator.errors import SourceError
-from simulator.fields import Kind
+from files import text
+from files.column_map import ColumnMap
+from files.convert import MISSING, from_text, from_typed, moment_of, scaled, whole
+from files.errors import SourceError
+from files.fields import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from simulator.fields import Fields
+    from files.fields import Fields
 
     Reader = Callable[[str, Kind], Callable[[Any], Any]]
     """Returns what reads the values of a field (its name, its kind) from one format of file."""
@@ -112,7 +112,7 @@ class Source:
         """Count the rows without reading them, for a progress bar; 0 where that is not known."""
         if self._read != self._parquet:
             return 0
-        from simulator.parquet import ParquetRows
+        from files.parquet import ParquetRows
 
         try:
             return ParquetRows(self.path).count
@@ -132,7 +132,7 @@ class Source:
         return SourceError(f"{self.path}: expected a file that can be read, got: {error.strerror or error}")
 
     def _parquet(self) -> Iterator[Message | Refused]:
-        from simulator.parquet import ParquetRows
+        from files.parquet import ParquetRows
 
         file = ParquetRows(self.path, self._zone)
         sources = self.map.sources(self.fields, file.names, str(self.path))

@@ -15,17 +15,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from simulator import text
-from simulator.convert import moment_of
-from simulator.errors import SourceError
-from simulator.fields import Kind
-from simulator.zones import check_zone
+from files import text
+from files.convert import moment_of
+from files.errors import SourceError
+from files.fields import Kind
+from files.zones import check_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from simulator.fields import Fields
+    from files.fields import Fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from simulator.fields import Kind
+from files.fields import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
