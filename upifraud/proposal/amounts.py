@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -68,7 +69,7 @@ def amounts_of(column: Column) -> Amounts | None:
     if not found or 2 * len(found) < len(column.texts):
         return None
     digits = [match["digits"].strip() for match in found]
-    mark, ambiguous = _mark(digits)
+    mark, ambiguous = (Mark.POINT, None) if column.typed(int, float, Decimal) else _mark(digits)
     numbers = [_number(text, mark) for text in digits]
     fractions = [number for number in numbers if number.denominator > 1]
     hundreds = sum(number % 100 == 0 for number in numbers)
@@ -144,8 +145,7 @@ def _decided(
             return mark, None
     if not doubtful:
         return Mark.POINT, None
-    mark = doubtful[0][0]
-    grouping = Mark.POINT if mark == "," else Mark.COMMA
+    grouping = Mark.POINT if doubtful[0][0] == "," else Mark.COMMA
     # Thousands are parted throughout: hundreds stand without a mark, and no number of four digits does.
     if len(doubtful) >= 3 and small_without and not large_without:
         return grouping, None

@@ -13,10 +13,9 @@ from upifraud.proposal.times import Form, times_of
 if TYPE_CHECKING:
     from upifraud.proposal.choice import Candidate
     from upifraud.proposal.labels import Words
-    from upifraud.proposal.look import Column, Look
+    from upifraud.proposal.look import Look
     from upifraud.proposal.proposal import Proposal, Toml
 
-DELAY: Final = "7d"
 LONGEST_MS: Final = 7 * 86_400_000
 SHARE: Final = 5
 """A delay is at most this part of the file's span: a fifth."""
@@ -25,21 +24,24 @@ _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"
 RULE: Final = "7 days, or a fifth of the time that the file spans if that is less"
 
 
-def propose_outcome(look: Look, proposal: Proposal, chosen: str | None) -> None:
+def propose_outcome(look: Look, proposal: Proposal, chosen: str | None, delay: str) -> None:
     """Write the lines of outcome and reported_at, if a column says what became of payments."""
-    found = [(one, words) for one in candidates(look, OUTCOME, proposal.used, chosen)
-             if (words := words_of_outcome(one.column, about_genuine="genuine" in one.column.words)) is not None]  # fmt: skip
+    found = [
+        (one, words)
+        for one in candidates(look, OUTCOME, proposal.used, chosen)
+        if (words := words_of_outcome(one.column, about_genuine="genuine" in one.column.words)) is not None
+    ]
     sure = [pair for pair in found if pair[1].known and (pair[0].worth >= SURE or pair[1].in_words)]
     named = [pair for pair in found if pair[0].worth >= SURE]
     if sure:
         best, words = max(sure, key=lambda pair: (pair[0].worth, len(pair[0].column.texts)))
         _write(proposal, best, words)
     elif named:
-        _ask_words(proposal, *named[0])
+        _ask_words(proposal, named[0][0])
     else:
-        _nothing(look, proposal, found)
+        _nothing(proposal, found)
         return
-    _propose_reported_at(look, proposal)
+    _propose_reported_at(look, proposal, delay)
 
 
 def delay_of(span_ms: int) -> str:
@@ -61,7 +63,7 @@ def _write(proposal: Proposal, candidate: Candidate, words: Words) -> None:
     proposal.take("outcome", {"column": name, "fraud": fraud, "genuine": genuine}, said, name)
 
 
-def _ask_words(proposal: Proposal, candidate: Candidate, words: Words) -> None:
+def _ask_words(proposal: Proposal, candidate: Candidate) -> None:
     """Ask which of the values mean fraud."""
     column = candidate.column
     values = [value for value, _ in column.counts.most_common()]
@@ -71,7 +73,7 @@ def _ask_words(proposal: Proposal, candidate: Candidate, words: Words) -> None:
         f"{quoted(column.name)} by its name",
         column.name,
     )
-    rarest = [value for value in reversed(values)]
+    rarest = list(reversed(values))
     options = []
     for value in rarest[:4]:
         others: list[Toml] = [other for other in values if other != value]
@@ -85,15 +87,16 @@ def _ask_words(proposal: Proposal, candidate: Candidate, words: Words) -> None:
     proposal.ask("outcome", None, f"{quoted(column.name)} has {what}: which mean fraud?", *options)
 
 
-def _nothing(look: Look, proposal: Proposal, found: list[tuple[Candidate, Words]]) -> None:
+def _nothing(proposal: Proposal, found: list[tuple[Candidate, Words]]) -> None:
     binary = [one.column.name for one, words in found if len(one.column.counts) == 2]
-    note = "No column says what became of the payments, so nothing can be trained yet. Give a file of outcomes (--outcomes), or add a line"
     example = binary[0] if binary else "COLUMN"
-    proposal.notes.append(f'{note}: outcome = {{ column = "{example}", fraud = ["1"], genuine = ["0"] }}.')
-    del look
+    proposal.notes.append(
+        "No column says what became of the payments, so nothing can be trained yet. Give a file of outcomes "
+        f'(--outcomes), or add a line: outcome = {{ column = "{example}", fraud = ["1"], genuine = ["0"] }}.'
+    )
 
 
-def _propose_reported_at(look: Look, proposal: Proposal) -> None:
+def _propose_reported_at(look: Look, proposal: Proposal, delay: str) -> None:
     for one in candidates(look, REPORTED_AT, proposal.used, None):
         if one.worth < SURE:
             break
@@ -106,12 +109,8 @@ def _propose_reported_at(look: Look, proposal: Proposal) -> None:
         proposal.take("reported_at", value, f"{quoted(one.column.name)} by its name", one.column.name)
         return
     proposal.take(
-        "reported_at", {"after": "event_time", "delay": DELAY},
-        f"The file does not say when a fraud was reported. Reports at once make any model look good, so a delay is taken: {RULE}. "
+        "reported_at", {"after": "event_time", "delay": delay},
+        "The file does not say when a fraud was reported. Reports at once make any model look good, so a delay is "
+        f"taken: {RULE}. "
         "Write how long it takes at your bank.",
     )  # fmt: skip
-
-
-def is_report_time(column: Column) -> bool:
-    """Say whether a column's name speaks of the time of a report."""
-    return REPORTED_AT.worth(column.words) >= SURE

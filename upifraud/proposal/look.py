@@ -121,4 +121,4 @@ def _missing(value: object) -> bool:
         return True
     if isinstance(value, str):
         return value.strip().lower() in _NOTHING
-    return isinstance(value, float) and (value != value or value in (float("inf"), float("-inf")))  # noqa: PLR0124
+    return isinstance(value, float) and (value != value or value in (float("inf"), float("-inf")))

@@ -64,7 +64,7 @@ def _lines(proposal: Proposal, of: str) -> Iterator[str]:
     for note in proposal.notes:
         yield from _wrapped(f"Note: {note}")
     yield ""
-    whole = {name: proposal.lines[name] for name in WHOLE if name in proposal.lines}
+    whole: dict[str, Line] = {str(name): proposal.lines[name] for name in WHOLE if name in proposal.lines}
     fields = {target: line for target, line in proposal.lines.items() if target not in WHOLE}
     for lines in (whole, fields):
         yield from _section(proposal, lines)

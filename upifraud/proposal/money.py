@@ -56,7 +56,8 @@ def _write(proposal: Proposal, candidate: Candidate, amounts: Amounts) -> None:
         example = candidate.column.texts[0]
         proposal.ask(
             "amount_paise", "unit", f"Rupees or paise? {why[0].upper()}{why[1:]}.",
-            Option("rupees", f"{example} is {example} rupees"), Option("paise", f"{example} is a hundredth of as many rupees"),
+            Option("rupees", f"{example} is {example} rupees"),
+            Option("paise", f"{example} is a hundredth of as many rupees"),
         )  # fmt: skip
     if amounts.mark is Mark.UNKNOWN:
         example = amounts.ambiguous or ""
@@ -68,13 +69,13 @@ def _write(proposal: Proposal, candidate: Candidate, amounts: Amounts) -> None:
         )  # fmt: skip
     if 0 < amounts.minus < amounts.read:
         proposal.notes.append(
-            f"{amounts.minus} of {amounts.read} amounts of the sample are negative. Those rows are refused; if they are "
-            'payments all the same, write sign = "absolute" into the line of amount_paise.'
+            f"{amounts.minus} of {amounts.read} amounts of the sample are negative. Those rows are refused; if they "
+            'are payments all the same, write sign = "absolute" into the line of amount_paise.'
         )
     if len(amounts.sides) > 1:
         proposal.notes.append(
-            f"{quoted(name)} has debits and credits (Dr, Cr). If a payment stands in two rows, once from each side, leave "
-            "the credits out of the file: it would be counted twice."
+            f"{quoted(name)} has debits and credits (Dr, Cr). If a payment stands in two rows, once from each side, "
+            "leave the credits out of the file: it would be counted twice."
         )
 
 

@@ -69,17 +69,21 @@ def _whole(names: Iterable[str]) -> frozenset[str]:
     return frozenset(" ".join(words_of(name)) for name in names)
 
 
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 def _each(worth: float, words: str) -> dict[str, float]:
     return dict.fromkeys(words.split(), worth)
 
 
-_ATTRIBUTE: Final = frozenset(
+_ATTRIBUTE: Final = _set(
     "bank state city town region zip pincode pin lat latitude long lon longitude lng age group category cat gender sex "
-    "job dob balance bal oldbalance newbalance country nation ifsc mobile phone email domain domains device ip browser os "
-    "location risk score rating count cnt avg mean sum total limit currency status flag name1 segment population pop "
+    "job dob balance bal oldbalance newbalance country nation ifsc mobile phone email domain domains device ip browser "
+    "os location risk score rating count cnt avg mean sum total limit currency status flag name1 segment population pop "
     "type kind since dt date time day month year hour fraud fraudulent label amount amt distance velocity frequency "
     "first last street address2 district mcc code segment channel app kyc tier verified new old known days history "
-    "previous prior income occupation".split()
+    "previous prior income occupation"
 )
 _PAYER_ONLY: Final = (
     "payer sender remitter debitor debtor orig origin originator source src from cardholder drawer ordering"
@@ -144,11 +148,11 @@ TRANSACTION_ID: Final = Spoken(
     | _each(0.55, "utr reference ref referenz referenznummer")
     | _each(0.4, "id uuid guid"),
     _each(0.25, "id num number no ref uuid") | _each(0.1, "reference"),
-    frozenset(
+    _set(
         "amount amt date time type kind status category fraud label hour day month year timestamp dt user customer "
         "merchant device account card cust client payer payee sender receiver upi vpa original orig parent terminal "
         "mode channel currency location city lat long count description desc bank code index scenario session ip "
-        "velocity frequency".split()
+        "velocity frequency"
     ),
 )
 EVENT_TIME: Final = Spoken(
@@ -184,10 +188,10 @@ EVENT_TIME: Final = Spoken(
     | _each(0.6, "time date dt buchungstag buchungsdatum datum zeitpunkt")
     | _each(0.5, "created initiated when zeit uhrzeit step ts"),
     _each(0.2, "transaction txn trans tx payment event") | _each(0.1, "timestamp"),
-    frozenset(
-        "birth dob bound sim reported report updated update settled settlement value expiry expire account opened joined "
-        "since last previous prior first of week valuta wertstellung registration signup diff delta elapsed gap between "
-        "fraud added open complaint chargeback delivered kyc".split()
+    _set(
+        "birth dob bound sim reported report updated update settled settlement value expiry expire account opened "
+        "joined since last previous prior first of week valuta wertstellung registration signup diff delta elapsed gap "
+        "between fraud added open complaint chargeback delivered kyc"
     ),
 )
 AMOUNT: Final = Spoken(
@@ -212,9 +216,9 @@ AMOUNT: Final = Spoken(
     ),
     _each(0.75, "amount amt betrag") | _each(0.6, "rupees paise umsatz inr rs") | _each(0.45, "value sum debit"),
     _each(0.1, "transaction txn tx trans payment inr rs rupees paise"),
-    frozenset(
+    _set(
         "avg average mean max min total std dev balance bal limit ratio last previous prior per fee tax charge diff "
-        "change zscore deviation daily weekly monthly count id vpa account acct date percentile cashback".split()
+        "change zscore deviation daily weekly monthly count id vpa account acct date percentile cashback"
     ),
 )
 OUTCOME: Final = Spoken(
@@ -242,9 +246,9 @@ OUTCOME: Final = Spoken(
     ),
     _each(0.75, "fraud fraudulent betrug chargeback") | _each(0.5, "label outcome class target genuine"),
     _each(0.1, "is flag label bool"),
-    frozenset(
+    _set(
         "score probability prob risk count rate history previous prior reason scenario kind category type date time at "
-        "flagged predicted prediction on by".split()
+        "flagged predicted prediction on by"
     ),
 )
 """A flag of a rule (`isFlaggedFraud`) is no outcome: it was there before anything was known."""
@@ -263,7 +267,7 @@ REPORTED_AT: Final = Spoken(
     ),
     _each(0.7, "reported report chargeback complaint dispute confirmed"),
     _each(0.2, "at date time on timestamp"),
-    frozenset("by is flag reason id amount count score status".split()),
+    _set("by is flag reason id amount count score status"),
 )
 
 OPTIONAL: Final = {
@@ -274,7 +278,9 @@ OPTIONAL: Final = {
     "type": Spoken(_whole(["type", "transaction_type", "txn_type", "Txn.type"])),
     "initiation": Spoken(_whole(["initiation", "initiation_type"])),
     "status": Spoken(_whole(["status", "transaction_status", "txn_status"])),
-    "device_id": Spoken(_whole(["device_id", "device", "device_fingerprint", "imei", "device_hash"])),
+    "device_id": Spoken(
+        _whole(["device_id", "device", "device_fingerprint", "Payer.Device.id", "imei", "device_hash"])
+    ),
     "device_bound_at": Spoken(_whole(["device_bound_at"])),
     "sim_changed_at": Spoken(_whole(["sim_changed_at"])),
     "payee_added_at": Spoken(_whole(["payee_added_at", "beneficiary_added_at"])),

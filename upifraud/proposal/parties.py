@@ -20,8 +20,8 @@ _SAME: Final = 0.02
 
 _PAIRED: Final = (
     {"orig", "dest"}, {"origin", "destination"}, {"sender", "receiver"}, {"sender", "recipient"}, {"payer", "payee"},
-    {"from", "to"}, {"remitter", "beneficiary"}, {"remitter", "bene"}, {"source", "destination"}, {"src", "dst"}, {"src", "dest"},
-    {"debit", "credit"}, {"debtor", "creditor"}, {"auftraggeber", "empfanger"}, {"source", "target"},
+    {"from", "to"}, {"remitter", "beneficiary"}, {"remitter", "bene"}, {"source", "destination"}, {"src", "dst"},
+    {"src", "dest"}, {"debit", "credit"}, {"debtor", "creditor"}, {"auftraggeber", "empfanger"}, {"source", "target"},
     {"originator", "beneficiary"}, {"zahler", "empfanger"},
 )  # fmt: skip
 """Words for two sides of one kind: who pays in one row may be paid in another."""
@@ -38,7 +38,7 @@ class Party:
 
 def party_of(column: Column) -> Party | None:
     """Return what the values tell; None where they cannot name parties: numbers with fractions, one value only."""
-    if column.empty or column.typed(float) and any(not value.is_integer() for value in column.there):  # type: ignore[attr-defined]
+    if column.empty or (column.typed(float) and any(not value.is_integer() for value in column.there)):  # type: ignore[attr-defined]
         return None
     texts = column.texts
     if sum(_PARTY.fullmatch(text) is not None for text in texts) < _MOST * len(texts):

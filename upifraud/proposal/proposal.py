@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final, Union
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-Toml = Union[str, int, float, bool, datetime, list["Toml"], dict[str, "Toml"]]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Toml: TypeAlias = "str | int | float | bool | datetime | list[Toml] | dict[str, Toml]"
 
 OPEN: Final = "?"
 """Stands in a map for what a person must choose."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from upifraud.proposal.became import propose_outcome
+from upifraud.proposal.became import LONGEST_MS, SHARE, delay_of, propose_outcome
 from upifraud.proposal.choice import listed, quoted
 from upifraud.proposal.money import propose_amount
 from upifraud.proposal.proposal import Line, Proposal
 from upifraud.proposal.rest import propose_rest
 from upifraud.proposal.when import propose_time
-from upifraud.proposal.who import propose_id, propose_parties
+from upifraud.proposal.who import propose_id, propose_made_id, propose_parties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,11 +34,13 @@ def propose(look: Look, chosen: Mapping[str, Toml] | None = None) -> Proposal:
     if "zone" in chosen:
         proposal.lines["zone"] = Line(chosen["zone"], "as you said")
     proposal.used |= _columns_in(chosen, look)
-    propose_time(look, proposal, _column(chosen, "event_time"))
-    propose_amount(look, proposal, _column(chosen, "amount_paise"))
-    propose_outcome(look, proposal, _column(chosen, "outcome"))
-    propose_parties(look, proposal, _column(chosen, "payer_vpa"), _column(chosen, "payee_vpa"))
+    times = propose_time(look, proposal, _column(chosen, "event_time"))
+    span_ms = times.span_ms if times else LONGEST_MS * SHARE
     propose_id(look, proposal, _column(chosen, "transaction_id"))
+    propose_amount(look, proposal, _column(chosen, "amount_paise"))
+    propose_outcome(look, proposal, _column(chosen, "outcome"), delay_of(span_ms))
+    propose_parties(look, proposal, _column(chosen, "payer_vpa"), _column(chosen, "payee_vpa"))
+    propose_made_id(look, proposal)
     propose_rest(look, proposal, chosen)
     proposal.choose(chosen)
     proposal.lines = {name: proposal.lines[name] for name in (*_ORDER, *proposal.lines) if name in proposal.lines}
@@ -55,7 +57,8 @@ def _notes(look: Look) -> list[str]:
     values = [column.name for column in look if _is_a_value(column.name)]
     if len(values) * 2 > len(look.columns):
         notes.append(
-            f"The names of the columns look like values ({quoted(values[0])}): put a line with names at the beginning of the file."
+            f"The names of the columns look like values ({quoted(values[0])}): put a line with names at the "
+            "beginning of the file."
         )
     return notes
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -27,9 +27,16 @@ _DAYS: Final = re.compile(
 _YEAR_FIRST: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
 _DAY_FIRST: Final = tuple(f"%d{mark}%m{mark}{year}" for mark in "/-." for year in ("%Y", "%y"))
 _MONTH_FIRST: Final = tuple(f"%m{mark}%d{mark}{year}" for mark in "/-." for year in ("%Y", "%y"))
-_NAMED: Final = tuple(
-    f"%d{mark}{month}{mark}{year}" for mark in ("-", " ", "/") for month in ("%b", "%B") for year in ("%Y", "%y")
-) + ("%d%b%Y", "%b %d, %Y", "%b %d %Y", "%B %d, %Y", "%B %d %Y")
+_NAMED: Final = (
+    *tuple(
+        f"%d{mark}{month}{mark}{year}" for mark in ("-", " ", "/") for month in ("%b", "%B") for year in ("%Y", "%y")
+    ),
+    "%d%b%Y",
+    "%b %d, %Y",
+    "%b %d %Y",
+    "%B %d, %Y",
+    "%B %d %Y",
+)
 DAYS: Final = _YEAR_FIRST + _DAY_FIRST + _MONTH_FIRST + _NAMED
 CLOCKS: Final = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%I:%M:%S%p", "%I:%M%p")
 
@@ -79,6 +86,11 @@ class Times:
         """Whether each time is one moment."""
         return self.form in {Form.ISO_ZONE, Form.EPOCH}
 
+    @property
+    def span_ms(self) -> int:
+        """Milliseconds between the first and the last time."""
+        return 0 if self.first is None or self.last is None else (self.last - self.first) // timedelta(milliseconds=1)
+
 
 def times_of(column: Column, *, named: bool) -> Times | None:
     """Return what the values tell; None where they are no times. named: the column's name speaks of time."""
@@ -120,7 +132,7 @@ def _numbers(column: Column, *, named: bool) -> Times | None:
     if not values:
         return None
     low, high = min(values), max(values)
-    if 10_000_101 <= low and high <= 99_991_231 and named and (made := _formatted(column.texts, _NAMED_MOST)):
+    if low >= 10_000_101 and high <= 99_991_231 and named and (made := _formatted(column.texts, _NAMED_MOST)):
         return made
     for per_second, unit in _UNITS.items():
         # From 1990 to 2100; other whole numbers are not taken for times.
@@ -181,7 +193,7 @@ def _parsed(text: str, form: str) -> datetime | None:
         made = datetime.strptime(text, form).replace(tzinfo=UTC)
     except ValueError:
         return None
-    return made if 1970 <= made.year < 2100 or "%Y" not in form and "%y" not in form else None
+    return made if 1970 <= made.year < 2100 or ("%Y" not in form and "%y" not in form) else None
 
 
 def _share(pattern: re.Pattern[str], texts: Sequence[str]) -> float:
@@ -201,4 +213,4 @@ def _at(text: str) -> datetime:
 
 
 def _rising(values: Sequence[datetime] | Sequence[float]) -> bool:
-    return all(a <= b for a, b in zip(values, values[1:], strict=False))  # type: ignore[operator]
+    return all(a <= b for a, b in pairwise(values))  # type: ignore[operator]

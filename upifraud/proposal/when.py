@@ -98,7 +98,7 @@ def _preference(found: _Found) -> tuple[bool, bool, int, float]:
         Form.DAY: 1,
         Form.CLOCK: 0,
     }
-    recent = times.first is not None and times.first >= _UPI or times.form is Form.STEP
+    recent = (times.first is not None and times.first >= _UPI) or times.form is Form.STEP
     return times.form is not Form.CLOCK, recent, rank[times.form], found.candidate.worth + 0.01 * times.has_zone
 
 
@@ -136,8 +136,8 @@ def _one_column(look: Look, proposal: Proposal, found: _Found) -> Times:
         proposal.take("event_time", name, said, name)
     if times.form is Form.DAY:
         proposal.notes.append(
-            f"{quoted(name)} has days and no times: all payments of a day are taken for midnight, so windows shorter than "
-            "a day say little."
+            f"{quoted(name)} has days and no times: all payments of a day are taken for midnight, so windows shorter "
+            "than a day say little."
         )
     return _zoned(look, proposal, times, name)
 
@@ -224,7 +224,8 @@ def _zoned(look: Look, proposal: Proposal, times: Times, *names: str) -> Times:
         zone, why = zone_of(look, *names)
         if zone is None:
             proposal.ask(
-                "zone", None, f"The times of {listed(names)} have no zone, and nothing in the file says where they were written.",
+                "zone", None, f"The times of {listed(names)}"
+                " have no zone, and nothing in the file says where they were written.",
                 Option("Asia/Kolkata", "local times of India"), Option("+00:00", "UTC, as servers write it"),
             )  # fmt: skip
         else:
@@ -233,6 +234,7 @@ def _zoned(look: Look, proposal: Proposal, times: Times, *names: str) -> Times:
         earliest = times.first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=366)
         proposal.take(
             "earliest", earliest,
-            f"the first payments of the sample are of {times.first:%Y}; times before 2015 are refused without this line",
+            f"the first payments of the sample are of {times.first:%Y}; times before 2015 are refused "
+            "without this line",
         )  # fmt: skip
     return times

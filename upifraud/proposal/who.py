@@ -12,6 +12,7 @@ from upifraud.proposal.proposal import Option
 if TYPE_CHECKING:
     from upifraud.proposal.choice import Candidate
     from upifraud.proposal.look import Column, Look
+    from upifraud.proposal.names import Spoken
     from upifraud.proposal.proposal import Proposal, Toml
 
 NOBODY: Final = "unknown@none"
@@ -42,44 +43,53 @@ def propose_parties(look: Look, proposal: Proposal, payer_chosen: str | None, pa
 
 
 def propose_id(look: Look, proposal: Proposal, chosen: str | None) -> None:
-    """Write the line of transaction_id: a column without repetitions, else a hash of the row, else its number."""
+    """Write the line of transaction_id, if a column is an id by its name and has no value twice."""
     found = candidates(look, TRANSACTION_ID, proposal.used, chosen)
     fit = [one for one in found if one.worth >= SURE and (one.column.is_unique or chosen) and _is_id(one.column)]
     if fit:
-        best = fit[0]
-        proposal.take(
-            "transaction_id",
-            best.column.name,
-            f"{quoted(best.column.name)} by its name; no value comes twice",
-            best.column.name,
-        )
+        name = fit[0].column.name
+        proposal.take("transaction_id", name, f"{quoted(name)} by its name; no value comes twice", name)
+
+
+def propose_made_id(look: Look, proposal: Proposal) -> None:
+    """Write the line of transaction_id where no column is one: a hash of the row, else the row's number."""
+    if "transaction_id" in proposal.lines:
         return
-    repeated = [one.column for one in found if one.worth >= SURE]
+    repeated = [one.column for one in candidates(look, TRANSACTION_ID, proposal.used, None) if one.worth >= SURE]
     lacking = f"{quoted(repeated[0].name)} has values twice or none" if repeated else "no column is an id by its name"
     parts = _columns_of(proposal)
     rows = list(zip(*(look[name].values for name in parts), strict=True)) if parts else []
     if len(parts) > 2 and rows and len(set(map(repr, rows))) == len(rows):
         columns: list[Toml] = [*parts]
         proposal.take(
-            "transaction_id", {"hash_of": columns},
-            f"{lacking}; a hash of {listed(parts)} is the same in every file, and no two rows of the sample have the same",
-        )  # fmt: skip
+            "transaction_id",
+            {"hash_of": columns},
+            f"{lacking}; a hash of {listed(parts)} is the same in every file, and no two rows of the sample have the "
+            "same",
+        )
     else:
         proposal.take(
-            "transaction_id", {"row_number": "ROW-"},
-            f"{lacking}, and rows can be alike in all that matters: the number of the row names the payment, in this file only",
-        )  # fmt: skip
+            "transaction_id",
+            {"row_number": "ROW-"},
+            f"{lacking}, and rows can be alike in all that matters: the number of the row names the payment, in this "
+            "file only",
+        )
 
 
-def _parties(look: Look, proposal: Proposal, spoken, chosen: str | None) -> list[Candidate]:  # type: ignore[no-untyped-def]
+def _parties(look: Look, proposal: Proposal, spoken: Spoken, chosen: str | None) -> list[Candidate]:
     found = [(one, party) for one in candidates(look, spoken, proposal.used, chosen)
              if (one.worth or chosen) and (party := party_of(one.column)) is not None]  # fmt: skip
     return [one for one, _ in sorted(found, key=lambda pair: -_worth(*pair))]
 
 
 def _worth(one: Candidate, party: Party) -> float:
-    """Rank parties: UPI addresses first, then the name; a column of one value tells nobody from anybody."""
-    return one.worth + 0.3 * party.addresses * (one.worth > 0) - 0.2 * (party.distinct == 1) + 1e-9 * party.distinct
+    """Rank parties: UPI addresses first, then the name; a column of very few values tells nobody from anybody."""
+    return (
+        one.worth
+        + 0.3 * party.addresses * (one.worth > 0)
+        - 0.3 * (200 * party.distinct < len(one.column.values))
+        + 1e-9 * party.distinct
+    )
 
 
 def _best(found: list[Candidate]) -> Candidate | None:
@@ -132,7 +142,7 @@ def _ask_who(look: Look, proposal: Proposal, target: str, does: str, weak: list[
         column.name
         for column in look
         if column.name not in proposal.used and column.name not in names and not column.empty
-        and (party := party_of(column)) is not None and 1 < party.distinct and not column.typed(float)
+        and (party := party_of(column)) is not None and party.distinct > 1 and not column.typed(float)
     ]  # fmt: skip
     options = []
     for name in names[:4]:
@@ -142,8 +152,8 @@ def _ask_who(look: Look, proposal: Proposal, target: str, does: str, weak: list[
         )
     proposal.ask(
         target, None,
-        f"No column's name says who {does}. If none does, write under [const]: {target} = \"{NOBODY}\"; what the history of "
-        "one side tells is then lost.",
+        f"No column's name says who {does}. If none does, write under [const]: {target} = \"{NOBODY}\"; what the "
+        "history of one side tells is then lost.",
         *options,
     )  # fmt: skip
 

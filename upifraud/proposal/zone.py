@@ -34,8 +34,7 @@ def zone_of(look: Look, *names: str) -> tuple[str | None, str]:
         sample = column.texts[:_LOOKED_AT]
         words = set(column.words)
         if sample and (
-            words & {"upi", "vpa"}
-            and sum(map(is_address, sample)) > len(sample) / 2
+            (words & {"upi", "vpa"} and sum(map(is_address, sample)) > len(sample) / 2)
             or _all(_IFSC, sample)
             or _all(_MOBILE, sample)
         ):
