@@ -80,8 +80,9 @@ def _each(worth: float, words: str) -> dict[str, float]:
 _ATTRIBUTE: Final = _set(
     "bank state city town region zip pincode pin lat latitude long lon longitude lng age group category cat gender sex "
     "job dob balance bal oldbalance newbalance country nation ifsc mobile phone email domain domains device ip browser "
-    "os location risk score rating count cnt avg mean sum total limit currency status flag name1 segment population pop "
-    "type kind since dt date time day month year hour fraud fraudulent label amount amt distance velocity frequency "
+    "os location risk score rating count cnt avg mean sum total limit currency status flag name1 segment population "
+    "pop type kind since dt date time day month year hour fraud fraudulent label amount amt distance velocity "
+    "frequency "
     "first last street address2 district mcc code segment channel app kyc tier verified new old known days history "
     "previous prior income occupation"
 )
