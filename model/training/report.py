@@ -26,29 +26,38 @@ WEIGHED = 20_000
 AMOUNT = "amount_paise"
 
 
+WATCHED = (AMOUNT,)
+"""Features that the report needs of each payment held out."""
+
+
 def make_report(
     trained: Trained,
-    vectors: NDArray[np.float32],
     fraud: NDArray[np.bool_],
     feature_names: Sequence[str],
     typology: Sequence[str | None],
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the report as JSON values and its plots as PNG by file name, over all payments that were trained with."""
-    rows = trained.slices.hold_out
-    probability = trained.scorer.probabilities(vectors[rows])
-    names = list(feature_names)
+    """Return the report as JSON values and its plots as PNG by file name.
+
+    fraud, typology: of all payments that were trained with. Figures in rupees need a model trained with `WATCHED`.
+    """
+    rows, later = trained.slices.hold_out, trained.later
+    at = later.at(rows)
+    probability = later.probability[at]
+    amount = later.watched.get(AMOUNT)
     scores = Scores(
         probability=probability,
         fraud=fraud[rows],
-        amount_paise=vectors[rows, names.index(AMOUNT)].astype(np.float64) if AMOUNT in names else None,
-        typology=[typology[row] for row in rows],
+        amount_paise=None if amount is None else amount[at].astype(np.float64),
+        typology=[typology[row] for row in rows.tolist()],
         verdict=trained.thresholds.verdicts(probability),
     )
     settings = trained.facts["settings"]
     held_out = evaluate(scores, alert_budget=settings["alert_budget"], base_rate=settings["base_rate"])
-    sample = vectors[rows[:: -(-len(rows) // WEIGHED)]]
+    looked_at = trained.chosen.compared
+    sample = trained.held.of(looked_at[:: -(-len(looked_at) // WEIGHED)])
     strength = np.abs(trained.scorer.score(sample).contributions).mean(axis=0)
     strongest = np.argsort(-strength, kind="stable")
+    names = list(feature_names)
     report = {
         "training": trained.facts,
         "held_out": held_out,
@@ -57,8 +66,8 @@ def make_report(
         ],
     }
     plots = draw(scores, held_out)
-    shown = np.concatenate([_some(rows[fraud[rows]]), _some(rows[~fraud[rows]])])
-    plots["contributions.png"] = global_plot(trained.estimator, vectors[shown], names)
+    shown = np.concatenate([_some(looked_at[fraud[looked_at]]), _some(looked_at[~fraud[looked_at]])])
+    plots["contributions.png"] = global_plot(trained.estimator, trained.held.of(shown), names)
     return report, plots
 
 

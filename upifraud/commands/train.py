@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,10 @@ from upifraud.commands.simulate import MOMENT
 from upifraud.options import FILE, max_rejected, zone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from model.artifact import Artifact
     from model.training.train import TrainingSettings
@@ -33,6 +36,9 @@ Examples:
 """
 
 SHARE = click.FloatRange(0, 1, min_open=True)
+CHUNK = 65_536
+"""Vectors that are looked at together."""
+
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 _MILLISECONDS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -134,24 +140,30 @@ def train_artifact(
     step: Callable[[str, int], Callable[[int], None]],
 ) -> Artifact:
     """Train on payments with since <= event_time < until and write the artifact; times in epoch milliseconds."""
-    import numpy as np
-
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
     from model.errors import TrainingError
     from model.training.labels import label
     from model.training.publishing import publish
-    from model.training.report import make_report
-    from model.training.train import train
+    from model.training.report import WATCHED, make_report
+    from model.training.train import train_chunks
 
     until = int(measured.event_time.max()) + 1 if until is None else until
-    rows = np.flatnonzero((measured.event_time < until) & (measured.event_time >= (since or measured.event_time.min())))
+    asked = (measured.event_time < until) & (measured.event_time >= (since or measured.event_time.min()))
+    rows = asked.nonzero()[0]
     if not len(rows):
         raise TrainingError("Expected payments between --since and --until, got none; give a wider range.")
     reports = [] if measured.reported is None else measured.reported.rows
     labels = label([measured.transaction_id[row] for row in rows.tolist()], reports, until + label_delay)
-    vectors, event_time = measured.vectors[rows], measured.event_time[rows]
+    event_time = measured.event_time[rows]
     stage = step("training", 3)
-    trained = train(vectors, labels.fraud, event_time, settings)
+    trained = train_chunks(
+        _Within(measured.vectors, asked),
+        labels.fraud,
+        event_time,
+        settings,
+        feature_names=FEATURE_NAMES,
+        watched=WATCHED,
+    )
     trained.facts["history"] = {
         "payments": len(rows),
         "frauds": int(labels.fraud.sum()),
@@ -161,19 +173,31 @@ def train_artifact(
         "label_delay_ms": label_delay,
     }
     stage(1)
-    report, plots = make_report(trained, vectors, labels.fraud, FEATURE_NAMES, labels.typology)
+    report, plots = make_report(trained, labels.fraud, FEATURE_NAMES, labels.typology)
     stage(2)
     artifact = publish(
         out,
         trained,
         feature_names=FEATURE_NAMES,
         schema_hash=SCHEMA_HASH,
-        sample=vectors,
+        sample=trained.held.of(trained.chosen.evenly),
         report=report,
         plots=plots,
     )
     stage(3)
     return artifact
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Within:
+    """The vectors of some rows of a history, in chunks, as often as they are asked for."""
+
+    vectors: NDArray[np.float32]
+    asked: NDArray[np.bool_]
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for start in range(0, len(self.vectors), CHUNK):
+            yield self.vectors[start : start + CHUNK][self.asked[start : start + CHUNK]]
 
 
 def _summarise(artifact: Artifact, out: Path) -> None:
