@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from features.declared.habits import HABITS
+from features.declared.paid_out import PAID_OUT
+from features.declared.reported import PAYEE_REPORTS
 from features.entities import DEVICE, PAYEE, PAYER
 from features.feature import Aggregation, Feature, plain, windowed
 from features.words import units
-from features.words.sides import Side, Wording, age, flag, named, ratio, risk, same
+from features.words.sides import NEW_PAYEE, NO_HISTORY, Side, Wording, age, flag, named, ratio, risk, same
 
-_NEW_PAYEE = Side("NEW_PAYEE", "This is the payer's first known payment to this payee")
-_NO_HISTORY = Side("NO_HISTORY", "The payer has no earlier payment in 30 days to compare with")
 _FIRST_PAYMENT = Side("FIRST_PAYMENT", "This is the payer's first known payment")
 _TIME_UNKNOWN = Side("TIME_UNKNOWN", "The time is not known")
 _DEVICE_UNKNOWN = Side("DEVICE_UNKNOWN", "The device is not known")
@@ -131,7 +132,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         Wording(
             Side("AMOUNT_ABOVE_USUAL", "The amount is {value} standard deviations above the payer's mean of 30 days"),
             Side("AMOUNT_BELOW_USUAL", "The amount is {value} standard deviations from the payer's mean of 30 days"),
-            _NO_HISTORY,
+            NO_HISTORY,
             pivot=0.0,
             compared=False,
         ),
@@ -140,7 +141,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "payer_amount_ratio_mean_30d",
         "amount over the mean of the payer's earlier 30 days",
         ratio(
-            "AMOUNT_ABOVE_USUAL", "AMOUNT_BELOW_USUAL", "The amount is {value} the payer's mean of 30 days", _NO_HISTORY
+            "AMOUNT_ABOVE_USUAL", "AMOUNT_BELOW_USUAL", "The amount is {value} the payer's mean of 30 days", NO_HISTORY
         ),
     ),
     plain(
@@ -150,7 +151,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             "AMOUNT_ABOVE_LARGEST",
             "AMOUNT_BELOW_LARGEST",
             "The amount is {value} the payer's largest of 30 days",
-            _NO_HISTORY,
+            NO_HISTORY,
         ),
     ),
     plain(
@@ -159,7 +160,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         age(
             Side("KNOWN_PAYEE", "The payer last paid this payee {value} ago"),
             Side("KNOWN_PAYEE", "The payer last paid this payee {value} ago"),
-            _NEW_PAYEE,
+            NEW_PAYEE,
         ),
     ),
     plain(
@@ -168,7 +169,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         Wording(
             Side("KNOWN_PAYEE", "The payer made {value} to this payee within 30 days, this one included"),
             Side("NEW_PAYEE", "This is the payer's first payment to this payee within 30 days"),
-            _NEW_PAYEE,
+            NEW_PAYEE,
             units.count("payment"),
             pivot=1.5,
             compared=False,
@@ -240,6 +241,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             units.percent,
         ),
     ),
+    *PAID_OUT,
     *windowed(DEVICE, Aggregation.COUNT),
     *windowed(DEVICE, Aggregation.DISTINCT),
     plain(
@@ -270,5 +272,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             units.percent,
         ),
     ),
+    *PAYEE_REPORTS,
+    *HABITS,
 )
 """The vector, in order."""

@@ -28,12 +28,15 @@ DEVICE: Final = Kind("device", b"d", counterparty="payer", reports=b"g", optiona
 
 KINDS: Final = (PAYER, PAYEE, DEVICE)
 """A payment has a log of each, and a position in it. The payer comes first: his records keep how long his log as a
-payee was. The payee comes second. A new kind is a row behind them, its column in the payments (features/columns.py),
-its features (features/definitions.py), and whatever fills the column."""
+payee was. The payee comes second: its records keep how long its log as a payer was. A new kind is a row behind them,
+its column in the payments (features/columns.py), its features (features/definitions.py), and whatever fills the
+column."""
 
 INBOUND: Final = len(KINDS)
 """The position, behind those of its own logs, of the payer's log as a payee: what he received."""
-POSITIONS: Final = INBOUND + 1
+OUTBOUND: Final = INBOUND + 1
+"""The position, behind that one, of the payee's log as a payer: what it paid out."""
+POSITIONS: Final = OUTBOUND + 1
 
 REPORTED: Final = tuple(at for at, kind in enumerate(KINDS) if kind.reports)
 """Which kinds have outcome reports."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.entities import COUNTERPARTIES, INBOUND, KINDS, PAYEE, REPORTED
+from features.entities import COUNTERPARTIES, INBOUND, KINDS, OUTBOUND, PAYEE, PAYER, REPORTED
 from features.measure.ingest import append_all
 from features.measure.located import LOCATED
 from features.measure.logs import NEVER, NONE, Logs
@@ -67,10 +67,12 @@ def history_vectors(
             slots = np.where(identities[at] == 0, NONE, slots)
         located["slot"][:, at] = slots
         located["at"][:, at] = append_all(logs, slots, columns.rows, COUNTERPARTIES[at])
-    payee = KINDS.index(PAYEE)
-    inbound = _inbound_slots(columns, known[payee], firsts[payee])
-    located["slot"][:, INBOUND] = inbound
-    located["at"][:, INBOUND] = _received_before(located["slot"][:, payee], inbound)
+    payer, payee = KINDS.index(PAYER), KINDS.index(PAYEE)
+    # A payment to oneself is among those received by then, and not among those paid out before.
+    for part, other, whose, itself in ((INBOUND, payee, columns.payer, True), (OUTBOUND, payer, columns.payee, False)):
+        slots = _slots_of(whose, known[other], firsts[other])
+        located["slot"][:, part] = slots
+        located["at"][:, part] = _records_by_then(located["slot"][:, other], slots, itself=itself)
     reports = _locate_reports(columns, outcomes, located)
 
     states = np.empty(len(columns), dtype=np.uint8)
@@ -102,23 +104,30 @@ def _allocate(sizes: Sequence[NDArray[np.int64]]) -> tuple[Logs, list[int]]:
     return logs, [0, *accumulate(len(size) for size in sizes[:-1])]
 
 
-def _inbound_slots(columns: PaymentColumns, payees: NDArray[np.uint64], first: int) -> NDArray[np.int64]:
-    """Return the slot of each payer's own log as a payee; NONE where he never receives anything."""
-    found = np.searchsorted(payees, columns.payer)
-    found[found == len(payees)] = 0
-    return np.where(payees[found] == columns.payer, found + first, NONE).astype(np.int64)
+def _slots_of(whose: NDArray[np.uint64], known: NDArray[np.uint64], first: int) -> NDArray[np.int64]:
+    """Return the slot of each party's log in its other part; NONE where it never plays that.
+
+    known: the identities that do, ascending, whose logs lie from slot `first` on.
+    """
+    found = np.searchsorted(known, whose)
+    found[found == len(known)] = 0
+    return np.where(known[found] == whose, found + first, NONE).astype(np.int64)
 
 
-def _received_before(payee_slots: NDArray[np.int64], inbound: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count, for each row, the records of its inbound log up to and including the row itself."""
-    order = np.argsort(payee_slots, kind="stable")
-    width = np.int64(len(payee_slots) + 1)
-    keys = payee_slots[order] * width + order  # ascending: by log, then by row
-    wanted = inbound * width + np.arange(len(inbound))
+def _records_by_then(appended: NDArray[np.int64], slots: NDArray[np.int64], *, itself: bool) -> NDArray[np.int64]:
+    """Count, for each row, the records that the log in its slot has by then, its own included or not.
+
+    appended: the slot of the log that each row is appended to.
+    """
+    order = np.argsort(appended, kind="stable")
+    width = np.int64(len(appended) + 1)
+    keys = appended[order] * width + order  # ascending: by log, then by row
+    wanted = slots * width + np.arange(len(slots))
     return np.where(
-        inbound == NONE,
+        slots == NONE,
         0,
-        np.searchsorted(keys, wanted, side="right") - np.searchsorted(keys, inbound * width, side="left"),
+        np.searchsorted(keys, wanted, side="right" if itself else "left")
+        - np.searchsorted(keys, slots * width, side="left"),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.entities import KINDS, PAYER
-from features.record import RECORD_BYTES, with_party, with_received
+from features.record import RECORD_BYTES, with_paid_out, with_party, with_received
 from features.store.provenance import read_provenance
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def rebuilt_logs(provenance: NDArray[np.void]) -> Iterator[tuple[bytes, bytes]]:
         here = provenance[kind.name] != 0
         rows = provenance[here] if kind.optional else provenance
         own = records[here] if kind.optional else records
-        own = with_received(own, rows["inbound_upto"]) if kind is PAYER else with_party(own, rows[kind.counterparty])
+        if kind is PAYER:
+            own = with_received(own, rows["inbound_upto"])
+        else:
+            own = with_paid_out(with_party(own, rows[kind.counterparty]), rows["outbound_upto"])
         yield from _logs(kind.letter, rows[kind.name], rows[f"{kind.name}_at"], own)
 
 

@@ -8,7 +8,7 @@ SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
-
+WEEK: Final = 7 * DAY
 MONTH: Final = 30 * DAY
 
 
@@ -22,7 +22,7 @@ WINDOWS: Final = _ascending(
         "5m": 5 * MINUTE,
         "1h": HOUR,
         "24h": DAY,
-        "7d": 7 * DAY,
+        "7d": WEEK,
         "30d": MONTH,
     }
 )

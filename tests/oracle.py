@@ -166,23 +166,26 @@ class Oracle:
         self.device_logs: dict[int, EntityLog] = defaultdict(EntityLog)
         self.clocks: list[int] = []
         """The latest event time up to each payment."""
-        self.positions: list[tuple[int, int, int | None, int]] = []
-        """Position in the payer's, the payee's and the device's log, and the length of the payer's inbound log."""
+        self.positions: list[tuple[int, int, int | None, int, int]] = []
+        """Position in the payer's, the payee's and the device's log, and the lengths of the payer's inbound log and the
+        payee's outbound log."""
         for payment in payments:
             self.deliver(payment)
 
     def deliver(self, p: Payment) -> None:
         device_at = None
+        outbound_upto = len(self.payer_logs[p.payee].records)
         payer_at = self.payer_logs[p.payer].append(p.event_time, p.amount, p.payee, p.place)
         payee_at = self.payee_logs[p.payee].append(p.event_time, p.amount, p.payer, p.place)
         if p.device:
             device_at = self.device_logs[p.device].append(p.event_time, p.amount, p.payer, p.place)
         self.clocks.append(max([p.event_time, *self.clocks[-1:]]))
-        self.positions.append((payer_at, payee_at, device_at, len(self.payee_logs[p.payer].records)))
+        inbound_upto = len(self.payee_logs[p.payer].records)
+        self.positions.append((payer_at, payee_at, device_at, inbound_upto, outbound_upto))
         self.payments.append(p)
 
     def state(self, row: int) -> int:
-        p, (payer_at, payee_at, device_at, _) = self.payments[row], self.positions[row]
+        p, (payer_at, payee_at, device_at, *_) = self.payments[row], self.positions[row]
         times = [self.payer_logs[p.payer].records[payer_at].time, self.payee_logs[p.payee].records[payee_at].time]
         if device_at is not None:
             times.append(self.device_logs[p.device].records[device_at].time)
@@ -201,7 +204,7 @@ class Oracle:
         return vector
 
     def _log(self, row: int, entity: str) -> tuple[EntityLog, int | None]:
-        p, (payer_at, payee_at, device_at, _) = self.payments[row], self.positions[row]
+        p, (payer_at, payee_at, device_at, *_) = self.payments[row], self.positions[row]
         return {
             "payer": (self.payer_logs[p.payer], payer_at),
             "payee": (self.payee_logs[p.payee], payee_at),
@@ -228,7 +231,7 @@ class Oracle:
         }[aggregation]
 
     def _plain(self, row: int) -> dict[str, Value]:
-        p, (payer_at, payee_at, device_at, inbound_upto) = self.payments[row], self.positions[row]
+        p, (payer_at, payee_at, device_at, inbound_upto, outbound_upto) = self.payments[row], self.positions[row]
         hour = (p.event_time + 11 * HOUR // 2) // HOUR % 24
         return {
             "amount_paise": p.amount,
@@ -243,6 +246,7 @@ class Oracle:
             **self._payer(p, self.payer_logs[p.payer], payer_at),
             **self._payee(self.payee_logs[p.payee], payee_at),
             **self._inbound(row, inbound_upto),
+            **self._outbound(row, outbound_upto),
             **self._device(p, device_at),
             "payee_fraud_rate_30d": self._fraud_rate(row, "payee"),
             "device_fraud_rate_30d": self._fraud_rate(row, "device"),
@@ -310,6 +314,22 @@ class Oracle:
         return {
             "payer_inbound_sum_1h": received,
             "payer_pass_through_ratio_1h": Fraction(sent, received) if received else None,
+        }
+
+    def _outbound(self, row: int, upto: int) -> dict[str, Value]:
+        p = self.payments[row]
+        log, inbound = self.payer_logs[p.payee], self.payee_logs[p.payee]
+        now, last = inbound.records[self.positions[row][1]].time, None
+        within: dict[str, list[int]] = {"1h": [], "24h": []}
+        if upto:
+            if log.old_clock(upto - 1) is not None:
+                now = max(now, log.records[upto - 1].time - HORIZON)
+            within = {name: [r.amount for r in log.members(upto - 1, WINDOWS[name], now)[0]] for name in within}
+            last = _since(now, [r for r in log.records[log.recent(upto - 1) : upto] if r.time <= now])
+        return {
+            "payee_seconds_since_paid_out": last,
+            **{f"payee_outbound_sum_{name}": sum(amounts) for name, amounts in within.items()},
+            **{f"payee_outbound_count_{name}": len(amounts) for name, amounts in within.items()},
         }
 
     def _fraud_rate(self, row: int, entity: str) -> Value:

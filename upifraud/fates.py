@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from history.message_fields import PAYMENT
+from history.refusals import Refusals
 from simulator.errors import DeliveryError
 from stream.errors import StreamError
 from stream.kafka.topic_reader import TopicReader
@@ -19,8 +21,6 @@ from stream.sinks.dead_letters import NotADeadLetterError, headers_of, read_head
 from stream.verdict_store import scans
 from stream.wire import LAST_TIME_MS, dead_letter_topic
 from upifraud import group
-from upifraud.message_fields import PAYMENT
-from upifraud.refusals import Refusals
 
 if TYPE_CHECKING:
     import threading

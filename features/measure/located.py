@@ -9,8 +9,8 @@ from features.entities import POSITIONS, REPORTED
 
 LOCATED: Final = row_dtype(
     [
-        ("slot", "i8", (POSITIONS,)),  # its log of each kind, and its payer's inbound log; NONE where there is none
-        ("at", "i8", (POSITIONS,)),  # its position there; of the inbound log how many records it had at that moment
+        ("slot", "i8", (POSITIONS,)),  # its logs, inbound and outbound ones too; NONE where there is none
+        ("at", "i8", (POSITIONS,)),  # its position there; of the last two how many records they had (NONE: not known)
         ("reports_start", "i8", (len(REPORTED),)),  # where the outcome logs lie among all reports, in bytes
         ("reports_end", "i8", (len(REPORTED),)),  # NONE where one could not be read: the payment is DEGRADED
         ("reports", "i8", (len(REPORTED),)),  # how many there were

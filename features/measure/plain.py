@@ -14,21 +14,26 @@ import numpy as np
 
 from features.columns import UNKNOWN_TIME
 from features.compiled import njit
-from features.entities import DEVICE, INBOUND, KINDS, PAYEE, PAYER, REPORTED
+from features.entities import DEVICE, INBOUND, KINDS, OUTBOUND, PAYEE, PAYER, REPORTED
 from features.measure.ingest import old_clock_at
 from features.measure.logs import NEVER, NONE
-from features.measure.risk import confirmed_frauds
+from features.measure.risk import OF_DAY, OF_MONTH, OF_WEEK, sum_up_reports
 from features.measure.wide import deviation
-from features.measure.window import measure, now_of
-from features.windows import HORIZON, HOUR, MONTH, WINDOWS
+from features.measure.window import cells_for, measure, new_stamp, now_of, recent_rows
+from features.windows import DAY, HORIZON, HOUR, MONTH, WEEK, WINDOWS
 
 INDIA_OFFSET: Final = 19_800_000
 HOUR_MS: Final = HOUR
 EARTH_KM: Final = 6371.0088
 
 _PAYER, _PAYEE, _DEVICE = (KINDS.index(kind) for kind in (PAYER, PAYEE, DEVICE))
-_HOUR, _MONTH = (list(WINDOWS.values()).index(length) for length in (HOUR, MONTH))
+_PAYEE_REPORTS, _DEVICE_REPORTS = (REPORTED.index(kind) for kind in (_PAYEE, _DEVICE))
+_HOUR, _DAY, _WEEK, _MONTH = (list(WINDOWS.values()).index(length) for length in (HOUR, DAY, WEEK, MONTH))
 _HOUR_ALONE: Final = np.array([HOUR], dtype=np.int64)
+_HOUR_AND_DAY: Final = np.array([HOUR, DAY], dtype=np.int64)
+_RUPEE: Final = 100
+_ROUND: Final = tuple(rupees * _RUPEE for rupees in (10, 50, 100, 500, 1_000, 5_000, 10_000))
+"""Round amounts, in paise. Each is a multiple of the one before: what is none of one is none of the next."""
 
 
 @njit(inner=True)
@@ -40,12 +45,13 @@ def measure_plain(plain, payment, positions, logs, reports, scratch):  # type: i
     payer, payee, device = scratch.entities[_PAYER], scratch.entities[_PAYEE], scratch.entities[_DEVICE]
     _payment(plain, payment)
     plain.payer_seconds_since_first = _seconds(payer.now - payer.born)
-    _earlier(plain, logs, payer, payee.party)
-    _usual(plain, payment.amount_paise, scratch.totals[_PAYER, _MONTH])
+    _earlier(plain, logs, payer, payee.party, payment.amount_paise, scratch.work)
+    _usual(plain, payment.amount_paise, payer.counts_itself, scratch.totals[_PAYER])
     plain.payee_seconds_since_first = _seconds(payee.now - payee.born)
-    _last_paid(plain, logs, payee)
+    _income(plain, logs, payee, payer.party, payment.amount_paise, scratch.totals[_PAYEE, _WEEK])
     sent = scratch.totals[_PAYER, _HOUR].total + payer.counts_itself * payment.amount_paise
     _received(plain, logs, positions.slot[INBOUND], positions.at[INBOUND], payer.now, sent, scratch)
+    _paid_out(plain, logs, positions.slot[OUTBOUND], positions.at[OUTBOUND], payee.now, scratch)
     if device.there:
         plain.device_seconds_since_first = _seconds(device.now - device.born)
         plain.payer_new_device = 0.0 if _paid_before(logs, device, payer.party) else 1.0
@@ -56,6 +62,7 @@ def measure_plain(plain, payment, positions, logs, reports, scratch):  # type: i
 def _payment(plain, payment):  # type: ignore[no-untyped-def]
     """What the payment itself says."""
     plain.amount_paise = payment.amount_paise
+    plain.amount_roundness = _roundness(payment.amount_paise)
     hour = (payment.event_time + INDIA_OFFSET) // HOUR_MS % 24
     plain.hour_of_day = hour
     plain.is_night = 1.0 if hour >= 23 or hour < 5 else 0.0
@@ -74,14 +81,28 @@ def _payment(plain, payment):  # type: ignore[no-untyped-def]
         plain.sim_age_seconds = _seconds(payment.event_time - payment.sim_changed_at)
 
 
+@njit(inner=True)
+def _roundness(amount: int) -> int:
+    """Count the round amounts that an amount is a multiple of; -1 if it is not of whole rupees."""
+    if amount % _RUPEE != 0:
+        return -1
+    count = 0
+    for one in _ROUND:
+        if amount % one != 0:
+            break
+        count += 1
+    return count
+
+
 @njit(inline="always")
 def _seconds(milliseconds: int) -> float:
     return max(milliseconds, 0) / 1000.0
 
 
 @njit(inner=True)
-def _usual(plain, amount, month):  # type: ignore[no-untyped-def]
-    """The amount against those of the payer's earlier payments."""
+def _usual(plain, amount, counts_itself, totals):  # type: ignore[no-untyped-def]
+    """The amount, and those of a day and a week, against those of the payer's earlier payments."""
+    month, week, day, own = totals[_MONTH], totals[_WEEK], totals[_DAY], counts_itself * amount
     if month.payments > 0:
         mean = np.float64(month.total) / np.float64(month.payments)
         plain.payer_amount_ratio_mean_30d = amount / mean
@@ -89,31 +110,64 @@ def _usual(plain, amount, month):  # type: ignore[no-untyped-def]
         spread = deviation(month.payments, month.total, month.sq_high, month.sq_low)
         if spread > 0.0:
             plain.payer_amount_z_30d = (amount - mean) / spread
+        plain.payer_max_ratio_24h = max(day.largest, own) / mean
+        plain.payer_max_ratio_7d = max(week.largest, own) / mean
+        plain.payer_mean_ratio_24h = np.float64(day.total + own) / np.float64(day.payments + counts_itself) / mean
+        plain.payer_mean_ratio_7d = np.float64(week.total + own) / np.float64(week.payments + counts_itself) / mean
 
 
 @njit(inner=True)
-def _earlier(plain, logs, payer, payee_party):  # type: ignore[no-untyped-def]
-    """The payment, in row `stop` of the payer's recent ones, against those before."""
+def _earlier(plain, logs, payer, payee_party, amount, work):  # type: ignore[no-untyped-def]
+    """The payment, in row `stop` of the payer's recent ones, against those before: one pass over these."""
     event_time, place, at, now = logs.event_time, logs.place, payer.stop, payer.now
-    last, last_same, same, last_place = NONE, NONE, 1, NONE
+    last, last_same, last_place = NONE, NONE, NONE
+    same, paid, same_hour, same_day, same_month = 0, np.int64(0), 1, 1, 1
+    new_hour, new_day, new_week = 0, 0, 0
+    cells, mask = work.cells, np.uint64(cells_for(at - payer.start) - 1)
+    seen = new_stamp(cells, work.stamp)
     for row in range(payer.start, at):
-        time = event_time[row]
+        time, party = event_time[row], logs.counterparty[row]
         if time > now:
             continue
         if last == NONE or time >= event_time[last]:
             last = row
         if place[row] != 0 and (last_place == NONE or time >= event_time[last_place]):
             last_place = row
-        if logs.counterparty[row] == payee_party:
+        if party == payee_party:
             if last_same == NONE or time >= event_time[last_same]:
                 last_same = row
-            if now - time < MONTH:
-                same += 1
-    plain.payer_payee_count_30d = same
+            same += 1
+            paid += logs.amount[row]
+            same_hour += now - time < HOUR
+            same_day += now - time < DAY
+            same_month += now - time < MONTH
+        # When each payee was paid first: by the cells, in a column beside them.
+        stamped = seen | np.uint64(party)
+        cell = stamped & mask
+        while cells[cell] != stamped and cells[cell] >= seen:
+            cell = (cell + np.uint64(1)) & mask
+        if cells[cell] != stamped:
+            cells[cell], work.first_paid[cell] = stamped, time
+            new_hour += now - time < HOUR
+            new_day += now - time < DAY
+            new_week += now - time < WEEK
+        elif time < work.first_paid[cell]:  # records need not be in order of time
+            before, work.first_paid[cell] = work.first_paid[cell], time
+            new_hour -= now - before < HOUR <= now - time
+            new_day -= now - before < DAY <= now - time
+            new_week -= now - before < WEEK <= now - time
+    is_new = 1 if last_same == NONE else 0
+    plain.payer_new_payee_1h = new_hour + is_new
+    plain.payer_new_payee_24h = new_day + is_new
+    plain.payer_new_payee_7d = new_week + is_new
+    plain.payer_payee_count_1h = same_hour
+    plain.payer_payee_count_24h = same_day
+    plain.payer_payee_count_30d = same_month
     if last != NONE:
         plain.payer_seconds_since_last = _seconds(now - event_time[last])
     if last_same != NONE:
         plain.payer_payee_seconds_since_last = _seconds(now - event_time[last_same])
+        plain.payer_payee_amount_ratio = amount / (np.float64(paid) / np.float64(same))
     if last_place != NONE and place[at] != 0:
         hours = max(now - event_time[last_place], 1000) / HOUR_MS
         plain.payer_speed_kmh = _distance_km(place[last_place], place[at]) / hours
@@ -131,14 +185,20 @@ def _distance_km(one: int, other: int) -> float:
 
 
 @njit(inner=True)
-def _last_paid(plain, logs, payee):  # type: ignore[no-untyped-def]
-    """When the payee was paid before."""
-    last = NEVER
+def _income(plain, logs, payee, payer_party, amount, week):  # type: ignore[no-untyped-def]
+    """When the payee was paid before, and how much of what it received in a week this payer paid."""
+    last, given = NEVER, payee.counts_itself * amount
     for row in range(payee.start, payee.stop):
         time = logs.event_time[row]
-        last = max(last, time if time <= payee.now else NEVER)
+        if time <= payee.now:
+            last = max(last, time)
+            if logs.counterparty[row] == payer_party and payee.now - time < WEEK:
+                given += logs.amount[row]
+    if payee.counts_itself == 0 and logs.counterparty[payee.stop] == payer_party:
+        given += logs.amount[payee.stop]  # the log is measured as it stands, its last record included
     if last != NEVER:
         plain.payee_seconds_since_last = _seconds(payee.now - last)
+    plain.payee_income_share_7d = given / np.float64(week.total + payee.counts_itself * amount)
 
 
 @njit(inner=True)
@@ -169,19 +229,67 @@ def _received(plain, logs, slot, upto, now, sent, scratch):  # type: ignore[no-u
 
 
 @njit(inner=True)
+def _paid_out(plain, logs, slot, upto, now, scratch):  # type: ignore[no-untyped-def]
+    """What the payee itself paid before: most never did, and of some it was not kept how much they had by then."""
+    if upto == NONE:
+        return
+    plain.payee_outbound_sum_1h = plain.payee_outbound_sum_24h = 0.0
+    plain.payee_outbound_count_1h = plain.payee_outbound_count_24h = 0.0
+    if slot == NONE or upto == 0:
+        return
+    position = upto - 1
+    # As with what was received: a payee behind the clock of its own busy log as a payer.
+    moved = now
+    if old_clock_at(logs.slots, logs.blocks, slot, position) != NEVER:
+        moved = max(now, now_of(logs, slot, position) - HORIZON)
+    totals = scratch.totals[OUTBOUND]
+    measure(logs, slot, position, upto, moved, np.int64(NONE), _HOUR_AND_DAY, totals, scratch.work)
+    plain.payee_outbound_sum_1h, plain.payee_outbound_sum_24h = totals[0].total, totals[1].total
+    plain.payee_outbound_count_1h, plain.payee_outbound_count_24h = totals[0].payments, totals[1].payments
+    last, (start, at) = NEVER, recent_rows(logs.slots, slot, position)
+    for row in range(start, at + 1):
+        time = logs.event_time[row]
+        last = max(last, time if time <= moved else NEVER)
+    if last != NEVER:
+        plain.payee_seconds_since_paid_out = _seconds(moved - last)
+
+
+@njit(inner=True)
 def _risk(plain, payment, positions, reports, scratch):  # type: ignore[no-untyped-def]
-    """Confirmed fraud over payments to the payee and of the device; return whether an outcome log could not be read."""
+    """What was reported of the payee and of the device; return whether an outcome log could not be read."""
     for which in range(len(REPORTED)):
         if positions.reports_end[which] == NONE:
             return True
     for which in range(len(REPORTED)):
-        start, end = positions.reports_start[which], positions.reports_end[which]
-        frauds = confirmed_frauds(reports, start, end, payment.event_time, MONTH)
-        scratch.entities[REPORTED[which]].frauds = frauds
+        start, end, risk = positions.reports_start[which], positions.reports_end[which], scratch.risk[which]
+        sum_up_reports(reports, start, end, payment.event_time, scratch.standing, risk)
     payee, device = scratch.entities[_PAYEE], scratch.entities[_DEVICE]
+    risk = scratch.risk[_PAYEE_REPORTS]
     payments = scratch.totals[_PAYEE, _MONTH].payments + payee.counts_itself
-    plain.payee_fraud_rate_30d = payee.frauds / np.float64(payments)
+    plain.payee_fraud_rate_30d = risk.frauds[OF_MONTH] / np.float64(payments)
+    _reported(plain, risk, payment.event_time)
     if device.there:
         payments = scratch.totals[_DEVICE, _MONTH].payments + device.counts_itself
-        plain.device_fraud_rate_30d = device.frauds / np.float64(payments)
+        plain.device_fraud_rate_30d = scratch.risk[_DEVICE_REPORTS].frauds[OF_MONTH] / np.float64(payments)
     return False
+
+
+@njit(inner=True)
+def _reported(plain, risk, now):  # type: ignore[no-untyped-def]
+    """What was reported of the payee, how lately, and in what order."""
+    plain.payee_fraud_count_24h = risk.frauds[OF_DAY]
+    plain.payee_fraud_count_7d = risk.frauds[OF_WEEK]
+    plain.payee_fraud_streak = risk.streak
+    if risk.reports[OF_MONTH] == 0:  # nearly always
+        return
+    plain.payee_report_fraud_share_30d = risk.frauds[OF_MONTH] / np.float64(risk.reports[OF_MONTH])
+    if risk.reports[OF_WEEK] > 0:
+        plain.payee_report_fraud_share_7d = risk.frauds[OF_WEEK] / np.float64(risk.reports[OF_WEEK])
+    if risk.reports[OF_DAY] > 0:
+        plain.payee_report_fraud_share_24h = risk.frauds[OF_DAY] / np.float64(risk.reports[OF_DAY])
+    if risk.streak > 0:
+        plain.payee_seconds_since_streak_began = _seconds(now - risk.streak_began)
+    if risk.last_fraud != NEVER:
+        plain.payee_seconds_since_fraud_report = _seconds(now - risk.last_fraud)
+    if risk.last_genuine != NEVER:
+        plain.payee_seconds_since_genuine_report = _seconds(now - risk.last_genuine)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from features.compiled import row_dtype
-from features.entities import KINDS, POSITIONS
+from features.entities import KINDS, POSITIONS, REPORTED
 from features.measure.logs import SUMMARY
+from features.measure.risk import RISK, Standing
 from features.schema import PLAIN
 from features.windows import BLOCK, WINDOWS
 
@@ -39,7 +40,6 @@ ENTITY: Final = row_dtype(
         ("born", "i8"),  # event time of its first record
         ("start", "i8"),  # its recent records before the payment: rows from start on, up to stop
         ("stop", "i8"),
-        ("frauds", "i8"),  # payments of 30 days that were confirmed as fraud, where its kind has outcome reports
         ("party", "i8"),  # as much of its identity as records keep
     ]
 )
@@ -47,12 +47,14 @@ ENTITY: Final = row_dtype(
 
 
 class Work(NamedTuple):
-    """What `measure` works in."""
+    """What one log after the other is measured in."""
 
     cells: NDArray[np.uint64]
     """Open addressing: stamp and counterparty in one number."""
     stamp: NDArray[np.int64]
     """[1], the stamp of the cells that are in use."""
+    first_paid: NDArray[np.int64]
+    """Beside the cells: the first time of each counterparty."""
     recent: NDArray[np.int64]
     """[3, n]: recent records in order of time: times, amounts, counterparties."""
     run: NDArray[np.record]
@@ -64,6 +66,7 @@ class Work(NamedTuple):
         return cls(
             cells=np.zeros(CELLS, dtype=np.uint64),
             stamp=np.zeros(1, dtype=np.int64),
+            first_paid=np.zeros(CELLS, dtype=np.int64),
             recent=np.zeros((3, 2 * BLOCK), dtype=np.int64),
             run=np.zeros(2, dtype=SUMMARY),
         )
@@ -75,11 +78,14 @@ class Scratch(NamedTuple):
     entities: NDArray[np.record]
     """ENTITY of each kind."""
     totals: NDArray[np.record]
-    """[positions, windows] of MEASURE; of the payer's inbound log one window only."""
+    """[positions, windows] of MEASURE; of the payer's inbound log one window only, of the payee's outbound log two."""
     plain: NDArray[np.record]
     """PLAIN[1]."""
     values: NDArray[np.float32]
     """The same by number."""
+    risk: NDArray[np.record]
+    """RISK of each kind that has outcome reports."""
+    standing: Standing
     work: Work
 
     @classmethod
@@ -91,5 +97,7 @@ class Scratch(NamedTuple):
             totals=np.zeros((POSITIONS, len(WINDOWS)), dtype=MEASURE),
             plain=plain,
             values=plain.view(np.float32),
+            risk=np.zeros(len(REPORTED), dtype=RISK),
+            standing=Standing.make(),
             work=Work.make(),
         )

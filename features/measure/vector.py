@@ -11,7 +11,7 @@ import numpy as np
 
 from features.columns import FeatureState
 from features.compiled import njit
-from features.entities import COUNTERPARTIES, INBOUND, KINDS
+from features.entities import COUNTERPARTIES, INBOUND, KINDS, OUTBOUND
 from features.feature import Aggregation
 from features.measure.logs import NONE, Logs
 from features.measure.plain import measure_plain
@@ -65,7 +65,7 @@ def put_vectors(logs, payments, located, reports, scratch, out, state):  # type:
     entities, values = scratch.entities, scratch.values
     for row in range(len(payments)):
         payment, positions = payments[row], located[row]
-        late = positions.lost[INBOUND] == 1
+        late = positions.lost[INBOUND] == 1 or positions.lost[OUTBOUND] == 1
         for kind in range(INBOUND):
             _measure_entity(logs, payment, positions, kind, scratch)
             late = late or positions.lost[kind] == 1 or entities[kind].now != payment.event_time

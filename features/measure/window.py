@@ -135,10 +135,8 @@ def _scan_ordered(
 
     The rows that a window adds are a run that ends where the run of the window before began.
     """
-    size = 16
-    while size < 4 * (stop - start + 1):
-        size *= 2
-    cells, seen = work.cells, _new_stamp(work.cells, work.stamp)
+    size = cells_for(stop - start)
+    cells, seen = work.cells, new_stamp(work.cells, work.stamp)
     # No literal 0: it would be another type, and what it is handed to be compiled again.
     count, paid, most, high, low = np.int64(0), np.int64(0), np.int64(0), np.uint64(0), np.uint64(0)
     others = 0 if own == NONE else _see(cells, size, seen, own)
@@ -194,7 +192,16 @@ def _add_run(  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _new_stamp(cells: NDArray[np.uint64], stamp: NDArray[np.int64]) -> np.uint64:
+def cells_for(records: int) -> int:
+    """Return how many cells the counterparties of so many records take, and one more: four each, a power of two."""
+    size = 16
+    while size < 4 * (records + 1):
+        size *= 2
+    return size
+
+
+@njit(inline="always")
+def new_stamp(cells: NDArray[np.uint64], stamp: NDArray[np.int64]) -> np.uint64:
     """Empty the cells without touching them: what bears an older stamp is not there."""
     if stamp[0] + 1 == STAMPS:
         cells[:] = 0

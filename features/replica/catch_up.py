@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from features.compiled import njit
-from features.entities import COUNTERPARTIES, INBOUND
+from features.entities import COUNTERPARTIES, INBOUND, OUTBOUND
 from features.measure.ingest import append, append_raw
 from features.measure.logs import NONE, Logs
-from features.record import PARTY, RECORD_BYTES, RECORD_WORDS, put_record
+from features.record import PARTY, RECORD_BYTES, RECORD_WORDS, put_others_record, put_record
 from features.replica.table import BATCH, HITS, MISSES, Table, allocate, find, forget, make_room
 
 if TYPE_CHECKING:
@@ -145,7 +145,10 @@ def append_own(  # type: ignore[no-untyped-def]
                 continue
             party = payment.identity[COUNTERPARTY[part]]
             append(logs, rows[k].slot, payment.event_time, payment.amount_paise, np.int64(party & PARTY), payment.place)  # type: ignore[arg-type]
-            put_record(log.last, payment, party, lengths[row, INBOUND] if part == 0 else np.int64(payment.kind))
+            if part == 0:
+                put_record(log.last, payment, party, lengths[row, INBOUND])
+            else:
+                put_others_record(log.last, payment, party, lengths[row, OUTBOUND])
     lost = 0
     for k in range(len(rows)):
         read = rows[k]

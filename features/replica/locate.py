@@ -10,7 +10,7 @@ import numpy as np
 from features.compiled import njit
 from features.entities import INBOUND, KINDS, POSITIONS
 from features.measure.logs import NONE
-from features.record import RECORD_BYTES
+from features.record import NOT_KNOWN, RECORD_BYTES
 from features.windows import DAY
 
 _OPTIONAL: Final = np.array([kind.optional for kind in KINDS])
@@ -23,9 +23,9 @@ def locate(  # type: ignore[no-untyped-def]
     """Fill in the positions of payments; False where a log is gone that one was in, or lacks it while another has it.
 
     log_of: [n, positions], which read is whose. lengths: [n, positions], bytes of its logs just behind the payment, 0
-    where it is not found, and the records of the inbound log. reads: of READING. kept_since: logs with a payment of
-    that time or later cannot have expired. located: of LOCATED. aged: [r], logs whose payment before was on another
-    day, so that their expiry is to be pushed out.
+    where it is not found, and the records of the inbound and the outbound log. reads: of READING. kept_since: logs with
+    a payment of that time or later cannot have expired. located: of LOCATED. aged: [r], logs whose payment before was
+    on another day, so that their expiry is to be pushed out.
     """
     for row in range(len(payments)):
         # Both parties' logs got it, or neither did: it was rejected then, or comes from before both expired. The others
@@ -44,7 +44,10 @@ def locate(  # type: ignore[no-untyped-def]
             slot = NONE if read == NONE else reads[read].slot
             positions.slot[part] = slot
             end = length
-            if part != INBOUND:
+            if part >= INBOUND and length == NOT_KNOWN:
+                positions.at[part] = NONE
+                continue
+            if part < INBOUND:
                 if length > 0 and slot == NONE:
                     return False
                 end = NONE if length == 0 else reads[read].folded + (length - reads[read].header) // RECORD_BYTES
@@ -58,7 +61,7 @@ def locate(  # type: ignore[no-untyped-def]
                 row_before = log.at + position - 1 - log.folded
                 if part < INBOUND and row_before >= log.at:
                     aged[read] |= logs.event_time[row_before] // DAY != payments[row].event_time // DAY
-            elif part != INBOUND and read != NONE:
+            elif part < INBOUND and read != NONE:
                 positions.lost[part] = 1
-            positions.at[part] = position + 1 if part == INBOUND else position
+            positions.at[part] = position + 1 if part >= INBOUND else position
     return True

@@ -30,7 +30,8 @@ class ApplyRequest:
     """One micro-batch for `EntityStore.apply`, packed as docs/specs/online_store.md says."""
 
     entries: bytes
-    """One entry a payment: the identities of all kinds, the payer's record, that of the others, origin, offset."""
+    """One entry a payment: the identities of all kinds, the payer's record, that of the others, origin, offset. The
+    others' says that the payee paid nothing out; the store puts the number there if that is not so."""
     reads: bytes
     """17 bytes a log to read: kind, identity, number of records known (0: read it whole), and the byte length that it
     has if nobody else appended to it (UNKNOWN_LENGTH: tell of it in any case). The last two count for entity logs."""
@@ -44,8 +45,9 @@ class Applied:
     """The reply to one micro-batch of n payments."""
 
     positions: bytes
-    """4n numbers of 32 bits: byte lengths of the payer's, the payee's and the device's log just after the payment (0:
-    not there, not kept any more, or no device), and how many records the payer's own inbound log had at that moment."""
+    """5n numbers of 32 bits: byte lengths of the payer's, the payee's and the device's log just after the payment (0:
+    not there, not kept any more, or no device), and how many records the payer's own inbound log and the payee's own
+    outbound log had at that moment. The last may be NOT_KNOWN, of a payment that came before it was kept."""
     replied: Sequence[int]
     """Which of the reads the reply has. Other entity logs are as long as was expected, and have no header, so the
     worker knows what is in them. Other outcome logs are empty."""

@@ -8,11 +8,13 @@ local RECORD = 32
 local NOTHING = NOBODY .. NOBODY .. NOBODY .. NOBODY  -- a record that is not there
 local SAME = 24        -- of a record: what is the same wherever and however often the payment is delivered
 local ID = 16          -- where the id of the payment stands in it
+local PAID_OUT = 24    -- where a record of others' logs says how many records the payee's own log as a payer had
+local SAYS_SO = 2147483648  -- the bit of the kind of payment, behind that, which says that it does
 local MOST_READ = 1048576
 local PREFIX = 16      -- magic, header length, records folded away
 local REPORT_TAIL = @REPORT_TAIL@
 local TOGETHER = 32    -- keys of one command
-local UNKNOWN = 4294967295  -- a length that no log has: the worker expects nothing
+local UNKNOWN = 4294967295  -- a length that no log has: the worker expects nothing, or nothing was kept
 local KEY = { @KEYS@ }     -- what keys begin with, by kind
 local REPORTS = { @REPORTS@ }
 local KINDS = { @KINDS@ }  -- the same of the payer, the payee, and others that a payment may have
@@ -21,7 +23,7 @@ local SENT = 8 * #KINDS
 local GOT = SENT + RECORD
 local ORIGIN = GOT + RECORD
 local ENTRY = ORIGIN + 10
-local ENDS = '@ENDS@'    -- four bytes for each kind, and for what was received
+local ENDS = '@ENDS@'    -- four bytes for each kind, for what was received, and for what was paid out
 
 -- Length of a log's header and the records folded away; a log whose length is 16 beyond a multiple of 32 has one.
 local function header(key, length)
@@ -225,8 +227,8 @@ end
 --       reads (17 bytes each: kind, identity, records known, length expected), keys to refresh (9 bytes each: kind,
 --       identity), then the origins
 -- reply: in one string, for each payment the byte length of its log of each kind after it, and the records that the
---        payer's own inbound log had at that moment; then for each read that is not as expected which it is, its total
---        length and its bytes
+--        payer's own inbound log and the payee's own outbound log had at that moment; then for each read that is not as
+--        expected which it is, its total length and its bytes
 local function apply(_, args)
   local entries, reads, refresh = args[1], args[2], args[3]
   local positions = {}
@@ -238,16 +240,33 @@ local function apply(_, args)
   local keys, new, kinds = {}, {}, #KINDS  -- the same tables for every entry: making new ones is what costs
   for at = 1, #entries, ENTRY do
     keys_of(entries, at, keys)
-    local ends, received = old[at] or new, nil
+    local ends, received, paid_out = old[at] or new, nil, nil
     local payer, inbound = keys[1], KINDS[2] .. sub(entries, at, at + 7)
+    local outbound = KINDS[1] .. sub(entries, at + 8, at + 15)
     if ends ~= new then
       if ends[1] > 0 then
         received = struct.unpack('<I4', redis.call('GETRANGE', payer, ends[1] - 4, ends[1] - 1))
       else
         received = records(inbound, redis.call('STRLEN', inbound))
       end
+      if ends[2] > 0 then
+        local says
+        paid_out, says = struct.unpack('<I4I4', redis.call('GETRANGE', keys[2], ends[2] - 8, ends[2] - 1))
+        if says < SAYS_SO then paid_out = UNKNOWN end
+      else
+        paid_out = records(outbound, redis.call('STRLEN', outbound))
+      end
     else
       local record = sub(entries, at + GOT, at + GOT + RECORD - 1)
+      paid_out = lengths[outbound]
+      if not paid_out then
+        paid_out = redis.call('STRLEN', outbound)
+        lengths[outbound] = paid_out
+      end
+      if paid_out > 0 then  -- of nearly all it is not, and the record says so already
+        paid_out = records(outbound, paid_out)
+        record = sub(record, 1, PAID_OUT) .. pack('<I4', paid_out) .. sub(record, PAID_OUT + 5)
+      end
       for n = 2, kinds do
         local key, length = keys[n], 0
         if key then
@@ -265,8 +284,8 @@ local function apply(_, args)
       ends[1] = append(payer, sub(entries, at + SENT, at + GOT - 5) .. pack('<I4', received))
       lengths[payer] = ends[1]
     end
-    ends[kinds + 1] = received
-    positions[#positions + 1] = pack(ENDS, unpack(ends, 1, kinds + 1))
+    ends[kinds + 1], ends[kinds + 2] = received, paid_out
+    positions[#positions + 1] = pack(ENDS, unpack(ends, 1, kinds + 2))
   end
   advance(args, 4, applied)
 

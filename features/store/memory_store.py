@@ -6,10 +6,10 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
-from features.entities import KINDS, PAYEE
+from features.entities import KINDS, PAYEE, PAYER
 from features.errors import IdentityKeyMismatchError, StoreRolledBackError
 from features.measure.risk import MAX_REPORTS, REPORT_BYTES
-from features.record import RECEIVED_AT, RECORD_BYTES, SAME_BYTES
+from features.record import PAID_OUT_AT, RECEIVED_AT, RECORD_BYTES, SAME_BYTES, paid_out_of
 from features.store.contract import Applied, ApplyRequest, Origin, Peeked, PeekRequest
 from features.store.layout import (
     ENTRY_BYTES,
@@ -97,14 +97,17 @@ class MemoryEntityStore:
         payer, *others = names
         sent, got = entry[SENT:GOT], entry[GOT:ORIGIN]
         origin, offset = struct.unpack("<HQ", entry[ORIGIN:])
-        inbound = PAYEE.letter + identities[0]
+        inbound, outbound = PAYEE.letter + identities[0], PAYER.letter + identities[1]
         if offset < applied[origin]:
-            at = self._locate(payer, sent[:SAME_BYTES])
+            at, *ends = self._locate(payer, sent), *(self._locate(name, got) if name else 0 for name in others)
             received = int.from_bytes(self.logs[payer][at - 4 : at], "little") if at else self._records(inbound)
-            return [at, *(self._locate(name, got[:SAME_BYTES]) if name else 0 for name in others), received]
+            there = self.logs[others[0]][ends[0] - RECORD_BYTES : ends[0]] if ends[0] else b""
+            return [at, *ends, received, paid_out_of(bytes(there)) if there else self._records(outbound)]
+        paid_out = self._records(outbound)
+        got = got[:PAID_OUT_AT] + paid_out.to_bytes(4, "little") + got[RECEIVED_AT:]
         ends = [self._append(name, got) if name else 0 for name in others]
         received = self._records(inbound)
-        return [self._append(payer, sent[:RECEIVED_AT] + received.to_bytes(4, "little")), *ends, received]
+        return [self._append(payer, sent[:RECEIVED_AT] + received.to_bytes(4, "little")), *ends, received, paid_out]
 
     def _append(self, name: bytes, record: bytes) -> int:
         log = self.logs.setdefault(name, bytearray())
@@ -116,9 +119,9 @@ class MemoryEntityStore:
         size, base = _header(log)
         return base + (len(log) - size) // RECORD_BYTES
 
-    def _locate(self, name: bytes, same: bytes) -> int:
-        """Return the byte just after the newest record that begins so; 0 if none is kept."""
-        log = self.logs.get(name, bytearray())
+    def _locate(self, name: bytes, record: bytes) -> int:
+        """Return the byte just after the newest record that is of the same payment; 0 if none is kept."""
+        log, same = self.logs.get(name, bytearray()), record[:SAME_BYTES]
         size, _ = _header(log)
         for at in range(len(log) - RECORD_BYTES, size - 1, -RECORD_BYTES):
             if log[at : at + SAME_BYTES] == same:

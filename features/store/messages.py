@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from features.compiled import njit, row_dtype
-from features.entities import INBOUND, KINDS, POSITIONS, REPORTED
+from features.entities import INBOUND, KINDS, OUTBOUND, POSITIONS, REPORTED
 from features.measure.logs import NONE
 from features.measure.risk import REPORT_BYTES
-from features.record import RECORD_WORDS, put_record
+from features.record import RECORD_WORDS, put_others_record, put_record
 from features.store.layout import ENTRY_BYTES, READ_BYTES, UNKNOWN_LENGTH
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Request:
     """How many entity logs there are."""
     log_of: NDArray[np.int64]
     """[n, positions and outcome logs]: for each payment, which read its log of each kind is, its payer's inbound log,
-    and the outcome logs of the kinds that have them; NONE where it has none."""
+    its payee's outbound log, and the outcome logs of the kinds that have them; NONE where it has none."""
 
     @classmethod
     def of_columns(cls, columns: PaymentColumns) -> Request:
@@ -122,7 +122,7 @@ class Reply:
     """What the store replied to a request; what it says of the logs stands in the request's reads."""
 
     lengths: NDArray[np.int64]
-    """[n, positions]: bytes of each of the payment's logs just behind it; records of the inbound one."""
+    """[n, positions]: bytes of each of the payment's logs just behind it; records of the inbound and outbound ones."""
     raw: bytes
 
     @classmethod
@@ -155,14 +155,16 @@ def _find_logs(  # type: ignore[no-untyped-def]
             logs = count
         cells[:] = NONE
         for row in range(n):
-            identity, column = payments[row].identity[_WHOSE[part]], part if part < INBOUND else part + 1
+            identity = payments[row].identity[_WHOSE[part]]
+            column = part if part < INBOUND else part - INBOUND + POSITIONS
             if identity == 0:
                 log_of[row, column] = NONE
             else:
                 log_of[row, column], count = _find(cells, reads, count, identity)
-        if part == 1:  # among the payees' logs, the payer's own
+        if part <= 1:  # among the payers' logs the payee's own, and the other way round
+            other = OUTBOUND if part == 0 else INBOUND
             for row in range(n):
-                log_of[row, INBOUND], count = _find(cells, reads, count, payments[row].identity[0])
+                log_of[row, other], count = _find(cells, reads, count, payments[row].identity[1 - part])
         for read in range(written, count):
             reads[read].kind = _LETTERS[part]
         written = count
@@ -200,7 +202,7 @@ def _put_entries(  # type: ignore[no-untyped-def]
         for kind in range(INBOUND):
             entry.identity[kind] = payment.identity[kind]
         put_record(entry.sent, payment, payment.identity[1], payment.kind)
-        put_record(entry.got, payment, payment.identity[0], payment.kind)
+        put_others_record(entry.got, payment, payment.identity[0], 0)
 
 
 def put_reports(request: Request, located: NDArray[np.record]) -> None:

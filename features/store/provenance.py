@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from features.compiled import njit, row_dtype
-from features.entities import INBOUND, KINDS, POSITIONS, REPORTED
+from features.entities import INBOUND, KINDS, OUTBOUND, REPORTED
 from features.errors import StoreCorruptError
 from features.record import PAYMENT_ID_AT, RECORD_BYTES, RECORD_WORDS, put_record
 
@@ -40,32 +40,45 @@ def _fields(kinds: int) -> tuple[tuple[Any, ...], ...]:
 
 
 def _versioned(kinds: int) -> np.dtype[np.record]:
-    return row_dtype([("version", "u1"), ("kinds", "u1"), ("reserved", "u1", (6,)), *_fields(kinds)], packed=True)
+    return row_dtype(
+        [("version", "u1"), ("kinds", "u1"), ("reserved", "u1", (2,)), ("outbound", "<u4"), *_fields(kinds)],
+        packed=True,
+    )
 
 
-PROVENANCE: Final = row_dtype(_fields(len(KINDS)))
-"""Hashed identities; the record with the payee as counterparty and the kind of payment; positions in the logs of each
-kind; length of the payer's own inbound log, and of the outcome logs, at that moment."""
+PROVENANCE: Final = row_dtype([*_fields(len(KINDS)), ("outbound_upto", "<i4")])
+"""What was read of any form: hashed identities; the record with the payee as counterparty and the kind of payment;
+positions in the logs of each kind; length of the payer's own inbound log, of the outcome logs, and of the payee's own
+outbound log (-1 where it was not kept) at that moment."""
 
-VERSIONED: Final = _versioned(len(KINDS))
-"""The same behind a version and the number of kinds."""
+WRITTEN: Final = _versioned(len(KINDS))
+"""What verdicts keep: the first form behind a version, the number of kinds, and the length of the outbound log and one
+(0 where it is not known). The release before passes these four bytes over, so one can go back to it."""
 
-WRITTEN: Final = PROVENANCE if len(KINDS) == FIRST_KINDS else VERSIONED
-"""What verdicts keep. From the next release on it is VERSIONED; this one reads both, so that one can go back to it."""
+_FIRST: Final = row_dtype(_fields(FIRST_KINDS))
+"""What verdicts kept before 2026-12."""
 
-_FORMS: Final = {form.itemsize: form for form in map(_versioned, range(FIRST_KINDS, len(KINDS) + 1))} | {
-    row_dtype(_fields(FIRST_KINDS)).itemsize: row_dtype(_fields(FIRST_KINDS))
+_FORMS: Final = {_FIRST.itemsize: _FIRST} | {
+    form.itemsize: form for form in map(_versioned, range(FIRST_KINDS, len(KINDS) + 1))
 }
 """What is read, by its length. New kinds stand behind the others, so each form begins like the one before."""
 
 _PACKED: Final = row_dtype(
     [
+        ("version", "u1"),
+        ("kinds", "u1"),
+        ("reserved", "u1", (2,)),
+        ("outbound", "<u4"),
         ("identity", "<u8", (len(KINDS),)),
         ("record", "<u8", (RECORD_WORDS,)),
-        ("at", "<i4", (POSITIONS,)),
+        ("at", "<i4", (INBOUND + 1,)),
         ("reports", "<i4", (len(REPORTED),)),
     ]
 )
+"""The same as the kernel fills it in."""
+
+if WRITTEN.itemsize != _PACKED.itemsize:
+    raise AssertionError("What verdicts keep is not as the kernel fills it in.")
 
 
 def read_provenance(rows: Sequence[bytes]) -> NDArray[np.record]:
@@ -74,6 +87,7 @@ def read_provenance(rows: Sequence[bytes]) -> NDArray[np.record]:
     Where a verdict knew nothing of a kind, its payment has none: identity 0.
     """
     found = np.zeros(len(rows), dtype=PROVENANCE)
+    found["outbound_upto"] = -1
     sizes = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     for size in np.unique(sizes).tolist():
         which = np.flatnonzero(sizes == size)
@@ -85,7 +99,9 @@ def read_provenance(rows: Sequence[bytes]) -> NDArray[np.record]:
         if "version" in names and (other := some["version"][some["version"] != VERSION]).size:
             raise StoreCorruptError(_unreadable(f"of version {other[0]}"))
         for field in names:
-            if field in (PROVENANCE.names or ()):
+            if field == "outbound":
+                found["outbound_upto"][which] = some[field].astype(np.int64) - 1
+            elif field in (PROVENANCE.names or ()):
                 found[field][which] = some[field]
     return found
 
@@ -98,23 +114,16 @@ def payment_id_of(row: bytes) -> int:
 
 def _unreadable(what: str) -> str:
     return (
-        f"A verdict's provenance has {PROVENANCE.itemsize} bytes, or {VERSIONED.itemsize} of version {VERSION}; "
+        f"A verdict's provenance has {_FIRST.itemsize} bytes, or {WRITTEN.itemsize} of version {VERSION}; "
         f"this one is {what}. Run the release that wrote it, or a newer one."
     )
 
 
 def provenance_of(columns: PaymentColumns, located: NDArray[np.record]) -> NDArray[np.record]:
     """Return WRITTEN[n] of payments and their LOCATED[n]."""
-    packed = np.empty(len(columns), dtype=_PACKED)
+    packed = np.zeros(len(columns), dtype=_PACKED)
     _put_provenance(columns.rows, located, packed)
-    plain = packed.view(PROVENANCE)
-    if WRITTEN is PROVENANCE:
-        return plain
-    rows = np.zeros(len(columns), dtype=WRITTEN)
-    rows["version"], rows["kinds"] = VERSION, len(KINDS)
-    for field in PROVENANCE.names or ():
-        rows[field] = plain[field]
-    return rows
+    return packed.view(WRITTEN)
 
 
 @njit()
@@ -123,10 +132,11 @@ def _put_provenance(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     for row in range(len(rows)):
         payment, one = payments[row], rows[row]
+        one.version, one.kinds, one.outbound = VERSION, INBOUND, located[row].at[OUTBOUND] + 1
         for kind in range(INBOUND):
             one.identity[kind] = payment.identity[kind]
         put_record(one.record, payment, payment.identity[1], payment.kind)
-        for part in range(POSITIONS):
+        for part in range(INBOUND + 1):
             one.at[part] = located[row].at[part]
         for part in range(len(one.reports)):
             one.reports[part] = located[row].reports[part]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from features.compiled import njit, row_dtype
-from features.entities import COUNTERPARTIES, INBOUND, POSITIONS
+from features.entities import COUNTERPARTIES, INBOUND, KINDS, OUTBOUND, PAYEE, POSITIONS
 from features.measure.ingest import old_clock_at
 from features.measure.logs import NEVER, NONE
-from features.record import PARTY, RECEIVED_AT, RECORD_BYTES, SAME_BYTES
+from features.record import PARTY, RECEIVED_AT, RECORD_BYTES, SAME_BYTES, paid_out_of
 from features.store.messages import ENTRY, Claims, entries_of, name_of
 from features.windows import BLOCK, HORIZON
 
@@ -27,6 +27,7 @@ ALIKE: Final = row_dtype([("row", "i8"), ("kind", "i8"), ("read", "i8"), ("posit
 """A record that may be a payment's own: of which payment, in its log of which kind, which read that is, and where."""
 
 COUNTERPARTY: Final = np.array(COUNTERPARTIES)
+_PAYEE: Final = KINDS.index(PAYEE)
 _FEW: Final = 64
 
 
@@ -50,7 +51,11 @@ def names_of_alike(alike: NDArray[np.record], reads: NDArray[np.record]) -> list
 
 
 def lengths_of_alike(
-    alike: NDArray[np.record], records: Sequence[bytes], columns: PaymentColumns, reads: NDArray[np.record]
+    alike: NDArray[np.record],
+    records: Sequence[bytes],
+    columns: PaymentColumns,
+    log_of: NDArray[np.int64],
+    reads: NDArray[np.record],
 ) -> NDArray[np.int64]:
     """Return the lengths that the store replies to `apply` of payments that it has: int64[n, positions], 0 of others.
 
@@ -68,6 +73,11 @@ def lengths_of_alike(
             lengths[row, kind] = read["header"] + (one["position"] + 1 - read["folded"]) * RECORD_BYTES
             if kind == 0:
                 lengths[row, INBOUND] = int.from_bytes(record[RECEIVED_AT:], "little")
+            elif kind == _PAYEE:
+                lengths[row, OUTBOUND] = paid_out_of(record)
+    for row in np.flatnonzero(lengths[:, _PAYEE] == 0).tolist():  # folded away there: as it is now
+        read = reads[log_of[row, OUTBOUND]]
+        lengths[row, OUTBOUND] = read["folded"] + (read["total"] - read["header"]) // RECORD_BYTES
     lengths[lengths[:, 0] == 0] = 0
     return lengths
 

@@ -85,7 +85,7 @@ class KnownLogs:
             names = names_of_alike(alike, reads)
             unseen = [name for name in dict.fromkeys(names) if name not in seen][:MOST_RECORDS]
             if not unseen:
-                lengths = lengths_of_alike(alike, [seen[name] for name in names], columns, reads)
+                lengths = lengths_of_alike(alike, [seen[name] for name in names], columns, request.log_of, reads)
                 there = lengths[:, 0] > 0
                 return Look(request, reply.raw, reads, lengths, there, folded & ~there, peeked.offsets)
         raise StoreUnavailableError(f"Logs were still changing after {MOST_LOOKS} looks at them. Ask again.")

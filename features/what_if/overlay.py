@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from features.compiled import njit
-from features.entities import COUNTERPARTIES, INBOUND
+from features.entities import COUNTERPARTIES, INBOUND, OUTBOUND
 from features.measure.ingest import append
 from features.measure.logs import LEVELS, NONE, Logs
 from features.measure.vector import put_vectors
@@ -112,6 +112,9 @@ def _close_logs(table, reads):  # type: ignore[no-untyped-def]
 def _append(logs, asked, row, reads, before):  # type: ignore[no-untyped-def]
     """Append a payment as the store does: the payer's log comes last, and keeps what he had received by then."""
     payment, log_of, lengths = asked.payments[row], asked.log_of[row], asked.lengths[row]
+    paid_out = log_of[OUTBOUND]
+    slot = NONE if paid_out == NONE else reads[paid_out].slot
+    lengths[OUTBOUND] = 0 if slot == NONE else logs.slots[slot].length
     for other in range(1, INBOUND + 1):
         kind = other % INBOUND
         if kind == 0:

@@ -7,7 +7,7 @@ value may speak for a payment today and against it tomorrow.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from features.words import units
 
@@ -22,6 +22,10 @@ class Side:
     code: str
     text: str
     """A sentence without its stop; `{value}` stands for the value."""
+
+
+NEW_PAYEE: Final = Side("NEW_PAYEE", "This is the payer's first known payment to this payee")
+NO_HISTORY: Final = Side("NO_HISTORY", "The payer has no earlier payment in 30 days to compare with")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pytest
 from files.column_map import ColumnMap, read_map
 from files.errors import SourceError
 from files.source import LARGEST, Refused, Source
-from upifraud.message_fields import OUTCOME, PAYMENT
+from history.message_fields import OUTCOME, PAYMENT
 
 FILES = Path(__file__).parents[1] / "fixtures/files"
 TIME = 1_767_205_800_123

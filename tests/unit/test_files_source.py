@@ -14,7 +14,7 @@ import pytest
 from files.column_map import read_map
 from files.errors import SourceError
 from files.source import Message, Source
-from upifraud.message_fields import OUTCOME, PAYMENT
+from history.message_fields import OUTCOME, PAYMENT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 from features.schema import FEATURE_NAMES
 from files.column_map import ColumnMap
 from files.source import Source
+from history.message_fields import PAYMENT
+from history.reading import refusals_of
 from upifraud.cli import main
-from upifraud.history import refusals_of
-from upifraud.message_fields import PAYMENT
 
 FILES = Path(__file__).parents[1] / "fixtures/files"
 START = 1_767_200_000_000

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from files.source import Source
-from upifraud.history import read_outcomes, read_payments, refusals_of, source_of_payments
-from upifraud.message_fields import OUTCOME
+from history.message_fields import OUTCOME
+from history.reading import read_outcomes, read_payments, refusals_of, source_of_payments
 
 if TYPE_CHECKING:
     from pathlib import Path

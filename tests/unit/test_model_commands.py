@@ -15,11 +15,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from features.schema import FEATURE_NAMES, SCHEMA_HASH
+from history.measured import measure
 from model.artifact import REPORT, load
 from model.verdict import Verdict
 from upifraud.commands.evaluate import command as evaluate_command
 from upifraud.commands.train import command as train_command
-from upifraud.history import measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -63,11 +63,11 @@ def command(
 
     How many outcomes were refused, by reason, goes to stderr.
     """
+    from history.reading import read_outcomes
     from model.artifact import REPORT, canonical_json
     from model.errors import ModelError
     from model.training.evaluation import Scores, evaluate
     from model.training.labels import label
-    from upifraud.history import read_outcomes
 
     try:
         reported = read_outcomes(outcomes, zone)

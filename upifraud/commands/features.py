@@ -44,7 +44,7 @@ def command(
     import pyarrow.parquet as pq
 
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
-    from upifraud.history import Limits, measure
+    from history.measured import Limits, measure
     from upifraud.progress import steps
 
     limits = Limits(max_rejected_payments, max_rejected_outcomes)

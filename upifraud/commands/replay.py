@@ -94,8 +94,8 @@ def command(
     from files.column_map import read_map
     from files.errors import SourceError
     from files.source import Source
+    from history.message_fields import OUTCOME, PAYMENT
     from simulator.errors import SimulatorError
-    from upifraud.message_fields import OUTCOME, PAYMENT
 
     if sum((rate is not None, speed is not None, max_)) > 1:
         raise click.UsageError("--rate, --speed, --max: expected at most one of them; leave the others out")
@@ -227,7 +227,7 @@ def _conclude(
 
 def _tell(topic: str, sent: Outgoing, outlet: Outlet, fates: Fates, unknown: str) -> bool:
     """Say what became of the rows of one file; True if all were refused."""
-    from upifraud.history import refusals_of
+    from history.reading import refusals_of
 
     if sent.refusals.refused:
         click.echo(f"{topic}: rows that could not be published: {sent.refusals.by_reason()}")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from history.measured import Measured
     from model.artifact import Artifact
     from model.training.train import TrainingSettings
     from model.verdict import Thresholds
-    from upifraud.history import Measured
 
 EPILOG = """
 \b
@@ -105,10 +105,10 @@ def command(
     the report. The artifact is checked against shap and scikit-learn before it is written. Ends with how many rows
     were refused, by reason, as the stream would have refused them.
     """
+    from history.measured import Limits, measure
     from model.errors import ModelError
     from model.training.publishing import check_place
     from model.training.train import TrainingSettings
-    from upifraud.history import Limits, measure
     from upifraud.progress import steps
 
     settings = replace(TrainingSettings(), **{name: value for name, value in chosen.items() if value is not None})

@@ -17,16 +17,16 @@ import click
 import numpy as np
 
 from features.columns import PaymentColumns
-from features.history import OutcomeReports, first_appearances, history_vectors
+from features.history import OutcomeReports, first_appearances
 from features.identity import Identities
 from files.errors import SourceError
 from files.source import Source
+from history.message_fields import OUTCOME, PAYMENT
+from history.refusals import Refusals
 from stream.decode import decode_outcomes, decode_payments
 from stream.errors import StreamError
 from stream.settings import read_settings
 from stream.wire import RejectionReason
-from upifraud.message_fields import OUTCOME, PAYMENT
-from upifraud.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,14 +41,6 @@ if TYPE_CHECKING:
 CHUNK = 8_192
 CONFLICT = "transaction_id: expected another, or the same time, amount and parties as its first payment"
 NO_PROGRESS: Callable[[int], None] = lambda _: None  # noqa: E731 - a default that does nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What share of each file's rows may be refused."""
-
-    payments: float = 0.01
-    outcomes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,29 +78,9 @@ class Reported:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A history with the vector that each payment had when it came."""
-
-    transaction_id: list[bytes]
-    event_time: NDArray[np.int64]
-    vectors: NDArray[np.float32]
-    state: NDArray[np.uint8]
-    refusals: Refusals
-    """Of the file of payments."""
-    reported: Reported | None
-    """None without a file of outcomes."""
-
-    def account(self) -> Iterator[str]:
-        """Yield for each file how many of its rows were refused, and why."""
-        yield str(self.refusals)
-        if self.reported is not None:
-            yield str(self.reported.refusals)
-
-
 def source_of_payments(path: Path, zone: str | None = None) -> Source:
     """Return a file of payments as what `replay` would publish; its columns are the message's fields."""
-    with _said():
+    with said():
         return Source(path, PAYMENT, zone=zone)
 
 
@@ -131,7 +103,7 @@ def refusals_of(source: Source) -> Refusals:
 
 def read_outcomes(path: Path, zone: str | None = None) -> Reported:
     """Read a file of outcomes, in file order."""
-    with _said():
+    with said():
         source = Source(path, OUTCOME, zone=zone)
     return _read_outcomes(source)
 
@@ -155,36 +127,6 @@ def reports_on(history: History, outcomes: list[DecodedOutcome]) -> OutcomeRepor
         reported_at=np.array([outcome.reported_at for outcome in known], dtype=np.int64),
         fraud=np.array([outcome.is_fraud for outcome in known], dtype=np.bool_),
     )
-
-
-def measure(
-    payments: Path,
-    outcomes: Path | None,
-    *,
-    zone: str | None = None,
-    limits: Limits | None = None,
-    step: Callable[[str, int], Callable[[int], None]] = lambda _what, _total: NO_PROGRESS,
-) -> Measured:
-    """Return the point-in-time vectors of a file of payments; raises ClickException where too many rows are refused.
-
-    `step` begins a part of the work (what, how many rows) and returns what is told how many are done.
-    """
-    limits = limits or Limits()
-    source = source_of_payments(payments, zone)
-    with _said():
-        total = len(source)
-    # Outcomes first: they are few, and a file of them that cannot be used should cost no waiting.
-    reported = None if outcomes is None else read_outcomes(outcomes, zone)
-    if reported is not None:
-        reported.refusals.check(limits.outcomes)
-    history = read_payments(source, step("reading", total))
-    history.refusals.check(limits.payments)
-    reports = None
-    if reported is not None:
-        reported.match(history.transaction_id)
-        reports = reports_on(history, reported.rows)
-    vectors, state = history_vectors(history.columns, reports, step("measuring", len(history.transaction_id)))
-    return Measured(history.transaction_id, history.event_time, vectors, state, history.refusals, reported)
 
 
 class _Payments(NamedTuple):
@@ -222,7 +164,7 @@ def _chunks(source: Source, refusals: Refusals) -> Iterator[list[Message]]:
         refusals.rows += 1
         refusals.add(*refused)
 
-    with _said():
+    with said():
         messages = source.messages(refuse)
         while chunk := list(islice(messages, CHUNK)):
             refusals.rows += len(chunk)
@@ -252,7 +194,7 @@ def _first(parts: list[Decoded], rows: list[NDArray[np.int64]], refusals: Refusa
 
 
 def _settings() -> Settings:
-    with _said():
+    with said():
         return read_settings(os.environ)
 
 
@@ -262,7 +204,7 @@ def _earliest_ms(source: Source, settings: Settings) -> int:
 
 
 @contextmanager
-def _said() -> Iterator[None]:
+def said() -> Iterator[None]:
     """Say in one line what is wrong with a file or with the settings."""
     try:
         yield
