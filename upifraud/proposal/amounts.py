@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from upifraud.proposal.look import Column
+    from upifraud.proposal.sample import Column
 
 _AMOUNT: Final = re.compile(
     r"(?P<open>\()?(?P<sign>[-+\u2212])?\s*(?P<currency>₹|rs\.?|inr|usd|eur|gbp|\$|€|£)?\s*(?P<sign2>[-+\u2212])?"

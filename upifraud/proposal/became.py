@@ -13,8 +13,8 @@ from upifraud.proposal.times import Form, times_of
 if TYPE_CHECKING:
     from upifraud.proposal.choice import Candidate
     from upifraud.proposal.labels import Words
-    from upifraud.proposal.look import Look
     from upifraud.proposal.proposal import Proposal, Toml
+    from upifraud.proposal.sample import Sample
 
 LONGEST_MS: Final = 7 * 86_400_000
 SHARE: Final = 5
@@ -24,11 +24,11 @@ _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"
 RULE: Final = "7 days, or a fifth of the time that the file spans if that is less"
 
 
-def propose_outcome(look: Look, proposal: Proposal, chosen: str | None, delay: str) -> None:
+def propose_outcome(sample: Sample, proposal: Proposal, chosen: str | None, delay: str) -> None:
     """Write the lines of outcome and reported_at, if a column says what became of payments."""
     found = [
         (one, words)
-        for one in candidates(look, OUTCOME, proposal.used, chosen)
+        for one in candidates(sample, OUTCOME, proposal.used, chosen)
         if (words := words_of_outcome(one.column, about_genuine="genuine" in one.column.words)) is not None
     ]
     sure = [pair for pair in found if pair[1].known and (pair[0].worth >= SURE or pair[1].in_words)]
@@ -41,7 +41,7 @@ def propose_outcome(look: Look, proposal: Proposal, chosen: str | None, delay: s
     else:
         _nothing(proposal, found)
         return
-    _propose_reported_at(look, proposal, delay)
+    _propose_reported_at(sample, proposal, delay)
 
 
 def delay_of(span_ms: int) -> str:
@@ -96,8 +96,8 @@ def _nothing(proposal: Proposal, found: list[tuple[Candidate, Words]]) -> None:
     )
 
 
-def _propose_reported_at(look: Look, proposal: Proposal, delay: str) -> None:
-    for one in candidates(look, REPORTED_AT, proposal.used, None):
+def _propose_reported_at(sample: Sample, proposal: Proposal, delay: str) -> None:
+    for one in candidates(sample, REPORTED_AT, proposal.used, None):
         if one.worth < SURE:
             break
         times = times_of(one.column, named=True)

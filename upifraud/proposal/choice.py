@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from upifraud.proposal.look import Column, Look
     from upifraud.proposal.names import Spoken
+    from upifraud.proposal.sample import Column, Sample
 
 SURE: Final = 0.3
 """From this worth on a name is evidence."""
@@ -24,15 +24,15 @@ class Candidate:
     """Of its name, from 0 to 1."""
 
 
-def candidates(look: Look, spoken: Spoken, used: Iterable[str], chosen: str | None) -> list[Candidate]:
+def candidates(sample: Sample, spoken: Spoken, used: Iterable[str], chosen: str | None) -> list[Candidate]:
     """Return the columns that are not used yet, the surest name first; of a chosen column only that."""
     taken = set(used)
     if chosen is not None:
-        return [Candidate(look[chosen], 1.0)] if chosen in look.columns else []
+        return [Candidate(sample[chosen], 1.0)] if chosen in sample.columns else []
     made = [
         Candidate(column, spoken.worth(column.words))
-        for column in look
-        if column.name not in taken and not column.empty and column.name not in look.repeated
+        for column in sample
+        if column.name not in taken and not column.empty
     ]
     return sorted(made, key=lambda one: -one.worth)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from upifraud.proposal.look import Column
+    from upifraud.proposal.sample import Column
 
 # Pairs that are known: fraud, genuine. A column with one of them alone is understood too.
 _PAIRS: Final = (

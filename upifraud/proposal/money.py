@@ -11,13 +11,13 @@ from upifraud.proposal.proposal import Option
 
 if TYPE_CHECKING:
     from upifraud.proposal.choice import Candidate
-    from upifraud.proposal.look import Look
     from upifraud.proposal.proposal import Proposal, Toml
+    from upifraud.proposal.sample import Sample
 
 
-def propose_amount(look: Look, proposal: Proposal, chosen: str | None) -> None:
+def propose_amount(sample: Sample, proposal: Proposal, chosen: str | None) -> None:
     """Write the line of amount_paise, and ask what its values cannot tell."""
-    found = [(one, amounts) for one in candidates(look, AMOUNT, proposal.used, chosen)
+    found = [(one, amounts) for one in candidates(sample, AMOUNT, proposal.used, chosen)
              if (amounts := amounts_of(one.column)) is not None]  # fmt: skip
     named = [pair for pair in found if pair[0].worth >= SURE]
     if not named:

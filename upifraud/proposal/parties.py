@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from upifraud.proposal.names import words_of
 
 if TYPE_CHECKING:
-    from upifraud.proposal.look import Column
+    from upifraud.proposal.sample import Column
 
 _VPA: Final = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
 _MAIL: Final = re.compile(r"\.(com|net|org|edu|gov|info|in|de|co\.[a-z]{2})$", re.IGNORECASE)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 Toml: TypeAlias = "str | int | float | bool | datetime | list[Toml] | dict[str, Toml]"
 
+SAID: Final = "as you said"
+"""The reason of what a person has chosen."""
+
 OPEN: Final = "?"
 """Stands in a map for what a person must choose."""
 
@@ -79,17 +82,23 @@ class Proposal:
             part = chosen.get(section)
             if isinstance(part, dict):
                 for target, value in part.items():
-                    lines[target] = Line(value, "as you said")
+                    lines[target] = Line(value, SAID)
                     self.lines.pop(target, None)
         for target, value in chosen.items():
             if target in {"scale", "const"}:
                 continue
             line = self.lines.get(target)
             if isinstance(value, dict) and line is not None and line.value != OPEN:
-                self.lines[target] = Line({**_inline(line.value), **value}, "as you said")
+                self.lines[target] = Line({**_inline(line.value), **value}, SAID)
             else:
-                self.lines[target] = Line(value, "as you said")
+                self.lines[target] = Line(value, SAID)
         self.questions = [question for question in self.questions if self._is_open(question)]
+
+    def set_delay(self, delay: str) -> None:
+        """Put a delay in the place of the proposed one, if the map makes up when frauds were reported."""
+        line = self.lines.get("reported_at")
+        if line is not None and isinstance(line.value, dict) and "delay" in line.value and line.reason != SAID:
+            self.lines["reported_at"] = Line({**line.value, "delay": delay}, line.reason)
 
     def tables(self) -> dict[str, Toml]:
         """Return the map as TOML has it, open places included."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from upifraud.proposal.became import LONGEST_MS, SHARE, delay_of, propose_outcome
-from upifraud.proposal.choice import listed, quoted
+from upifraud.proposal.choice import quoted
 from upifraud.proposal.money import propose_amount
-from upifraud.proposal.proposal import Line, Proposal
+from upifraud.proposal.proposal import SAID, Line, Proposal
 from upifraud.proposal.rest import propose_rest
 from upifraud.proposal.when import propose_time
 from upifraud.proposal.who import propose_id, propose_made_id, propose_parties
@@ -15,8 +15,8 @@ from upifraud.proposal.who import propose_id, propose_made_id, propose_parties
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from upifraud.proposal.look import Look
     from upifraud.proposal.proposal import Toml
+    from upifraud.proposal.sample import Sample
 
 _REQUIRED: Final = ("transaction_id", "event_time", "payer_vpa", "payee_vpa", "amount_paise")
 _OURS: Final = (*_REQUIRED, "outcome", "reported_at")
@@ -24,38 +24,36 @@ _ORDER: Final = ("zone", "encoding", "separator", "earliest", *_OURS)
 _FEW_ROWS: Final = 30
 
 
-def propose(look: Look, chosen: Mapping[str, Toml] | None = None) -> Proposal:
+def propose(sample: Sample, chosen: Mapping[str, Toml] | None = None) -> Proposal:
     """Return a map for a file that was looked at; what a person has chosen stands, and is not asked again."""
     chosen = dict(chosen or {})
     proposal = Proposal()
     for name in ("encoding", "separator"):
-        if (said := getattr(look, name)) is not None:
+        if (said := getattr(sample, name)) is not None:
             proposal.lines[name] = Line(said, "as the file is written")
     if "zone" in chosen:
-        proposal.lines["zone"] = Line(chosen["zone"], "as you said")
-    proposal.used |= _columns_in(chosen, look)
-    times = propose_time(look, proposal, _column(chosen, "event_time"))
+        proposal.lines["zone"] = Line(chosen["zone"], SAID)
+    proposal.used |= _columns_in(chosen, sample)
+    times = propose_time(sample, proposal, _column(chosen, "event_time"))
     span_ms = times.span_ms if times else LONGEST_MS * SHARE
-    propose_id(look, proposal, _column(chosen, "transaction_id"))
-    propose_amount(look, proposal, _column(chosen, "amount_paise"))
-    propose_outcome(look, proposal, _column(chosen, "outcome"), delay_of(span_ms))
-    propose_parties(look, proposal, _column(chosen, "payer_vpa"), _column(chosen, "payee_vpa"))
-    propose_made_id(look, proposal)
-    propose_rest(look, proposal, chosen)
+    propose_id(sample, proposal, _column(chosen, "transaction_id"))
+    propose_amount(sample, proposal, _column(chosen, "amount_paise"))
+    propose_outcome(sample, proposal, _column(chosen, "outcome"), delay_of(span_ms))
+    propose_parties(sample, proposal, _column(chosen, "payer_vpa"), _column(chosen, "payee_vpa"))
+    propose_made_id(sample, proposal)
+    propose_rest(sample, proposal, chosen)
     proposal.choose(chosen)
     proposal.lines = {name: proposal.lines[name] for name in (*_ORDER, *proposal.lines) if name in proposal.lines}
-    proposal.notes[:0] = _notes(look)
+    proposal.notes[:0] = _notes(sample)
     return proposal
 
 
-def _notes(look: Look) -> list[str]:
+def _notes(sample: Sample) -> list[str]:
     notes = []
-    if look.repeated:
-        notes.append(f"Several columns are named {listed(look.repeated)}: rename them, none of them can be read.")
-    if look.rows < _FEW_ROWS:
-        notes.append(f"Only {look.rows} rows were looked at: what so few values say may not be true of others.")
-    values = [column.name for column in look if _is_a_value(column.name)]
-    if len(values) * 2 > len(look.columns):
+    if sample.rows < _FEW_ROWS:
+        notes.append(f"Only {sample.rows} rows were looked at: what so few values say may not be true of others.")
+    values = [column.name for column in sample if _is_a_value(column.name)]
+    if len(values) * 2 > len(sample.columns):
         notes.append(
             f"The names of the columns look like values ({quoted(values[0])}): put a line with names at the "
             "beginning of the file."
@@ -74,12 +72,12 @@ def _column(chosen: Mapping[str, Toml], target: str) -> str | None:
     return column if isinstance(column, str) else None
 
 
-def _columns_in(chosen: Mapping[str, Toml], look: Look) -> set[str]:
+def _columns_in(chosen: Mapping[str, Toml], sample: Sample) -> set[str]:
     """Return the columns that a person has given to fields of ours, so that no other field takes them."""
     names: set[str] = set()
     for line in chosen.values():
         for one in _strings(line):
-            if one in look.columns:
+            if one in sample.columns:
                 names.add(one)
     return names
 

@@ -12,8 +12,8 @@ from upifraud.proposal.times import Form, times_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from upifraud.proposal.look import Column, Look
     from upifraud.proposal.proposal import Proposal, Toml
+    from upifraud.proposal.sample import Column, Sample
 
 _WORDS: Final = {
     "flow": {"P2P", "P2M"},
@@ -37,26 +37,21 @@ _MOST: Final = 0.9
 _LONGEST: Final = 64
 
 
-def propose_rest(look: Look, proposal: Proposal, chosen: Mapping[str, Toml]) -> None:
+def propose_rest(sample: Sample, proposal: Proposal, chosen: Mapping[str, Toml]) -> None:
     """Write the lines of optional fields, and say which columns no line reads."""
-    _place(look, proposal, chosen)
+    _place(sample, proposal, chosen)
     for target, spoken in OPTIONAL.items():
         if target in _DEGREES or target in proposal.lines or target in chosen:
             continue
         if target == "typology" and "outcome" not in proposal.lines:
             continue
-        for column in look:
-            if (
-                column.name in proposal.used
-                or column.name in look.repeated
-                or spoken.worth(column.words) < 1
-                or column.empty
-            ):
+        for column in sample:
+            if column.name in proposal.used or spoken.worth(column.words) < 1 or column.empty:
                 continue
             if _fits(target, column):
                 proposal.take(target, column.name, f"{quoted(column.name)} by its name", column.name)
                 break
-    unused = [column.name for column in look if column.name not in proposal.used]
+    unused = [column.name for column in sample if column.name not in proposal.used]
     if unused:
         named = listed(unused[:12]) + (f" and {len(unused) - 12} more" if len(unused) > 12 else "")
         proposal.notes.append(f"No line reads {named}.")
@@ -75,13 +70,13 @@ def _fits(target: str, column: Column) -> bool:
     return all(len(text) <= _LONGEST for text in texts)
 
 
-def _place(look: Look, proposal: Proposal, chosen: Mapping[str, Toml]) -> None:
+def _place(sample: Sample, proposal: Proposal, chosen: Mapping[str, Toml]) -> None:
     """Take a place only whole; of two, the one that changes more, for homes stay where they are."""
     if set(_DEGREES) & set(chosen):
         return
     pairs: dict[tuple[str, ...], dict[str, Column]] = {}
     for target, most in _DEGREES.items():
-        for column in look:
+        for column in sample:
             if OPTIONAL[target].worth(column.words) == 1 and column.name not in proposal.used and _within(column, most):
                 pairs.setdefault(_whose(column), {})[target] = column
     whole = [pair for pair in pairs.values() if len(pair) == len(_DEGREES)]

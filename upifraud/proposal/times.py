@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from upifraud.proposal.look import Column
+    from upifraud.proposal.sample import Column
 
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?")
 _ISO_ZONE: Final = re.compile(_ISO.pattern + r" ?(Z|z|UTC|[+-][0-9]{2}:?[0-9]{2})")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from upifraud.proposal.choice import Candidate
-    from upifraud.proposal.look import Column, Look
     from upifraud.proposal.proposal import Proposal, Toml
+    from upifraud.proposal.sample import Column, Sample
 
 _INDIA: Final = timezone(timedelta(hours=5, minutes=30))
 _BEGINNINGS: Final = (datetime(2024, 1, 1, tzinfo=_INDIA), datetime(2015, 1, 5, tzinfo=_INDIA))
@@ -55,9 +55,9 @@ class _Found(NamedTuple):
     times: Times
 
 
-def propose_time(look: Look, proposal: Proposal, chosen: str | None) -> Times | None:
+def propose_time(sample: Sample, proposal: Proposal, chosen: str | None) -> Times | None:
     """Write the line of event_time, with its zone; return what its times tell, None where no column has any."""
-    found = [_Found(one, times) for one in candidates(look, EVENT_TIME, proposal.used, chosen)
+    found = [_Found(one, times) for one in candidates(sample, EVENT_TIME, proposal.used, chosen)
              if (times := times_of(one.column, named=one.worth >= SURE))]  # fmt: skip
     named = [one for one in found if one.candidate.worth >= SURE]
     if not named and chosen is None:
@@ -73,17 +73,17 @@ def propose_time(look: Look, proposal: Proposal, chosen: str | None) -> Times | 
             "event_time",
             None,
             "No column holds times that can be told from other numbers and texts.",
-            *_any_named(look, proposal),
+            *_any_named(sample, proposal),
         )
         return None
     best = max(named, key=_preference)
     if (
         best.times.form in {Form.DAY, Form.CLOCK}
         and chosen is None
-        and (times := _two_columns(look, proposal, named, found))
+        and (times := _two_columns(sample, proposal, named, found))
     ):
         return times
-    return _one_column(look, proposal, best)
+    return _one_column(sample, proposal, best)
 
 
 def _preference(found: _Found) -> tuple[bool, bool, int, float]:
@@ -109,13 +109,13 @@ def _speaking(found: list[_Found]) -> list[_Found]:
     ]
 
 
-def _any_named(look: Look, proposal: Proposal) -> Iterator[Option]:
-    for one in candidates(look, EVENT_TIME, proposal.used, None)[:5]:
+def _any_named(sample: Sample, proposal: Proposal) -> Iterator[Option]:
+    for one in candidates(sample, EVENT_TIME, proposal.used, None)[:5]:
         if one.worth:
             yield Option(one.column.name, "its name speaks of time, but its values are no times that are known")
 
 
-def _one_column(look: Look, proposal: Proposal, found: _Found) -> Times:
+def _one_column(sample: Sample, proposal: Proposal, found: _Found) -> Times:
     name, times = found.candidate.column.name, found.times
     said = (
         f"{quoted(name)} holds {times.why}"
@@ -128,10 +128,10 @@ def _one_column(look: Look, proposal: Proposal, found: _Found) -> Times:
             scale = _SCALES[times.per_second]
             proposal.scale["event_time"] = Line(scale, "milliseconds are what is kept")
     elif times.form is Form.STEP:
-        return _steps(look, proposal, found)
+        return _steps(sample, proposal, found)
     elif times.formats:
         proposal.take("event_time", {"column": name, "format": times.formats[0]}, said, name)
-        _ask_format(proposal, times.formats, look[name].texts)
+        _ask_format(proposal, times.formats, sample[name].texts)
     else:
         proposal.take("event_time", name, said, name)
     if times.form is Form.DAY:
@@ -139,14 +139,14 @@ def _one_column(look: Look, proposal: Proposal, found: _Found) -> Times:
             f"{quoted(name)} has days and no times: all payments of a day are taken for midnight, so windows shorter "
             "than a day say little."
         )
-    return _zoned(look, proposal, times, name)
+    return _zoned(sample, proposal, times, name)
 
 
-def _two_columns(look: Look, proposal: Proposal, named: list[_Found], found: list[_Found]) -> Times | None:
+def _two_columns(sample: Sample, proposal: Proposal, named: list[_Found], found: list[_Found]) -> Times | None:
     """Join a column of days with one of times of day, or year, month, day and time; None where they are not there."""
     days = [one for one in named if one.times.form is Form.DAY]
     clocks = [one for one in found if one.times.form is Form.CLOCK]
-    parts = {column.words: column.name for column in look}
+    parts = {column.words: column.name for column in sample}
     calendar = [parts.get((word,)) for word in ("year", "month", "day")]
     if not clocks:
         return None
@@ -158,7 +158,7 @@ def _two_columns(look: Look, proposal: Proposal, named: list[_Found], found: lis
         first, last = day.times.first, day.times.last
     elif all(calendar):
         names, formats = [*(name for name in calendar if name), clock_name], (f"%Y %m %d {clock.times.formats[0]}",)
-        years = sorted(int(text) for text in look[names[0]].texts if text.isdigit() and len(text) == 4)
+        years = sorted(int(text) for text in sample[names[0]].texts if text.isdigit() and len(text) == 4)
         if not years:
             return None
         first, last = datetime(years[0], 1, 1, tzinfo=UTC), datetime(years[-1], 12, 31, tzinfo=UTC)
@@ -166,9 +166,9 @@ def _two_columns(look: Look, proposal: Proposal, named: list[_Found], found: lis
         return None
     columns: list[Toml] = [*names]
     proposal.take("event_time", {"columns": columns, "format": formats[0]}, f"{listed(names)} make one time", *names)
-    _ask_format(proposal, formats, look[names[0]].texts)
+    _ask_format(proposal, formats, sample[names[0]].texts)
     times = Times(Form.FORMAT, formats, first=first, last=last, why="a day and a time of day")
-    return _zoned(look, proposal, times, *names)
+    return _zoned(sample, proposal, times, *names)
 
 
 def _ask_format(proposal: Proposal, formats: tuple[str, ...], texts: list[str]) -> None:
@@ -187,9 +187,9 @@ def _ask_format(proposal: Proposal, formats: tuple[str, ...], texts: list[str]) 
     proposal.ask("event_time", "format", why, *options)
 
 
-def _steps(look: Look, proposal: Proposal, found: _Found) -> Times:
+def _steps(sample: Sample, proposal: Proposal, found: _Found) -> Times:
     column, times = found.candidate.column, found.times
-    step, why = _step_of(look, column)
+    step, why = _step_of(sample, column)
     longest = timedelta(seconds=min(times.greatest * _SECONDS[step or "1h"], 3e9))
     epoch = next((one for one in _BEGINNINGS if one + longest < _PAST), _BEGINNINGS[-1])
     said = f"{quoted(column.name)} counts from a beginning that the file does not name"
@@ -208,9 +208,9 @@ def _steps(look: Look, proposal: Proposal, found: _Found) -> Times:
     return Times(Form.STEP, first=first, last=epoch + longest, greatest=times.greatest, why=times.why)
 
 
-def _step_of(look: Look, column: Column) -> tuple[str | None, str]:
+def _step_of(sample: Sample, column: Column) -> tuple[str | None, str]:
     for names, of, step, why in _KNOWN_STEPS:
-        if names <= set(look.columns) and column.name == of:
+        if names <= set(sample.columns) and column.name == of:
             return step, why
     for words, step in _STEPS:
         if not words.isdisjoint(column.words):
@@ -218,10 +218,10 @@ def _step_of(look: Look, column: Column) -> tuple[str | None, str]:
     return None, "how long a step is must be chosen"
 
 
-def _zoned(look: Look, proposal: Proposal, times: Times, *names: str) -> Times:
+def _zoned(sample: Sample, proposal: Proposal, times: Times, *names: str) -> Times:
     """Write the zone where the times have none, and what is earliest where they are old."""
     if not times.has_zone and "zone" not in proposal.lines:
-        zone, why = zone_of(look, *names)
+        zone, why = zone_of(sample, *names)
         if zone is None:
             proposal.ask(
                 "zone", None, f"The times of {listed(names)}"

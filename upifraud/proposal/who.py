@@ -11,9 +11,9 @@ from upifraud.proposal.proposal import Option
 
 if TYPE_CHECKING:
     from upifraud.proposal.choice import Candidate
-    from upifraud.proposal.look import Column, Look
     from upifraud.proposal.names import Spoken
     from upifraud.proposal.proposal import Proposal, Toml
+    from upifraud.proposal.sample import Column, Sample
 
 NOBODY: Final = "unknown@none"
 """Who pays, or is paid, where no column says it."""
@@ -22,43 +22,43 @@ _CLOSE: Final = 0.05
 _LONGEST_ID: Final = 64
 
 
-def propose_parties(look: Look, proposal: Proposal, payer_chosen: str | None, payee_chosen: str | None) -> None:
+def propose_parties(sample: Sample, proposal: Proposal, payer_chosen: str | None, payee_chosen: str | None) -> None:
     """Write the lines of payer_vpa and payee_vpa, and ask where no name tells who is who."""
-    payers = _parties(look, proposal, PAYER, payer_chosen)
+    payers = _parties(sample, proposal, PAYER, payer_chosen)
     payer = _best(payers)
     beside = {*proposal.used, payer.column.name} if payer else proposal.used
-    payees = [one for one in _parties(look, proposal, PAYEE, payee_chosen) if one.column.name not in beside]
+    payees = [one for one in _parties(sample, proposal, PAYEE, payee_chosen) if one.column.name not in beside]
     payee = _best(payees)
-    if payer is None and payee_chosen is None and payer_chosen is None and _two_addresses(look, proposal, payee):
+    if payer is None and payee_chosen is None and payer_chosen is None and _two_addresses(sample, proposal, payee):
         return
     handles = handles_of(payer.column, payee.column if payee else None) if payer else ("party", "party")
     if payer is None:
-        _ask_who(look, proposal, "payer_vpa", "pays", payers)
+        _ask_who(sample, proposal, "payer_vpa", "pays", payers)
     else:
         _write(proposal, "payer_vpa", payer, handles[0], payers)
     if payee is None:
-        _ask_who(look, proposal, "payee_vpa", "is paid", payees)
+        _ask_who(sample, proposal, "payee_vpa", "is paid", payees)
     else:
         _write(proposal, "payee_vpa", payee, handles[1], payees)
 
 
-def propose_id(look: Look, proposal: Proposal, chosen: str | None) -> None:
+def propose_id(sample: Sample, proposal: Proposal, chosen: str | None) -> None:
     """Write the line of transaction_id, if a column is an id by its name and has no value twice."""
-    found = candidates(look, TRANSACTION_ID, proposal.used, chosen)
+    found = candidates(sample, TRANSACTION_ID, proposal.used, chosen)
     fit = [one for one in found if one.worth >= SURE and (one.column.is_unique or chosen) and _is_id(one.column)]
     if fit:
         name = fit[0].column.name
         proposal.take("transaction_id", name, f"{quoted(name)} by its name; no value comes twice", name)
 
 
-def propose_made_id(look: Look, proposal: Proposal) -> None:
+def propose_made_id(sample: Sample, proposal: Proposal) -> None:
     """Write the line of transaction_id where no column is one: a hash of the row, else the row's number."""
     if "transaction_id" in proposal.lines:
         return
-    repeated = [one.column for one in candidates(look, TRANSACTION_ID, proposal.used, None) if one.worth >= SURE]
+    repeated = [one.column for one in candidates(sample, TRANSACTION_ID, proposal.used, None) if one.worth >= SURE]
     lacking = f"{quoted(repeated[0].name)} has values twice or none" if repeated else "no column is an id by its name"
     parts = _columns_of(proposal)
-    rows = list(zip(*(look[name].values for name in parts), strict=True)) if parts else []
+    rows = list(zip(*(sample[name].values for name in parts), strict=True)) if parts else []
     if len(parts) > 2 and rows and len(set(map(repr, rows))) == len(rows):
         columns: list[Toml] = [*parts]
         proposal.take(
@@ -76,8 +76,8 @@ def propose_made_id(look: Look, proposal: Proposal) -> None:
         )
 
 
-def _parties(look: Look, proposal: Proposal, spoken: Spoken, chosen: str | None) -> list[Candidate]:
-    found = [(one, party) for one in candidates(look, spoken, proposal.used, chosen)
+def _parties(sample: Sample, proposal: Proposal, spoken: Spoken, chosen: str | None) -> list[Candidate]:
+    found = [(one, party) for one in candidates(sample, spoken, proposal.used, chosen)
              if (one.worth or chosen) and (party := party_of(one.column)) is not None]  # fmt: skip
     return [one for one, _ in sorted(found, key=lambda pair: -_worth(*pair))]
 
@@ -115,9 +115,9 @@ def _write(proposal: Proposal, target: str, one: Candidate, handle: str, others:
         proposal.notes.append(f"{quoted(column.name)} ({target}) has one value in all rows of the sample.")
 
 
-def _two_addresses(look: Look, proposal: Proposal, payee: Candidate | None) -> bool:
+def _two_addresses(sample: Sample, proposal: Proposal, payee: Candidate | None) -> bool:
     """Ask who is who where columns hold addresses and their names do not tell; False where there are none."""
-    columns = [column for column in look if column.name not in proposal.used and not column.empty
+    columns = [column for column in sample if column.name not in proposal.used and not column.empty
                and (party := party_of(column)) is not None and party.addresses]  # fmt: skip
     if payee is not None:
         columns = [column for column in columns if column.name != payee.column.name]
@@ -136,19 +136,19 @@ def _two_addresses(look: Look, proposal: Proposal, payee: Candidate | None) -> b
     return True
 
 
-def _ask_who(look: Look, proposal: Proposal, target: str, does: str, weak: list[Candidate]) -> None:
+def _ask_who(sample: Sample, proposal: Proposal, target: str, does: str, weak: list[Candidate]) -> None:
     names = [one.column.name for one in weak if one.worth]
     names += [
         column.name
-        for column in look
+        for column in sample
         if column.name not in proposal.used and column.name not in names and not column.empty
         and (party := party_of(column)) is not None and party.distinct > 1 and not column.typed(float)
     ]  # fmt: skip
     options = []
     for name in names[:4]:
-        handle = handles_of(look[name], None)[0]
+        handle = handles_of(sample[name], None)[0]
         options.append(
-            Option({"column": name, "handle": handle}, f"{len(look[name].counts)} different values in the sample")
+            Option({"column": name, "handle": handle}, f"{len(sample[name].counts)} different values in the sample")
         )
     proposal.ask(
         target, None,

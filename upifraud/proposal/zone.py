@@ -13,7 +13,7 @@ from upifraud.proposal.parties import is_address
 from upifraud.proposal.times import Form, times_of
 
 if TYPE_CHECKING:
-    from upifraud.proposal.look import Look
+    from upifraud.proposal.sample import Sample
 
 _IFSC: Final = re.compile(r"[A-Z]{4}0[A-Z0-9]{6}")
 _IBAN: Final = re.compile(r"([A-Z]{2})[0-9]{2} ?[A-Z0-9]{4}[A-Z0-9 ]{6,30}")
@@ -26,26 +26,26 @@ _MOBILE: Final = re.compile(r"\+?91[6-9][0-9]{9}")
 _LOOKED_AT: Final = 500
 
 
-def zone_of(look: Look, *names: str) -> tuple[str | None, str]:
+def zone_of(sample: Sample, *names: str) -> tuple[str | None, str]:
     """Return the zone of the times in these columns with the reason; None where nothing tells."""
-    if offset := _beside(look, names):
+    if offset := _beside(sample, names):
         return offset
-    for column in look:
-        sample = column.texts[:_LOOKED_AT]
+    for column in sample:
+        texts = column.texts[:_LOOKED_AT]
         words = set(column.words)
-        if sample and (
-            (words & {"upi", "vpa"} and sum(map(is_address, sample)) > len(sample) / 2)
-            or _all(_IFSC, sample)
-            or _all(_MOBILE, sample)
+        if texts and (
+            (words & {"upi", "vpa"} and sum(map(is_address, texts)) > len(texts) / 2)
+            or _all(_IFSC, texts)
+            or _all(_MOBILE, texts)
         ):
             return "Asia/Kolkata", f"the values of {quoted(column.name)} are of UPI, so its times are taken for India's"
         if (
             _RUPEES.search(" ".join(column.words))
-            or sum(_RUPEES.search(text) is not None for text in sample) > len(sample) / 2
+            or sum(_RUPEES.search(text) is not None for text in texts) > len(texts) / 2
         ):
             return "Asia/Kolkata", f"{quoted(column.name)} speaks of rupees, so its times are taken for India's"
-        countries = Counter(match[1] for text in sample if (match := _IBAN.fullmatch(text)))
-        if countries and countries.total() > len(sample) / 2:
+        countries = Counter(match[1] for text in texts if (match := _IBAN.fullmatch(text)))
+        if countries and countries.total() > len(texts) / 2:
             (country, _), *_ = countries.most_common(1)
             if country in _COUNTRIES:
                 return _COUNTRIES[country], f"most accounts in {quoted(column.name)} are of {country}"
@@ -56,12 +56,12 @@ def _all(pattern: re.Pattern[str], texts: list[str]) -> bool:
     return sum(pattern.fullmatch(text) is not None for text in texts) > 0.9 * len(texts)
 
 
-def _beside(look: Look, names: tuple[str, ...]) -> tuple[str, str] | None:
+def _beside(sample: Sample, names: tuple[str, ...]) -> tuple[str, str] | None:
     """Return the offset that another column, whose times are moments, shows for the same rows."""
     if len(names) != 1:
         return None
-    mine = [_moment(value) for value in look[names[0]].values[:_LOOKED_AT]]
-    for column in look:
+    mine = [_moment(value) for value in sample[names[0]].values[:_LOOKED_AT]]
+    for column in sample:
         if column.name == names[0] or not EVENT_TIME.worth(column.words):
             continue
         times = times_of(column, named=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from upifraud.trial.tables import interval
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -59,15 +61,6 @@ class Finding:
 def findings(facts: Facts, artifact: Artifact) -> list[Finding]:
     """Return what is to be said, the most important first."""
     return [*_frauds(facts), *_reports(facts), *_history(facts), *_parties(facts), *_features(facts, artifact)]
-
-
-def interval(hits: float, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share by Wilson's score."""
-    if not of:
-        return 0.0, 1.0
-    z, share = 1.96, hits / of
-    centre, spread = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return max(0.0, (centre - spread) / (1 + z * z / of)), min(1.0, (centre + spread) / (1 + z * z / of))
 
 
 def _frauds(facts: Facts) -> Iterator[Finding]:

@@ -6,11 +6,10 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from upifraud.trial.findings import interval
-from upifraud.trial.told import moment, number, percent
+from upifraud.trial import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}"
@@ -38,9 +37,6 @@ def page_of(report: Mapping[str, Any], plots: Mapping[str, bytes]) -> bytes:
     body = "".join(
         [
             *_head(report),
-            *_budgets(report),
-            *_verdicts(report),
-            *_beside(report),
             *_findings(report),
             *_reasons(report),
             *_plots(plots),
@@ -55,52 +51,20 @@ def page_of(report: Mapping[str, Any], plots: Mapping[str, bytes]) -> bytes:
 
 def _head(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"<h1>Trial of {escape(report['file'])}</h1>\n"
-    train, test, metrics = report["train"], report["test"], report["metrics"]
-    yield (
-        f"<p>A model was trained on {train['payments']:,} payments until {moment(train['until'])} "
-        f"({train['frauds']:,} frauds) "
-        f"and judged on the {test['payments']:,} after them ({test['frauds']:,} frauds). It has seen none of these. "
-        "Its average "
-        f"precision is <b>{number(metrics['average_precision'])}</b>, its ROC AUC {number(metrics['roc_auc'])}.</p>\n"
-    )
-
-
-def _budgets(report: Mapping[str, Any]) -> Iterator[str]:
     metrics = report["metrics"]
-    yield "<h2>If so many payments are looked at</h2>\n"
-    rows = []
-    for at in metrics["at_budgets"]:
-        low, high = interval((at["recall"] or 0) * metrics["frauds"], metrics["frauds"])
-        rows.append(
-            [f"{at['alert_budget']:.2%}", f"{at['alerts']:,}", percent(at["precision"]), percent(at["recall"]), f"{low:.0%} to {high:.0%}"]
-        )  # fmt: skip
-    yield _table(["share of payments", "alerts", "precision", "recall", "recall, 95 % interval"], rows)
-
-
-def _verdicts(report: Mapping[str, Any]) -> Iterator[str]:
-    by_verdict = report["metrics"].get("by_verdict") or {}
-    yield "<h2>At the model's own verdicts</h2>\n"
-    rows = [
-        [name.replace("_", " "), f"{one['share']:.3%}", percent(one["precision"]), percent(one["recall"])]
-        for name, one in by_verdict.items()
-    ]
-    yield _table(["verdict", "share of payments", "precision", "recall"], rows)
-
-
-def _beside(report: Mapping[str, Any]) -> Iterator[str]:
-    metrics, never = report["metrics"], report["not_attainable"]
-    others = {"this model": metrics, **(metrics.get("baselines") or {})}
-    rows = [
-        [name.replace("_", " "), number(one["average_precision"]), number(one["roc_auc"]), percent(one["recall_at_budget"])]
-        for name, one in others.items()
-    ]  # fmt: skip
-    if never is not None:
-        rows.append(
-            ["with every fraud known at once: not attainable", number(never["average_precision"]), number(never["roc_auc"]), percent(never["recall_at_budget"])]
-        )  # fmt: skip
-    if len(rows) > 1:
-        yield "<h2>Beside others, on the same later part</h2>\n"
-        yield _table(["", "average precision", "ROC AUC", f"recall at {metrics['alert_budget']:.2%}"], rows)
+    yield (
+        "<p>A model was trained on the earlier part of the payments and judged on the later part, of which it has seen "
+        f"nothing. Its average precision there is <b>{tables.number(metrics['average_precision'])}</b>, its ROC AUC "
+        f"{tables.number(metrics['roc_auc'])}.</p>\n"
+    )
+    for title, rows in (
+        ("The two parts", tables.parts(report)),
+        ("If so many payments are looked at", tables.budgets(report)),
+        ("At the model's own verdicts", tables.verdicts(report)),
+        ("Beside others, on the same later part", tables.beside(report)),
+    ):
+        if len(rows) > 1:
+            yield f"<h2>{escape(title)}</h2>\n{_table(rows)}"
 
 
 def _findings(report: Mapping[str, Any]) -> Iterator[str]:
@@ -117,9 +81,8 @@ def _reasons(report: Mapping[str, Any]) -> Iterator[str]:
         if not told["payments"]:
             continue
         yield f"<h3>{what} ({told['payments']:,})</h3>\n"
-        yield _table(
-            ["among the three strongest", "payments"], [[one["code"], f"{one['payments']:,}"] for one in told["codes"]]
-        )
+        codes = [[one["code"], f"{one['payments']:,}"] for one in told["codes"]]
+        yield _table([["among the three strongest", "payments"], *codes])
         for example in told["examples"]:
             sentences = " ".join(reason["text"] for reason in example["reasons"])
             yield f"<p>For example, with a score of {example['score']:.3f}: {escape(sentences)}</p>\n"
@@ -136,15 +99,16 @@ def _plots(plots: Mapping[str, bytes]) -> Iterator[str]:
 
 def _counts(report: Mapping[str, Any]) -> Iterator[str]:
     yield "<h2>Rows</h2>\n"
-    rows = []
+    rows = [["", "rows", "accepted", "duplicates", "refused"]]
     for what, one in (("payments", report), ("outcomes", report["outcomes"])):
-        refused = ", ".join(f"{count:,} {escape(reason)}" for reason, count in one["rejected"].items()) or "none"
+        refused = ", ".join(f"{count:,} {reason}" for reason, count in one["rejected"].items()) or "none"
         rows.append([what, f"{one['rows']:,}", f"{one['accepted']:,}", f"{one['duplicates']:,}", refused])
-    yield _table(["", "rows", "accepted", "duplicates", "refused"], rows)
+    yield _table(rows)
     yield f"<p>Model {escape(report['model']['model_id'])}, features {escape(report['model']['schema_hash'])}.</p>\n"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = rows
     cells = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>\n{body}</tbody></table>\n"
+    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n" for row in body)
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>\n{lines}</tbody></table>\n"

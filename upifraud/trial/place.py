@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 from contextlib import contextmanager
@@ -85,8 +84,3 @@ def write(directory: Path, files: dict[str, bytes]) -> None:
     """Write files into a directory."""
     for name, content in files.items():
         (directory / name).write_bytes(content)
-
-
-def copy(directory: Path, name: str, to: str) -> None:
-    """Copy a file within a directory."""
-    shutil.copyfile(directory / name, directory / to)

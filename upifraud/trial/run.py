@@ -45,8 +45,8 @@ class Asked:
     assumed_delay: str | None
     """As the map says it, where it makes the times of reports up."""
     settings: TrainingSettings
-    at_once: bool = True
-    """Whether the result without any delay is given beside."""
+    baselines: bool = True
+    """Whether simple models are trained beside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +57,7 @@ class Trial:
     parts: dict[str, dict[str, int]]
     """train and test: payments, frauds, since, until."""
     metrics: dict[str, Any]
-    not_attainable: dict[str, Any] | None
+    not_attainable: dict[str, Any]
     """Metrics as they would be if frauds were known at once."""
     reasons: dict[str, Any]
     findings: list[Finding]
@@ -83,7 +83,7 @@ def run(read: Read, asked: Asked, directory: Path, step: Callable[[str, int], Ca
     found = findings(facts, artifact)
     plots = draw(scores, metrics)
     del vectors, facts  # as large as all the rest, and about to be made once more
-    beside = _at_once(read, asked, parts, labels, step) if asked.at_once else None
+    beside = _at_once(read, asked, parts, labels, step)
     return Trial(artifact, _parts(history.event_time, parts, labels.fraud), metrics, beside, told, found, plots)
 
 

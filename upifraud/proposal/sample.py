@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 from upifraud.proposal.names import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from files.look import Look
 
 _NOTHING: Final = frozenset({"", "nan", "null", "none", "na", "n/a", "nat", "-", "--"})
 """How files write that there is no value."""
@@ -69,32 +71,37 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Look:
+class Sample:
     """A sample of a file, in file order."""
 
     columns: Mapping[str, Column]
     rows: int
     """Of the sample."""
-    stem: str = "file"
-    """The file's name without its ending."""
     encoding: str | None = None
     """To be said in the map, where the file does not say it itself."""
     separator: str | None = None
     """The same of what stands between cells."""
-    repeated: tuple[str, ...] = ()
-    """Names that several columns have: none of them can be used."""
 
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Column]:
         return iter(self.columns.values())
 
 
-def look_of(columns: Mapping[str, Sequence[object]], **about: object) -> Look:
-    """Return a look at columns of one length."""
-    made = {name: Column(name, values) for name, values in columns.items()}
-    return Look(made, max((len(column.values) for column in made.values()), default=0), **about)  # type: ignore[arg-type]
+def sample_of(look: Look) -> Sample:
+    """Return the sample of a look at files; columns of objects and lists are left out, for no field is one."""
+    made = {name: Column(name, [row.get(name) for row in look.samples]) for name in look.columns}
+    return Sample(
+        columns={name: column for name, column in made.items() if not _is_nested(column)},
+        rows=len(look.samples),
+        encoding=look.encoding,
+        separator=look.separator if look.separator not in {None, ",", ";", "\t"} else None,
+    )
+
+
+def _is_nested(column: Column) -> bool:
+    return bool(column.there) and all(isinstance(value, dict | list) for value in column.there)
 
 
 def text_of(value: object) -> str:
