@@ -1,233 +1,182 @@
-"""Files of somebody else's payments or outcomes as messages, in file order: Parquet, CSV or JSON Lines."""
+"""Files of somebody else's payments or outcomes as messages, in file order, whatever their format."""
 
 from __future__ import annotations
 
-import csv
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from files import text
 from files.column_map import ColumnMap
-from files.convert import MISSING, from_text, from_typed, moment_of, scaled, whole
-from files.errors import SourceError
-from files.fields import Kind
+from files.convert import moment_of
+from files.formats.detect import table
+from files.formats.json_file import LARGEST, object_of, value_of
+from files.formats.opened import readable
+from files.formats.parquet_file import unreadable
+from files.formats.paths import expand, title
+from files.formats.piece import Refused, Told
+from files.maker import Maker, Message, too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from files.fields import Fields
+    from files.formats.piece import Piece, Table
 
-    Reader = Callable[[str, Kind], Callable[[Any], Any]]
-    """Returns what reads the values of a field (its name, its kind) from one format of file."""
-    _Format = Callable[[], Iterator["Message | Refused"]]
+__all__ = ["LARGEST", "Batch", "Message", "Refused", "Source"]
 
-LARGEST: Final = 1_000_000 - 1_000
-"""Bytes of a value that librdkafka and a broker take by default, with room for the key."""
-
-_LOOKED_AT: Final = 100
-"""Lines of a JSON Lines file that are searched for the columns it has."""
-
-_encoder: Final = msgspec.json.Encoder()
-
-_NUMBERED: Final = frozenset({"mcc", "rrn"})
-"""Text fields that a switch may as well write as numbers."""
-
-Row = dict[str, Any]
+BATCH = 8_192
 
 
-class Message(NamedTuple):
-    """One record to publish; `moment` is its event_time or reported_at in epoch ms, None where it has none."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one file, before anything is made of them: cheap to make, and to send to another process."""
 
-    key: bytes | None
-    value: bytes
-    moment: int | None
-    transaction_id: str | None = None
-    row: int = 0
-    """The row of the file that it was made of, counted from 1 without header and blank lines."""
+    path: Path
+    format: str
+    names: tuple[str, ...]
+    """Of the file's columns."""
+    first: int
+    """How many rows the files before have; what a row's number in its file is added to."""
+    piece: Piece
 
-
-class Refused(NamedTuple):
-    """A row that no record can be made of."""
-
-    row: int
-    reason: str
-    detail: str
-    """What was expected of the row; never what it holds."""
-
-
-TOO_MANY_CELLS: Final = "too-many-cells"
-TOO_LARGE: Final = "too-large"
-"""As the stream calls it; it says so itself of records that are large, but not too large for a broker."""
+    def __len__(self) -> int:
+        return len(self.piece.rows) + len(self.piece.refused)
 
 
 class Source:
-    """The messages of one file; raises SourceError if it cannot be read or a column is missing.
+    """The messages of files; raises SourceError if one cannot be read or a column is missing.
 
-    `zone` is that of Parquet timestamps without one, before the map's.
+    Several files, those of a folder or of a pattern, are read in the order of their names as if they were one; each has
+    its own header and format. `zone` is that of times without one, before the map's. A Source can be pickled: another
+    process can make messages of its batches.
     """
 
-    def __init__(self, path: Path, fields: Fields, columns: ColumnMap | None = None, zone: str | None = None) -> None:
-        self.path = path
+    def __init__(
+        self, paths: Path | Sequence[Path], fields: Fields, columns: ColumnMap | None = None, zone: str | None = None
+    ) -> None:
+        self.files = expand(paths)
+        self.path = title(paths, self.files)
+        """What the files are called together in errors and accounts."""
         self.map = columns or ColumnMap()
         self.fields = fields
-        self._mapped = bool(self.map.columns or self.map.scale or self.map.const)
+        self._mapped = self.map.says_of(fields)
         self._zone = zone or self.map.zone
-        readers: dict[str, _Format] = {
-            ".parquet": self._parquet,
-            ".csv": self._csv,
-            ".jsonl": self._json_lines,
-            ".ndjson": self._json_lines,
-            ".json": self._json_lines,
-        }
-        try:
-            self._read = self._parquet if self._is_parquet() else readers[path.suffix.lower()]
-        except KeyError:
-            raise SourceError(
-                f"{path}: expected a file that ends in {', '.join(readers)}, got {path.suffix or 'no ending'}"
-            ) from None
+        self._told = Told(self.map.encoding, self.map.separator, self._zone)
+        self._makers: dict[tuple[str, tuple[str, ...]], Maker] = {}
+        self._done = 0
+        self._open: Table | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_makers": {}, "_open": None}
 
     def messages(self, refuse: Callable[[Refused], None] = lambda _refused: None) -> Iterator[Message]:
         """Yield a message for every row or line that one can be made of, in file order; `refuse` is told of others."""
-        try:
-            for made in self._read():
-                if isinstance(made, Refused):
-                    refuse(made)
-                else:
-                    yield made
-        except OSError as error:
-            raise self._unreadable(error) from None
+        for batch in self.batches():
+            yield from self.messages_of(batch, refuse)
 
     def __iter__(self) -> Iterator[Message]:
-        """Read the file from its beginning."""
+        """Read the files from their beginning."""
         return self.messages()
 
     def check(self) -> None:
-        """Return if the file can be read and has every column it needs."""
-        next(self.messages(), None)
+        """Return if the first file can be read and all have every column they need."""
+        for path in self.files:
+            with readable(path):
+                opened = table(path, self._told)
+                try:
+                    maker = self._maker(path, opened.format, tuple(opened.names))
+                    next(iter(opened.pieces(maker.needed, maker.times, 1)), None)
+                finally:
+                    opened.close()
 
     def __len__(self) -> int:
         """Count the rows without reading them, for a progress bar; 0 where that is not known."""
-        if self._read != self._parquet:
-            return 0
-        from files.parquet import ParquetRows
+        total = 0
+        for path in self.files:
+            with readable(path):
+                opened = table(path, self._told)
+                opened.close()
+            if opened.count is None:
+                return 0
+            total += opened.count
+        return total
 
-        try:
-            return ParquetRows(self.path).count
-        except OSError as error:
-            raise self._unreadable(error) from None
+    def __bool__(self) -> bool:
+        return True
 
-    def _is_parquet(self) -> bool:
-        """Say whether it is Parquet by name or, under a name that says nothing, by its first bytes."""
-        if self.path.suffix.lower() in {".csv", ".jsonl", ".ndjson", ".json", ".parquet"}:
-            return self.path.suffix.lower() == ".parquet"
-        try:
-            return text.head_of(self.path).startswith(text.PARQUET)
-        except OSError:
-            return False
+    def size(self) -> int:
+        """Return the bytes of all files, packed as they are; raises SourceError where one is not there."""
+        total = 0
+        for path in self.files:
+            with readable(path):
+                total += path.stat().st_size
+        return total
 
-    def _unreadable(self, error: OSError) -> SourceError:
-        return SourceError(f"{self.path}: expected a file that can be read, got: {error.strerror or error}")
+    def position(self) -> int:
+        """Return how many of those bytes were read so far by `messages` or `batches`."""
+        return self._done + (self._open.position if self._open is not None else 0)
 
-    def _parquet(self) -> Iterator[Message | Refused]:
-        from files.parquet import ParquetRows
+    def batches(self, rows: int = BATCH) -> Iterator[Batch]:
+        """Yield the rows in file order, about so many at a time."""
+        self._done = first = 0
+        for path in self.files:
+            with readable(path):
+                last = 0
+                self._open = opened = table(path, self._told)
+                try:
+                    names = tuple(opened.names)
+                    maker = self._maker(path, opened.format, names)
+                    for piece in opened.pieces(maker.needed, maker.times, rows):
+                        last = piece.last
+                        yield Batch(path, opened.format, names, first, piece)
+                finally:
+                    self._open = None
+                    opened.close()
+                first += last
+                self._done += path.stat().st_size
 
-        file = ParquetRows(self.path, self._zone)
-        sources = self.map.sources(self.fields, file.names, str(self.path))
-        finish = self._finisher(sources, _typed)
-        times = {source for target, source in sources.items() if self.fields.kinds[target] is Kind.TIME}
-        for row, values in enumerate(file.rows(list(sources.values()), times), 1):
-            yield finish(row, values)
+    def messages_of(self, batch: Batch, refuse: Callable[[Refused], None] = lambda _refused: None) -> list[Message]:
+        """Return a message for every row of a batch that one can be made of; `refuse` is told of others.
 
-    def _csv(self) -> Iterator[Message | Refused]:
-        encoding = text.encoding_of(self.path, self.map.encoding)
-        row = line = 0
-        with text.opened(self.path, self.map.encoding) as file:
-            # Strict: a quote in a wrong place makes one row of many, and where they end is not known any more.
-            lines = csv.reader(file, strict=True)
-            try:
-                names = next((cells for cells in lines if cells), [])
-                if not names:
-                    raise SourceError(
-                        f"{self.path}: expected the names of the columns in line 1, but the file is empty"
-                    )
-                line = lines.line_num
-                sources = self.map.sources(self.fields, names, str(self.path))
-                finish = self._finisher(sources, lambda _target, kind: from_text(kind))
-                positions = [names.index(source) for source in sources.values()]
-                for cells in lines:
-                    if cells:
-                        row += 1
-                        if len(cells) > len(names):
-                            yield Refused(row, TOO_MANY_CELLS, _too_many(len(names), len(cells), line + 1))
-                        else:
-                            padded = cells + [""] * (len(names) - len(cells))
-                            yield finish(row, [padded[position] for position in positions])
-                    line = lines.line_num
-            except UnicodeDecodeError:
-                raise text.not_in(encoding, self.path) from None
-            except csv.Error as error:
-                raise SourceError(
-                    f"{self.path}: expected CSV with its quotes in pairs, got: {error}, in row {row + 1}, which begins "
-                    f"in line {line + 1}"
-                ) from None
+        Any process can do that. A row whose label is empty is neither.
+        """
+        piece, first = batch.piece, batch.first
+        say = refuse if len(self.files) == 1 else self._saying_which(batch.path, first, refuse)
+        for one in piece.refused:
+            say(one._replace(row=first + one.row))
+        maker = self._maker(batch.path, batch.format, batch.names)
+        if batch.format.startswith("json"):
+            return self._of_json(maker, batch, say)
+        numbers = [first + number for number in piece.numbers] if first else piece.numbers
+        if batch.format == "csv":
+            columns: list[Any] = list(zip(*piece.rows, strict=True)) or [()] * len(maker.needed)
+        else:
+            columns = [_listed(batch.path, name, piece.rows.column(at)) for at, name in enumerate(maker.needed)]
+        return maker.messages(columns, numbers, say)
 
-    def _json_lines(self) -> Iterator[Message | Refused]:
-        try:
-            lines = text.lines_of(self.path, self.map.encoding, LARGEST)
-            first = list(islice(lines, _LOOKED_AT))
-            if not first:
-                raise SourceError(f"{self.path}: expected a JSON object in every line, but the file is empty")
-            names = dict.fromkeys(name for line in first for name in (_object(line or b"") or {}))
-            sources = self.map.sources(self.fields, names, str(self.path))
-            finish = self._finisher(sources, lambda _target, _kind: lambda value: value)
-            for number, line in enumerate(chain(first, lines), 1):
-                if line is None or len(line) > LARGEST:
-                    yield _too_large(number)
-                    continue
-                row = _object(line)
-                if row is None:
-                    yield Message(None, line, None, row=number)  # not an object: the stream says what it is
-                elif self._mapped:
-                    yield finish(number, [row.get(source, MISSING) for source in sources.values()])
-                else:
-                    yield self._message(number, row, line)
-        except UnicodeDecodeError:
-            raise text.not_in(text.encoding_of(self.path, self.map.encoding), self.path) from None
+    def _of_json(self, maker: Maker, batch: Batch, refuse: Callable[[Refused], None]) -> list[Message]:
+        """Return messages of JSON: without a map byte for byte; what is no object is for the stream to judge."""
+        made: list[Message] = []
+        objects: list[tuple[int, dict[str, Any]]] = []
+        for number, value in zip(batch.piece.numbers, batch.piece.rows, strict=True):
+            number += batch.first
+            if value is None or len(value) > LARGEST:
+                refuse(too_large(number))
+                continue
+            row = object_of(value)
+            if row is None:
+                made.append(Message(None, value, None, row=number))
+            elif self._mapped:
+                objects.append((number, row))
+            else:
+                made.append(self._as_it_stands(number, row, value))
+        if objects:
+            columns = [[value_of(row, name) for _, row in objects] for name in maker.needed]
+            made += maker.messages(columns, [number for number, _ in objects], refuse)
+            made.sort(key=lambda message: message.row)
+        return made
 
-    def _finisher(self, sources: dict[str, str], reader: Reader) -> Callable[[int, Iterable[Any]], Message | Refused]:
-        """Return what turns a row's number and its values, in the order of `sources`, into a message."""
-        const = dict(self.map.const)
-        converters = [self._converter(target, reader) for target in sources]
-        targets = list(sources)
-
-        def finish(number: int, values: Iterable[Any]) -> Message | Refused:
-            row = {
-                target: made
-                for target, convert, value in zip(targets, converters, values, strict=True)
-                if (made := convert(value)) is not MISSING
-            }
-            row |= const
-            return self._message(number, row, _encoder.encode(row))
-
-        return finish
-
-    def _converter(self, target: str, reader: Reader) -> Callable[[Any], Any]:
-        """Return what turns a value of the file into one of the message."""
-        kind = self.fields.kinds[target]
-        factor = self.map.scale.get(target)
-        basic = reader(target, kind)
-        if factor is not None:
-            return lambda value: scaled(basic(value), factor, kind)
-        if kind in {Kind.INTEGER, Kind.TIME} and target not in self.fields.required:
-            return lambda value: whole(basic(value))
-        return basic
-
-    def _message(self, number: int, row: Row, value: bytes) -> Message | Refused:
-        if len(value) > LARGEST:
-            return _too_large(number)
+    def _as_it_stands(self, number: int, row: dict[str, Any], value: bytes) -> Message:
         key, transaction_id = row.get(self.fields.key), row.get("transaction_id")
         return Message(
             key.encode("utf-8", "replace") if isinstance(key, str) else None,
@@ -237,30 +186,21 @@ class Source:
             number,
         )
 
+    def _maker(self, path: Path, format_: str, names: tuple[str, ...]) -> Maker:
+        maker = self._makers.get((format_, names))
+        if maker is None:
+            rules = self.map.rules_of(self.fields, names, str(path), self._zone, format_)
+            maker = self._makers[format_, names] = Maker(self.fields, rules, self.map.const)
+        return maker
 
-def _too_many(names: int, cells: int, line: int) -> str:
-    return f"line {line}: expected at most {names} cells, as in the header, got {cells}; quote cells that hold commas"
-
-
-def _too_large(number: int) -> Refused:
-    return Refused(number, TOO_LARGE, f"expected at most {LARGEST} bytes, which a broker takes")
-
-
-def _typed(target: str, kind: Kind) -> Callable[[Any], Any]:
-    """Return what reads a value of a Parquet file: a number in a column of names becomes text, as it would in CSV."""
-    if kind is not Kind.TEXT or target in _NUMBERED:
-        return from_typed
-
-    def convert(value: Any) -> Any:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else from_typed(value)
-
-    return convert
+    @staticmethod
+    def _saying_which(path: Path, first: int, refuse: Callable[[Refused], None]) -> Callable[[Refused], None]:
+        """Return what tells of which of several files a row is."""
+        return lambda one: refuse(one._replace(detail=f"{one.detail} (row {one.row - first} of {path.name})"))
 
 
-def _object(line: bytes) -> Row | None:
-    """Return the line's JSON object; None if it is none."""
+def _listed(path: Path, name: str, column: Any) -> list[Any]:
     try:
-        row = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None
+        return list(column.to_pylist())
+    except (ValueError, OverflowError) as error:  # a year beyond 9999, text that is no UTF-8
+        raise unreadable(path, name, error) from None

@@ -168,10 +168,12 @@ def test_a_missing_column_is_named_with_what_there_is(tmp_path: Path) -> None:
         Source(path, PAYMENT).check()
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a"])
-def test_an_unknown_format_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SourceError, match=r"expected a file that ends in \.parquet, \.csv"):
-        Source(tmp_path / name, PAYMENT)
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.csv.gz", "a.json"])
+def test_what_a_file_is_its_bytes_say_and_not_its_name(tmp_path: Path, name: str) -> None:
+    content = f'{{"transaction_id":"x","event_time":{TIME},"payer_vpa":"a@y","payee_vpa":"b@y","amount_paise":5}}'
+    assert rows(text_file(tmp_path, name, content))[0]["amount_paise"] == 5
+    if name != "a.json":
+        assert rows(text_file(tmp_path, name, f"{HEAD}\nx,{TIME},a@y,b@y,6\n"))[0]["amount_paise"] == 6
 
 
 # Parquet ----------------------------------------------------------------------------------------------------------
