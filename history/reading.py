@@ -98,17 +98,18 @@ def read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS)
 
 def refusals_of(source: Source) -> Refusals:
     """Return what the stream would refuse of a file of payments or outcomes, as far as the file alone tells."""
-    return (_read_payments(source) if source.fields is PAYMENT else _read_outcomes(source)).refusals
+    return (_read_payments(source) if source.fields is PAYMENT else read_outcomes_of(source)).refusals
 
 
 def read_outcomes(path: Path, zone: str | None = None) -> Reported:
     """Read a file of outcomes, in file order."""
     with said():
         source = Source(path, OUTCOME, zone=zone)
-    return _read_outcomes(source)
+    return read_outcomes_of(source)
 
 
-def _read_outcomes(source: Source) -> Reported:
+def read_outcomes_of(source: Source) -> Reported:
+    """Read outcomes from wherever they are, in file order."""
     refusals, earliest_ms = Refusals(source.path, "outcomes"), _earliest_ms(source, _settings())
     rows: list[DecodedOutcome] = []
     for messages in _chunks(source, refusals):

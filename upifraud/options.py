@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+FILES: Final = click.Path(path_type=Path)
+"""A file, a folder of them, or a pattern; whether it is there is for its reader to say."""
 
 
 class Share(click.ParamType):

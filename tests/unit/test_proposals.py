@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from upifraud.proposal.propose import propose
 from upifraud.proposal.sample import sample_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from upifraud.proposal.proposal import Proposal
 
 FILES = Path(__file__).parents[1] / "fixtures/files"
@@ -246,8 +249,11 @@ DELAY = {"after": "event_time", "delay": "7d"}
 ASKED = {"handbook": ["zone"], "tabformer": ["zone"], "ieee": ["payee_vpa"]}
 
 
-def proposal_of(path: Path) -> Proposal:
-    return propose(sample_of(look(path, rows=2_000)))
+@pytest.fixture(scope="module")
+def proposals(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Proposal]:
+    """What is proposed for a shape, each once."""
+    directory = tmp_path_factory.mktemp("shapes")
+    return cache(lambda shape: propose(sample_of(look(write_shape(shape, directory, 2_000), rows=2_000))))
 
 
 def columns_of(value: Any) -> list[str]:
@@ -260,8 +266,8 @@ def columns_of(value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_each_column_is_taken_for_what_it_is(tmp_path: Path, shape: str) -> None:
-    proposal = proposal_of(write_shape(shape, tmp_path, 2_000))
+def test_each_column_is_taken_for_what_it_is(proposals: Callable[[str], Proposal], shape: str) -> None:
+    proposal = proposals(shape)
     taken: dict[str, set[str]] = {name: set() for name in COLUMNS[shape]}
     for target, line in proposal.lines.items():
         if target in {"zone", "encoding", "separator", "earliest"}:
@@ -273,8 +279,8 @@ def test_each_column_is_taken_for_what_it_is(tmp_path: Path, shape: str) -> None
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_lines_say_units_handles_zones_and_labels(tmp_path: Path, shape: str) -> None:
-    proposal = proposal_of(write_shape(shape, tmp_path, 2_000))
+def test_lines_say_units_handles_zones_and_labels(proposals: Callable[[str], Proposal], shape: str) -> None:
+    proposal = proposals(shape)
     tables = {
         target: value
         for target, value in proposal.tables().items()
@@ -285,8 +291,8 @@ def test_lines_say_units_handles_zones_and_labels(tmp_path: Path, shape: str) ->
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_map_is_toml_and_says_why_for_each_line(tmp_path: Path, shape: str) -> None:
-    proposal = proposal_of(write_shape(shape, tmp_path, 2_000))
+def test_the_map_is_toml_and_says_why_for_each_line(proposals: Callable[[str], Proposal], shape: str) -> None:
+    proposal = proposals(shape)
     text = map_text(proposal, "a file")
     assert tomllib.loads(text) == proposal.tables()
     lines = text.splitlines()

@@ -62,7 +62,7 @@ def command(
     that was, for what reasons, and what is to be said of the data.
     """
     if map_ is None:
-        _propose(file, write_map, choose, asked["outcomes"], as_json=as_json)
+        _propose(file, write_map, choose, as_json=as_json)
         return
     if write_map is not None or choose:
         raise click.UsageError("--map: expected neither --write-map nor --choose beside it; edit the map instead.")
@@ -71,9 +71,7 @@ def command(
     _try(Order(file=file, map=map_, **asked), as_json=as_json)
 
 
-def _propose(
-    file: Path, write_map: Path | None, choose: tuple[str, ...], outcomes: Path | None, *, as_json: bool
-) -> None:
+def _propose(file: Path, write_map: Path | None, choose: tuple[str, ...], *, as_json: bool) -> None:
     from upifraud.progress import steps
     from upifraud.proposal.map_text import map_text
     from upifraud.trial.chosen import chosen_lines, write_text
@@ -82,7 +80,7 @@ def _propose(
 
     chosen = chosen_lines(choose)
     with steps() as step:
-        made = proposed(file, chosen, outcomes, step)
+        made = proposed(file, chosen, step)
     if as_json:
         click.echo(json.dumps(as_json_values(made), default=str))
     else:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
-from files.column_map import read_map
+from files.column_map import map_of
 from files.errors import SourceError
 from files.source import Source
 from history.message_fields import OUTCOME, PAYMENT
 from history.reading import read_payments, refusals_of
-from upifraud.proposal.map_text import tables_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from files.column_map import ColumnMap
-    from files.fields import Fields
     from history.refusals import Refusals
     from upifraud.proposal.proposal import Toml
 
@@ -50,10 +46,12 @@ def first_look(path: Path, tables: dict[str, Toml], progress: Callable[[int], No
     """Return what a map, as TOML has it, makes of the rows of a file."""
     first: list[dict[str, Any]] = []
     try:
-        source = Source(path, PAYMENT, columns_of(tables, PAYMENT))
-        first = _first(source, path, tables)
+        columns = map_of(dict(tables), "the map", PAYMENT, OUTCOME)
+        source = Source(path, PAYMENT, columns)
+        labels = Source(path, OUTCOME, columns) if "outcome" in tables else None
+        first = _first(source, labels)
         payments, span_ms = _counted(source, progress)
-        outcomes = refusals_of(Source(path, OUTCOME, columns_of(tables, OUTCOME))) if "outcome" in tables else None
+        outcomes = None if labels is None else refusals_of(labels)
     except SourceError as error:
         return FirstLook(first, None, None, None, str(error))
     except click.ClickException as error:
@@ -61,22 +59,12 @@ def first_look(path: Path, tables: dict[str, Toml], progress: Callable[[int], No
     return FirstLook(first, payments, outcomes, span_ms, None)
 
 
-def columns_of(tables: dict[str, Toml], fields: Fields) -> ColumnMap:
-    """Return a map that is in no file; raises SourceError where it says what no map may."""
-    with TemporaryDirectory() as directory:
-        path = Path(directory) / "map.toml"
-        path.write_text(tables_text(tables), encoding="utf-8")
-        return read_map(path, fields)
-
-
-def _first(source: Source, path: Path, tables: dict[str, Toml]) -> list[dict[str, Any]]:
+def _first(source: Source, labels: Source | None) -> list[dict[str, Any]]:
     """Return the first payments; what is no object is passed over."""
     rows = {message.row: _object(message.value) for message in islice(source.messages(), FIRST)}
-    if "outcome" in tables:
-        outcomes = Source(path, OUTCOME, columns_of(tables, OUTCOME))
-        for message in islice(outcomes.messages(), FIRST):
-            if message.row in rows:
-                rows[message.row]["outcome"] = _object(message.value).get("outcome")
+    for message in islice(labels.messages(), FIRST) if labels is not None else ():
+        if message.row in rows:
+            rows[message.row]["outcome"] = _object(message.value).get("outcome")
     return [row for row in rows.values() if row]
 
 

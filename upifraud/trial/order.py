@@ -13,7 +13,7 @@ import click
 from files.column_map import read_map
 from files.source import Source
 from history.message_fields import OUTCOME, PAYMENT
-from history.reading import read_outcomes, read_payments
+from history.reading import read_outcomes_of, read_payments
 from model.artifact import canonical_json
 from model.training.settings import TrainingSettings
 from upifraud.commands.train import DURATION
@@ -63,7 +63,7 @@ def carry_out(order: Order, step: Callable[[str, int], Callable[[int], None]]) -
     if order.out is not None:
         check_place(order.out)
     payments, outcomes = _sources(order, tables)
-    reported = read_outcomes(outcomes)
+    reported = read_outcomes_of(outcomes)
     own = order.outcomes is None
     # Labels in the payments' own rows: what is refused of a payment is refused of its label, too.
     reported.refusals.check(max(order.max_rejected_outcomes, order.max_rejected_payments * own))
@@ -82,8 +82,8 @@ def carry_out(order: Order, step: Callable[[str, int], Callable[[int], None]]) -
 
 def _sources(order: Order, tables: dict[str, Any]) -> tuple[Source, Source]:
     """Return the payments, and what became of them: in a file of its own, or by the map in theirs."""
-    payments = Source(order.file, PAYMENT, read_map(order.map, PAYMENT))
-    columns = read_map(order.map, OUTCOME)
+    columns = read_map(order.map, PAYMENT, OUTCOME)
+    payments = Source(order.file, PAYMENT, columns)
     if order.outcomes is not None:
         return payments, Source(order.outcomes, OUTCOME, columns if "outcome" in tables else None)
     if "outcome" not in tables and "outcome" not in tables.get("const", {}):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from files.look import look
-
 from upifraud.proposal.became import delay_of
 from upifraud.proposal.propose import propose
 from upifraud.proposal.sample import sample_of
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from files.look import Look
-
     from upifraud.proposal.proposal import Proposal, Toml
     from upifraud.trial.first_look import FirstLook
 
@@ -34,9 +32,7 @@ class Proposed:
     first_look: FirstLook
 
 
-def proposed(
-    path: Path, chosen: Mapping[str, Toml], outcomes: Path | None, step: Callable[[str, int], Callable[[int], None]]
-) -> Proposed:
+def proposed(path: Path, chosen: Mapping[str, Toml], step: Callable[[str, int], Callable[[int], None]]) -> Proposed:
     """Return a map for a file; raises SourceError where the file cannot be read at all.
 
     The delay of reports depends on the time that the whole file spans, so it is set when all rows were read.
