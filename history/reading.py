@@ -163,7 +163,7 @@ def _chunks(source: Source, refusals: Refusals) -> Iterator[list[Message]]:
 
     def refuse(refused: Refused) -> None:
         refusals.rows += 1
-        refusals.add(*refused)
+        refusals.add(*refused[:3])
 
     with said():
         messages = source.messages(refuse)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?")
 _ISO_ZONE: Final = re.compile(_ISO.pattern + r" ?(Z|z|UTC|[+-][0-9]{2}:?[0-9]{2})")
+_RFC_3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _INTEGER: Final = re.compile(r"[0-9]+(?:\.0+)?")
 _CLOCK: Final = re.compile(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?( ?[AaPp][Mm])?")
 _DAYS: Final = re.compile(
@@ -104,14 +107,26 @@ def times_of(column: Column, *, named: bool) -> Times | None:
     if _share(_INTEGER, texts) >= most:
         return _numbers(column, named=named)
     for form, pattern in ((Form.ISO_ZONE, _ISO_ZONE), (Form.ISO_LOCAL, _ISO)):
-        if _share(pattern, texts) >= most:
-            moments = [made for made in map(_iso, texts) if made]
-            if moments:
-                return Times(form, first=min(moments), last=max(moments), in_order=_rising(moments), why=form.value)
+        if _share(pattern, texts) >= most and (moments := [made for made in map(_iso, texts) if made]):
+            formats = _with_offset(texts, most) if form is Form.ISO_ZONE else ()
+            return Times(
+                form, formats, first=min(moments), last=max(moments), in_order=_rising(moments), why=form.value
+            )
     if _share(_CLOCK, texts) >= most:
-        formats = _fitting(CLOCKS, texts, most)
-        return Times(Form.CLOCK, tuple(formats), why="times of day, without a day") if formats else None
+        clocks = _fitting(CLOCKS, texts, most)
+        return Times(Form.CLOCK, tuple(clocks), why="times of day, without a day") if clocks else None
     return _formatted(texts, most)
+
+
+def _with_offset(texts: Sequence[str], most: float) -> tuple[str, ...]:
+    """Return the format of times with an offset that are not written as RFC 3339 has them; none where they are."""
+    if _share(_RFC_3339, texts) >= most:
+        return ()
+    shapes = [
+        f"%Y-%m-%d{mark}%H:%M{seconds}{gap}{offset}"
+        for mark, seconds, gap, offset in product(" T", (":%S", ":%S.%f", ""), ("", " "), ("%z", "UTC"))
+    ]
+    return tuple(_fitting(shapes, texts, most)[:1])
 
 
 def joined(days: Times, clocks: Times) -> tuple[str, ...]:
@@ -190,9 +205,10 @@ def _fitting(formats: Iterable[str], texts: Sequence[str], most: float) -> list[
 
 def _parsed(text: str, form: str) -> datetime | None:
     try:
-        made = datetime.strptime(text, form).replace(tzinfo=UTC)
+        made = datetime.strptime(text, form)  # noqa: DTZ007  # the zone comes after
     except ValueError:
         return None
+    made = made if made.tzinfo else made.replace(tzinfo=UTC)
     return made if 1970 <= made.year < 2100 or ("%Y" not in form and "%y" not in form) else None
 
 

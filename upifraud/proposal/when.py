@@ -220,7 +220,7 @@ def _step_of(sample: Sample, column: Column) -> tuple[str | None, str]:
 
 def _zoned(sample: Sample, proposal: Proposal, times: Times, *names: str) -> Times:
     """Write the zone where the times have none, and what is earliest where they are old."""
-    if not times.has_zone and "zone" not in proposal.lines:
+    if not (times.has_zone and "UTC" not in "".join(times.formats)) and "zone" not in proposal.lines:
         zone, why = zone_of(sample, *names)
         if zone is None:
             proposal.ask(

@@ -6,9 +6,9 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import click
-from files.formats import text
 
 from files.errors import SourceError
+from files.formats.text import read
 from upifraud.proposal.proposal import OPEN
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def chosen_lines(lines: Sequence[str]) -> dict[str, Toml]:
 def check_map(path: Path) -> dict[str, Any]:
     """Return a map's TOML; raises ClickException where something in it is still to be chosen."""
     try:
-        tables = tomllib.loads(text.read(path))
+        tables = tomllib.loads(read(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SourceError) as error:
         raise click.ClickException(f"{path}: expected a TOML file that can be read, got: {error}") from None
     if still := list(_open(tables)):
