@@ -121,7 +121,7 @@ def _cell(name: str, value: Any) -> str:
 
 def _counts(looked: FirstLook) -> Iterator[str]:
     if looked.error is not None:
-        yield from wrapped(f"With this map the file cannot be read: {looked.error}", "")
+        yield f"With this map the file cannot be read: {looked.error}"
     for refusals in (looked.payments, looked.outcomes):
         if refusals is not None:
-            yield from wrapped(f"As {refusals.what}: {refusals}", "")
+            yield f"As {refusals.what}: {refusals}"
