@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from files.rules.rule import Rule
 
 _WHOLE: Final = ("zone", "encoding", "separator", "earliest")
+_ELSE: Final = {
+    "transaction_id": ', or where there is none transaction_id = { row_number = "ROW-" }',
+    "reported_at": ', or where there is none reported_at = { after = "event_time", delay = "7d" }',
+}
+"""What a map can say where a file has no such column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,11 @@ class ColumnMap:
     """Of CSV; None: found."""
     earliest: int | None = None
     """Epoch milliseconds before which a time is refused; None: as the program's settings say."""
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether it says where outcomes are: in the same rows as the payments."""
+        return "outcome" in self.columns or "outcome" in self.rules or "outcome" in self.const
 
     def says_of(self, fields: Fields) -> bool:
         """Say whether it says something of one of these fields."""
@@ -83,7 +93,7 @@ class ColumnMap:
                 raise SourceError(
                     f"{where}: expected a column {target} ({fields.kinds[target].value}), but the columns are "
                     f"{', '.join(there)}; rename the one that holds it, or name it in a map (--map): "
-                    f'{target} = "COLUMN"'
+                    f'{target} = "COLUMN"{_ELSE.get(target, "")}'
                 )
         return rules
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import compress, repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -48,6 +49,8 @@ class Maker:
         self._const = {name: value for name, value in const.items() if name in fields.kinds}
         self.needed = list(dict.fromkeys(column for rule in rules.values() for column in rule.columns))
         """The columns to read, in the order in which `messages` takes them."""
+        self.columns = {target: rule.columns for target, rule in rules.items()}
+        """Of each target, the columns that it is made of."""
         self.times = [column for rule in rules.values() for column in _times(rule)]
         """Those of them that hold times."""
         self._positions = {
@@ -96,8 +99,9 @@ class Maker:
             if len(value) > LARGEST:
                 faults.by_index.setdefault(index, too_large(numbers[index]))
         if keep is not None or faults.by_index:
-            for _, refused in sorted(faults.by_index.items()):
-                refuse(refused)
+            for index, refused in sorted(faults.by_index.items()):
+                row = {name: columns[at][index] for at, name in enumerate(self.needed)}
+                refuse(refused._replace(content=json.dumps(row, ensure_ascii=False, default=str)))
             wanted = [index not in faults.by_index and (keep is None or keep[index]) for index in range(count)]
             messages = list(compress(messages, wanted))
         return messages

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from files.column_map import ColumnMap
 from files.convert import moment_of
+from files.explained import explained
 from files.formats.detect import table
 from files.formats.json_file import LARGEST, object_of, value_of
 from files.formats.opened import readable
@@ -153,6 +154,11 @@ class Source:
         else:
             columns = [_listed(batch.path, name, piece.rows.column(at)) for at, name in enumerate(maker.needed)]
         return maker.messages(columns, numbers, say)
+
+    def explained(self, message: Message, reason: str, detail: str) -> Refused:
+        """Return why the stream would refuse a message, in words of the file that it was made of."""
+        columns = {target: rule for maker in self._makers.values() for target, rule in maker.columns.items()}
+        return explained(columns, message, reason, detail)
 
     def _of_json(self, maker: Maker, batch: Batch, refuse: Callable[[Refused], None]) -> list[Message]:
         """Return messages of JSON: without a map byte for byte; what is no object is for the stream to judge."""

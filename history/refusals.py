@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
 
+from files.source import Refused
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+Note = Callable[[str, Refused], None]
+"""Takes payments or outcomes, and a row that is none of these."""
+
+
+def ignored(_what: str, _refused: Refused) -> None:
+    """Take no note of a refused row."""
 
 
 @dataclass
@@ -26,16 +36,21 @@ class Refusals:
     duplicates: int = 0
     unmatched: int = 0
     """Outcomes of payments that are not there."""
+    within: bool = False
+    """Whether these are outcomes in the payments' own files."""
+    note: Note = ignored
+    """Is told of every row that is refused."""
 
     @property
     def refused(self) -> int:
         """How many rows were refused: duplicates and unmatched outcomes are not."""
         return self.reasons.total()
 
-    def add(self, row: int, reason: str, detail: str) -> None:
+    def add(self, refused: Refused) -> None:
         """Count a row that was refused."""
-        self.reasons[reason] += 1
-        self.details.setdefault(reason, f"row {row}: {detail}")
+        self.reasons[refused.reason] += 1
+        self.details.setdefault(refused.reason, f"row {refused.row}: {refused.detail}")
+        self.note(self.what, refused)
 
     def by_reason(self) -> str:
         """Say what was refused, the most frequent reason first, each with its first row."""
@@ -45,7 +60,7 @@ class Refusals:
         )
 
     def __str__(self) -> str:
-        said = f"{self.path}: {self.rows:,} rows, {self.refused:,} refused"
+        said = f"{self.path}{' (outcomes)' if self.within else ''}: {self.rows:,} rows, {self.refused:,} refused"
         if self.refused:
             said += f": {self.by_reason()}"
         if self.duplicates:
@@ -53,6 +68,14 @@ class Refusals:
         if self.unmatched:
             said += f"; {self.unmatched:,} of payments that are not there"
         return said
+
+    def expect_a_match(self, outcomes: int, payments: Path | str) -> None:
+        """Return if some of so many outcomes is of one of the payments, or there are none; raises ClickException."""
+        if outcomes and self.unmatched == outcomes:
+            raise click.ClickException(
+                f"{self.path}: expected outcomes of the payments in {payments}, but none of its "
+                f"{outcomes:,} outcomes is of one of them; transaction_id must be the same text in both files."
+            )
 
     def check(self, limit: float) -> None:
         """Return if no more than this share of the rows was refused, and not all; raises ClickException otherwise."""

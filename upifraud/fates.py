@@ -54,7 +54,7 @@ class Outgoing:
 
     def __iter__(self) -> Iterator[FileMessage]:
         self._begin()  # a merged replay looks at all payments before it sends the first
-        for message in self.source.messages(lambda refused: self.refusals.add(*refused[:3])):
+        for message in self.source.messages(self.refusals.add):
             self.count += 1
             moment = message.moment
             if moment is None:

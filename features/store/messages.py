@@ -97,12 +97,21 @@ class Request:
         reads["expected"][:logs] = UNKNOWN_LENGTH
         return cls(reads[:count], logs, log_of)
 
-    def packed(self) -> bytes:
-        """Return the reads as the store takes them."""
-        packed = np.empty(len(self.reads), dtype=READ)
+    def packed(self) -> tuple[bytes, bytes]:
+        """Return the reads as the store takes them, and the names of the logs that are not there as far as is known."""
+        absent = self.absent
+        asked = self.reads[~absent]
+        packed = np.empty(len(asked), dtype=READ)
         for field in READ.names or ():
-            packed[field] = self.reads[field]
-        return packed.tobytes()
+            packed[field] = asked[field]
+        return packed.tobytes(), names_of(self.reads[absent])
+
+    @property
+    def absent(self) -> NDArray[np.bool_]:
+        """[r], entity logs of which nothing is known, and to which nothing is appended: most payees never pay."""
+        absent = (self.reads["known"] == 0) & (self.reads["expected"] == 0)
+        absent[self.logs :] = False
+        return absent
 
 
 def name_of(read: np.record) -> bytes:
@@ -131,7 +140,7 @@ class Reply:
         reads, logs = request.reads, request.logs
         reads["total"][:logs] = reads["expected"][:logs]
         if applied.replied:
-            which = np.array(applied.replied, dtype=np.int64)
+            which = np.argsort(request.absent, kind="stable")[np.array(applied.replied, dtype=np.int64)]
             sizes = np.fromiter(map(len, applied.logs), dtype=np.int64, count=len(which))
             ends = np.cumsum(sizes)
             reads["in_reply"][which], reads["total"][which] = True, applied.totals

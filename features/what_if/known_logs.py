@@ -69,7 +69,7 @@ class KnownLogs:
         for _ in range(MOST_LOOKS):
             request = request_of()
             self._expect(request, now_ms)
-            peeked = self._store.peek(PeekRequest(request.packed(), b"".join(unseen), MOST_BYTES))
+            peeked = self._store.peek(PeekRequest(*request.packed(), b"".join(unseen), MOST_BYTES))
             if self._went_back(peeked.offsets):
                 self.replicas.clear()
                 seen, unseen = {}, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -92,12 +93,12 @@ class CsvFile:
                         row += 1
                         missing = wide - len(cells)
                         if missing < 0:
-                            refused.append(_too_many(row, wide, len(cells), line + skipped + 1))
+                            refused.append(_too_many(row, wide, cells, line + skipped + 1))
                         else:
                             rows.append(take(cells + [""] * missing if missing else cells))
                             numbers.append(row)
-                        if not row % _LOOK and (
-                            len(rows) + len(refused) >= size or self.position - begun > _LARGEST_PIECE
+                        if len(rows) + len(refused) >= size or (
+                            not row % _LOOK and self.position - begun > _LARGEST_PIECE
                         ):
                             yield Piece(rows, numbers, refused, row)
                             rows, numbers, refused, begun = [], [], [], self.position
@@ -139,9 +140,11 @@ def _taker(positions: list[int]) -> Callable[[list[str]], Row]:
     return itemgetter(*positions) if positions else lambda _cells: ()
 
 
-def _too_many(row: int, wide: int, cells: int, line: int) -> Refused:
+def _too_many(row: int, wide: int, cells: list[str], line: int) -> Refused:
     return Refused(
         row,
         TOO_MANY_CELLS,
-        f"line {line}: expected at most {wide} cells, as in the header, got {cells}; quote cells that hold separators",
+        f"line {line}: expected at most {wide} cells, as in the header, got {len(cells)}; quote cells that hold "
+        "separators",
+        content=json.dumps(cells, ensure_ascii=False),
     )

@@ -16,9 +16,11 @@ class Refused(NamedTuple):
     row: int
     reason: str
     detail: str
-    """What was expected of the row, of which column, and what came; what is personal is masked."""
+    """What was expected, of which column, and what came; what may be personal is masked."""
     column: str = ""
     """The column of the file that is to blame; empty where it is the whole row."""
+    content: str = ""
+    """What the row holds: personal, so only for who asks for it."""
 
 
 @dataclass(frozen=True, slots=True)

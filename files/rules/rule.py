@@ -37,8 +37,8 @@ class Faults:
 
     def add(self, index: int, target: str, column: str, unfit: Unfit, came: Any) -> None:
         """Note why a row cannot be used."""
-        named = f"{target} (column {column!r})" if column else target
-        detail = f"{named}: expected {unfit.expected}, got {shown(came)}{f'; {unfit.hint}' if unfit.hint else ''}"
+        hint = f"; {unfit.hint}" if unfit.hint else ""
+        detail = f"{named(target, column)}: expected {unfit.expected}, got {shown(came)}{hint}"
         self.by_index.setdefault(index, Refused(self._numbers[index], unfit.reason, detail, column))
 
 
@@ -77,6 +77,11 @@ def _tried(target: str, column: str, convert: Convert, index: int, value: Any, f
     except Unfit as unfit:
         faults.add(index, target, column, unfit, value)
         return None
+
+
+def named(target: str, column: str) -> str:
+    """Return what a target is called in an error, with its column where that has another name."""
+    return f"{target} (column {column!r})" if column not in {"", target} else target
 
 
 def shown(value: Any) -> str:

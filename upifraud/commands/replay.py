@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upifraud.options import FILE, zone
+from upifraud.history_files import columns_of, one_or_all
+from upifraud.options import FILES, SEVERAL, map_, outcomes_map, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,6 +33,8 @@ Examples:
       publish outcomes alone
   upifraud replay payments.parquet --zone Asia/Kolkata
       its timestamps have no zone: they are local times of India
+  upifraud replay 'days/*.csv.gz' --map columns.toml
+      publish packed files in the order of their names; where the map has outcomes, they are merged in
   upifraud replay history/payments.parquet --outcomes history/outcomes.parquet
       publish both, each outcome between the payments it was reported between, in step with the workers
 
@@ -49,15 +52,28 @@ A map says which column is which field; fields it does not name are taken from c
 Before the tables it may say what is true of the whole file:
   zone = "Asia/Kolkata"
   encoding = "cp1252"
+  separator = ";"
+
+\b
+A field may be a table where more is to be said of its column; docs/specs/map.md has them all:
+  event_time = { column = "date", format = "%d/%m/%Y %H:%M" }
+  amount_paise = { column = "amount", unit = "rupees" }
+  payee_vpa = { column = "shop", handle = "shops" }
 """
 
 
 @click.command(epilog=EPILOG)
-@click.argument("file", type=FILE)
-@click.option("--topic", type=click.Choice(["transactions", "outcomes"]), default="transactions", show_default=True)
-@click.option("--outcomes", type=FILE, help="Outcomes to merge in, in step with the consumer group.")
-@click.option("--map", "map_", type=FILE, help="TOML: which column is which field of FILE.")
-@click.option("--outcomes-map", type=FILE, help="The same for --outcomes.")
+@click.argument("file", type=FILES, nargs=-1, required=True)
+@click.option(
+    "--topic",
+    type=click.Choice(["transactions", "outcomes"]),
+    help="Publish payments alone, or outcomes alone.  [default: payments, and what outcomes --map finds in FILE]",
+)
+@click.option(
+    "--outcomes", type=FILES, multiple=True, help=f"Outcomes to merge in, in step with the consumer group. {SEVERAL}"
+)
+@map_
+@outcomes_map
 @zone
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Records a second.")
 @click.option("--speed", type=click.FloatRange(0, min_open=True), help="Times the recorded pace.")
@@ -71,9 +87,9 @@ Before the tables it may say what is true of the whole file:
 )
 @click.option("--linger-ms", type=click.FloatRange(0), default=5.0, show_default=True, help="The producer's linger.ms.")
 def command(
-    file: Path,
-    topic: str,
-    outcomes: Path | None,
+    file: tuple[Path, ...],
+    topic: str | None,
+    outcomes: tuple[Path, ...],
     map_: Path | None,
     outcomes_map: Path | None,
     zone: str | None,
@@ -83,15 +99,15 @@ def command(
     patience: float,
     linger_ms: float,
 ) -> None:
-    """Publish the payments (or outcomes) of a Parquet, CSV or JSON Lines file, in file order.
+    """Publish the payments (or outcomes) of Parquet, CSV or JSON files, in file order.
 
-    With --outcomes both are merged in time: outcomes go out when the consumer group has committed the payments before
-    them, and later payments when it has committed the outcomes.
+    With --outcomes, or with a map that finds outcomes in FILE, both are merged in time: outcomes go out when the
+    consumer group has committed the payments before them, and later payments when it has committed the outcomes.
+    Several files, those of a folder or of a pattern, are read in the order of their names.
 
     Ends when every record is acknowledged and, if workers are in the group, when they have processed it: then with how
     many became verdicts, dead letters and duplicates. Exit code 1 if all were refused.
     """
-    from files.column_map import read_map
     from files.errors import SourceError
     from files.source import Source
     from history.message_fields import OUTCOME, PAYMENT
@@ -99,18 +115,20 @@ def command(
 
     if sum((rate is not None, speed is not None, max_)) > 1:
         raise click.UsageError("--rate, --speed, --max: expected at most one of them; leave the others out")
-    if outcomes is not None and topic == "outcomes":
+    if outcomes and topic == "outcomes":
         raise click.UsageError("--outcomes: FILE must then hold payments; leave out --topic outcomes")
-    if outcomes_map is not None and outcomes is None:
-        raise click.UsageError("--outcomes-map: expected --outcomes beside it")
-    fields = PAYMENT if topic == "transactions" else OUTCOME
+    if outcomes_map is not None and not outcomes:
+        raise click.UsageError("--outcomes-map: expected --outcomes beside it; --map maps both kinds in one file")
+    columns, outcomes_columns = columns_of(map_), columns_of(outcomes_map)
+    if not outcomes and topic is None and columns is not None and columns.has_outcomes:
+        outcomes, outcomes_columns = file, columns
     try:
-        source = Source(file, fields, None if map_ is None else read_map(map_, fields), zone)
-        if outcomes is None:
-            _publish(source, topic, _schedule(rate, speed), patience, linger_ms)
+        source = Source(one_or_all(file), OUTCOME if topic == "outcomes" else PAYMENT, columns, zone)
+        if outcomes:
+            reported = Source(one_or_all(outcomes), OUTCOME, outcomes_columns, zone)
+            _merge(source, reported, _schedule(rate, speed), patience)
         else:
-            columns = None if outcomes_map is None else read_map(outcomes_map, OUTCOME)
-            _merge(source, Source(outcomes, OUTCOME, columns, zone), _schedule(rate, speed), patience)
+            _publish(source, topic or "transactions", _schedule(rate, speed), patience, linger_ms)
     except (SimulatorError, SourceError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -155,6 +173,7 @@ def _publish(
 
 def _merge(payments: Source, outcomes: Source, schedule: AtRate | AtSpeed | AtOnce, patience: float) -> None:
     """Publish payments and outcomes in step with the consumer group."""
+    from history.taken import Taken, refused_messages
     from simulator.kafka import Outlet
     from simulator.replay import Merger
     from upifraud.fates import Fates, Outgoing
@@ -171,7 +190,7 @@ def _merge(payments: Source, outcomes: Source, schedule: AtRate | AtSpeed | AtOn
     sent = {topic: Outgoing(source) for topic, source in zip(topics, (payments, outcomes), strict=True)}
     with _followed(settings, conf) as group, steps() as step, _saying_what_was_sent(outlet):
         merger = Merger(outlet, group, topics, patience, step("replaying", len(payments)))
-        done = merger.replay(sent[topics[0]], sent[topics[1]], schedule)
+        done = merger.replay(Taken(sent[topics[0]], refused_messages(payments)), sent[topics[1]], schedule)
     click.echo(
         f"published {done.payments} payments and {done.outcomes} outcomes in {done.seconds:.1f} s, in step with group "
         f"{settings.consumer_group}: waited {done.slices} times, all acknowledged"
