@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upifraud.commands.train import SHARE
-from upifraud.options import FILE, FILES, max_rejected
+from upifraud.means import measuring_means
+from upifraud.options import FILE, FILES, SEVERAL, max_rejected, outcomes_map, refused, zone
 
 if TYPE_CHECKING:
     from upifraud.trial.order import Order
@@ -33,7 +34,9 @@ Examples:
 @click.option("--map", "map_", type=FILE, help="Train and judge with this map; without it one is proposed.")
 @click.option("--write-map", type=click.Path(dir_okay=False, path_type=Path), help="TOML file for the proposed map.")
 @click.option("--choose", multiple=True, metavar="LINE", help="A line of the map, instead of what is proposed.")
-@click.option("--outcomes", type=FILES, help="File of outcomes, where FILE does not hold them.")
+@click.option("--outcomes", type=FILES, multiple=True, help=f"File of outcomes, if FILE does not hold them. {SEVERAL}")
+@outcomes_map
+@zone
 @click.option(
     "--train-share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -42,9 +45,22 @@ Examples:
     help="Share of the payments that are trained on: the earliest.",
 )
 @click.option("--alert-budget", type=SHARE, help="Share of payments that can be looked at.  [default: 0.005]")
-@click.option("--baselines/--no-baselines", default=True, help="Compare with simple models on the same vectors.")
+@click.option(
+    "--base-rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of fraud in the stream that scores are for; figures are given for it, too.  [default: the file's]",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed and file, same model.")
+@click.option(
+    "--baselines/--no-baselines",
+    default=True,
+    show_default=True,
+    help="Compare with a logistic regression and a random forest on the same vectors.",
+)
 @max_rejected("payments", "1%")
 @max_rejected("outcomes", "0%")
+@refused
+@measuring_means
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Directory for the report and the model.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout instead of text.")
 def command(
@@ -66,9 +82,12 @@ def command(
         return
     if write_map is not None or choose:
         raise click.UsageError("--map: expected neither --write-map nor --choose beside it; edit the map instead.")
+    from upifraud.history_files import HistoryFiles
     from upifraud.trial.order import Order
 
-    _try(Order(file=file, map=map_, **asked), as_json=as_json)
+    files = {name: asked.pop(name) for name in HistoryFiles.__dataclass_fields__ if name in asked}
+    history = HistoryFiles(payments=(file,), map_=map_, **files)
+    _try(Order(files=history, map=map_, **asked), as_json=as_json)
 
 
 def _propose(file: Path, write_map: Path | None, choose: tuple[str, ...], *, as_json: bool) -> None:

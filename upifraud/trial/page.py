@@ -21,9 +21,12 @@ _STYLE: Final = (
 _CAPTIONS: Final = {
     "precision_recall.png": "Precision against recall: how clean the list is, as more of the frauds are found.",
     "recall_by_alerts.png": "How many of the frauds are found, by how many payments are looked at.",
+    "precision_by_alerts_a_day.png": "How clean the list is, by how many payments are looked at a day.",
+    "gains.png": "How many rupees of fraud are found, by how many payments are looked at.",
     "calibration.png": "Whether a score of 10 % means that one in ten is fraud.",
-    "recall_by_typology.png": "Which kinds of fraud are found.",
-    "contributions.png": "What the model looks at.",
+    "by_typology.png": "Which kinds of fraud are found.",
+    "importance.png": "What the scores depend on.",
+    "contributions.png": "What the model looks at, payment by payment.",
 }
 _KINDS: Final = (
     ("frauds_found", "Frauds that were found"),

@@ -9,26 +9,26 @@ if TYPE_CHECKING:
     from upifraud.trial.run import Asked, Trial
 
 
-def report_of(trial: Trial, asked: Asked, payments: Refusals, outcomes: Refusals) -> dict[str, Any]:
+def report_of(trial: Trial, asked: Asked) -> dict[str, Any]:
     """Return the report as JSON values."""
+    payments, outcomes = trial.refusals
+    thresholds = trial.artifact.thresholds
     return {
         "file": payments.path.name,
         **counts(payments),
         "outcomes": counts(outcomes) | {"unmatched": outcomes.unmatched},
         **trial.parts,
         "train_share": asked.train_share,
-        "label_delay_ms": asked.label_delay,
+        "label_delay_ms": trial.label_delay,
         "label_delay_assumed": asked.assumed_delay is not None,
         "metrics": trial.metrics,
         "not_attainable": trial.not_attainable,
         "reasons": trial.reasons,
-        "findings": [{"code": finding.code, "text": finding.text} for finding in trial.findings],
+        "findings": trial.findings,
         "model": {
             "model_id": trial.artifact.model_id,
             "schema_hash": trial.artifact.schema_hash,
-            "review": trial.artifact.thresholds.review,
-            "hold": trial.artifact.thresholds.hold,
-            "block": trial.artifact.thresholds.block,
+            "thresholds": {"review": thresholds.review, "hold": thresholds.hold, "block": thresholds.block},
         },
     }
 

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from features.schema import FEATURE_NAMES
+from model.artifact import REPORT
 from model.training.evaluation import Ranking, Scores, evaluate
-from model.training.labels import Labels, label
 from model.training.plots import draw
 from model.training.train import train_chunks
+from model.training.vectors import hold
 from upifraud.commands.train import train_artifact
-from upifraud.trial.findings import Facts, Finding, findings
-from upifraud.trial.history import Read, at_once, measured
+from upifraud.proposal.became import LONGEST_MS, SHARE
+from upifraud.trial.findings import Facts, findings
+from upifraud.trial.history import refusals_of
+from upifraud.trial.judged import Judged, judge
 from upifraud.trial.split import Split, split
 from upifraud.trial.why import alerts_of, reasons_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from history.measured import Measured
+    from history.refusals import Refusals
+    from history.spill.spilled import Spilled
     from model.artifact import Artifact
-    from model.compiled.scoring import Scorer
+    from model.training.labels import Labels
     from model.training.settings import TrainingSettings
+    from upifraud.trial.history import InMemory, OnDisk, Step
 
 BUDGETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05)
 """Shares of payments that can be looked at, of which the report tells."""
-CHUNK: Final = 65_536
-AMOUNT: Final = "amount_paise"
+
+OF_TRAINING: Final = ("importance.png", "contributions.png")
+"""Plots that the training made, and the trial shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +47,19 @@ class Asked:
     """How a trial is made."""
 
     train_share: float
-    label_delay: int
-    """Milliseconds after the end of the earlier part until which outcomes are used."""
+    label_delay: int | None
+    """Milliseconds after the end of the earlier part until which outcomes are used; None: by the file's span."""
     assumed_delay: str | None
     """As the map says it, where it makes the times of reports up."""
     settings: TrainingSettings
     baselines: bool = True
     """Whether simple models are trained beside."""
+
+    def delay_of(self, event_time: NDArray[np.int64]) -> int:
+        """Return how long after the end of the earlier part outcomes are waited for, in milliseconds."""
+        if self.label_delay is not None:
+            return self.label_delay
+        return min(LONGEST_MS, int(event_time.max() - event_time.min()) // SHARE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,59 +69,54 @@ class Trial:
     artifact: Artifact
     parts: dict[str, dict[str, int]]
     """train and test: payments, frauds, since, until."""
+    label_delay: int
     metrics: dict[str, Any]
-    not_attainable: dict[str, Any]
-    """Metrics as they would be if frauds were known at once."""
+    not_attainable: dict[str, Any] | None
+    """Metrics as they would be if frauds were known at once; None where that cannot be told."""
     reasons: dict[str, Any]
-    findings: list[Finding]
+    findings: list[dict[str, Any]]
     plots: dict[str, bytes]
+    refusals: tuple[Refusals, Refusals]
+    """Of payments, and of outcomes."""
 
 
-def run(read: Read, asked: Asked, directory: Path, step: Callable[[str, int], Callable[[int], None]]) -> Trial:
+def run(history: InMemory | OnDisk, asked: Asked, directory: Path, step: Step) -> Trial:
     """Return the figures of a trial; the artifact is written to `directory`. Raises ModelError."""
-    history = read.history
-    parts = split(history.event_time, asked.train_share)
-    labels = label(history.transaction_id, read.reported.rows)
-    payments = len(history.transaction_id)
-    vectors = measured(read, read.reported, step("measuring", payments))
-    artifact = train_artifact(vectors, None, parts.cut, asked.label_delay, asked.settings, directory, step)
-    scores = _scores(artifact, vectors, parts, labels, step("scoring", len(parts.test)))
-    metrics = evaluate(scores, alert_budget=asked.settings.alert_budget, base_rate=asked.settings.base_rate)
-    metrics["at_budgets"] = _at_budgets(scores)
-    facts = _facts(read, parts, labels, vectors, asked)
-    budget = metrics["alerts_at_budget"]
-    alerts = alerts_of(scores.probability, scores.fraud, budget)
-    missed = np.setdiff1d(np.flatnonzero(scores.fraud), alerts.rows)
-    told = reasons_of(artifact, vectors.vectors[parts.test], alerts, missed)
-    found = findings(facts, artifact)
-    plots = draw(scores, metrics)
-    del vectors, facts  # as large as all the rest, and about to be made once more
-    beside = _at_once(read, asked, parts, labels, step)
-    return Trial(artifact, _parts(history.event_time, parts, labels.fraud), metrics, beside, told, found, plots)
+    settings = asked.settings
+    with history.known_in_time(step) as measured:
+        parts = split(measured.event_time, asked.train_share)
+        labels = measured.labels(np.arange(len(measured)))
+        delay = asked.delay_of(measured.event_time)
+        made = train_artifact(measured, None, parts.cut, delay, settings, directory, step, baselines=asked.baselines)
+        judged = judge(measured, parts.test, labels, made, step("scoring", len(parts.test)))
+        metrics = _metrics(judged, settings)
+        told = _reasons(made.artifact, measured, parts, judged, metrics["alerts_at_budget"])
+        facts = Facts(
+            event_time=measured.event_time,
+            parts=parts,
+            fraud=labels.fraud,
+            columns=history.columns,
+            metrics=metrics,
+            constant=judged.constant,
+            reordered=history.reordered,
+            assumed_delay=asked.assumed_delay,
+            of_training=json.loads((directory / REPORT).read_bytes())["findings"],
+        )
+        others = {name: judged.by(name) for name in judged.baselines}
+        plots = draw(judged.scores, metrics, others) | {
+            name: (directory / name).read_bytes() for name in OF_TRAINING if (directory / name).exists()
+        }
+        refusals, times = refusals_of(measured), _parts(measured.event_time, parts, labels.fraud)
+    found = [finding.to_json() for finding in findings(facts)]
+    beside = _at_once(history, parts, labels, settings, step)
+    return Trial(made.artifact, times, delay, metrics, beside, told, found, plots, refusals)
 
 
-def _scores(
-    artifact: Artifact, vectors: Measured, parts: Split, labels: Labels, progress: Callable[[int], None]
-) -> Scores:
-    rows = parts.test
-    probability = _probabilities(artifact.scorer, vectors.vectors, rows, progress)
-    return Scores(
-        probability=probability,
-        fraud=labels.fraud[rows],
-        amount_paise=vectors.vectors[rows, FEATURE_NAMES.index(AMOUNT)].astype(np.float64),
-        typology=[labels.typology[row] for row in rows.tolist()],
-        verdict=artifact.thresholds.verdicts(probability),
-    )
-
-
-def _probabilities(
-    scorer: Scorer, vectors: NDArray[np.float32], rows: NDArray[np.intp], progress: Callable[[int], None]
-) -> NDArray[np.float64]:
-    made = []
-    for start in range(0, len(rows), CHUNK):
-        made.append(scorer.probabilities(vectors[rows[start : start + CHUNK]]))
-        progress(min(start + CHUNK, len(rows)))
-    return np.concatenate(made)
+def _metrics(judged: Judged, settings: TrainingSettings) -> dict[str, Any]:
+    metrics = evaluate(judged.scores, alert_budget=settings.alert_budget, base_rate=settings.base_rate)
+    metrics["baselines"] = judged.baseline_figures(settings.alert_budget)
+    metrics["at_budgets"] = _at_budgets(judged.scores)
+    return metrics
 
 
 def _at_budgets(scores: Scores) -> list[dict[str, Any]]:
@@ -118,68 +126,55 @@ def _at_budgets(scores: Scores) -> list[dict[str, Any]]:
     for share in BUDGETS:
         alerts = max(1, int(share * len(scores)))
         caught = ranked.caught(alerts)
-        rows.append(
-            {
-                "alert_budget": share,
-                "alerts": alerts,
-                "precision": caught / alerts,
-                "recall": caught / frauds if frauds else None,
-            }
-        )
+        recall = caught / frauds if frauds else None
+        rows.append({"alert_budget": share, "alerts": alerts, "precision": caught / alerts, "recall": recall})
     return rows
 
 
-def _at_once(
-    read: Read, asked: Asked, parts: Split, labels: Labels, step: Callable[[str, int], Callable[[int], None]]
+def _reasons(
+    artifact: Artifact, measured: Measured | Spilled, parts: Split, judged: Judged, budget: int
 ) -> dict[str, Any]:
+    alerts = alerts_of(judged.scores.probability, judged.scores.fraud, budget)
+    told = parts.test[alerts.told]
+    held = hold((chunk.vectors for chunk in measured.chunks()), np.unique(told), len(measured))
+    return reasons_of(artifact, alerts, held.of(told))
+
+
+def _at_once(
+    history: InMemory | OnDisk, parts: Split, labels: Labels, settings: TrainingSettings, step: Step
+) -> dict[str, Any] | None:
     """Return the figures as they would be if every fraud were known in the moment of its payment."""
-    known = measured(read, at_once(read), step("without delay", len(read.history.transaction_id)))
-    earlier = np.zeros(len(labels.fraud), dtype=np.bool_)
-    earlier[parts.train] = True
-    trained = train_chunks(
-        _Earlier(known.vectors, earlier), labels.fraud[earlier], known.event_time[earlier], asked.settings
-    )
-    probability = _probabilities(trained.scorer, known.vectors, parts.test, lambda _done: None)
-    scores = Scores(
-        probability, labels.fraud[parts.test], verdict=trained.thresholds.verdicts(probability)
-    )  # of the very payments that the trial itself is judged by
-    figures = evaluate(scores, alert_budget=asked.settings.alert_budget, base_rate=asked.settings.base_rate)
-    return {"label_delay_ms": 0, **figures}
+    with history.known_at_once(step) as measured:
+        if measured is None:
+            return None
+        earlier = np.zeros(len(measured), dtype=np.bool_)
+        earlier[parts.train] = True
+        trained = train_chunks(
+            _Earlier(measured, earlier), labels.fraud[earlier], measured.event_time[earlier], settings
+        )
+        probability = np.concatenate(
+            [
+                trained.scorer.probabilities(chunk)
+                for chunk in _Earlier(measured, ~earlier)  # of the very payments that the trial itself is judged by
+            ]
+        )
+    verdict = trained.thresholds.verdicts(probability)
+    scores = Scores(probability, labels.fraud[parts.test], verdict=verdict)
+    return {"label_delay_ms": 0, **evaluate(scores, alert_budget=settings.alert_budget, base_rate=settings.base_rate)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Earlier:
     """The vectors of some rows, in chunks, as often as they are asked for."""
 
-    vectors: NDArray[np.float32]
+    measured: Measured | Spilled
     rows: NDArray[np.bool_]
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        for start in range(0, len(self.vectors), CHUNK):
-            yield self.vectors[start : start + CHUNK][self.rows[start : start + CHUNK]]
-
-
-def _facts(read: Read, parts: Split, labels: Labels, vectors: Measured, asked: Asked) -> Facts:
-    history = read.history
-    row_of = {one: row for row, one in enumerate(history.transaction_id)}
-    reports = [(row_of[one.transaction_id], one) for one in read.reported.rows if one.transaction_id in row_of]
-    rows = np.array([row for row, _ in reports], dtype=np.int64)
-    reported_at = np.array([one.reported_at for _, one in reports], dtype=np.int64)
-    return Facts(
-        event_time=history.event_time,
-        train=parts.train,
-        test=parts.test,
-        fraud=labels.fraud,
-        payer=history.columns.payer,
-        payee=history.columns.payee,
-        delay_ms=reported_at - history.event_time[rows],
-        report_row=rows,
-        report_fraud=np.array([one.is_fraud for _, one in reports], dtype=np.bool_),
-        vectors=vectors.vectors,
-        reordered=read.reordered,
-        assumed_delay=asked.assumed_delay,
-        alert_budget=asked.settings.alert_budget,
-    )
+        start = 0
+        for chunk in self.measured.chunks():
+            yield chunk.vectors[self.rows[start : start + len(chunk)]]
+            start += len(chunk)
 
 
 def _parts(event_time: NDArray[np.int64], parts: Split, fraud: NDArray[np.bool_]) -> dict[str, dict[str, int]]:

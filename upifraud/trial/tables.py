@@ -72,7 +72,8 @@ def beside(report: Mapping[str, Any]) -> Table:
     metrics, never = report["metrics"], report["not_attainable"]
     rows = [["on the later part", "average precision", "ROC AUC", f"recall at {metrics['alert_budget']:.2%}"]]
     others = {"this model": metrics, **(metrics.get("baselines") or {})}
-    others["with every fraud known at once: not attainable"] = never
+    if never is not None:
+        others["with every fraud known at once: not attainable"] = never
     for name, one in others.items():
         figures = [number(one["average_precision"]), number(one["roc_auc"]), percent(one["recall_at_budget"])]
         rows.append([name.replace("_", " "), *figures])

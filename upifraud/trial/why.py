@@ -20,56 +20,50 @@ TOP: Final = 3
 SHOWN: Final = 8
 """Codes of each kind that are shown."""
 EXPLAINED: Final = 2_000
-"""Alerts that are explained at most, the highest first."""
+"""Payments of each kind that are explained at most, the highest scores first."""
 EXAMPLES: Final = 3
 """Payments of each kind that are told in sentences."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alerts:
-    """The payments of the later part that the budget lets be looked at, the highest score first."""
+    """Rows of the later part by what a budget of alerts makes of them, each the highest score first."""
 
-    rows: NDArray[np.intp]
-    """Of the later part."""
-    fraud: NDArray[np.bool_]
+    frauds_found: NDArray[np.intp]
+    false_alerts: NDArray[np.intp]
+    frauds_missed: NDArray[np.intp]
+
+    @property
+    def told(self) -> NDArray[np.intp]:
+        """All of them, one kind after the other."""
+        return np.concatenate([self.frauds_found, self.false_alerts, self.frauds_missed])
 
 
 def alerts_of(probability: NDArray[np.float64], fraud: NDArray[np.bool_], budget: int) -> Alerts:
     """Return the alerts of a budget; ties are broken by the order of rows."""
-    rows = np.argsort(-probability, kind="stable")[: min(budget, EXPLAINED)]
-    return Alerts(rows, fraud[rows])
+    order = np.argsort(-probability, kind="stable")
+    alerts, rest = order[:budget], order[budget:]
+    return Alerts(alerts[fraud[alerts]][:EXPLAINED], alerts[~fraud[alerts]][:EXPLAINED], rest[fraud[rest]][:EXPLAINED])
 
 
-def reasons_of(
-    artifact: Artifact, vectors: NDArray[np.float32], alerts: Alerts, missed: NDArray[np.intp]
-) -> dict[str, object]:
-    """Return the most frequent codes by kind of alert, and examples, as JSON values.
-
-    vectors: of the later part. missed: rows of frauds without an alert, any number.
-    """
+def reasons_of(artifact: Artifact, alerts: Alerts, vectors: NDArray[np.float32]) -> dict[str, object]:
+    """Return the most frequent codes by kind, and examples, as JSON values; vectors: those of `alerts.told`."""
     explainer = Explainer(artifact)
-    kinds = {
-        "frauds_found": alerts.rows[alerts.fraud],
-        "false_alerts": alerts.rows[~alerts.fraud],
-        "frauds_missed": missed[:EXPLAINED],
-    }
     told: dict[str, object] = {}
-    for kind, rows in kinds.items():
+    start = 0
+    for kind in ("frauds_found", "false_alerts", "frauds_missed"):
+        rows = getattr(alerts, kind)
+        mine = np.ascontiguousarray(vectors[start : start + len(rows)])
+        start += len(rows)
+        scored = artifact.scorer.score(mine)
         codes: Counter[str] = Counter()
-        scored = artifact.scorer.score(np.ascontiguousarray(vectors[rows]))
         examples = []
-        for at, row in enumerate(rows.tolist()):
-            shares = explainer.shares(vectors[row], scored.contributions[at], TOP)
-            codes.update({share.code for share in shares})
+        for at, vector in enumerate(mine):
+            codes.update({share.code for share in explainer.shares(vector, scored.contributions[at], TOP)})
             if at < EXAMPLES:
-                reasons = explainer.reasons(vectors[row], scored.contributions[at], TOP)
-                examples.append(
-                    {
-                        "payment": row,
-                        "score": float(scored.probability[at]),
-                        "reasons": [{"code": reason.code, "text": reason.text} for reason in reasons],
-                    }
-                )
+                reasons = explainer.reasons(vector, scored.contributions[at], TOP)
+                texts = [{"code": reason.code, "text": reason.text} for reason in reasons]
+                examples.append({"score": float(scored.probability[at]), "reasons": texts})
         told[kind] = {
             "payments": len(rows),
             "codes": [{"code": code, "payments": count} for code, count in codes.most_common(SHOWN)],
