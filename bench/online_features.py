@@ -2,8 +2,9 @@
 
 Starts the embedded Valkey with its production settings (append-only file on), or measures the one of `--url`, which it
 empties. Payers of 0 to 200 payments, devices of 0 to 60, payees by a power law of exponent 1.1 whose first has 2 % of
-the traffic: the mix of the design. The history is put there as a rebuild would; then micro-batches of several sizes are
-applied, read and measured, interleaved. CPU of this process, of its window kernel, and of the server are told apart.
+the traffic: the mix of the design. As many payments as `--people` says go to payees who pay themselves, drawn evenly
+from the payers; merchants never pay. The history is put there as a rebuild would; then micro-batches of several sizes
+are applied, read and measured, interleaved. CPU of this process, of its window kernel and of the server are told apart.
 
 The yardstick, in the same run on the same payments, is the textbook way: one sorted set an entity and windows summed in
 a server function, one call a micro-batch too.
@@ -132,8 +133,8 @@ def counted_kernel() -> Iterator[Kernel]:
         online.vectors = plain
 
 
-def payments(history: int, count: int, rate: int, seed: int) -> PaymentColumns:
-    """Draw a month of history in order of time, and payments at a rate behind it."""
+def payments(history: int, count: int, rate: int, people: float, seed: int) -> PaymentColumns:
+    """Draw a month of history in order of time, and payments at a rate behind it; people: the share paid to payers."""
     draw = np.random.default_rng(seed)
     total = history + count
     payers, devices, payees = max(1, history // 100), max(1, history // 30), max(10, history // 20)
@@ -146,13 +147,15 @@ def payments(history: int, count: int, rate: int, seed: int) -> PaymentColumns:
     popularity = (np.arange(payees) + 7.0) ** -1.1
     popularity *= 0.02 / (popularity[0] / popularity.sum()) / popularity.sum()
     popularity[1:] *= (1 - popularity[0]) / popularity[1:].sum()
+    merchant = payers + draw.choice(payees, total, p=popularity) + 1
+    person = draw.integers(1, payers + 1, total)
     past = np.sort(draw.integers(START - 30 * DAY, START, history))
     return PaymentColumns.of(
         payment_id=draw.integers(1, 2**63, total).astype(np.uint64),
         event_time=np.concatenate((past, START + np.arange(count) * 1_000 // rate)),
         amount_paise=np.exp(draw.normal(10.5, 1.2, total)).astype(np.int64) + 1,
         payer=mixed(spread(payers)),
-        payee=mixed(draw.choice(payees, total, p=popularity) + 1),
+        payee=mixed(np.where(draw.random(total) < people, person, merchant)),
         device=mixed(spread(devices)),
         place=draw.integers(1 << 16, 2**32, total).astype(np.uint32),
         kind=np.full(total, 0x01010101, dtype=np.uint32),
@@ -225,14 +228,15 @@ def main() -> None:
     arguments.add_argument("--payments", type=int, default=4_096, help="payments a round and size (default 4096)")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--rate", type=int, default=2_000, help="payments a second of event time (default 2000)")
+    share = "share of payments to people, who pay too; the simulator's by default (0.36)"
+    arguments.add_argument("--people", type=float, default=0.36, help=share)
     arguments.add_argument("--textbook", type=int, default=512, help="payments a round of the yardstick (default 512)")
     arguments.add_argument("--url", help="a server to empty and measure, instead of one of our own")
     given = arguments.parse_args()
 
     warm = 4 * given.payments
-    columns = payments(
-        given.history, warm + len(SIZES) * given.rounds * given.payments + given.rounds * given.textbook, given.rate, 1
-    )
+    count = warm + len(SIZES) * given.rounds * given.payments + given.rounds * given.textbook
+    columns = payments(given.history, count, given.rate, given.people, 1)
     with server(given.url) as url, redis.Redis.from_url(url, socket_timeout=None) as client:
         client.flushall()
         pid = client.info("server")["process_id"]

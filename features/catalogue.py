@@ -23,8 +23,12 @@ Written by `python -m features.catalogue` from `features/definitions.py`. Schema
 
 A window holds the payments of the entity with event time in (t - w, t], the payment itself included, each payment once;
 integers are exact and rounded once to float32; missing is NaN, never 0. "Earlier" leaves the payment itself out.
-Features that look at single earlier payments (the last one, those to the same payee, a known device, the last place)
-see an entity's latest 127 or more. [The rules for dense entities](specs/online_store.md).
+Features that look at single earlier payments (the last one, those to the same payee, payees paid for the first time, a
+known device, the last place) see an entity's latest 127 or more. So do the payer's payments in
+`payee_income_share_7d`. What the payee received in all is the window's sum: the share is exact unless the payee got
+more payments than these within 7 days, and too low, never too high, if it did. Reports count from `reported_at` on once
+they have arrived, the newest 512 of a payee or device, for 30 days; of one payment the newest stands.
+[The rules for dense entities and for reports](specs/online_store.md).
 [How to add one](extending.md).
 
 | index | feature | meaning |

@@ -224,7 +224,7 @@ def _read(
     request = Request.of_columns(columns)
     if replicas is not None:
         replicas.expect(request, number, int(columns.event_time.max(initial=0)))
-    applied = store.apply(ApplyRequest(entries_of(columns, claims), request.packed(), refresh, origins))
+    applied = store.apply(ApplyRequest(entries_of(columns, claims), *request.packed(), refresh, origins))
     reply = Reply.of(applied, request, len(columns))
     if replicas is not None:
         replicas.note(request)

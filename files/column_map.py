@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from files.rules.rule import Rule
 
 _WHOLE: Final = ("zone", "encoding", "separator", "earliest")
+_ELSE: Final = {
+    "transaction_id": ', or where there is none transaction_id = { row_number = "ROW-" }',
+    "reported_at": ', or where there is none reported_at = { after = "event_time", delay = "7d" }',
+}
+"""What a map can say where a file has no such column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class ColumnMap:
                 raise SourceError(
                     f"{where}: expected a column {target} ({fields.kinds[target].value}), but the columns are "
                     f"{', '.join(there)}; rename the one that holds it, or name it in a map (--map): "
-                    f'{target} = "COLUMN"'
+                    f'{target} = "COLUMN"{_ELSE.get(target, "")}'
                 )
         return rules
 

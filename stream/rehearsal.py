@@ -115,7 +115,7 @@ def rehearse_reading() -> None:
     claims = Claims(np.zeros(2, dtype=np.uint16), columns.event_time)
     request = Request.of_columns(columns)
     replicas.expect(request, 1, 0)
-    entries = ApplyRequest(entries_of(columns, claims), request.packed(), b"", [Origin(b"rehearsal:0", 0, 2)])
+    entries = ApplyRequest(entries_of(columns, claims), *request.packed(), b"", [Origin(b"rehearsal:0", 0, 2)])
     store = MemoryEntityStore()
     reply = Reply.of(store.apply(entries), request, len(columns))
     replicas.note(request)

@@ -198,7 +198,7 @@ class Oracle:
         vector: dict[str, Value] = {}
         for name in names:
             match = re.fullmatch(
-                r"(payer|payee|device)_(count|sum|mean|std|max|distinct_payee|distinct_payer)_(\w+)", name
+                r"(payer|payee|device)_(count|sum|mean|std|max|distinct_payee|distinct_payer)_(\d+[mhd])", name
             )
             vector[name] = plain[name] if match is None else self._windowed(row, *match.groups())
         return vector
@@ -248,6 +248,9 @@ class Oracle:
             **self._inbound(row, inbound_upto),
             **self._outbound(row, outbound_upto),
             **self._device(p, device_at),
+            "amount_roundness": _roundness(p.amount),
+            **self._habits(row),
+            **self._reported(row),
             "payee_fraud_rate_30d": self._fraud_rate(row, "payee"),
             "device_fraud_rate_30d": self._fraud_rate(row, "device"),
         }
@@ -316,6 +319,60 @@ class Oracle:
             "payer_pass_through_ratio_1h": Fraction(sent, received) if received else None,
         }
 
+    def _habits(self, row: int) -> dict[str, Value]:
+        p, (payer_at, payee_at, *_) = self.payments[row], self.positions[row]
+        log, features = self.payer_logs[p.payer], dict[str, Value]()
+        now = log.records[payer_at].time
+        earlier = [r for r in log.records[log.recent(payer_at) : payer_at] if r.time <= now]
+        same = [r for r in earlier if r.counterparty == p.payee % 2**40]
+        mean = Fraction(sum(r.amount for r in same), len(same)) if same else None
+        features["payer_payee_amount_ratio"] = p.amount / mean if mean else None
+        first: dict[int, int] = {}
+        for r in (*earlier, log.records[payer_at]):
+            first[r.counterparty] = min(first.get(r.counterparty, r.time), r.time)
+        for window in ("1h", "24h", "7d"):
+            features[f"payer_new_payee_{window}"] = sum(now - time < WINDOWS[window] for time in first.values())
+        for window in ("1h", "24h"):
+            features[f"payer_payee_count_{window}"] = 1 + sum(now - r.time < WINDOWS[window] for r in same)
+
+        before = log.members(payer_at, LONGEST)[0]
+        before.remove(log.records[payer_at])
+        usual = Fraction(sum(r.amount for r in before), len(before)) if before else None
+        for window in ("24h", "7d"):
+            amounts = [r.amount for r in log.members(payer_at, WINDOWS[window])[0]]
+            features[f"payer_max_ratio_{window}"] = max(amounts) / usual if usual else None
+            features[f"payer_mean_ratio_{window}"] = Fraction(sum(amounts), len(amounts)) / usual if usual else None
+
+        log = self.payee_logs[p.payee]
+        now = log.records[payee_at].time
+        recent = [r for r in log.records[log.recent(payee_at) : payee_at] if now - WINDOWS["7d"] < r.time <= now]
+        given = p.amount + sum(r.amount for r in recent if r.counterparty == p.payer % 2**40)
+        received = sum(r.amount for r in log.members(payee_at, WINDOWS["7d"])[0])
+        return {**features, "payee_income_share_7d": Fraction(given, received)}
+
+    def _reported(self, row: int) -> dict[str, Value]:
+        now = self.payments[row].event_time
+        reports = [r for r in self._standing(row, "payee") if r.reported_at > now - LONGEST]
+        genuine = [r.reported_at for r in reports if not r.fraud]
+        streak: list[int] = []
+        for report in reversed(reports):
+            if not report.fraud:
+                break
+            streak.append(report.reported_at)
+        features: dict[str, Value] = {
+            "payee_fraud_streak": len(streak),
+            "payee_seconds_since_streak_began": _seconds(now - min(streak)) if streak else None,
+            "payee_seconds_since_fraud_report": None,
+            "payee_seconds_since_genuine_report": _seconds(now - max(genuine)) if genuine else None,
+        }
+        if frauds := [r.reported_at for r in reports if r.fraud]:
+            features["payee_seconds_since_fraud_report"] = _seconds(now - max(frauds))
+        for window in ("24h", "7d", "30d"):
+            within = [r.fraud for r in reports if r.reported_at > now - WINDOWS[window]]
+            features[f"payee_fraud_count_{window}"] = sum(within)
+            features[f"payee_report_fraud_share_{window}"] = Fraction(sum(within), len(within)) if within else None
+        return features
+
     def _outbound(self, row: int, upto: int) -> dict[str, Value]:
         p = self.payments[row]
         log, inbound = self.payer_logs[p.payee], self.payee_logs[p.payee]
@@ -336,17 +393,32 @@ class Oracle:
         log, position = self._log(row, entity)
         if position is None:
             return None
-        identity, now = getattr(self.payments[row], entity), self.payments[row].event_time
-        standing: dict[int, Report] = {}
-        for report in dict.fromkeys(self.reports):  # in the order they were made; made again, one changes nothing
-            about = getattr(self.payments[report.row], entity)
-            arrived = report.row < row and report.reported_at < self.clocks[row]
-            if about == identity and arrived and report.reported_at <= now:
-                stands = standing.get(report.row)
-                if stands is None or report.reported_at >= stands.reported_at:
-                    standing[report.row] = report
-        frauds = sum(r.fraud and r.reported_at > now - LONGEST for r in standing.values())
+        now = self.payments[row].event_time
+        frauds = sum(r.fraud and r.reported_at > now - LONGEST for r in self._standing(row, entity))
         return Fraction(frauds, len(log.members(position, LONGEST)[0]))
+
+    def _standing(self, row: int, entity: str) -> list[Report]:
+        """The report that stands of each payment of an entity, as of a row: by the time made, then by arrival."""
+        identity, now = getattr(self.payments[row], entity), self.payments[row].event_time
+        arrived: list[tuple[int, Report]] = []
+        for report in dict.fromkeys(self.reports):  # in the order they were made; made again, one changes nothing
+            later = range(report.row + 1, row + 1)
+            arrival = next((at for at in later if report.reported_at < self.clocks[at]), None)
+            if arrival is not None and getattr(self.payments[report.row], entity) == identity:
+                arrived.append((arrival, report))
+        newest = [report for _, report in sorted(arrived, key=lambda one: one[0])[-MAX_REPORTS:]]
+        standing: dict[int, Report] = {}
+        for report in sorted((r for r in newest if r.reported_at <= now), key=lambda r: r.reported_at):
+            standing.pop(report.row, None)
+            standing[report.row] = report
+        return list(standing.values())
+
+
+def _roundness(paise: int) -> int:
+    rupees = Fraction(paise, 100)
+    if rupees.denominator > 1:
+        return -1
+    return sum(rupees % one == 0 for one in (10, 50, 100, 500, 1_000, 5_000, 10_000))
 
 
 def _seconds(milliseconds: int) -> Fraction:
@@ -381,7 +453,7 @@ def _kilometres(one: int, other: int) -> float:
     return 6371.0088 * math.atan2(cross, a * x + b * y + c * z)
 
 
-EXACT = re.compile(r"amount_paise|.*_(count|sum|max)_\w+|is_\w+|initiation|same_bank|hour_of_day|payer_new_device")
+EXACT = re.compile(r"amount_paise|.*_(count|sum|max)_\d+[mhd]|is_\w+|initiation|same_bank|hour_of_day|payer_new_device")
 """Integers: rounded to float32 once, and nothing else."""
 
 

@@ -19,7 +19,7 @@ from features.measure.ingest import old_clock_at
 from features.measure.logs import NEVER, NONE
 from features.measure.risk import OF_DAY, OF_MONTH, OF_WEEK, sum_up_reports
 from features.measure.wide import deviation
-from features.measure.window import cells_for, measure, new_stamp, now_of, recent_rows
+from features.measure.window import cells_for, measure, new_stamp, now_of, recent_rows, see
 from features.windows import DAY, HORIZON, HOUR, MONTH, WEEK, WINDOWS
 
 INDIA_OFFSET: Final = 19_800_000
@@ -120,17 +120,18 @@ def _usual(plain, amount, counts_itself, totals):  # type: ignore[no-untyped-def
 def _earlier(plain, logs, payer, payee_party, amount, work):  # type: ignore[no-untyped-def]
     """The payment, in row `stop` of the payer's recent ones, against those before: one pass over these."""
     event_time, place, at, now = logs.event_time, logs.place, payer.stop, payer.now
-    last, last_same, last_place = NONE, NONE, NONE
+    last, last_same, last_place, backward = NONE, NONE, NONE, 0
     same, paid, same_hour, same_day, same_month = 0, np.int64(0), 1, 1, 1
     new_hour, new_day, new_week = 0, 0, 0
-    cells, mask = work.cells, np.uint64(cells_for(at - payer.start) - 1)
-    seen = new_stamp(cells, work.stamp)
+    size, seen = cells_for(at - payer.start), new_stamp(work.cells, work.stamp)
     for row in range(payer.start, at):
         time, party = event_time[row], logs.counterparty[row]
         if time > now:
             continue
         if last == NONE or time >= event_time[last]:
             last = row
+        else:
+            backward += 1
         if place[row] != 0 and (last_place == NONE or time >= event_time[last_place]):
             last_place = row
         if party == payee_party:
@@ -141,21 +142,12 @@ def _earlier(plain, logs, payer, payee_party, amount, work):  # type: ignore[no-
             same_hour += now - time < HOUR
             same_day += now - time < DAY
             same_month += now - time < MONTH
-        # When each payee was paid first: by the cells, in a column beside them.
-        stamped = seen | np.uint64(party)
-        cell = stamped & mask
-        while cells[cell] != stamped and cells[cell] >= seen:
-            cell = (cell + np.uint64(1)) & mask
-        if cells[cell] != stamped:
-            cells[cell], work.first_paid[cell] = stamped, time
-            new_hour += now - time < HOUR
-            new_day += now - time < DAY
-            new_week += now - time < WEEK
-        elif time < work.first_paid[cell]:  # records need not be in order of time
-            before, work.first_paid[cell] = work.first_paid[cell], time
-            new_hour -= now - before < HOUR <= now - time
-            new_day -= now - before < DAY <= now - time
-            new_week -= now - before < WEEK <= now - time
+        is_new = see(work.cells, size, seen, party)
+        new_hour += is_new & (now - time < HOUR)
+        new_day += is_new & (now - time < DAY)
+        new_week += is_new & (now - time < WEEK)
+    if backward > 0:  # else a payee that was not seen before was not paid before
+        new_hour, new_day, new_week = _count_new(event_time, logs.counterparty, payer.start, at, now, work)
     is_new = 1 if last_same == NONE else 0
     plain.payer_new_payee_1h = new_hour + is_new
     plain.payer_new_payee_24h = new_day + is_new
@@ -171,6 +163,29 @@ def _earlier(plain, logs, payer, payee_party, amount, work):  # type: ignore[no-
     if last_place != NONE and place[at] != 0:
         hours = max(now - event_time[last_place], 1000) / HOUR_MS
         plain.payer_speed_kmh = _distance_km(place[last_place], place[at]) / hours
+
+
+@njit(inner=True)
+def _count_new(event_time, counterparty, start, stop, now, work):  # type: ignore[no-untyped-def]
+    """Count the payees paid first within an hour, a day, a week, where rows are not in order of time."""
+    hour, day, week = 0, 0, 0
+    cells, first_paid, seen = work.cells, work.first_paid, new_stamp(work.cells, work.stamp)
+    mask = np.uint64(cells_for(stop - start) - 1)
+    for row in range(start, stop):
+        time = event_time[row]
+        if time > now:
+            continue
+        stamped = seen | np.uint64(counterparty[row])
+        cell = stamped & mask
+        while cells[cell] != stamped and cells[cell] >= seen:
+            cell = (cell + np.uint64(1)) & mask
+        before = first_paid[cell] if cells[cell] == stamped else NEVER
+        if before == NEVER or time < before:
+            cells[cell], first_paid[cell] = stamped, time
+            hour += (now - time < HOUR) - (now - before < HOUR)
+            day += (now - time < DAY) - (now - before < DAY)
+            week += (now - time < WEEK) - (now - before < WEEK)
+    return hour, day, week
 
 
 @njit(inner=True)
@@ -214,14 +229,8 @@ def _received(plain, logs, slot, upto, now, sent, scratch):  # type: ignore[no-u
     """What the payer received within the hour, and the share of it that goes on with this payment."""
     plain.payer_inbound_sum_1h = 0.0
     if slot != NONE and upto > 0:
-        position = upto - 1
-        # A payer behind the clock of his own busy inbound log is measured where that log is still whole.
-        moved = now
-        if old_clock_at(logs.slots, logs.blocks, slot, position) != NEVER:
-            moved = max(now, now_of(logs, slot, position) - HORIZON)
-        # No literal NONE: it would be another type, and all of it be compiled again.
         totals = scratch.totals[INBOUND]
-        measure(logs, slot, position, upto, moved, np.int64(NONE), _HOUR_ALONE, totals, scratch.work)
+        _other_part(logs, slot, upto, now, _HOUR_ALONE, totals, scratch.work)
         received = totals[0].total
         plain.payer_inbound_sum_1h = received
         if received > 0:
@@ -237,21 +246,39 @@ def _paid_out(plain, logs, slot, upto, now, scratch):  # type: ignore[no-untyped
     plain.payee_outbound_count_1h = plain.payee_outbound_count_24h = 0.0
     if slot == NONE or upto == 0:
         return
-    position = upto - 1
-    # As with what was received: a payee behind the clock of its own busy log as a payer.
-    moved = now
-    if old_clock_at(logs.slots, logs.blocks, slot, position) != NEVER:
-        moved = max(now, now_of(logs, slot, position) - HORIZON)
     totals = scratch.totals[OUTBOUND]
-    measure(logs, slot, position, upto, moved, np.int64(NONE), _HOUR_AND_DAY, totals, scratch.work)
+    ago = _other_part(logs, slot, upto, now, _HOUR_AND_DAY, totals, scratch.work)
     plain.payee_outbound_sum_1h, plain.payee_outbound_sum_24h = totals[0].total, totals[1].total
     plain.payee_outbound_count_1h, plain.payee_outbound_count_24h = totals[0].payments, totals[1].payments
-    last, (start, at) = NEVER, recent_rows(logs.slots, slot, position)
+    if ago != NEVER:
+        plain.payee_seconds_since_paid_out = _seconds(ago)
+
+
+@njit(inner=True)
+def _other_part(logs, slot, upto, now, windows, totals, work):  # type: ignore[no-untyped-def]
+    """Measure payments and sums in the first `upto` records of a party's log in the part that it does not play here.
+
+    Returns how long ago the latest of them was, in milliseconds; NEVER where all recent ones are later than now.
+    """
+    position, last = upto - 1, NEVER
+    old_clock = old_clock_at(logs.slots, logs.blocks, slot, position)
+    if old_clock != NEVER:  # a party behind the clock of that log, a busy one, is measured where it is still whole
+        now = max(now, now_of(logs, slot, position) - HORIZON)
+    for window in range(len(windows)):
+        totals[window].payments = totals[window].total = 0
+    start, at = recent_rows(logs.slots, slot, position)
     for row in range(start, at + 1):
         time = logs.event_time[row]
-        last = max(last, time if time <= moved else NEVER)
-    if last != NEVER:
-        plain.payee_seconds_since_paid_out = _seconds(moved - last)
+        if time > now:
+            continue
+        last = max(last, time)
+        for window in range(len(windows)):
+            if time > now - windows[window]:
+                totals[window].payments += 1
+                totals[window].total += logs.amount[row]
+    if old_clock > now - windows[-1]:  # beyond the recent records; no literal NONE: it would be compiled once more
+        measure(logs, slot, position, upto, now, np.int64(NONE), windows, totals, work)
+    return now - last if last != NEVER else NEVER
 
 
 @njit(inner=True)

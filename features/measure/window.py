@@ -139,7 +139,7 @@ def _scan_ordered(
     cells, seen = work.cells, new_stamp(work.cells, work.stamp)
     # No literal 0: it would be another type, and what it is handed to be compiled again.
     count, paid, most, high, low = np.int64(0), np.int64(0), np.int64(0), np.uint64(0), np.uint64(0)
-    others = 0 if own == NONE else _see(cells, size, seen, own)
+    others = 0 if own == NONE else see(cells, size, seen, own)
     row = stop
     for window in range(len(windows)):
         after, end = now - windows[window], row
@@ -148,7 +148,7 @@ def _scan_ordered(
         count += end - row
         paid, most, high, low = _add_run(amount_paise, row, end, paid, most, high, low)
         for added in range(row, end):
-            others += _see(cells, size, seen, counterparty[added])
+            others += see(cells, size, seen, counterparty[added])
         sums = totals[window]
         sums.payments, sums.total, sums.largest = count, paid, most
         sums.sq_high, sums.sq_low, sums.distinct = high, low, others
@@ -211,7 +211,7 @@ def new_stamp(cells: NDArray[np.uint64], stamp: NDArray[np.int64]) -> np.uint64:
 
 
 @njit(inline="always")
-def _see(cells: NDArray[np.uint64], size: int, seen: np.uint64, counterparty: int) -> int:
+def see(cells: NDArray[np.uint64], size: int, seen: np.uint64, counterparty: int) -> int:
     """Note a counterparty; return 1 for a new one.
 
     Written whether new or not, and indexed by what cannot be negative: no branch that is often guessed wrong.

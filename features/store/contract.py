@@ -35,6 +35,9 @@ class ApplyRequest:
     reads: bytes
     """17 bytes a log to read: kind, identity, number of records known (0: read it whole), and the byte length that it
     has if nobody else appended to it (UNKNOWN_LENGTH: tell of it in any case). The last two count for entity logs."""
+    absent: bytes
+    """9 bytes an entity log that is not there as far as the worker knows, and that none of the payments is appended to:
+    kind, identity. One that is there is read whole."""
     refresh: bytes
     """9 bytes a log whose expiry is to be pushed out: kind, identity."""
     origins: Sequence[Origin]
@@ -49,8 +52,8 @@ class Applied:
     not there, not kept any more, or no device), and how many records the payer's own inbound log and the payee's own
     outbound log had at that moment. The last may be NOT_KNOWN, of a payment that came before it was kept."""
     replied: Sequence[int]
-    """Which of the reads the reply has. Other entity logs are as long as was expected, and have no header, so the
-    worker knows what is in them. Other outcome logs are empty."""
+    """Which of the reads the reply has; absent ones count on behind them. Other entity logs are as long as was
+    expected, and have no header, so the worker knows what is in them. Other outcome logs are empty."""
     totals: Sequence[int]
     """Byte lengths of the logs in the reply; -1 where an outcome log could not be read."""
     logs: Sequence[bytes]
@@ -63,6 +66,8 @@ class PeekRequest:
 
     reads: bytes
     """As in `ApplyRequest`; nothing is appended, so the expected length is that of the records known."""
+    absent: bytes
+    """As there."""
     records: bytes
     """13 bytes a single record to read: kind, identity, position."""
     most: int

@@ -14,6 +14,7 @@ local MOST_READ = 1048576
 local PREFIX = 16      -- magic, header length, records folded away
 local REPORT_TAIL = @REPORT_TAIL@
 local TOGETHER = 32    -- keys of one command
+local FEW = 8          -- keys that are looked at one by one if one of them is there
 local UNKNOWN = 4294967295  -- a length that no log has: the worker expects nothing, or nothing was kept
 local KEY = { @KEYS@ }     -- what keys begin with, by kind
 local REPORTS = { @REPORTS@ }
@@ -86,7 +87,7 @@ local function locate_old(entries, applied)
     wanted[key][prefix] = 0
   end
   for at = 1, #entries, ENTRY do
-    local origin, low, high = struct.unpack('<I2I4I4', sub(entries, at + ORIGIN, at + ENTRY - 1))
+    local origin, low, high = struct.unpack('<I2I4I4', entries, at + ORIGIN)
     if high * 4294967296 + low < applied[origin + 1] then
       local keys = keys_of(entries, at, {})
       local sent, got = sub(entries, at + SENT, at + SENT + SAME - 1), sub(entries, at + GOT, at + GOT + SAME - 1)
@@ -137,16 +138,47 @@ local function read_reports(key)
   return redis.call('STRLEN', key), tail
 end
 
--- Tells, behind what the reply has, of every log asked for that is not as the worker expects it (17 bytes each): which
--- one it is, its length and its bytes. A call of a command costs more than what the command does, so logs to be read
+-- Fills in the lengths of logs that the worker takes to be not there (9 bytes each: kind, identity); returns their keys.
+-- A call of a command costs more than what the command does, and nearly all of them are not there: payees that never
+-- pay. So whether any of several is there is one question.
+local function look_for(absent, lengths)
+  local keys, sub, call, count = {}, string.sub, redis.call, 0
+  for at = 1, #absent, 9 do
+    count = count + 1
+    keys[count] = KEY[sub(absent, at, at)] .. sub(absent, at + 1, at + 8)
+  end
+  for first = 1, count, FEW do
+    local last = math.min(first + FEW - 1, count)
+    local there = call('EXISTS', unpack(keys, first, last)) > 0
+    for n = first, last do lengths[keys[n]] = there and call('STRLEN', keys[n]) or 0 end
+  end
+  return keys
+end
+
+-- Tells, behind what the reply has, of every log asked for that is not as the worker expects it (17 bytes each), and of
+-- those that are there although it takes them to be not (keys): which one it is, its length and its bytes. Logs to be read
 -- whole are read together, and few entities have outcome reports: whether any of several has is one question.
 -- most: bytes of entity logs that may be told of; of one that does not fit only the length is told. None: all is told of.
-local function read_all(reads, lengths, reply, most)
+local function read_all(reads, absent, lengths, reply, most)
   local sub, unpack_numbers = string.sub, struct.unpack
   local whole, whole_at, reports, reports_at, out, which = {}, {}, {}, {}, #reply, 0
   local function tell(read, length, bytes)
     reply[out + 1], reply[out + 2], reply[out + 3] = read, length, bytes
     out = out + 3
+  end
+  local function read(key, known, length)
+    local start, folded = 0, false
+    if known > 0 then start, folded = last_known(key, known, length) end
+    if most and length - start > most then
+      tell(which, length, '')
+    else
+      if most then most = most - (length - start) end
+      if known == 0 then
+        whole[#whole + 1], whole_at[#whole_at + 1] = key, which
+      else
+        tell(which, length, read_on(key, start, folded))
+      end
+    end
   end
   for at = 1, #reads, 17 do
     local kind = sub(reads, at, at)
@@ -154,24 +186,15 @@ local function read_all(reads, lengths, reply, most)
     if REPORTS[kind] then
       reports[#reports + 1], reports_at[#reports_at + 1] = key, which
     else
-      local known, expected = unpack_numbers('<I4I4', sub(reads, at + 9, at + 16))
+      local known, expected = unpack_numbers('<I4I4', reads, at + 9)
       local length = lengths[key]
       if not length and (most or expected ~= UNKNOWN or known > 0) then length = redis.call('STRLEN', key) end
-      if length ~= expected or length % RECORD ~= 0 then
-        local start, folded = 0, false
-        if known > 0 then start, folded = last_known(key, known, length) end
-        if most and length - start > most then
-          tell(which, length, '')
-        else
-          if most then most = most - (length - start) end
-          if known == 0 then
-            whole[#whole + 1], whole_at[#whole_at + 1] = key, which
-          else
-            tell(which, length, read_on(key, start, folded))
-          end
-        end
-      end
+      if length ~= expected or length % RECORD ~= 0 then read(key, known, length) end
     end
+    which = which + 1
+  end
+  for n = 1, #absent do
+    if lengths[absent[n]] > 0 then read(absent[n], 0, lengths[absent[n]]) end
     which = which + 1
   end
   for first = 1, #whole, TOGETHER do
@@ -224,25 +247,25 @@ local function advance(args, first, applied)
 end
 
 -- args: entries (each: the identities of all kinds; the payer's record, that of the others; origin, offset),
---       reads (17 bytes each: kind, identity, records known, length expected), keys to refresh (9 bytes each: kind,
---       identity), then the origins
+--       reads (17 bytes each: kind, identity, records known, length expected), logs that should not be there and keys to
+--       refresh (9 bytes each: kind, identity), then the origins
 -- reply: in one string, for each payment the byte length of its log of each kind after it, and the records that the
 --        payer's own inbound log and the payee's own outbound log had at that moment; then for each read that is not as
 --        expected which it is, its total length and its bytes
 local function apply(_, args)
-  local entries, reads, refresh = args[1], args[2], args[3]
-  local positions = {}
+  local entries, reads, refresh = args[1], args[2], args[4]
+  local positions, count, lengths = {}, 0, {}
   local sub, pack = string.sub, struct.pack
-  local applied, again, rolled_back = standing(args, 4)
+  local applied, again, rolled_back = standing(args, 5)
   if rolled_back then return rolled_back end
 
-  local lengths, old = {}, again and locate_old(entries, applied) or {}
+  local absent, old = look_for(args[3], lengths), again and locate_old(entries, applied) or {}
   local keys, new, kinds = {}, {}, #KINDS  -- the same tables for every entry: making new ones is what costs
+  local payers, payees = KINDS[1], KINDS[2]
   for at = 1, #entries, ENTRY do
     keys_of(entries, at, keys)
     local ends, received, paid_out = old[at] or new, nil, nil
-    local payer, inbound = keys[1], KINDS[2] .. sub(entries, at, at + 7)
-    local outbound = KINDS[1] .. sub(entries, at + 8, at + 15)
+    local payer, inbound, outbound = keys[1], payees .. sub(entries, at, at + 7), payers .. sub(entries, at + 8, at + 15)
     if ends ~= new then
       if ends[1] > 0 then
         received = struct.unpack('<I4', redis.call('GETRANGE', payer, ends[1] - 4, ends[1] - 1))
@@ -285,12 +308,13 @@ local function apply(_, args)
       lengths[payer] = ends[1]
     end
     ends[kinds + 1], ends[kinds + 2] = received, paid_out
-    positions[#positions + 1] = pack(ENDS, unpack(ends, 1, kinds + 2))
+    count = count + 1
+    positions[count] = pack(ENDS, unpack(ends, 1, kinds + 2))
   end
-  advance(args, 4, applied)
+  advance(args, 5, applied)
 
   local reply = { table.concat(positions) }
-  read_all(reads, lengths, reply)
+  read_all(reads, absent, lengths, reply)
 
   for at = 1, #refresh, 9 do
     redis.call('PEXPIRE', KEY[sub(refresh, at, at)] .. sub(refresh, at + 1, at + 8), EXPIRY)
@@ -298,7 +322,8 @@ local function apply(_, args)
   return reply
 end
 
--- args: single records (13 bytes each: kind, identity, position), reads as above, bytes of logs that may be told of
+-- args: single records (13 bytes each: kind, identity, position), reads and logs that should not be there as above, bytes
+--       of logs that may be told of
 -- reply: the records, zeros for one that is not there or was folded away; the source offsets, fields and values in turn, a
 --        line each; then of reads as above
 -- Appends nothing and moves nothing: a server that is read-only may do it.
@@ -312,7 +337,8 @@ local function peek(_, args)
     found[#found + 1] = #record == RECORD and record or NOTHING
   end
   local reply = { table.concat(found), table.concat(redis.call('HGETALL', OFFSETS), '\n') }
-  read_all(args[2], {}, reply, tonumber(args[3]))
+  local lengths = {}
+  read_all(args[2], look_for(args[3], lengths), lengths, reply, tonumber(args[4]))
   return reply
 end
 

@@ -37,6 +37,8 @@ GOT: Final = SENT + RECORD_BYTES
 ORIGIN: Final = GOT + RECORD_BYTES
 ENTRY_BYTES: Final = ORIGIN + 10
 READ_BYTES: Final = 17
+NAME_BYTES: Final = 9
+"""Of a log that is named: kind, identity."""
 WANTED_BYTES: Final = 13
 """Of a single record that is wanted: kind, identity, position."""
 PREFIX_BYTES: Final = 16

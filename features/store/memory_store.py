@@ -15,6 +15,7 @@ from features.store.layout import (
     ENTRY_BYTES,
     GOT,
     IDENTITY_BYTES,
+    NAME_BYTES,
     ORIGIN,
     PREFIX_BYTES,
     READ_BYTES,
@@ -43,7 +44,7 @@ class MemoryEntityStore:
         for at in range(0, len(request.entries), ENTRY_BYTES):
             positions += self._apply_one(request.entries[at : at + ENTRY_BYTES], applied)
         self._advance(request.origins)
-        return self._reply(positions, request.reads)
+        return self._reply(positions, request)
 
     def peek(self, request: PeekRequest) -> Peeked:
         """Read logs, and single records, in one step that changes nothing."""
@@ -55,14 +56,16 @@ class MemoryEntityStore:
             start = size + (int.from_bytes(position, "little") - base) * RECORD_BYTES
             record = bytes(log[start : start + RECORD_BYTES]) if start >= size else b""
             records.append(record or bytes(RECORD_BYTES))
-        return Peeked(self._reply([], request.reads, request.most), b"".join(records), dict(self.offsets))
+        return Peeked(self._reply([], request, request.most), b"".join(records), dict(self.offsets))
 
     def fetch_in_parts(self, name: bytes) -> bytes:
         """Return a log whole."""
         return bytes(self.logs.get(name, b""))
 
-    def _reply(self, positions: list[int], reads: bytes, most: float = math.inf) -> Applied:
+    def _reply(self, positions: list[int], request: ApplyRequest | PeekRequest, most: float = math.inf) -> Applied:
         replied, totals, logs = [], [], []
+        names = (request.absent[at : at + NAME_BYTES] for at in range(0, len(request.absent), NAME_BYTES))
+        reads = request.reads + b"".join(name + bytes(READ_BYTES - NAME_BYTES) for name in names)
         for at in range(0, len(reads), READ_BYTES):
             total, log = self._read(reads[at : at + READ_BYTES])
             if log is None:

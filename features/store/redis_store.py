@@ -162,12 +162,12 @@ class RedisEntityStore:
     def apply(self, request: ApplyRequest) -> Applied:
         """Append and read in one atomic step; payments below their partition's next offset are only located."""
         origins = chain.from_iterable(request.origins)
-        reply = self._call("apply", request.entries, request.reads, request.refresh, *origins)
+        reply = self._call("apply", request.entries, request.reads, request.absent, request.refresh, *origins)
         return Applied(reply[0], reply[1::3], reply[2::3], reply[3::3])
 
     def peek(self, request: PeekRequest) -> Peeked:
         """Read logs, and single records, in one atomic step that changes nothing."""
-        reply = self._look("peek", request.records, request.reads, request.most)
+        reply = self._look("peek", request.records, request.reads, request.absent, request.most)
         lines = iter(reply[1].split(b"\n") if reply[1] else ())
         kept = {name: int(value) for name, value in zip(lines, lines, strict=True) if layout.is_offset(name)}
         return Peeked(Applied(b"", reply[2::3], reply[3::3], reply[4::3]), reply[0], kept)

@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 UNITS: Final = {"rupees": 100, "paise": 1}
 _PLAIN: Final = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,2})0*)?")
 """Nearly all amounts there are."""
-_CURRENCY: Final = re.compile(r"(?:rs\.?|inr|₹|rupees?)", re.IGNORECASE)
-_BLANKS: Final = re.compile(r"[\s\u00a0\u202f]+")
+_CURRENCY: Final = re.compile(r"(?:rs\.?|inr|₹|rupees?|usd|eur|gbp|[$€£])", re.IGNORECASE)
+"""Other currencies are counted as if they were rupees: public files have them, and no feature knows a rate."""
+_SIDE: Final = re.compile(r"\s*(?<![a-z])(dr|cr)\.?$", re.IGNORECASE)
+"""Debit and credit behind an amount. A debit is paid; a credit is the other way, as a minus is."""
 _WRITTEN: Final = {
-    # Groups of three, or Indian ones: three digits last, and two before.
+    # Groups of three, by a mark or by a blank, or Indian ones: three digits last, and two before.
     ".": re.compile(
-        r"((?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})*,[0-9]{3})?)(\.[0-9]*)?(e[+-]?[0-9]{1,3})?"
+        r"([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:\s[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})*,[0-9]{3}|)"
+        r"(\.[0-9]*)?(e[+-]?[0-9]{1,3})?"
     ),
-    ",": re.compile(r"((?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]{1,2}(?:\.[0-9]{2})*\.[0-9]{3})?)(,[0-9]*)?()"),
+    ",": re.compile(
+        r"([0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]{1,3}(?:\s[0-9]{3})+|[0-9]{1,2}(?:\.[0-9]{2})*\.[0-9]{3}|)"
+        r"(,[0-9]*)?()"
+    ),
 }
 _MINUS: Final = "-\u2212\u2013"
 _LONGEST: Final = 64
@@ -73,7 +79,7 @@ class Amount:
             )
         paise = abs(amount) * factor
         if paise != paise.to_integral_value():
-            raise Unfit("wrong-type", f"{self.unit} with whole paise", self._other_mark())
+            raise Unfit("wrong-type", "an amount in whole paise", self._other_mark(value))
         return int(paise)
 
     def _amount(self, value: Any) -> Decimal | None:
@@ -88,24 +94,29 @@ class Amount:
         text = written.strip()
         if not text:
             return None
+        side = _SIDE.search(text) if text[-1] in "rR." else None
+        credit = side is not None and side[1].lower() == "cr"
+        text = text[: side.start()] if side is not None else text
         negative = text.startswith("(") and text.endswith(")")  # as accountants write it
         text = text[1:-1] if negative else text
-        text = _BLANKS.sub("", _CURRENCY.sub("", text, count=1).removesuffix("/-"))
+        text = _CURRENCY.sub("", text, count=1).strip().removesuffix("/-").strip()
         if text and text[0] in _MINUS:
-            negative, text = True, text[1:]
+            negative, text = True, text[1:].strip()
         elif text and text[-1] in _MINUS:
-            negative, text = True, text[:-1]
+            negative, text = True, text[:-1].strip()
         else:
-            text = text.removeprefix("+")
+            text = text.removeprefix("+").strip()
         match = _WRITTEN[self.decimal].fullmatch(text.lower()) if len(text) <= _LONGEST else None
         if match is None or not re.search("[0-9]", (match[1] or "") + (match[2] or "")):
             example = "1,234.50 or 1234.5" if self.decimal == "." else "1.234,50 or 1234,5"
-            raise Unfit("wrong-type", f"an amount in {self.unit}, as {example}", self._other_mark())
-        whole = re.sub("[.,]", "", match[1] or "") or "0"
+            raise Unfit("wrong-type", f"an amount in {self.unit}, as {example}", self._other_mark(text))
+        whole = re.sub(r"[.,\s]", "", match[1] or "") or "0"
         fraction = (match[2] or "").replace(",", ".")
         amount = Decimal(f"{whole}{fraction if len(fraction) > 1 else ''}{match[3] or ''}")
-        return -amount if negative else amount
+        return -amount if negative or credit else amount
 
-    def _other_mark(self) -> str:
+    def _other_mark(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.search("[.,]", value):
+            return ""
         other = "," if self.decimal == "." else "."
         return f'where fractions are written behind {other!r}, say in the map: decimal = "{other}"'

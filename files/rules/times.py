@@ -55,7 +55,7 @@ class Written:
         convert = self._parser()
         texts = rows.columns[0] if len(rows.columns) == 1 else [_joined(row) for row in zip(*rows.columns, strict=True)]
         times = each(target, ", ".join(self.columns), convert, texts, faults)
-        return in_zone(times, self.zone)
+        return in_zone(times, self.zone) if "%z" in self.format else _local_ms(times, self.zone)
 
     def _parser(self) -> Convert:
         parse = quick_parser(self.format)
@@ -112,12 +112,16 @@ def in_zone(times: Values, zone: str | None) -> Values:
         if isinstance(time, datetime) and time.tzinfo is not None:
             made[index] = (time - _EPOCH) // _MILLISECOND
     if naive and zone is not None:
-        local = pa.array([made[index] for index in naive], pa.timestamp("us"))
-        aware = pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="latest")
-        moments = aware.cast(pa.timestamp("ms", zone), safe=False).cast(pa.int64()).to_pylist()
-        for index, moment in zip(naive, moments, strict=True):
+        for index, moment in zip(naive, _local_ms([made[index] for index in naive], zone), strict=True):
             made[index] = moment
     return made
+
+
+def _local_ms(times: Values, zone: str | None) -> Values:
+    """Return local times, of which none has an offset, as epoch ms; None stays None."""
+    local = pa.array(times, pa.timestamp("us"))
+    aware = pc.assume_timezone(local, zone or "UTC", ambiguous="earliest", nonexistent="latest")
+    return list(aware.cast(pa.timestamp("ms", "UTC"), safe=False).cast(pa.int64()).to_pylist())
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ LARGE_DRIFT: Final = 0.25
 """Of the population stability index, by the usual rule of thumb."""
 RARE: Final = 1e-4
 FREQUENT: Final = 0.02
+LEAST_EXPECTED: Final = 10
+"""Frauds in a tenth of the history, from which on their share says something."""
 NAMED: Final = 6
 
 _EVER_OLDER: Final = "_seconds_since_first"
@@ -150,7 +152,6 @@ def _base_rate(facts: Facts) -> Iterator[Finding]:
 
 
 def _history(facts: Facts) -> Iterator[Finding]:
-    slices = facts.trained.facts["slices"]
     days = (int(facts.event_time.max()) - int(facts.event_time.min())) / DAY_MS
     if days < 2 * LONGEST_WINDOW_DAYS:
         yield Finding(
@@ -159,13 +160,16 @@ def _history(facts: Facts) -> Iterator[Finding]:
             "parties look newer than they are. Give the months before as well, and name the first day to train on.",
             "--since",
         )
-    share_of = {name: slices[name]["frauds"] / slices[name]["payments"] for name in ("fit", "hold_out")}
-    if not 1 / 3 < share_of["hold_out"] / share_of["fit"] < 3:
+    begin, end = int(facts.event_time.min()), int(facts.event_time.max())
+    last = facts.event_time > end - (end - begin) // 10
+    before, lately = (float(facts.labels.fraud[rows].mean()) if rows.any() else 0.0 for rows in (~last, last))
+    expected, found = before * int(last.sum()), lately * int(last.sum())
+    if max(expected, found) >= LEAST_EXPECTED and not expected / 3 < found < 3 * expected:
         yield Finding(
             "fraud-share-changes",
-            f"{share_of['fit']:.3%} of the earlier payments are fraud, and {share_of['hold_out']:.3%} of those held "
-            "out. If reports of the last days are missing, end before them; if fraud itself changed, train on what is "
-            "recent.",
+            f"{lately:.3%} of the payments of the last {days / 10:,.1f} days are fraud, and {before:.3%} of those "
+            "before. If reports on the last days are missing, end before them; if fraud itself changed, train on what "
+            "is recent.",
             "--until",
         )
 
@@ -191,7 +195,7 @@ def _reports(facts: Facts) -> Iterator[Finding]:
         )
     groups = facts.held_out.get("by_payee")
     if groups is not None:
-        before, frauds = groups.get("REPORTED_BEFORE", {"frauds": 0})["frauds"], facts.held_out["frauds"]
+        before, frauds = groups["REPORTED_BEFORE"]["frauds"], facts.held_out["frauds"]
         yield Finding(
             "payees-reported-before",
             f"{before:,} of {frauds:,} frauds held out went to a payee with a fraud reported earlier. Only those can "

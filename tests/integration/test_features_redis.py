@@ -21,6 +21,7 @@ from features.store.messages import Claims
 from features.store.redis_store import RedisEntityStore, library
 from features.windows import DAY, EXPIRY
 from local.ports import free_port
+from tests.fixtures.payment_streams import REPORTED
 from tests.oracle import Payment, columns_of
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def test_another_version_of_the_functions_stays(client: redis.Redis, store: Redi
     older = f"{ours.name[:-8]}{int(ours.name[-8:], 16) ^ 1:08x}"
     client.function_load(ours.code.replace(ours.name, older).replace("local ENTRY = 98", "local ENTRY = 131"))
     process(OnlineFeatures(store), 0)
-    assert client.fcall(f"{older}_apply", 0, b"", b"", b"") == [b""]
+    assert client.fcall(f"{older}_apply", 0, b"", b"", b"", b"") == [b""]
     assert {each[1].decode() for each in client.function_list()} >= {ours.name, older}
 
 
@@ -180,19 +181,25 @@ def test_a_log_of_another_type_that_is_only_read_is_fatal(
     client.lpush(key(PAYEE, ALICE.to_bytes(8, "little")), b"x")
     reads = b"".join(PAYEE + identity.to_bytes(8, "little") + expected for identity in (SHOP, ALICE))
     with pytest.raises(StoreCorruptError):
-        store.apply(ApplyRequest(b"", reads, b"", []))
+        store.apply(ApplyRequest(b"", reads, b"", b"", []))
+
+
+def test_a_log_of_another_type_that_should_not_be_there_is_fatal(client: redis.Redis, store: RedisEntityStore) -> None:
+    client.lpush(key(PAYEE, ALICE.to_bytes(8, "little")), b"x")
+    absent = b"".join(PAYEE + identity.to_bytes(8, "little") for identity in (SHOP, ALICE))
+    with pytest.raises(StoreCorruptError):
+        store.apply(ApplyRequest(b"", b"", absent, b"", []))
 
 
 def test_an_outcome_log_that_cannot_be_read_degrades(client: redis.Redis, store: RedisEntityStore) -> None:
     features = OnlineFeatures(store)
     process(features, 0)
     client.lpush(RISK_KEY, b"x")
-    applied = store.apply(ApplyRequest(b"", PAYEE_REPORTS + SHOP.to_bytes(8, "little") + bytes(8), b"", []))
+    applied = store.apply(ApplyRequest(b"", PAYEE_REPORTS + SHOP.to_bytes(8, "little") + bytes(8), b"", b"", []))
     assert list(applied.totals) == [-1]
     batch = process(features, 1)
     assert batch.state.tolist() == [FeatureState.DEGRADED]
-    assert np.isnan(batch.vectors[0, FEATURE_NAMES.index("payee_fraud_rate_30d")])
-    assert np.isnan(batch.vectors[0, FEATURE_NAMES.index("device_fraud_rate_30d")])
+    assert np.isnan(batch.vectors[0, [FEATURE_NAMES.index(name) for name in REPORTED]]).all()
     client.delete(RISK_KEY)
     assert process(features, 2).state.tolist() == [FeatureState.FULL]
 

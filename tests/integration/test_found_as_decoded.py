@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from features.identity import Identities
-from features.store.provenance import WRITTEN
+from features.store.provenance import VERSION, WRITTEN
 from stream.decode import decode_payments
 from stream.facts import unpack
 from stream.verdict_store import VerdictStore, migrate
@@ -57,6 +57,7 @@ def test_a_payment_is_found_by_what_it_says(postgres_url: str, kind: Kind, value
     records = [json.dumps(one).encode() for one in (plain | SAID | {"transaction_id": "full"}, other)]
     decoded = decode_payments(records, NOW, IDENTITIES)
     provenance = np.zeros(2, dtype=WRITTEN)
+    provenance["version"] = VERSION
     provenance["device"] = decoded.payments.device
     migrate(postgres_url)
     store, door = VerdictStore(postgres_url), Door(postgres_url)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from features.online import FeatureBatch
-from features.store.provenance import PROVENANCE
+from features.store.provenance import WRITTEN
 from model.artifact import DEFAULT_DIR, Artifact, load
 from model.risk_score import RiskMap
 from model.verdict import NEVER, Thresholds
@@ -41,7 +41,7 @@ def alerts(artifact: Artifact, **rules: Any) -> list[dict[str, Any]]:
     """Judge the probes and return the alerts, all of them, with the row's end of hold under `stored`."""
     vectors = vectors_of(artifact)
     n = len(vectors)
-    measured = FeatureBatch(vectors, np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=PROVENANCE))
+    measured = FeatureBatch(vectors, np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=WRITTEN))
     judge = Judge(artifact, model_key=1, rules=AlertRules(include_allow=True, **rules))
     rows = judge.judge(payments_of(n), measured, decided_at=DECIDED_AT).rows
     found = [
@@ -80,7 +80,7 @@ def test_a_verdict_that_is_never_given_has_no_threshold(artifact: Artifact) -> N
     """An artifact without HOLD and BLOCK can be loaded and judges."""
     seldom = dataclasses.replace(artifact, thresholds=Thresholds(artifact.thresholds.review, NEVER, NEVER))
     vectors = vectors_of(seldom)
-    measured = FeatureBatch(vectors, np.zeros(len(vectors), np.uint8), np.zeros(len(vectors), dtype=PROVENANCE))
+    measured = FeatureBatch(vectors, np.zeros(len(vectors), np.uint8), np.zeros(len(vectors), dtype=WRITTEN))
     judged = Judge(seldom, model_key=1).judge(payments_of(len(vectors)), measured, decided_at=0)
     assert set(judged.rows.verdict.tolist()) == {0, 1}
 

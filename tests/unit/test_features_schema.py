@@ -19,7 +19,7 @@ from features.compiled import sources
 from features.definitions import FEATURES
 from features.entities import PAYEE, PAYER
 from features.feature import Aggregation, plain, windowed
-from features.history import history_vectors
+from features.history import OutcomeReports, history_vectors
 from features.schema import FEATURE_NAMES, RULES_VERSION, SCHEMA_HASH, schema_hash
 from features.store.layout import TAG
 from features.words.sides import Side, flag
@@ -48,15 +48,17 @@ def test_names_are_unique_and_every_plain_feature_has_its_words() -> None:
     assert all((feature.words is None) == (feature.window is not None) for feature in FEATURES)
 
 
-def test_a_payment_that_says_everything_lacks_no_plain_feature() -> None:
+def test_a_payment_of_which_everything_is_known_lacks_no_plain_feature() -> None:
     """A feature that is declared and that no kernel writes would be missing for ever."""
     times = {name: 1 for name, unknown in UNKNOWN.items() if unknown == UNKNOWN_TIME}
     known = {"latitude": 19.0, "longitude": 72.8, "flow": 2, "type": 1, "initiation": 1, "same_bank": True}
     minutes = [
         Payment(1, START, 900, 2, 1, 9, **known),  # somebody pays the payer
+        Payment(9, START, 900, 3, 2, 8, **known),  # the payee pays somebody
         *(Payment(n + 2, START + (n + 1) * 60_000, 100 + n, 1, 3, 4, **known, **times) for n in range(3)),
     ]
-    vectors, _ = history_vectors(columns_of(minutes))
+    reported = OutcomeReports(np.array([2, 3]), START + np.array([100_000, 150_000]), np.array([False, True]))
+    vectors, _ = history_vectors(columns_of(minutes), reported)
     missing = {name for name, value in zip(FEATURE_NAMES, vectors[-1].tolist(), strict=True) if value != value}
     assert not missing
 

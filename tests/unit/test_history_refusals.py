@@ -235,7 +235,10 @@ def test_a_file_without_rows_and_one_that_is_none_are_one_line(tmp_path: Path) -
 # train and evaluate: labels that are none -------------------------------------------------------------------------
 
 UNUSABLE = {
-    "0 and 1": ({"outcome": [0, 1] * 50}, "100 out-of-range (first row 1: outcome: expected one of FRAUD, GENUINE, got "),
+    "0 and 1": (
+        {"outcome": [0, 1] * 50},
+        "100 out-of-range (first row 1: outcome: expected one of FRAUD, GENUINE, got ",
+    ),
     "other capitals": ({"outcome": ["Fraud", "Genuine"] * 50}, "expected one of FRAUD, GENUINE"),
     "booleans": ({"outcome": [True, False] * 50}, "100 wrong-type (first row 1: outcome: expected a string, got "),
     "no time": ({"reported_at": pa.array([None] * 100, pa.int64())}, "100 missing-field (first row 1: reported_at: "),

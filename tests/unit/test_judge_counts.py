@@ -9,7 +9,7 @@ import pytest
 
 from features.columns import PaymentColumns
 from features.online import FeatureBatch
-from features.store.provenance import PROVENANCE
+from features.store.provenance import WRITTEN
 from model.artifact import DEFAULT_DIR, Artifact, load
 from model.reasons import Explainer
 from model.verdict import Verdict
@@ -65,7 +65,7 @@ def test_only_new_rows_count_and_only_alerts_have_reasons(artifact: Artifact):
     judge = Judge(artifact, model_key=1)
     vectors = artifact.probes["probe_vectors"].clip(-1e9, 1e9)
     n = len(vectors)
-    measured = FeatureBatch(vectors, np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=PROVENANCE))
+    measured = FeatureBatch(vectors, np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=WRITTEN))
     judged = judge.judge(payments_of(n), measured, decided_at=0)
     is_new = np.arange(n) % 2 == 0
     flagged = is_new & (judged.rows.verdict > 0)

@@ -143,7 +143,7 @@ def _readable(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise click.ClickException(
             f"{path}: expected a file that `upifraud export verdicts` wrote, got: {' '.join(str(error).split())}; "
             "export it anew."
@@ -157,6 +157,7 @@ def _read(path: Path, since: int | None, until: int | None, *, explained: bool) 
 
     from model.training.watched import WATCHED
     from model.verdict import Verdict
+    from upifraud.verdict_file import by_features, features_of_all, values_of
 
     wanted = ("transaction_id", "event_time", "score", "verdict", "vector")
     file = pq.ParquetFile(path)
@@ -165,9 +166,9 @@ def _read(path: Path, since: int | None, until: int | None, *, explained: bool) 
         raise click.ClickException(
             f"Expected the columns of `upifraud export verdicts` in {path}, it lacks {', '.join(missing)}."
         )
-    features = json.loads((file.schema_arrow.metadata or {}).get(b"features", b"[]"))
-    columns = {name: features.index(name) for name in WATCHED if name in features}
-    strength = np.zeros(len(features)) if explained and "contributions" in file.schema_arrow.names else None
+    columns = [name for name in WATCHED if name in features_of_all(file.schema_arrow)]
+    strength: dict[str, float] | None = {} if explained and "contributions" in file.schema_arrow.names else None
+    read = [*wanted, *({"schema_hash", *(["contributions"] if explained else [])} & set(file.schema_arrow.names))]
     codes = {verdict.name: int(verdict) for verdict in Verdict}
     ids: list[bytes] = []
     others: list[bytes] = []
@@ -175,7 +176,7 @@ def _read(path: Path, since: int | None, until: int | None, *, explained: bool) 
     scores: list[Any] = [np.empty(0)]
     given: list[Any] = [np.empty(0, dtype=np.uint8)]
     watched: dict[str, list[Any]] = {name: [np.empty(0, dtype=np.float32)] for name in columns}
-    for batch in file.iter_batches(columns=[*wanted, *(["contributions"] if strength is not None else [])]):
+    for batch in file.iter_batches(columns=read):
         times = batch["event_time"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()).to_numpy()
         within = (times >= (since if since is not None else times.min(initial=0))) & (
             times < (until if until is not None else times.max(initial=0) + 1)
@@ -187,13 +188,13 @@ def _read(path: Path, since: int | None, until: int | None, *, explained: bool) 
         moments.append(times[within])
         scores.append(chosen["score"].to_numpy())
         given.append(np.array([codes[name] for name in chosen["verdict"].to_pylist()], dtype=np.uint8))
-        if columns:
-            vectors = chosen["vector"].flatten().to_numpy().reshape(len(chosen), len(features))
-            for name, column in columns.items():
-                watched[name].append(vectors[:, column])
+        for name, values in values_of(columns, chosen, file.schema_arrow).items():
+            watched[name].append(values)
         if strength is not None:
-            strength += np.abs(chosen["contributions"].flatten().to_numpy().reshape(len(chosen), -1)).sum(axis=0)
-    mean = None if strength is None or not ids else dict(zip(features, (strength / len(ids)).tolist(), strict=True))
+            for names, _, contributions in by_features("contributions", chosen, file.schema_arrow):
+                for name, share in zip(names, np.abs(contributions).sum(axis=0).tolist(), strict=True):
+                    strength[name] = strength.get(name, 0.0) + share
+    mean = None if strength is None or not ids else {name: total / len(ids) for name, total in strength.items()}
     return Stored(
         ids,
         np.concatenate(moments),
