@@ -120,8 +120,8 @@ def _explained(directory: Path) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise click.ClickException(
-            f"{directory}: expected room for the history while it is measured, got: {error.strerror}. Make room, or name "
-            "another disk with --spill."
+            f"{directory}: expected room for the history while it is measured, got: {error.strerror}. Make room, or "
+            "name another disk with --spill."
         ) from None
 
 
