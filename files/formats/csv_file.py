@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +25,8 @@ _SAMPLE: Final = 1 << 16
 """Characters that are searched for the separator."""
 _LARGEST_PIECE: Final = 1 << 23
 """Bytes of the file after which a piece ends early."""
+_LONGEST_LINE: Final = 1 << 22
+"""Characters."""
 _LOOK: Final = 256
 
 Row = tuple[str, ...]
@@ -62,7 +66,7 @@ class CsvFile:
         """Return the first lines, and note the separator that the first one may name."""
         lines, seen = [], 0
         with self._said_of_row(lambda: 1, lambda: 1):
-            while seen < _SAMPLE and (line := self._text.readline(_SAMPLE)):
+            while seen < _SAMPLE and (line := self._text.readline(_LONGEST_LINE)):
                 lines.append(line)
                 seen += len(line)
         self._said = said_in(lines[0]) if lines else None
@@ -72,8 +76,11 @@ class CsvFile:
         return lines
 
     def _from(self, first: list[str]) -> Iterator[str]:
-        yield from first
-        yield from self._text
+        """Yield the lines that were read and those to come; one that is far too long is an error, never held whole."""
+        for line in chain(first, iter(partial(self._text.readline, _LONGEST_LINE), "")):
+            if len(line) == _LONGEST_LINE and not line.endswith(("\n", "\r")):
+                raise csv.Error(f"a line of more than {_LONGEST_LINE:,} characters")
+            yield line
 
     def _said_of_row(self, row: Callable[[], int], line: Callable[[], int]) -> _SaidOfRow:
         return _SaidOfRow(self, row, line)
