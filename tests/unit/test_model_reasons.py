@@ -208,7 +208,7 @@ def test_codes_follow_the_value(name: str, value: float, code: str) -> None:
         ("payee_report_fraud_share_24h", 0.75,
          "Of what was reported on payments to this payee within 24 hours, 75 % is fraud."),
         ("payee_fraud_streak", 2.0, "Frauds reported in a row on payments to this payee: 2."),
-        ("payer_max_ratio_7d", 9.0, "The payer's largest payment within 7 days is 9 times the payer's mean of 30 days."),
+        ("payer_mean_ratio_7d", 9.0, "The payer's mean within 7 days is 9 times the payer's mean of 30 days."),
         ("amount_roundness", 4.0, "The amount is a multiple of Rs 500."),
         ("amount_roundness", 0.0, "The amount is no multiple of Rs 10."),
         ("payer_payee_count_24h", 3.0, "The payer made 3 payments to this payee within 24 hours, this one included."),
