@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psycopg
-from verdicts import SIZES, TODAY, Cost, Payments, arguments_of, measured_store
+from verdicts import SIZES, TODAY, Cost, Payments, measured_store, parser_of
 
 from stream.verdict_store import VerdictRows, VerdictStore, binary, statements
 from stream.verdict_store.claims import contest
@@ -148,7 +148,7 @@ def compare(url: str, store: VerdictStore, payments: Payments, rounds: int) -> d
 
 def main() -> None:
     """Print the figures."""
-    arguments = arguments_of(__doc__.splitlines()[0])
+    arguments = parser_of(__doc__.splitlines()[0]).parse_args()
     with measured_store(arguments) as (url, store, payments):
         for (name, size), cost in compare(url, store, payments, arguments.rounds).items():
             print(cost.line(name, size))

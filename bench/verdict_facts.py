@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import psycopg
-from verdicts import Cost, Payments, arguments_of, measured_store, server_ns
+from verdicts import Cost, Payments, measured_store, parser_of, server_ns
 
 from stream.verdict_store import statements
 from stream.verdict_store.connector import Session, Statement
@@ -127,7 +127,7 @@ def measure_door(url: str, store: VerdictStore, rounds: int) -> None:
 
 def main() -> None:
     """Print the figures."""
-    arguments = arguments_of((__doc__ or "").splitlines()[0])
+    arguments = parser_of((__doc__ or "").splitlines()[0]).parse_args()
     with measured_store(arguments) as (url, store, _):
         measure_ways(url, arguments.rounds)
         measure_door(url, store, arguments.rounds)

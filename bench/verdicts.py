@@ -190,18 +190,18 @@ def measured_store(arguments: argparse.Namespace) -> Iterator[tuple[str, Verdict
         store.close()
 
 
-def arguments_of(description: str) -> argparse.Namespace:
-    """Read the command line."""
+def parser_of(description: str) -> argparse.ArgumentParser:
+    """Return the options that all measurements of the store have."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--url", help="a PostgreSQL server whose processes run on this machine")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--ids", type=int, default=500_000, help="ids that are there before")
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
     """Print the figures."""
-    arguments = arguments_of(__doc__.splitlines()[0])
+    arguments = parser_of(__doc__.splitlines()[0]).parse_args()
     with measured_store(arguments) as (url, store, payments):
         measure_store(store, payments, arguments.rounds)
         print_sizes(url)

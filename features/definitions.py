@@ -116,6 +116,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("RAPID_PAYMENTS", "The payer's last payment was {value} ago"),
             _FIRST_PAYMENT,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_seconds_since_first",
@@ -125,6 +126,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("NEW_PAYER", "The payer's first known payment was {value} ago"),
             _FIRST_PAYMENT,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_amount_z_30d",
@@ -136,6 +138,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             pivot=0.0,
             compared=False,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_amount_ratio_mean_30d",
@@ -143,6 +146,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         ratio(
             "AMOUNT_ABOVE_USUAL", "AMOUNT_BELOW_USUAL", "The amount is {value} the payer's mean of 30 days", NO_HISTORY
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_amount_ratio_max_30d",
@@ -153,6 +157,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             "The amount is {value} the payer's largest of 30 days",
             NO_HISTORY,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_payee_seconds_since_last",
@@ -162,6 +167,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("KNOWN_PAYEE", "The payer last paid this payee {value} ago"),
             NEW_PAYEE,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_payee_count_30d",
@@ -174,6 +180,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             pivot=1.5,
             compared=False,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_speed_kmh",
@@ -186,6 +193,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             pivot=900.0,
             compared=False,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_inbound_sum_1h",
@@ -198,6 +206,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             pivot=0.0,
             compared=False,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_pass_through_ratio_1h",
@@ -210,6 +219,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             pivot=0.5,
             compared=False,
         ),
+        owner=PAYER,
     ),
     *windowed(PAYEE, Aggregation.COUNT),
     *windowed(PAYEE, Aggregation.DISTINCT),
@@ -221,6 +231,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("YOUNG_PAYEE", "The payee was first paid {value} ago"),
             Side("YOUNG_PAYEE", "The payee was never paid before"),
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_seconds_since_last",
@@ -230,6 +241,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("PAYEE_JUST_PAID", "The payee was last paid {value} ago"),
             Side("YOUNG_PAYEE", "The payee was never paid before"),
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_fraud_rate_30d",
@@ -240,6 +252,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             "No payment to this payee within 30 days was confirmed as fraud",
             units.percent,
         ),
+        owner=PAYEE,
     ),
     *PAID_OUT,
     *windowed(DEVICE, Aggregation.COUNT),
@@ -252,6 +265,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("YOUNG_DEVICE", "The device was first seen {value} ago"),
             _DEVICE_UNKNOWN,
         ),
+        owner=DEVICE,
     ),
     plain(
         "payer_new_device",
@@ -261,6 +275,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             Side("KNOWN_DEVICE", "The payer has paid from this device before"),
             _DEVICE_UNKNOWN,
         ),
+        owner=DEVICE,
     ),
     plain(
         "device_fraud_rate_30d",
@@ -271,6 +286,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
             "No payment from this device within 30 days was confirmed as fraud",
             units.percent,
         ),
+        owner=DEVICE,
     ),
     *PAYEE_REPORTS,
     *HABITS,

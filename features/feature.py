@@ -35,6 +35,8 @@ class Feature:
     window: str | None = None
     words: Wording | None = None
     """Of a plain feature; those of a windowed one follow from its parts (features/words/windowed.py)."""
+    owner: Kind | None = None
+    """Whose logs and reports it is measured over, all of them that entity's; None: the payment alone tells it."""
 
 
 _MEANING: Final = {
@@ -58,11 +60,15 @@ def windowed(entity: Kind, aggregation: Aggregation, *windows: str) -> tuple[Fea
             entity=entity,
             aggregation=aggregation,
             window=window,
+            owner=entity,
         )
         for window in windows or WINDOWS
     )
 
 
-def plain(name: str, meaning: str, words: Wording) -> Feature:
-    """Declare a feature that the kernel computes by its own lines, under its name (features/measure/plain.py)."""
-    return Feature(name=name, meaning=meaning, words=words)
+def plain(name: str, meaning: str, words: Wording, owner: Kind | None = None) -> Feature:
+    """Declare a feature that the kernel computes by its own lines, under its name (features/measure/plain.py).
+
+    owner: the entity whose logs it reads, in whatever part it plays there: what a payer received is the payer's.
+    """
+    return Feature(name=name, meaning=meaning, words=words, owner=owner)

@@ -68,6 +68,15 @@ def _number(kind: Kind | None) -> int | None:
 SCHEMA_HASH: Final = schema_hash()
 
 
+def columns_of(kind: Kind) -> NDArray[np.intp]:
+    """Return where in the vector the features of one kind of entity are, ascending.
+
+    What the payment alone tells is counted with the payer's: each payment has one.
+    """
+    owners = [feature.owner or KINDS[0] for feature in FEATURES]
+    return np.array([at for at, owner in enumerate(owners) if owner is kind], dtype=np.intp)
+
+
 def program(features: tuple[Feature, ...] = FEATURES) -> NDArray[np.int64]:
     """Compile the declarations to what the kernel reads: int64[f, 3].
 

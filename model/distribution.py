@@ -92,15 +92,15 @@ class Distribution:
 
 
 def describe(
-    vectors: NDArray[np.float32], fraud: NDArray[np.bool_], recent: NDArray[np.intp] | None = None
+    vectors: NDArray[np.float32], fraud: NDArray[np.bool_], recent: NDArray[np.float32] | None = None
 ) -> Distribution:
     """Return the distribution of training vectors float32 [n, features]; `usual` is of the genuine ones.
 
-    recent: the rows that bins and shares are of, all by default. A history begins with empty windows, so all of it is
-    unlike any stream that runs for a while: a month after training the 30-day counts of the simulated switch have an
-    index of 0.9 against all of its 30 days, and below 0.2 against the last ten.
+    recent: the vectors that bins and shares are of, all by default. A history begins with empty windows, so all of it
+    is unlike any stream that runs for a while: a month after training the 30-day counts of the simulated switch have
+    an index of 0.9 against all of its 30 days, and below 0.2 against the last ten.
     """
-    rows, later = sample_rows(len(vectors)), vectors if recent is None else vectors[recent]
+    rows, later = sample_rows(len(vectors)), vectors if recent is None else recent
     sample, genuine, later = vectors[rows], ~fraud[rows], later[sample_rows(len(later))]
     return Distribution(
         tuple(

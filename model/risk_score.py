@@ -72,6 +72,18 @@ class RiskMap:
             exact = min(scores[low] + share * (scores[high] - scores[low]), scores[high])
         return int(exact + 0.5)
 
+    def of_all(self, probability: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return what `of` does of n probabilities, float64 [n], by the same arithmetic."""
+        knots, scores = np.array(self.probability), np.array(self.score)
+        above = np.searchsorted(knots, probability, side="right")
+        low, high = np.clip(above - 1, 0, None), np.clip(above, None, len(knots) - 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = (probability - knots[low]) / (knots[high] - knots[low])
+            between = np.minimum(scores[low] + share * (scores[high] - scores[low]), scores[high])
+        exact = np.where(above == 0, scores[0], np.where(above == len(knots), scores[-1], between))
+        points: NDArray[np.int64] = (exact + 0.5).astype(np.int64)
+        return points
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON value."""
         return {"version": VERSION, "probability": list(self.probability), "score": list(self.score)}

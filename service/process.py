@@ -137,6 +137,7 @@ class ApiProcess:
             else:
                 servers.gone("kafka", "no broker answers")
 
+        ask_kafka()  # once before the process is ready: its first payment would wait for the brokers' addresses
         ends.enter_context(Rounds([Round("kafka", KAFKA_EVERY, ask_kafka)]))
         return Looking(waiters, rows, records, servers)
 

@@ -26,6 +26,7 @@ TYPOLOGIES: Final = (
     "screen_share",
     "dormant_payee",
     "merchant_collusion",
+    "reused_payee",
 )
 """Index 0 is an honest payment."""
 HONEST = 0
@@ -38,7 +39,8 @@ HONEST = 0
     SCREEN_SHARE,
     DORMANT_PAYEE,
     MERCHANT_COLLUSION,
-) = range(1, 9)
+    REUSED_PAYEE,
+) = range(1, 10)
 
 LOOKALIKES: Final = (
     "",

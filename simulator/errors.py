@@ -19,10 +19,6 @@ class ParameterError(PoisonError):
     """A parameter is outside what the switch can simulate."""
 
 
-class SourceError(PoisonError):
-    """A file, or the map of its columns, does not fit what is to be replayed."""
-
-
 class DeliveryError(RetryableError):
     """The broker did not acknowledge every record."""
 

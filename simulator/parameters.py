@@ -32,6 +32,8 @@ class Parameters:
     """Share of honest payments that somebody looks at and reports as GENUINE."""
     hot_payee: float = 0.0
     """Share of the traffic that goes to one merchant."""
+    reused_payees: float = 0.15
+    """Share of frauds that go to payee accounts used again over days; 0: none, and all else as it was before them."""
     run: int = 0
     """Tells runs of the same population apart: each has transaction ids and campaigns of its own."""
 
@@ -50,6 +52,9 @@ class Parameters:
             0 <= self.genuine_rate <= 1, f"genuine rate: expected a share from 0 to 1, got {self.genuine_rate}"
         )
         self._require(0 <= self.hot_payee <= 1, f"hot payee: expected a share from 0 to 1, got {self.hot_payee}")
+        self._require(
+            0 <= self.reused_payees <= 1, f"reused payees: expected a share from 0 to 1, got {self.reused_payees}"
+        )
 
     @property
     def payments_a_day(self) -> float:
@@ -71,7 +76,14 @@ class Parameters:
     @property
     def run_key(self) -> int:
         """64 bits that name everything generated: other parameters give other transaction ids."""
-        return _digest(asdict(self))
+        return _digest(asdict(self)) if self.reused_payees else self.campaign_key
+
+    @property
+    def campaign_key(self) -> int:
+        """64 bits that name the campaigns to choose from: another share of reused payees leaves out others of them."""
+        named = asdict(self)
+        del named["reused_payees"]
+        return _digest(named)
 
     @staticmethod
     def _require(condition: bool, message: str) -> None:  # the one thing it is about

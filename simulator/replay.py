@@ -3,7 +3,7 @@
 With outcomes, a run of payments goes out and is committed by the consumer group; then the outcomes that come before the
 next payment; then, once those are committed too, the next run. An outcome comes when the clock of the payments, the
 latest event_time so far, has passed its reported_at, and in any case behind its own payment. `features/history.py` lets
-it arrive at the same place.
+it arrive at the same place. What the stream will refuse comes without a time and without an id (`history/taken.py`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from simulator.records import TRANSACTIONS, Records
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from files.source import Message
     from simulator.kafka import Group, Outlet
     from simulator.schedule import Pace
-    from simulator.source import Message
 
 _RUN: Final = 2_000
 _FIRST_WAIT_S: Final = 0.002

@@ -13,7 +13,7 @@ import numpy as np
 from simulator import codes
 from simulator.agenda import Agenda
 from simulator.errors import ParameterError
-from simulator.fraud.campaigns import Fraudsters
+from simulator.fraud.campaigns import Fraudsters, Reusers
 from simulator.honest.stories import STORY_SHARE, HonestStories
 from simulator.ordinary import OrdinaryLife
 from simulator.parties import Directory
@@ -41,7 +41,14 @@ class Switch:
         self._dresser = Dresser(self.population, self.directory, parameters.run_key)
         self._tellers = (
             HonestStories(self.population, a_day * (1 - parameters.fraud_rate)),
-            Fraudsters(self.population, parameters.run_key, a_day * parameters.fraud_rate),
+            Fraudsters(
+                self.population, parameters.campaign_key, a_day * parameters.fraud_rate, parameters.reused_payees
+            ),
+            Reusers(
+                self.population,
+                parameters.campaign_key,
+                a_day * parameters.fraud_rate * parameters.reused_payees,
+            ),
         )
 
     def payments(self, start: int, until: int) -> Iterator[Payments]:

@@ -14,6 +14,7 @@ KNOWN: Final = frozenset(
         "screen_share",
         "dormant_payee",
         "merchant_collusion",
+        "reused_payee",
     }
 )
 OTHER: Final = "other"

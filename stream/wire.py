@@ -58,7 +58,7 @@ FORMAT_CHARACTERS = (
 """What Unicode calls Cf, for a regular expression: invisible, or changing the direction of what follows."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ALERT_NAMESPACE = uuid.UUID("6f0c1f0e-5b0b-5e0c-9c1b-0d6a3f1d2e7a")
+ALERT_NAMESPACE = uuid.UUID("6f0c1f0e-5b0b-5e0c-9c1b-0d6a3f1d2e7a")
 
 TransactionId = Annotated[
     str,
@@ -394,7 +394,7 @@ class DeadLetterHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
 
 def alert_id(transaction_id: str) -> str:
     """Return the one id that every alert for this payment has, whoever sends it and when: a version 5 UUID."""
-    return str(uuid.uuid5(_ALERT_NAMESPACE, transaction_id))
+    return str(uuid.uuid5(ALERT_NAMESPACE, transaction_id))
 
 
 def utc_time(epoch_ms: int) -> str:

@@ -13,19 +13,21 @@ if os.path.basename(sys.argv[0]) == PROGRAM:  # noqa: PTH119 - pathlib takes as 
 
 import errno
 import importlib
+import keyword
 from importlib import resources
 from typing import Any, cast
 
 import click
 
 from features.errors import FeatureError
+from files.errors import SourceError
 from local.errors import LocalError
 from model.errors import ModelError
 from simulator.errors import SimulatorError
 from stream.errors import StreamError
 from upifraud.demo.errors import DemoError
 
-OURS = (FeatureError, LocalError, ModelError, SimulatorError, StreamError, DemoError)
+OURS = (FeatureError, LocalError, ModelError, SimulatorError, SourceError, StreamError, DemoError)
 """The bases of the errors that say what was expected, what came and what to do: a line, not a traceback."""
 
 
@@ -50,7 +52,7 @@ class LazyGroup(click.Group):
         """Name every command, from the names of the modules."""
         names = (entry.name for entry in resources.files("upifraud.commands").iterdir())
         return sorted(
-            name.removesuffix(".py").replace("_", "-")
+            name.removesuffix(".py").rstrip("_").replace("_", "-")
             for name in names
             if name.endswith(".py") and not name.startswith("_")
         )
@@ -59,8 +61,14 @@ class LazyGroup(click.Group):
         """Import the module of one command; None if there is no such command."""
         if name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"upifraud.commands.{name.replace('-', '_')}")
+        module = importlib.import_module(f"upifraud.commands.{_module(name)}")
         return cast("click.Command", module.command)
+
+
+def _module(name: str) -> str:
+    """Return the name of a command's module: `try` is a word of Python's own, so its module is `try_`."""
+    plain = name.replace("-", "_")
+    return f"{plain}_" if keyword.iskeyword(plain) else plain
 
 
 def _told(error: OSError) -> str:

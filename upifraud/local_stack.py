@@ -69,12 +69,12 @@ def _kafka_conf(settings: Settings) -> Mapping[str, Any]:
     return checked_client_config(settings)
 
 
-def topics_of(settings: Settings, partitions: int = PARTITIONS) -> dict[str, int]:
-    """Return the topics of the program and their partition counts."""
+def topics_of(settings: Settings, partitions: int = PARTITIONS, of_alerts: int | None = None) -> dict[str, int]:
+    """Return the topics of the program and their partition counts; alerts have as many as payments, unless told."""
     return {
         settings.topic_transactions: partitions,
         settings.topic_outcomes: partitions,
-        settings.topic_alerts: partitions,
+        settings.topic_alerts: partitions if of_alerts is None else of_alerts,
         settings.topic_resolutions: partitions,
         # Few, and read in order: one partition keeps the order in which they were found.
         f"{settings.topic_transactions}.dead-letter": DEAD_LETTER_PARTITIONS,

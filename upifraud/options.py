@@ -11,6 +11,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+"""One file, as a map."""
+
+
+class Files(click.ParamType):
+    """Somebody's files on the command line: one, a folder of them, or a pattern in quotes."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path if there is anything under it."""
+        from files.errors import SourceError
+        from files.formats.paths import expand
+
+        path = Path(value)
+        try:
+            there = all(one.exists() for one in expand(path))
+        except (SourceError, OSError) as error:
+            self.fail(str(error), param, ctx)
+        if not there:
+            self.fail(
+                f"{value!r}: expected a file, a folder of files, or a pattern as 'day-*.csv'; there is none", param, ctx
+            )
+        return path
+
+
+FILES: Final = Files()
+SEVERAL: Final = "A folder, a pattern in quotes, or the option again for more; read by name, as one."
 
 
 class Share(click.ParamType):
@@ -39,7 +66,7 @@ class Zone(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Read an IANA name or an offset from UTC."""
-        from simulator.zones import check_zone
+        from files.zones import check_zone
 
         try:
             return check_zone(value)
@@ -58,6 +85,29 @@ def max_rejected(what: str, default: str) -> Callable[[Any], Any]:
     )
 
 
+map_: Final = click.option(
+    "--map", "map_", type=FILE, help="TOML: which column is which field, and how it is written (docs/specs/map.md)."
+)
+outcomes_map: Final = click.option(
+    "--outcomes-map",
+    type=FILE,
+    help="The same for --outcomes. Without both, outcomes are those that --map finds in the payments.",
+)
+
+
+def refused(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options --refused and --refused-rows."""
+    to = click.option(
+        "--refused",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="CSV file to write: every refused row's number, reason, column, and what was expected.",
+    )
+    rows = click.option(
+        "--refused-rows", is_flag=True, help="Write what those rows hold, too: personal values as they are."
+    )
+    return to(rows(command))
+
+
 zone: Final = click.option(
-    "--zone", type=Zone(), help="Of Parquet timestamps that have none: Asia/Kolkata, or +05:30. Without it: refused."
+    "--zone", type=Zone(), help="Of times that have none: Asia/Kolkata, or +05:30. Without it they are refused."
 )

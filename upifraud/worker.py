@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -16,7 +15,6 @@ from features.store.redis_store import RedisEntityStore
 from model.artifact import DEFAULT_DIR, load
 from model.verdict import NEVER
 from stream import metrics
-from stream.errors import FatalError
 from stream.faust_app.app import make_app, make_health, run_worker
 from stream.faust_app.assignment import StoreHooks
 from stream.holds import PostgresHolds
@@ -38,9 +36,10 @@ from stream.stages.judge import AlertRules, Judge
 from stream.stages.verdict_stage import VerdictStage
 from stream.store_state import holds_round, postgres_round, redis_round
 from stream.transactions import TransactionFlow
-from stream.verdict_store import Model, VerdictStore
+from stream.verdict_store import VerdictStore
 from stream.verdict_store.artifacts import ArtifactArchiveError, keep
 from stream.verdict_store.errors import PostgresRefusedError
+from upifraud.described import described
 
 if TYPE_CHECKING:
     from model.artifact import Artifact
@@ -160,23 +159,3 @@ def show_model(artifact: Artifact) -> None:
     budget = artifact.metadata.get("training", {}).get("settings", {}).get("alert_budget")
     if budget is not None:  # an artifact is not refused for want of what no verdict depends on
         metrics.ALERT_BUDGET.set(budget)
-
-
-def described(artifact: Artifact) -> Model:
-    """Return what the verdict store keeps of an artifact, so that its verdicts can be audited."""
-    if artifact.schema_hash != SCHEMA_HASH:
-        raise FatalError(
-            f"Expected an artifact for feature schema {SCHEMA_HASH}, got one for {artifact.schema_hash}; train anew "
-            "with `upifraud train`."
-        )
-    return Model(
-        model_id=artifact.model_id,
-        schema_hash=artifact.schema_hash,
-        base_value=artifact.scorer.base_value,
-        features=tuple(artifact.feature_names),
-        thresholds={
-            name: value
-            for name, value in asdict(artifact.thresholds).items()
-            if math.isfinite(value)  # a verdict that is never given has no threshold
-        },
-    )

@@ -8,6 +8,6 @@ packages=$("$3/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purel
 "$3/bin/pip" uninstall --quiet --yes pip setuptools
 rm -f "$3"/bin/activate* "$3"/bin/Activate*
 cp "$1/image/shipped_kernels.py" "$packages"
-for part in features local model service simulator stream upifraud shipped_kernels.py; do
+for part in features files history local model service simulator stream upifraud shipped_kernels.py; do
     "$3/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$packages/$part"
 done

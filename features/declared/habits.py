@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from features.entities import PAYEE, PAYER
 from features.feature import Feature, plain
 from features.words import units
 from features.words.sides import NEW_PAYEE, NO_HISTORY, Side, Wording, named, ratio
@@ -24,6 +25,7 @@ HABITS: Final[tuple[Feature, ...]] = (
             "The payer's largest payment within 24 hours is {value} the payer's mean of 30 days",
             NO_HISTORY,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_max_ratio_7d",
@@ -34,6 +36,7 @@ HABITS: Final[tuple[Feature, ...]] = (
             "The payer's largest payment within 7 days is {value} the payer's mean of 30 days",
             NO_HISTORY,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_mean_ratio_24h",
@@ -44,6 +47,7 @@ HABITS: Final[tuple[Feature, ...]] = (
             "The payer's mean within 24 hours is {value} the payer's mean of 30 days",
             NO_HISTORY,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_mean_ratio_7d",
@@ -54,6 +58,7 @@ HABITS: Final[tuple[Feature, ...]] = (
             "The payer's mean within 7 days is {value} the payer's mean of 30 days",
             NO_HISTORY,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_new_payee_1h",
@@ -63,6 +68,7 @@ HABITS: Final[tuple[Feature, ...]] = (
             Side("FEW_NEW_PAYEES", "Payees whom the payer paid for the first time within 1 hour: {value}"),
             _PAYEES_UNKNOWN,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_new_payee_24h",
@@ -72,6 +78,7 @@ HABITS: Final[tuple[Feature, ...]] = (
             Side("FEW_NEW_PAYEES", "Payees whom the payer paid for the first time within 24 hours: {value}"),
             _PAYEES_UNKNOWN,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_new_payee_7d",
@@ -81,6 +88,7 @@ HABITS: Final[tuple[Feature, ...]] = (
             Side("FEW_NEW_PAYEES", "Payees whom the payer paid for the first time within 7 days: {value}"),
             _PAYEES_UNKNOWN,
         ),
+        owner=PAYER,
     ),
     plain(
         "amount_roundness",
@@ -105,6 +113,7 @@ HABITS: Final[tuple[Feature, ...]] = (
             pivot=1.5,
             compared=False,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_payee_count_24h",
@@ -117,6 +126,7 @@ HABITS: Final[tuple[Feature, ...]] = (
             pivot=1.5,
             compared=False,
         ),
+        owner=PAYER,
     ),
     plain(
         "payer_payee_amount_ratio",
@@ -127,6 +137,7 @@ HABITS: Final[tuple[Feature, ...]] = (
             "The amount is {value} the mean of what the payer paid this payee before",
             NEW_PAYEE,
         ),
+        owner=PAYER,
     ),
     plain(
         "payee_income_share_7d",
@@ -139,5 +150,6 @@ HABITS: Final[tuple[Feature, ...]] = (
             pivot=0.5,
             compared=False,
         ),
+        owner=PAYEE,
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from features.entities import PAYEE
 from features.feature import Feature, plain
 from features.words import units
 from features.words.sides import Side, Wording, age
@@ -34,9 +35,20 @@ PAID_OUT: Final[tuple[Feature, ...]] = (
             Side("PAYEE_JUST_PAID_OUT", "The payee itself last paid somebody {value} ago"),
             Side("PAYEE_NEVER_PAID_OUT", "The payee has no known payment of its own"),
         ),
+        owner=PAYEE,
     ),
-    plain("payee_outbound_sum_1h", "paise the payee itself paid within the last hour", _paid_out("hour")),
-    plain("payee_outbound_sum_24h", "paise the payee itself paid within 24 hours", _paid_out("24 hours")),
-    plain("payee_outbound_count_1h", "payments the payee itself made within the last hour", _paid_out_times("hour")),
-    plain("payee_outbound_count_24h", "payments the payee itself made within 24 hours", _paid_out_times("24 hours")),
+    plain("payee_outbound_sum_1h", "paise the payee itself paid within the last hour", _paid_out("hour"), owner=PAYEE),
+    plain("payee_outbound_sum_24h", "paise the payee itself paid within 24 hours", _paid_out("24 hours"), owner=PAYEE),
+    plain(
+        "payee_outbound_count_1h",
+        "payments the payee itself made within the last hour",
+        _paid_out_times("hour"),
+        owner=PAYEE,
+    ),
+    plain(
+        "payee_outbound_count_24h",
+        "payments the payee itself made within 24 hours",
+        _paid_out_times("24 hours"),
+        owner=PAYEE,
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from features.entities import PAYEE
 from features.feature import Feature, plain
 from features.words import units
 from features.words.sides import Side, Wording, age, risk
@@ -21,6 +22,7 @@ PAYEE_REPORTS: Final[tuple[Feature, ...]] = (
             "No payment to this payee was confirmed as fraud within 24 hours",
             units.decimal,
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_fraud_count_7d",
@@ -31,6 +33,7 @@ PAYEE_REPORTS: Final[tuple[Feature, ...]] = (
             "No payment to this payee was confirmed as fraud within 7 days",
             units.decimal,
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_report_fraud_share_24h",
@@ -45,6 +48,7 @@ PAYEE_REPORTS: Final[tuple[Feature, ...]] = (
             pivot=0.0,
             compared=False,
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_report_fraud_share_7d",
@@ -57,6 +61,7 @@ PAYEE_REPORTS: Final[tuple[Feature, ...]] = (
             pivot=0.0,
             compared=False,
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_report_fraud_share_30d",
@@ -71,6 +76,7 @@ PAYEE_REPORTS: Final[tuple[Feature, ...]] = (
             pivot=0.0,
             compared=False,
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_fraud_streak",
@@ -83,6 +89,7 @@ PAYEE_REPORTS: Final[tuple[Feature, ...]] = (
             pivot=0.0,
             compared=False,
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_seconds_since_streak_began",
@@ -92,6 +99,7 @@ PAYEE_REPORTS: Final[tuple[Feature, ...]] = (
             Side("FRAUD_STREAK_PAYEE", "The frauds in a row at this payee began to be reported {value} ago"),
             Side("NO_FRAUD_STREAK_PAYEE", "No frauds in a row are known of this payee"),
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_seconds_since_fraud_report",
@@ -101,6 +109,7 @@ PAYEE_REPORTS: Final[tuple[Feature, ...]] = (
             Side("RECENT_FRAUD_REPORT_PAYEE", "A payment to this payee was last reported as fraud {value} ago"),
             Side(_CLEAN, "No report of fraud on payments to this payee within 30 days is known"),
         ),
+        owner=PAYEE,
     ),
     plain(
         "payee_seconds_since_genuine_report",
@@ -110,5 +119,6 @@ PAYEE_REPORTS: Final[tuple[Feature, ...]] = (
             Side("GENUINE_REPORT_PAYEE", "A payment to this payee was last reported as genuine {value} ago"),
             Side("NO_GENUINE_REPORT_PAYEE", "No report of a genuine payment to this payee within 30 days is known"),
         ),
+        owner=PAYEE,
     ),
 )

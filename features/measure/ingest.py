@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from features.compiled import njit
+from features.entities import COUNTERPARTIES, INBOUND, OUTBOUND
 from features.measure.hll import merge, observe
 from features.measure.logs import NEVER, NONE, Logs
 from features.measure.wide import add, multiply
@@ -15,6 +16,8 @@ from features.windows import BLOCK, HORIZON, SUPER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_COUNTERPARTY: Final = np.array(COUNTERPARTIES)
 
 
 @njit(inline="always")
@@ -163,19 +166,22 @@ def append_raw(logs: Logs, slot: int, start: int, end: int, words: NDArray[np.ui
 
 
 @njit()
-def append_all(
-    logs: Logs, slots: NDArray[np.int64], payments: NDArray[np.record], counterparty: int
-) -> NDArray[np.int64]:
-    """Append payments to the logs of one kind, in row order; slot NONE is passed over. Return the positions taken.
+def append_rows(logs: Logs, payments: NDArray[np.record], located: NDArray[np.record]) -> None:
+    """Append payments to the logs in their slots, in row order, and fill in where they are.
 
-    payments: of PAYMENT. counterparty: which of a payment's identities is the other party.
+    payments: of PAYMENT. located: of LOCATED, beside them, with the slots; NONE is passed over. A payment to oneself is
+    among those received by then, and not among those paid out before.
     """
-    positions = np.full(len(slots), NONE, dtype=np.int64)
-    for row in range(len(slots)):
-        slot, payment = slots[row], payments[row]
-        if slot < 0:
-            continue
-        positions[row] = logs.slots[slot].length
-        party = np.int64(payment.identity[counterparty] & PARTY)
-        append(logs, slot, payment.event_time, payment.amount_paise, party, payment.place)
-    return positions
+    for row in range(len(payments)):
+        payment, positions = payments[row], located[row]
+        slot = positions.slot[OUTBOUND]
+        positions.at[OUTBOUND] = 0 if slot == NONE else logs.slots[slot].length
+        for kind in range(INBOUND):
+            slot = positions.slot[kind]
+            positions.at[kind] = NONE
+            if slot != NONE:
+                positions.at[kind] = logs.slots[slot].length
+                party = np.int64(payment.identity[_COUNTERPARTY[kind]] & PARTY)
+                append(logs, slot, payment.event_time, payment.amount_paise, party, payment.place)
+        slot = positions.slot[INBOUND]
+        positions.at[INBOUND] = 0 if slot == NONE else logs.slots[slot].length

@@ -7,25 +7,42 @@ a window comes from the entity's 30 days, scaled to the window, or from its age 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from features.words.units import DAY
 from features.words.windowed import parse_window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    Own = Callable[[Sequence[float]], float]
+    from collections.abc import Sequence
 
 LONGEST = "30d"
 LONGEST_SECONDS = 30 * DAY
 
 
-def own_usual(name: str, features: Sequence[str]) -> tuple[str, Own] | None:
-    """Return (whose, function from a vector to what is usual for them); None where a vector does not tell.
+class Own(NamedTuple):
+    """Where in a vector it says what is usual; NaN for a vector that lacks what it takes.
 
-    The function returns NaN for a vector that lacks what it needs.
+    Without `seconds` it is `vector[over] / vector[under]`: an amount over its ratio to what is usual. With them it is
+    what the longest window has, `vector[over]`, scaled to so many seconds; `vector[under]` is the age.
     """
+
+    over: int
+    under: int | None
+    seconds: float | None = None
+
+    def of(self, vector: Sequence[float]) -> float:
+        """Return what is usual, by one payment's vector."""
+        under = math.nan if self.under is None else vector[self.under]
+        if self.seconds is None:
+            return vector[self.over] / under if under > 0 else math.nan
+        known = LONGEST_SECONDS if math.isnan(under) else under
+        if known < self.seconds:  # nothing is usual for somebody who is younger than the window
+            return math.nan
+        return vector[self.over] * self.seconds / min(LONGEST_SECONDS, known)
+
+
+def own_usual(name: str, features: Sequence[str]) -> tuple[str, Own] | None:
+    """Return whose usual value a vector tells for a feature, and where it does; None where it does not."""
     index = {feature: at for at, feature in enumerate(features)}
     window = parse_window(name)
     if window is None:
@@ -43,13 +60,7 @@ def own_usual(name: str, features: Sequence[str]) -> tuple[str, Own] | None:
 def _from_ratio(index: dict[str, int], ratio: str) -> Own | None:
     if "amount_paise" not in index or ratio not in index:
         return None
-    amount_at, ratio_at = index["amount_paise"], index[ratio]
-
-    def own(vector: Sequence[float]) -> float:
-        ratio = vector[ratio_at]
-        return vector[amount_at] / ratio if ratio > 0 else math.nan
-
-    return own
+    return Own(index["amount_paise"], index[ratio])
 
 
 def _mean(index: dict[str, int]) -> Own | None:
@@ -58,15 +69,6 @@ def _mean(index: dict[str, int]) -> Own | None:
 
 def _rate(index: dict[str, int], entity: str, aggregation: str, seconds: float) -> Own | None:
     longest = f"{entity}_{aggregation}_{LONGEST}"
-    age = f"{entity}_seconds_since_first"
     if longest not in index:
         return None
-    longest_at, age_at = index[longest], index.get(age)
-
-    def own(vector: Sequence[float]) -> float:
-        known = LONGEST_SECONDS if age_at is None or math.isnan(vector[age_at]) else vector[age_at]
-        if known < seconds:  # nothing is usual for somebody who is younger than the window
-            return math.nan
-        return vector[longest_at] * seconds / min(LONGEST_SECONDS, known)
-
-    return own
+    return Own(index[longest], index.get(f"{entity}_seconds_since_first"), seconds)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.errors import TrainingError
+from model.training.intervals import average_precision
 from model.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ALERT_BUDGET = 0.005
 TOP = (100, 1000)
 CURVE_BINS = 20
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +33,10 @@ class Scores:
     """NaN counts as 0."""
     typology: Sequence[str | None] | None = None
     verdict: NDArray[np.uint8] | None = None
+    event_time: NDArray[np.int64] | None = None
+    """Epoch milliseconds: for figures a day."""
+    payee_reported: NDArray[np.bool_] | None = None
+    """Whether the payee had been reported for fraud before the payment."""
 
     def __len__(self) -> int:
         return len(self.fraud)
@@ -40,8 +46,9 @@ def evaluate(scores: Scores, *, alert_budget: float = ALERT_BUDGET, base_rate: f
     """Return the figures as JSON values; None where frauds or genuine payments are lacking to give one.
 
     recall_at_budget: share of frauds among the `alert_budget` x payments with the highest scores; where the last of
-    them ties with others, the expected share. With `base_rate`, the figures that depend on it are given again as they
-    would be if that share of payments were fraud (`at_base_rate`).
+    them ties with others, the expected share. by_typology, by_payee: for some of the frauds against all genuine
+    payments. With `base_rate`, the figures that depend on it are given again as they would be if that share of
+    payments were fraud (`at_base_rate`).
     """
     if not len(scores):
         raise TrainingError("Expected scored payments to evaluate, got none; widen --since and --until.")
@@ -54,7 +61,7 @@ def evaluate(scores: Scores, *, alert_budget: float = ALERT_BUDGET, base_rate: f
         "frauds": frauds,
         "fraud_share": frauds / payments,
         "roc_auc": _roc_auc(fraud, probability),
-        "average_precision": _average_precision(fraud, probability),
+        **average_precision(probability[fraud], probability[~fraud]),
         "alert_budget": alert_budget,
         "alerts_at_budget": budget,
         "recall_at_budget": ranked.caught(budget) / frauds if frauds else None,
@@ -70,8 +77,15 @@ def evaluate(scores: Scores, *, alert_budget: float = ALERT_BUDGET, base_rate: f
         caught = Ranking(probability, np.where(fraud, amount, 0.0)).caught(budget)
         figures["fraud_amount_paise"] = stolen
         figures["value_recall_at_budget"] = caught / stolen if stolen else None
+    if scores.event_time is not None:
+        figures["days"] = (int(scores.event_time.max()) - int(scores.event_time.min())) / DAY_MS
+    groups = _Groups(scores, ranked.cut(budget))
     if scores.typology is not None:
-        figures["by_typology"] = _by_typology(scores, ranked.cut(budget))
+        kinds = [scores.typology[row] or "UNKNOWN" for row in groups.rows.tolist()]
+        figures["by_typology"] = groups.figures(kinds)
+    if scores.payee_reported is not None:
+        known = scores.payee_reported[groups.rows]
+        figures["by_payee"] = {"REPORTED_BEFORE": groups.of(known), "NOT_REPORTED": groups.of(~known)}
     if scores.verdict is not None:
         figures["by_verdict"] = _by_verdict(scores.verdict, fraud)
     if base_rate is not None and 0 < frauds < payments:
@@ -136,23 +150,31 @@ def _roc_auc(fraud: NDArray[np.bool_], probability: NDArray[np.float64]) -> floa
     return float(roc_auc_score(fraud, probability)) if 0 < fraud.sum() < len(fraud) else None
 
 
-def _average_precision(fraud: NDArray[np.bool_], probability: NDArray[np.float64], weight: Any = None) -> float | None:
-    from sklearn.metrics import average_precision_score
+class _Groups:
+    """Figures of some of the frauds, each group against all genuine payments."""
 
-    return float(average_precision_score(fraud, probability, sample_weight=weight)) if fraud.any() else None
+    def __init__(self, scores: Scores, cut: tuple[float, float]) -> None:
+        threshold, share = cut
+        self.rows = np.flatnonzero(scores.fraud)
+        self._probability = scores.probability[self.rows]
+        self._genuine = np.sort(scores.probability[~scores.fraud])  # once: sorted, it is sorted again at no cost
+        self._within = np.where(
+            self._probability > threshold, 1.0, np.where(self._probability == threshold, share, 0.0)
+        )
 
+    def figures(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return figures by name; one name for each of the frauds in `rows`."""
+        of = np.array(names, dtype=object)
+        return {name: self.of(of == name) for name in sorted(set(names))}
 
-def _by_typology(scores: Scores, cut: tuple[float, float]) -> dict[str, dict[str, float]]:
-    names = np.array([name or "UNKNOWN" for name in scores.typology or ()], dtype=object)
-    threshold, share = cut
-    within = np.where(scores.probability > threshold, 1.0, np.where(scores.probability == threshold, share, 0.0))
-    return {
-        str(name): {
-            "frauds": int((scores.fraud & (names == name)).sum()),
-            "recall_at_budget": float(np.sort(within[scores.fraud & (names == name)]).mean()),
+    def of(self, some: NDArray[np.bool_]) -> dict[str, Any]:
+        """Return the figures of some of the frauds in `rows`."""
+        within = np.sort(self._within[some])
+        return {
+            "frauds": len(within),
+            "recall_at_budget": float(within.mean()) if len(within) else None,
+            **average_precision(self._probability[some], self._genuine),
         }
-        for name in sorted(set(names[scores.fraud]))
-    }
 
 
 def _by_verdict(verdict: NDArray[np.uint8], fraud: NDArray[np.bool_]) -> dict[str, dict[str, float | None]]:
@@ -176,7 +198,15 @@ def _at_base_rate(scores: Scores, ranked: Ranking, budget: int, base_rate: float
     hits = ranked.caught(budget)
     return {
         "base_rate": base_rate,
-        "average_precision": _average_precision(fraud, scores.probability, np.where(fraud, weight, 1.0)),
+        "average_precision": _weighted_precision(fraud, scores.probability, np.where(fraud, weight, 1.0)),
         "precision_at_budget": hits * weight / (hits * weight + budget - hits),
         "false_alerts_per_fraud": (budget - hits) / (hits * weight) if hits else None,
     }
+
+
+def _weighted_precision(
+    fraud: NDArray[np.bool_], probability: NDArray[np.float64], weight: NDArray[np.float64]
+) -> float:
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(fraud, probability, sample_weight=weight))

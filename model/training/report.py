@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model.training.baselines import figures_of, probabilities
 from model.training.evaluation import Scores, evaluate
-from model.training.plots import draw
+from model.training.findings import Facts, drift_of, findings
+from model.training.plots import draw, importance_plot
 from model.training.reference import global_plot
+from model.training.watched import amount_paise, payee_reported
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from model.training.labels import Labels
     from model.training.train import Trained
 
 EXPLAINED = 500
@@ -23,43 +27,81 @@ EXPLAINED = 500
 WEIGHED = 20_000
 """Payments that the mean strength of features is taken of, at most."""
 
-AMOUNT = "amount_paise"
-
 
 def make_report(
     trained: Trained,
-    vectors: NDArray[np.float32],
-    fraud: NDArray[np.bool_],
+    labels: Labels,
+    event_time: NDArray[np.int64],
     feature_names: Sequence[str],
-    typology: Sequence[str | None],
+    baselines: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the report as JSON values and its plots as PNG by file name, over all payments that were trained with."""
-    rows = trained.slices.hold_out
-    probability = trained.scorer.probabilities(vectors[rows])
-    names = list(feature_names)
-    scores = Scores(
-        probability=probability,
-        fraud=fraud[rows],
-        amount_paise=vectors[rows, names.index(AMOUNT)].astype(np.float64) if AMOUNT in names else None,
-        typology=[typology[row] for row in rows],
-        verdict=trained.thresholds.verdicts(probability),
-    )
-    settings = trained.facts["settings"]
+    """Return the report as JSON values and its plots as PNG by file name.
+
+    labels, event_time: of all payments that were trained with. baselines: fitted ones, to be held against the model.
+    Figures in rupees, and of what was known of payees, need a model trained with `WATCHED`.
+    """
+    settings, names = trained.facts["settings"], list(feature_names)
+    scores = _held_out(trained, labels, event_time)
     held_out = evaluate(scores, alert_budget=settings["alert_budget"], base_rate=settings["base_rate"])
-    sample = vectors[rows[:: -(-len(rows) // WEIGHED)]]
-    strength = np.abs(trained.scorer.score(sample).contributions).mean(axis=0)
-    strongest = np.argsort(-strength, kind="stable")
+    own, others = _beside(trained, labels.fraud, baselines or {})
+    figures = {name: figures_of(one, settings["alert_budget"]) for name, one in others.items()}
+    compared = figures_of(own, settings["alert_budget"]) if others else {}
+    drift = drift_of(trained, labels.fraud)
+    strength = _strength(trained, names)
+    facts = Facts(trained, labels, event_time, names, held_out, drift, compared, figures)
     report = {
         "training": trained.facts,
         "held_out": held_out,
-        "mean_absolute_contribution": [
-            {"feature": names[index], "log_odds": float(strength[index])} for index in strongest.tolist()
-        ],
+        "metrics": {"model": compared, "baselines": figures} if others else {"baselines": {}},
+        "findings": [finding.to_json() for finding in findings(facts)],
+        "mean_absolute_contribution": [{"feature": name, "log_odds": value} for name, value in strength],
+        "drift": {name: round(float(index), 4) for name, index in zip(names, drift, strict=True)},
     }
-    plots = draw(scores, held_out)
-    shown = np.concatenate([_some(rows[fraud[rows]]), _some(rows[~fraud[rows]])])
-    plots["contributions.png"] = global_plot(trained.estimator, vectors[shown], names)
+    plots = draw(scores, held_out, others)
+    plots["importance.png"] = importance_plot(strength)
+    looked_at, fraud = trained.chosen.compared, labels.fraud
+    shown = np.concatenate([_some(looked_at[fraud[looked_at]]), _some(looked_at[~fraud[looked_at]])])
+    plots["contributions.png"] = global_plot(trained.estimator, trained.held.of(shown), names)
     return report, plots
+
+
+def _held_out(trained: Trained, labels: Labels, event_time: NDArray[np.int64]) -> Scores:
+    rows, later = trained.slices.hold_out, trained.later
+    at = later.at(rows)
+    probability = later.probability[at]
+    watched = {name: values[at] for name, values in later.watched.items()}
+    return Scores(
+        probability=probability,
+        fraud=labels.fraud[rows],
+        amount_paise=amount_paise(watched),
+        typology=[labels.typology[row] for row in rows.tolist()],
+        verdict=trained.thresholds.verdicts(probability),
+        event_time=event_time[rows],
+        payee_reported=payee_reported(watched),
+    )
+
+
+def _beside(
+    trained: Trained, fraud: NDArray[np.bool_], baselines: Mapping[str, Any]
+) -> tuple[Scores, dict[str, Scores]]:
+    """Return what the model and the baselines make of the same payments held out."""
+    rows = trained.chosen.compared
+    own = Scores(trained.later.probability[trained.later.at(rows)], fraud[rows])
+    vectors = trained.held.of(rows) if baselines else None
+    others = {
+        name: Scores(probabilities(baseline, vectors), fraud[rows])
+        for name, baseline in baselines.items()
+        if vectors is not None
+    }
+    return own, others
+
+
+def _strength(trained: Trained, names: Sequence[str]) -> list[tuple[str, float]]:
+    """Return each feature's mean absolute contribution to payments held out, strongest first."""
+    rows = trained.chosen.compared
+    sample = trained.held.of(rows[:: -(-len(rows) // WEIGHED)])
+    strength = np.abs(trained.scorer.score(sample).contributions).mean(axis=0)
+    return [(names[at], float(strength[at])) for at in np.argsort(-strength, kind="stable").tolist()]
 
 
 def _some(rows: NDArray[np.intp]) -> NDArray[np.intp]:

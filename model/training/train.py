@@ -1,8 +1,8 @@
 """A classifier trained on the past, calibrated on what came later, and held out from what came last.
 
-Three slices of one history, in order of event time: the first fits the trees, the second calibrates and sets the
-thresholds, the third is for the report alone. A random split would let a fraud campaign be learnt from its second
-half. The cuts are placed by frauds, not by payments, so that each slice has its share of them.
+Labels and times choose the rows (`choice.py`). Then the vectors pass by twice, in chunks. First those of the rows that
+fit the trees are held, and a few more for the report; then each row of the later slices is scored and forgotten. So
+memory grows with the frauds, and by a score for each payment of the later slices, but not with the file.
 """
 
 from __future__ import annotations
@@ -12,59 +12,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.calibration import fit_calibration
+from model.calibration import Calibration, fit_calibration
 from model.compiled.compile import compile_tables
-from model.compiled.scoring import Scorer
+from model.compiled.scoring import CHUNK, Scorer
 from model.distribution import Distribution, FeatureDistribution, bins_of, describe, sample_rows, usual_of
 from model.errors import TrainingError
 from model.risk_score import RiskMap, fit_risk_map
+from model.training.choice import Chosen, Slices, choose
+from model.training.settings import TrainingSettings
+from model.training.vectors import Held, hold, taken
 from model.verdict import Thresholds, choose_thresholds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numpy.typing import NDArray
 
-MIN_FRAUDS = 20
-"""Fewer cannot fill three slices."""
+    from model.compiled.tables import Tables
 
-
-@dataclass(frozen=True, slots=True)
-class TrainingSettings:
-    """How a model is trained; the defaults are what the default artifact is trained with."""
-
-    trees: int = 200
-    leaves: int = 31
-    depth: int = 6
-    learning_rate: float = 0.06
-    min_payments_per_leaf: int = 40
-    l2_regularization: float = 1.0
-    genuine_per_fraud: int = 200
-    """The trees see at most this many genuine payments a fraud, drawn evenly; calibration and report see all.
-
-    Rare fraud needs no millions of genuine payments to be told from them, and weights would be no remedy: the cover
-    of nodes, and so the base value of the contributions, knows none.
-    """
-    fit_share: float = 0.7
-    """Of the frauds, the earliest: they fit the trees."""
-    calibration_share: float = 0.15
-    """Of the frauds, the next: they calibrate and set thresholds."""
-    alert_budget: float = 0.005
-    """Share of payments that get REVIEW or stricter."""
-    hold_precision: float = 0.5
-    """Share of frauds among payments that get HOLD or stricter."""
-    block_precision: float = 0.9
-    """Share of frauds among payments that get BLOCK."""
-    base_rate: float | None = None
-    """Share of fraud of the stream that probabilities are for; None: of the calibration slice."""
-    seed: int = 0
+__all__ = ["Later", "Trained", "TrainingSettings", "train", "train_chunks"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Slices:
-    """Rows of each slice, ascending."""
+class Later:
+    """The payments that fitted no tree, by what is kept of them."""
 
-    fit: NDArray[np.intp]
-    calibrate: NDArray[np.intp]
-    hold_out: NDArray[np.intp]
+    rows: NDArray[np.intp]
+    """Ascending."""
+    probability: NDArray[np.float64]
+    watched: dict[str, NDArray[np.float32]]
+    """Values of some features by name."""
+
+    def at(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the places of some of the rows."""
+        return np.searchsorted(self.rows, rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,9 +60,17 @@ class Trained:
     score_distribution: FeatureDistribution
     """Of the calibrated probability."""
     risk_map: RiskMap
-    slices: Slices
+    chosen: Chosen
+    held: Held
+    """Vectors of `chosen.held`."""
+    later: Later
     facts: dict[str, Any]
     """What it was trained on and how: JSON values."""
+
+    @property
+    def slices(self) -> Slices:
+        """Rows of each slice."""
+        return self.chosen.slices
 
 
 def train(
@@ -95,95 +84,96 @@ def train(
     The same input gives the same model. Raises TrainingError if there is too little fraud, and UnsupportedModelError
     if the settings allow trees that cannot be compiled.
     """
+    return train_chunks([vectors], fraud, event_time, settings)
+
+
+def train_chunks(
+    chunks: Iterable[NDArray[np.float32]],
+    fraud: NDArray[np.bool_],
+    event_time: NDArray[np.int64],
+    settings: TrainingSettings | None = None,
+    *,
+    feature_names: Sequence[str] = (),
+    watched: Sequence[str] = (),
+) -> Trained:
+    """Return the model that `train` returns, to the bit, of vectors that come in chunks float32 [*, features].
+
+    chunks: gone through twice, each time from the beginning, in the order of labels and times. watched: names of
+    features, as in `feature_names`, whose values are kept for each payment of the later slices.
+    """
     settings = settings or TrainingSettings()
-    _check(vectors, fraud, event_time)
-    slices = _slice(event_time, fraud, settings)
-    fitted = _thin(slices.fit, fraud, settings)
-    estimator = _fit(vectors[fitted], fraud[fitted], settings)
+    n = len(fraud)
+    if n != len(event_time):
+        raise TrainingError(f"Expected as many labels as times, got {n} labels and {len(event_time)} times.")
+    chosen = choose(event_time, fraud, settings)
+    held = hold(chunks, chosen.held, n)
+    estimator = _fit(held.of(chosen.fitted), fraud[chosen.fitted], settings)
+    names = list(feature_names)
+    columns = {name: names.index(name) for name in watched if name in names}
+    slices, rows = chosen.slices, chosen.slices.later
     tables = compile_tables(estimator)
-    low, high = tables.margin_range.tolist()
-    later = slices.calibrate
-    margin = estimator.decision_function(vectors[later])
-    calibration = fit_calibration(margin, fraud[later], (low, high), settings.base_rate)
-    scorer = Scorer(tables, calibration)
+    margin, values = _score_later(tables, chunks, rows, n, columns)
+    calibrating = np.searchsorted(rows, slices.calibrate)
+    later_fraud = fraud[slices.calibrate]
+    calibration = fit_calibration(margin[calibrating], later_fraud, _range(tables), settings.base_rate)
+    probability = calibration.apply(margin)
     thresholds = choose_thresholds(
-        scorer.probabilities(vectors[later]),
-        fraud[later],
+        probability[calibrating],
+        later_fraud,
         settings.alert_budget,
         settings.hold_precision,
         settings.block_precision,
-        _fraud_weight(fraud[later], settings.base_rate),
+        _fraud_weight(later_fraud, settings.base_rate),
     )
     facts = {
         "settings": asdict(settings),
         "slices": {
             name: _described(getattr(slices, name), fraud, event_time) for name in ("fit", "calibrate", "hold_out")
         },
-        "fitted_payments": len(fitted),
-        "base_rate": settings.base_rate if settings.base_rate is not None else float(fraud[later].mean()),
+        "fitted_payments": len(chosen.fitted),
+        "fitted_frauds": int(fraud[chosen.fitted].sum()),
+        "base_rate": settings.base_rate if settings.base_rate is not None else float(later_fraud.mean()),
     }
-    # What fitted no tree: payments that did are scored better than any that will come.
-    recent = np.sort(np.concatenate([slices.calibrate, slices.hold_out]))
-    scores = scorer.probabilities(vectors[recent])
     return Trained(
         estimator,
-        scorer,
+        Scorer(tables, calibration),
         thresholds,
-        describe(vectors, fraud, recent),
-        _describe_scores(scores, fraud[recent]),
-        fit_risk_map(scores),
-        slices,
+        describe(held.of(chosen.evenly), fraud[chosen.evenly], held.of(chosen.recent)),
+        _describe_scores(probability, fraud[rows]),
+        fit_risk_map(probability),
+        chosen,
+        held,
+        Later(rows, probability, values),
         facts,
     )
+
+
+def _range(tables: Tables) -> tuple[float, float]:
+    low, high = tables.margin_range.tolist()
+    return low, high
+
+
+def _score_later(
+    tables: Tables, chunks: Iterable[NDArray[np.float32]], rows: NDArray[np.intp], n: int, columns: dict[str, int]
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float32]]]:
+    """Return the margin of each of the rows, and their values of some columns."""
+    low, high = _range(tables)
+    margins = Scorer(tables, Calibration(np.array([low, max(high, low + 1.0)]), np.array([0.0, 1.0])))
+    margin = np.empty(len(rows), dtype=np.float64)
+    values = {name: np.empty(len(rows), dtype=np.float32) for name in columns}
+    for at, vectors in taken(chunks, rows, n):
+        part = margin[at]
+        for start in range(0, len(vectors), CHUNK):
+            part[start : start + CHUNK] = margins.score(vectors[start : start + CHUNK]).margin
+        for name, column in columns.items():
+            values[name][at] = vectors[:, column]
+    return margin, values
 
 
 def _describe_scores(probability: NDArray[np.float64], fraud: NDArray[np.bool_]) -> FeatureDistribution:
     rows = sample_rows(len(probability))
     scores = probability[rows].astype(np.float32)
     return FeatureDistribution(*bins_of(scores), usual_of(scores[~fraud[rows]]))
-
-
-def _check(vectors: NDArray[np.float32], fraud: NDArray[np.bool_], event_time: NDArray[np.int64]) -> None:
-    if vectors.dtype != np.float32 or vectors.ndim != 2 or not len(vectors) == len(fraud) == len(event_time):
-        raise TrainingError(
-            f"Expected float32 vectors [n, features] and n labels and times, got {vectors.dtype} "
-            f"{list(vectors.shape)}, {len(fraud)} labels and {len(event_time)} times."
-        )
-    frauds = int(fraud.sum())
-    if frauds < MIN_FRAUDS or frauds == len(fraud):
-        raise TrainingError(
-            f"Expected at least {MIN_FRAUDS} frauds and some genuine payments, got {frauds} frauds in "
-            f"{len(fraud)} payments; give a longer history, or more of its outcomes."
-        )
-
-
-def _slice(event_time: NDArray[np.int64], fraud: NDArray[np.bool_], settings: TrainingSettings) -> Slices:
-    times = np.sort(event_time[fraud])
-    first = times[int(settings.fit_share * len(times))]
-    second = times[min(int((settings.fit_share + settings.calibration_share) * len(times)), len(times) - 1)]
-    fit, hold_out = event_time < first, event_time >= second
-    parts = (fit, ~fit & ~hold_out, hold_out)
-    if not all(fraud[part].any() for part in parts):
-        raise TrainingError(
-            f"Expected frauds in each slice of the history, got {len(times)} frauds at too few different times "
-            f"({len(np.unique(times))}); give a longer history."
-        )
-    if any(fraud[part].all() for part in parts):
-        raise TrainingError(
-            f"Expected genuine payments in each slice of the history, got {int((~fraud).sum())} among "
-            f"{len(fraud)} payments, and a slice without any; give a history with the payments that were no fraud."
-        )
-    return Slices(*(np.flatnonzero(part) for part in parts))
-
-
-def _thin(rows: NDArray[np.intp], fraud: NDArray[np.bool_], settings: TrainingSettings) -> NDArray[np.intp]:
-    genuine = rows[~fraud[rows]]
-    frauds = rows[fraud[rows]]
-    most = settings.genuine_per_fraud * len(frauds)
-    if len(genuine) <= most:
-        return rows
-    drawn = np.random.default_rng(settings.seed).choice(genuine, size=most, replace=False)
-    return np.sort(np.concatenate([frauds, drawn]))
 
 
 def _fit(vectors: NDArray[np.float32], fraud: NDArray[np.bool_], settings: TrainingSettings) -> Any:

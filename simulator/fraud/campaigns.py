@@ -12,6 +12,7 @@ from simulator.fraud import (
     merchant_collusion,
     mule_fan_in,
     qr_phishing,
+    reused_payee,
     screen_share,
     test_then_large,
 )
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from simulator.population import Population
 
 _CAMPAIGNS_A_DAY: Final = 100_000
+_REUSERS_FROM: Final = 50_000
+"""Of the numbers that campaigns and opened accounts of a day have, those from here on belong to reused payees."""
 _LATEST_REPORT_MS: Final = 28 * DAY_MS
 
 
@@ -56,20 +59,25 @@ TYPOLOGIES: Final = (
 
 
 class Fraudsters:
-    """Tells the campaigns that begin on any day; the same key, population and rate give the same ones."""
+    """Tells the campaigns that begin on any day; the same key, population and rate give the same ones.
+
+    A share of them is left out, each as it is: what else there is stays as it was without that share.
+    """
 
     days = FRAUD_DAYS
 
-    def __init__(self, population: Population, key: int, fraudulent_a_day: float) -> None:
+    def __init__(self, population: Population, key: int, fraudulent_a_day: float, left_out: float = 0.0) -> None:
         self._population = population
         self._key = key
         self._a_day = fraudulent_a_day
+        self._left_out = left_out
 
     def day(self, day: int) -> list[Leg]:
         """Return all payments of the campaigns that begin on this day, with their labels and reports."""
         legs: list[Leg] = []
         number = 0
         cast = Cast(self._population, Dice(generator(self._key, 51, day)), day, self.days, opened=HONEST_ACCOUNTS)
+        absent = Dice(generator(self._key, 55, day))
         for typology in TYPOLOGIES:
             for _ in range(cast.dice.arrivals(self._a_day * typology.share / typology.legs)):
                 number += 1
@@ -77,7 +85,34 @@ class Fraudsters:
                 labelled = [
                     leg._replace(typology=typology.code, campaign=day * _CAMPAIGNS_A_DAY + number) for leg in told
                 ]
-                legs += as_reported(labelled, _reports(cast.dice, typology, labelled))
+                reported = as_reported(labelled, _reports(cast.dice, typology, labelled))
+                if not absent.chance(self._left_out):
+                    legs += reported
+        return legs
+
+
+class Reusers:
+    """Tells the campaigns of the payee accounts whose use begins on any day, `fraudulent_a_day` payments on average."""
+
+    days = reused_payee.DAYS
+
+    def __init__(self, population: Population, key: int, fraudulent_a_day: float) -> None:
+        self._population = population
+        self._key = key
+        self._a_day = fraudulent_a_day
+
+    def day(self, day: int) -> list[Leg]:
+        """Return all payments to the accounts whose use begins on this day, with their labels and reports."""
+        legs: list[Leg] = []
+        number = day * _CAMPAIGNS_A_DAY + _REUSERS_FROM
+        cast = Cast(self._population, Dice(generator(self._key, 54, day)), day, self.days, opened=_REUSERS_FROM)
+        for _ in range(cast.dice.arrivals(self._a_day / reused_payee.LEGS)):
+            for told in reused_payee.tell(cast):
+                number += 1
+                labelled = [
+                    leg._replace(typology=codes.REUSED_PAYEE, campaign=number) for leg in told if leg.payer != leg.payee
+                ]
+                legs += reused_payee.reports(cast, labelled)
         return legs
 
 

@@ -22,6 +22,9 @@ MAX_MESSAGE_BYTES = 16 << 20
 DELIVERY_SECONDS = 20.0
 """After so long librdkafka gives a record up. Wait longer than that in `confirm`, and it always knows the reason."""
 
+LINGER_SECONDS = 0.02
+"""How long librdkafka gathers records for a request. `confirm` sends them at once: a micro-batch's in few requests."""
+
 CONFIRM_SECONDS = 30.0
 """How long a try waits for the deliveries of one micro-batch."""
 
@@ -64,13 +67,14 @@ class Publisher:
     Idempotent and acknowledged by all in-sync replicas, so what librdkafka itself sends again arrives once.
     """
 
-    def __init__(self, config: Mapping[str, Any], *, linger_seconds: float = 0.0) -> None:
+    def __init__(self, config: Mapping[str, Any]) -> None:
         self._producer = Producer(
             {
                 **config,
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": linger_seconds * 1000,
+                "linger.ms": LINGER_SECONDS * 1000,
+                "delivery.report.only.error": True,  # what is neither queued nor reported has arrived
                 "message.max.bytes": MAX_MESSAGE_BYTES,
                 "delivery.timeout.ms": round(DELIVERY_SECONDS * 1000),
             },
@@ -80,16 +84,15 @@ class Publisher:
 
     def produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
         """Hand one record over; `confirm` knows of its delivery. Raises TooLargeError at once if it never fits."""
+        sent: list[Any] | None = list(headers) if headers else None
         while True:
             try:
-                self._producer.produce(topic, value, key, headers=list(headers), on_delivery=self._batch.delivered)
+                self._producer.produce(topic, value, key, headers=sent, on_delivery=self._batch.failed)
             except BufferError:
                 self._producer.poll(0.1)  # the queue empties within DELIVERY_SECONDS, one way or the other
             except KafkaException as error:
                 raise sorted_out(error.args[0], topic) from error
             else:
-                self._batch.pending += 1
-                self._producer.poll(0)
                 return
 
     def confirm(self, seconds: float) -> None:
@@ -101,16 +104,17 @@ class Publisher:
         """
         batch, self._batch = self._batch, _Batch()
         deadline = time.monotonic() + seconds
-        while batch.pending and (left := deadline - time.monotonic()) > 0:
-            self._producer.flush(left)
-        if batch.pending:
+        pending = self._producer.flush(seconds)
+        while pending and (left := deadline - time.monotonic()) > 0:
+            pending = self._producer.flush(left)
+        if pending:
             # Nobody waits for these any more. Late reports go to a batch that nobody asks, not to the next one.
             self._producer.purge()
             self._producer.poll(0)
         if batch.failures:
             raise min(batch.failures, key=_severity)
-        if batch.pending:
-            raise RetryableError(f"Kafka confirmed nothing of {batch.pending} records in {seconds:g} s.", server=SERVER)
+        if pending:
+            raise RetryableError(f"Kafka confirmed nothing of {pending} records in {seconds:g} s.", server=SERVER)
 
     def close(self, seconds: float = 5.0) -> None:
         """Let go of the connection; what was not confirmed may or may not arrive."""
@@ -123,11 +127,9 @@ class _Batch:
     """The records between two calls of `confirm`."""
 
     def __init__(self) -> None:
-        self.pending = 0
         self.failures: list[KafkaRefusedError | RetryableError] = []
 
-    def delivered(self, error: KafkaError | None, record: Message) -> None:
-        self.pending -= 1
+    def failed(self, error: KafkaError | None, record: Message) -> None:
         if error is not None:
             self.failures.append(sorted_out(error, record.topic() or ""))
 

@@ -88,6 +88,10 @@ class Alerting:
         self._most = most
         self._decisions = [_decision_of(artifact, verdict) for verdict in Verdict]
 
+    def decision_of(self, verdict: Verdict) -> Decision:
+        """Return what decided, of a verdict that the model alone gave."""
+        return self._decisions[verdict]
+
     def alert(self, rows: VerdictRows, row: int, contributions: NDArray[np.float64]) -> bytes:
         """Return the alert of one row; contributions float64 [features] are that row's."""
         hold_until = int(rows.hold_until[row])

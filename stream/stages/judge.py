@@ -10,7 +10,8 @@ import numpy as np
 from model.reasons import Explainer
 from model.verdict import Verdict
 from stream import metrics
-from stream.stages.alerting import Alerting
+from stream.stages.alerting import REASONS, Alerting
+from stream.stages.compact_alerts import CompactAlerts
 from stream.verdict_store import VerdictRows
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class Judge:
         self._explainer = Explainer(artifact)
         self._rules = rules or AlertRules()
         self._alerting = Alerting(artifact, self._explainer, allow_reasons=self._rules.allow_reasons)
+        self._compact: CompactAlerts | None = None
+        if self._rules.include_allow and self._rules.allow_reasons != "full":
+            reasons = REASONS if self._rules.allow_reasons == "codes" else 0
+            self._compact = CompactAlerts(artifact, self._explainer, self._alerting, reasons=reasons)
         self._drift = drift
         self.model_key = model_key
         """What stands for the artifact in verdict rows."""
@@ -85,8 +90,7 @@ class Judge:
             rrn=claimed.rrn,
             hold_until=self._hold_until(verdicts, decided_at),
         )
-        for row in range(n) if self._rules.include_allow else np.flatnonzero(verdicts).tolist():
-            rows.alerts[row] = self._alerting.alert(rows, row, scored.contributions[row])
+        self._put_alerts(rows, scored.contributions)
         return Judged(scored, rows)
 
     def count(self, judged: Judged, is_new: NDArray[np.bool_]) -> None:
@@ -100,6 +104,18 @@ class Judge:
             codes = self._explainer.strongest_codes(rows.vectors[flagged], judged.scored.contributions[flagged])
             for code, count in codes.items():
                 metrics.ALERT_REASONS.labels(code).inc(count)
+
+    def _put_alerts(self, rows: VerdictRows, contributions: NDArray[np.float64]) -> None:
+        """Put the alerts in: those of ALLOWs, where they have any, all at once if they are compact."""
+        if self._compact is not None:
+            allowed = np.flatnonzero(rows.verdict == Verdict.ALLOW.value)
+            if len(allowed):
+                rendered = self._compact.render(rows, contributions, allowed)
+                for row, alert in zip(allowed.tolist(), rendered, strict=True):
+                    rows.alerts[row] = alert
+        one_by_one = self._rules.include_allow and self._compact is None
+        for row in range(len(rows)) if one_by_one else np.flatnonzero(rows.verdict).tolist():
+            rows.alerts[row] = self._alerting.alert(rows, row, contributions[row])
 
     def _hold_until(self, verdicts: NDArray[np.uint8], decided_at: int) -> NDArray[np.int64]:
         """Return when each verdict's hold ends, epoch milliseconds, int64 [n]; -1 where none does."""

@@ -80,5 +80,5 @@ class VerdictStage:
         return self._retry.until_done(lambda: self._store.put_outcomes(outcomes), "outcomes")
 
     def settle(self, refs: Sequence[PaymentRef]) -> None:
-        """Note that entity risk has these outcomes."""
+        """Note that entity risk has these outcomes, in this order."""
         self._retry.until_done(lambda: self._store.settle(refs), "settle")

@@ -13,6 +13,7 @@ from stream.verdict_store.records import (
     OutcomeRow,
     PaymentRef,
     Provenance,
+    Report,
     StoredVerdict,
     VerdictRecord,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "OutcomeRow",
     "PaymentRef",
     "Provenance",
+    "Report",
     "StoredVerdict",
     "StoredVerdicts",
     "VerdictRecord",

@@ -51,6 +51,11 @@ def timestamptz_array(epoch_ms: NDArray[np.int64]) -> bytes:
     return _fixed_array(1184, 8, timestamps(epoch_ms).astype(">i8"))
 
 
+def boolean_array(values: Sequence[bool]) -> bytes:
+    """Return boolean[]."""
+    return _fixed_array(16, 1, np.array(values, dtype=np.uint8))
+
+
 def text_array(values: Sequence[bytes | None]) -> bytes:
     """Return text[]; None is NULL."""
     lengths = np.array([_NULL if value is None else len(value) for value in values], dtype=np.int64)

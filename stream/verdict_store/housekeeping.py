@@ -29,6 +29,12 @@ WHERE ctid >= %s::tid AND ctid < %s::tid
   AND reported_at < (date '1970-01-01' + %s::integer)::timestamp AT TIME ZONE 'UTC'
   AND NOT EXISTS (SELECT FROM verdicts_by_day AS v WHERE v.transaction_id = outcomes.transaction_id)
 """
+_FORGET_REPORTS: Final = """
+DELETE FROM outcome_reports
+WHERE ctid >= %s::tid AND ctid < %s::tid
+  AND reported_at < (date '1970-01-01' + %s::integer)::timestamp AT TIME ZONE 'UTC'
+  AND NOT EXISTS (SELECT FROM verdicts_by_day AS v WHERE v.transaction_id = outcome_reports.transaction_id)
+"""
 _FORGET_HOLDS: Final = """
 DELETE FROM open_holds
 WHERE ctid >= %s::tid AND ctid < %s::tid
@@ -102,7 +108,10 @@ def forget_outcomes(url: str, before: int) -> int:
     micro-batch something.
     """
     with plain_connection(url, name="housekeeping") as connection, alone(connection, "forget_outcomes") as is_ours:
-        return _sweep(connection, "outcomes", _FORGET_OUTCOMES, before) if is_ours else 0
+        if not is_ours:
+            return 0
+        _sweep(connection, "outcome_reports", _FORGET_REPORTS, before)
+        return _sweep(connection, "outcomes", _FORGET_OUTCOMES, before)
 
 
 def forget_holds(url: str, before: int) -> int:

@@ -19,6 +19,7 @@ from stream.verdict_store.records import (
     OutcomeRow,
     PaymentRef,
     Provenance,
+    Report,
     StoredVerdict,
     VerdictRecord,
 )
@@ -45,6 +46,7 @@ class MemoryVerdictStore:
         self._verdicts: dict[Key, VerdictRecord] = {}
         self._outcomes: dict[bytes, OutcomeRow] = {}
         self._waiting: set[bytes] = set()
+        self._reports: dict[tuple[bytes, int, bool], None] = {}
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
@@ -140,6 +142,7 @@ class MemoryVerdictStore:
         """See `VerdictStore.settle`."""
         with self._lock:
             for ref in refs:
+                self._reports[ref.transaction_id, ref.outcome.reported_at, ref.outcome.is_fraud] = None
                 if self._outcomes[ref.transaction_id].rank == ref.outcome.rank:
                     self._waiting.discard(ref.transaction_id)
 
@@ -166,6 +169,21 @@ class MemoryVerdictStore:
         """See `VerdictStore.outcomes`."""
         with self._lock:
             found = self._with_verdict(sorted(self._outcomes))
+        return _lists(found)
+
+    def reports(self) -> Iterator[list[Report]]:
+        """See `VerdictStore.reports`; whoever settles here always keeps the order."""
+        with self._lock:
+            given = list(self._reports)
+            under_way = [
+                (name, row.reported_at, row.is_fraud) for name, row in self._outcomes.items() if name in self._waiting
+            ]
+            given += sorted(set(under_way) - self._reports.keys(), key=lambda one: one[1])
+            found = [
+                Report(reported_at, is_fraud, latest.provenance)
+                for name, reported_at, is_fraud in given
+                if (latest := self._latest(name)) is not None
+            ]
         return _lists(found)
 
     def _record(self, rows: VerdictRows, row: int) -> VerdictRecord:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stream.verdict_store.columns import VerdictRows
-    from stream.verdict_store.records import Provenance, VerdictRecord
+    from stream.verdict_store.records import Provenance, Report, VerdictRecord
 
 _ATTEMPTS: Final = 5
 _DAY_MS: Final = 86_400_000
@@ -255,16 +255,19 @@ class VerdictStore:
         return self._with_verdict(binary.text_array(waiting)) if waiting else []
 
     def settle(self, refs: Sequence[PaymentRef]) -> None:
-        """Note that entity risk has these outcomes; one that another has replaced meanwhile goes on waiting."""
+        """Note that entity risk has these outcomes, in this order; one that another has replaced goes on waiting."""
         if not refs:
             return
-        outcomes = sorted((ref.outcome for ref in refs), key=lambda outcome: outcome.transaction_id)
+        places = sorted(range(len(refs)), key=lambda place: refs[place].transaction_id)
+        outcomes = [refs[place].outcome for place in places]
         self._verdicts.call(
             statements.SETTLE,
             binary.text_array([outcome.transaction_id for outcome in outcomes]),
             binary.timestamptz_array(np.array([outcome.reported_at for outcome in outcomes], dtype=np.int64)),
             binary.int4_array(np.array([outcome.source_partition for outcome in outcomes])),
             binary.int8_array(np.array([outcome.source_offset for outcome in outcomes])),
+            binary.boolean_array([outcome.is_fraud for outcome in outcomes]),
+            binary.int4_array(np.array(places)),
         )
 
     def _with_verdict(self, ids: bytes) -> list[PaymentRef]:
@@ -295,6 +298,10 @@ class VerdictStore:
     def outcomes(self) -> Iterator[list[PaymentRef]]:
         """Yield the outcome that stands for every payment with a verdict, by id, in lists."""
         return scans.outcomes(self._url)
+
+    def reports(self) -> Iterator[list[Report]]:
+        """Yield what the entity logs were given of outcomes, in that order, in lists."""
+        return scans.reports(self._url)
 
 
 def check_same_model(there: Model, given: Model) -> None:

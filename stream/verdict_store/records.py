@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,6 +109,21 @@ class PaymentRef:
     def transaction_id(self) -> bytes:
         """The payment's id."""
         return self.outcome.transaction_id
+
+    @property
+    def report(self) -> Report:
+        """What the entity logs get of it."""
+        return Report(self.outcome.reported_at, self.outcome.is_fraud, self.provenance)
+
+
+class Report(NamedTuple):
+    """What the entity logs got of one outcome."""
+
+    reported_at: int
+    """Epoch milliseconds."""
+    is_fraud: bool
+    provenance: bytes
+    """As its payment's verdict has it."""
 
 
 @dataclass(frozen=True, slots=True)

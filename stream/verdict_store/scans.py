@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from stream.verdict_store.connector import PlainConnection, plain_connection
-from stream.verdict_store.records import Model, OutcomeRow, PaymentRef, Provenance, VerdictRecord
+from stream.verdict_store.records import Model, OutcomeRow, PaymentRef, Provenance, Report, VerdictRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +47,28 @@ FROM outcomes AS o, LATERAL (
     WHERE transaction_id = o.transaction_id ORDER BY event_time DESC LIMIT 1
 ) AS v
 ORDER BY o.transaction_id
+"""
+# The version before keeps no order. Of what it was told only what stands is known, which is taken to have come when the
+# clock of the reports passed its time. What is under way is the last.
+_REPORTS: Final = """
+SELECT r.reported_at, r.is_fraud, v.provenance
+FROM (
+    SELECT number, transaction_id, reported_at, is_fraud, max(reported_at) OVER (ORDER BY number) AS clock,
+           0 AS source_partition, 0::bigint AS source_offset
+    FROM outcome_reports
+    UNION ALL
+    SELECT NULL, transaction_id, reported_at, outcome = 'FRAUD',
+           CASE WHEN waiting THEN 'infinity' ELSE reported_at END, source_partition, source_offset
+    FROM outcomes AS o
+    WHERE NOT EXISTS (
+        SELECT FROM outcome_reports AS k WHERE k.transaction_id = o.transaction_id
+            AND k.reported_at = o.reported_at AND k.is_fraud = (o.outcome = 'FRAUD')
+    )
+) AS r, LATERAL (
+    SELECT provenance FROM verdicts_by_day
+    WHERE transaction_id = r.transaction_id ORDER BY event_time DESC LIMIT 1
+) AS v
+ORDER BY r.clock, r.number NULLS LAST, r.reported_at, r.source_offset, r.source_partition
 """
 
 
@@ -85,6 +107,13 @@ def outcomes(url: str) -> Iterator[list[PaymentRef]]:
     with plain_connection(url, name="scan") as connection:
         for rows in connection.stream(_OUTCOMES, (), ROWS):
             yield [_payment_ref(row) for row in rows]
+
+
+def reports(url: str) -> Iterator[list[Report]]:
+    """Yield what the entity logs were given of outcomes, in the order in which they got it, as far as that is known."""
+    with plain_connection(url, name="scan") as connection:
+        for rows in connection.stream(_REPORTS, (), ROWS):
+            yield [Report(*row) for row in rows]
 
 
 def count(url: str, since: int | None, until: int | None) -> int:

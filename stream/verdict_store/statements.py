@@ -82,10 +82,20 @@ WAITING: Final = Statement(
 
 SETTLE: Final = Statement(
     "settle",
+    # Numbered in the order in which the entity logs got them, inserted in an order in which no two sessions deadlock.
     """
+    WITH settled AS MATERIALIZED (
+        SELECT s.*, nextval('outcome_report_numbers') AS number
+        FROM unnest($1::text[], $2::timestamptz[], $3::integer[], $4::bigint[], $5::boolean[], $6::integer[])
+            AS s (transaction_id, reported_at, source_partition, source_offset, is_fraud, place)
+        ORDER BY place
+    ), reported AS (
+        INSERT INTO outcome_reports (number, transaction_id, reported_at, is_fraud)
+        SELECT number, transaction_id, reported_at, is_fraud FROM settled ORDER BY transaction_id, reported_at, is_fraud
+        ON CONFLICT DO NOTHING
+    )
     UPDATE outcomes AS o SET waiting = false
-    FROM unnest($1::text[], $2::timestamptz[], $3::integer[], $4::bigint[])
-        AS s (transaction_id, reported_at, source_partition, source_offset)
+    FROM settled AS s
     WHERE o.waiting AND o.transaction_id = s.transaction_id AND o.reported_at = s.reported_at
         AND o.source_partition = s.source_partition AND o.source_offset = s.source_offset
     """,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 import uuid
 from typing import TYPE_CHECKING
 
@@ -39,28 +41,34 @@ def one_partition(deployment: Deployment, kafka: Broker) -> None:
 
 
 def split(here: Path) -> None:
-    """Write the payments in two parts, before and after the loss, and the outcomes that were reported before it."""
+    """Write the payments in two parts, before and after the loss, and the outcomes that were reported before it.
+
+    They come in no order, neither of their times nor of ids, and some of them are corrected.
+    """
     payments = pq.read_table(here / "payments.parquet")
     half = len(payments) // 2
     pq.write_table(payments[:half], here / "payments-1.parquet")
     pq.write_table(payments[half:], here / "payments-2.parquet")
     border = payments["event_time"][half].as_py()
-    outcomes = pq.read_table(here / "outcomes.parquet")
-    pq.write_table(
-        outcomes.filter([at < border for at in outcomes["reported_at"].to_pylist()]), here / "outcomes-1.parquet"
-    )
+    told = [
+        {"transaction_id": one["transaction_id"], "outcome": ("FRAUD", "GENUINE")[n % 2], "reported_at": at}
+        for n, one in enumerate(payments[:half:2].to_pylist())
+        if (at := one["event_time"] + n % 50 * 3_600_000) < border - 1
+    ]
+    random.Random(4).shuffle(told)
+    corrected = [{**row, "outcome": "GENUINE", "reported_at": row["reported_at"] + 1} for row in told[::3]]
+    assert len(corrected) > 50
+    for name, rows in (("outcomes-1", told), ("corrections-1", corrected), ("all-1", told + corrected)):
+        (here / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def contents(server: ValkeyServer) -> dict[bytes, object]:
-    """Return all that Redis holds but the identity key's fingerprint; the order of outcome reports says nothing."""
+    """Return all that Redis holds but the identity key's fingerprint."""
     with redis.Redis.from_url(server.url) as client:
         found: dict[bytes, object] = {}
         for key in client.keys("*"):
             if client.type(key) == b"hash":
                 found[key] = client.hgetall(key)
-            elif key.startswith(REPORT_LOGS):
-                log = client.get(key)
-                found[key] = sorted(log[at : at + 16] for at in range(0, len(log), 16))
             elif key != layout.IDENTITY_CHECK:
                 found[key] = client.get(key)
         return found
@@ -81,8 +89,9 @@ def test_what_follows_a_rebuild_is_what_follows_no_loss(
     deployment.upifraud("replay", str(here / "payments-1.parquet"))
     deployment.upifraud("replay", str(here / "payments-1.parquet"))  # all of them again: duplicates
     deployment.drain()
-    deployment.upifraud("replay", str(here / "outcomes-1.parquet"), "--topic", "outcomes")
-    deployment.drain()
+    for file in ("outcomes-1.jsonl", "corrections-1.jsonl"):
+        deployment.upifraud("replay", str(here / file), "--topic", "outcomes")
+        deployment.drain()
     assert worker.terminate() == 0
     held = contents(redis_server)
     assert any(key.startswith(REPORT_LOGS) for key in held)
@@ -100,7 +109,7 @@ def test_what_follows_a_rebuild_is_what_follows_no_loss(
     deployment.drain()
     deployment.upifraud("export", "verdicts", "--out", str(here / "online.parquet"))
     deployment.upifraud(
-        "features", "--payments", str(here / "payments.parquet"), "--outcomes", str(here / "outcomes-1.parquet"),
+        "features", "--payments", str(here / "payments.parquet"), "--outcomes", str(here / "all-1.jsonl"),
         "--out", str(here / "vectors.parquet"),
     )  # fmt: skip
     expected = pq.read_table(here / "vectors.parquet")

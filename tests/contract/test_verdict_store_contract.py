@@ -65,7 +65,8 @@ def empty_database(server: PostgresServer) -> str:
         migrate(url)
     with psycopg.connect(url) as connection:
         connection.execute(
-            "TRUNCATE payment_ids, verdicts_by_day, models, outcomes, open_holds, resolutions RESTART IDENTITY"
+            "TRUNCATE payment_ids, verdicts_by_day, models, outcomes, outcome_reports, open_holds, resolutions"
+            " RESTART IDENTITY"
         )
     return url
 
@@ -440,6 +441,40 @@ def test_outcomes_are_read_back_with_their_payments(store: Store) -> None:
     found = [ref for part in store.outcomes() for ref in part]
     assert refs(found) == [(b"a", NOON, rows.provenance[0].tobytes()), (b"b", NOON, rows.provenance[1].tobytes())]
     assert [ref.outcome.is_fraud for ref in found] == [False, True]
+
+
+def given_to_logs(store: Store) -> list[tuple[bytes, int, bool]]:
+    """Return by provenance, relative time and outcome what a rebuild gives back to the entity logs."""
+    return [
+        (report.provenance, report.reported_at - NOON, report.is_fraud) for part in store.reports() for report in part
+    ]
+
+
+def test_reports_are_read_back_in_the_order_in_which_the_entity_logs_got_them(store: Store) -> None:
+    rows = verdict_rows(store, ("a", NOON), ("b", NOON), ("c", NOON), ("d", NOON))
+    a, b, c, d = (row.tobytes() for row in rows.provenance)
+    store.insert(rows)
+    store.settle(store.put_outcomes([outcome("c", NOON + 5)]))
+    both = store.put_outcomes([outcome("b", NOON + 1), outcome("a", NOON + 9)])[::-1]
+    store.settle(both)  # not in the order of ids
+    store.settle(store.put_outcomes([outcome("c", NOON + 7, is_fraud=False)]))  # both count, for payments between them
+    store.settle(store.put_outcomes([outcome("c", NOON + 6, offset=9)]))  # stands for nothing
+    store.settle(both)  # delivered again
+    store.put_outcomes([outcome("d", NOON - 5), outcome("nobody")])  # a crash before Redis had them
+    expected = [(c, 5, True), (b, 1, True), (a, 9, True), (c, 7, False), (d, -5, True)]
+    assert given_to_logs(store) == expected
+    store.settle(store.put_outcomes([outcome("d", NOON - 5)]))
+    assert given_to_logs(store) == expected
+
+
+def test_a_report_that_was_replaced_before_redis_had_it_is_given_back_as_well(store: Store) -> None:
+    rows = verdict_rows(store, ("a", NOON))
+    store.insert(rows)
+    first = store.put_outcomes([outcome("a", NOON + 1)])
+    correction = store.put_outcomes([outcome("a", NOON + 2, is_fraud=False)])
+    store.settle(first)
+    store.settle(correction)
+    assert [report[1:] for report in given_to_logs(store)] == [(1, True), (2, False)]
 
 
 ranks = st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 1), st.booleans())

@@ -21,8 +21,9 @@ def connect(api: ApiProcess) -> socket.socket:
     return socket.create_connection(("127.0.0.1", api.port), timeout=20)
 
 
-def test_idle_connections_cost_the_oldest_of_them_and_keep_nobody_out(api_stack: Stack, api: ApiProcess):
-    idle = [connect(api) for _ in range(2_500)]
+@pytest.mark.parametrize("many", [2_500, pytest.param(10_000, marks=pytest.mark.long)])
+def test_idle_connections_cost_the_oldest_of_them_and_keep_nobody_out(api_stack: Stack, api: ApiProcess, many: int):
+    idle = [connect(api) for _ in range(many)]
     try:
         answer = api.call("POST", "/v1/payments?deadline_ms=10000", payment(), key=api_stack.key)
         assert answer.status == 200, answer.body

@@ -57,12 +57,13 @@ def test_status_and_doctor_tell_what_is_so_and_show_no_password(upifraud: Upifra
 
 
 def test_up_makes_the_tables(upifraud: Upifraud) -> None:
-    done = upifraud("up", "--partitions", "3")
+    done = upifraud("up", "--partitions", "3", "--alert-partitions", "1")
     assert done.returncode == 0, done.stderr
     assert "tables: applied 0001" in done.stderr
     findings = {row["subject"]: row["found"] for row in json.loads(upifraud("doctor", "--json").stdout)}
     assert findings["tables"] == "verdicts, outcomes"
-    assert findings["topic alerts"] == "partitions: 3"
+    assert findings["topic transactions"] == "partitions: 3"
+    assert findings["topic alerts"] == "partitions: 1"
 
 
 def test_two_at_once_make_one_stack(upifraud: Upifraud, tmp_path: Path, bare_environment: dict[str, str]) -> None:

@@ -36,11 +36,12 @@ COLUMNS = [
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Artifact]]:
     """Artifacts of three models: two over the same features, one over others."""
     draw = np.random.default_rng(3)
-    vectors = draw.normal(size=(2000, 3)).astype(np.float32)
-    vectors[draw.random(vectors.shape) < 0.1] = np.nan
-    fraud = np.nan_to_num(vectors[:, 0]) + draw.normal(size=2000) > 1.5
+    drawn = draw.normal(size=(2000, 4)).astype(np.float32)
+    drawn[draw.random(drawn.shape) < 0.1] = np.nan
+    fraud = np.nan_to_num(drawn[:, 0]) + draw.normal(size=2000) > 1.5
     made = {}
-    for name, features in (("one", FEATURES), ("two", FEATURES), ("other", FEATURES[::-1])):
+    for name, features in (("one", FEATURES), ("two", FEATURES), ("other", ("payer_mean_7d", *FEATURES[::-1]))):
+        vectors = drawn[:, : len(features)]
         settings = TrainingSettings(
             trees=4, leaves=5, min_payments_per_leaf=5, seed=len(made), learning_rate=0.1 + len(made)
         )
@@ -49,7 +50,13 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path,
         made[name] = (
             directory,
             publish(
-                directory, trained, feature_names=features, schema_hash="5eed", sample=vectors, report={}, plots={}
+                directory,
+                trained,
+                feature_names=features,
+                schema_hash="0dd" if name == "other" else "5eed",
+                sample=vectors,
+                report={},
+                plots={},
             ),
         )
     return made
@@ -71,7 +78,7 @@ def judge(
     """Store verdicts as a worker with this artifact would."""
     n = len(names)
     key = store.model_key(Model(artifact.model_id, artifact.schema_hash, artifact.base_value, artifact.feature_names))
-    vectors = np.random.default_rng(n).normal(size=(n, 3)).astype(np.float32)
+    vectors = np.random.default_rng(n).normal(size=(n, len(artifact.feature_names))).astype(np.float32)
     vectors[0, 1] = np.nan
     scored = artifact.scorer.score(vectors)
     rows = plain_rows(
@@ -163,15 +170,60 @@ def test_a_row_that_its_model_cannot_have_given_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_models_over_different_features_do_not_share_a_file(
+def test_each_row_is_over_its_own_models_features(
+    store: VerdictStore, artifacts: dict[str, tuple[Path, Artifact]], tmp_path: Path
+) -> None:
+    """One model after the other, and beside each other while workers are rolled; and in several parts of a file."""
+    early = [f"e{number:05d}" for number in range(18_100)]  # more than are written at once
+    judged = {"one": judge(store, artifacts["one"][1], early, NOON)}
+    judged["other"] = judge(store, artifacts["other"][1], [f"o{number}" for number in range(600)], NOON + 18_000)
+    judged["two"] = judge(store, artifacts["two"][1], [f"t{number}" for number in range(50)], NOON + 18_100)
+    kept = [part for name in judged for part in ("--model-dir", artifacts[name][0])]
+    out = tmp_path / "verdicts.parquet"
+    assert export(out, *kept).exit_code == 0
+    assert list(tmp_path.iterdir()) == [out]
+
+    table = pq.read_table(out)
+    assert b"features" not in table.schema.metadata
+    sets = json.loads(table.schema.metadata[b"feature_sets"])
+    assert sets == {artifacts[name][1].schema_hash: list(artifacts[name][1].feature_names) for name in ("one", "other")}
+    rows = {row["transaction_id"]: row for row in table.to_pylist()}
+    assert list(rows) == sorted(rows, key=lambda name: (rows[name]["event_time"], name))
+    for name, stored in judged.items():
+        model = artifacts[name][1]
+        for at, transaction_id in enumerate(stored.transaction_id):
+            row = rows.pop(transaction_id.decode())
+            assert (row["model_id"], row["schema_hash"]) == (model.model_id, model.schema_hash)
+            assert np.array(row["vector"], dtype=np.float32).tobytes() == stored.vectors[at].tobytes()
+            assert len(row["contributions"]) == len(model.feature_names)
+            assert abs(sum(row["contributions"]) + row["base_value"] - row["margin"]) < 1e-9
+    assert not rows
+
+
+def test_a_file_over_several_sets_is_evaluated_with_each_rows_own_amount(
     store: VerdictStore, artifacts: dict[str, tuple[Path, Artifact]], tmp_path: Path
 ) -> None:
     for name in ("one", "other"):
-        judge(store, artifacts[name][1], [name], NOON)
+        judge(store, artifacts[name][1], [f"{name}-{number}" for number in range(60)], NOON)
+    out = tmp_path / "verdicts.parquet"
     kept = [part for name in ("one", "other") for part in ("--model-dir", artifacts[name][0])]
-    result = export(tmp_path / "verdicts.parquet", *kept)
-    assert result.exit_code == 1
-    assert "--since" in result.stderr
+    assert export(out, *kept).exit_code == 0
+    whole = pq.read_table(out)
+    frauds = [name for name in whole["transaction_id"].to_pylist() if name.endswith("7")]
+    outcomes = tmp_path / "outcomes.jsonl"
+    outcomes.write_text(
+        "".join(f'{{"transaction_id": "{name}", "outcome": "FRAUD", "reported_at": {NOON}}}\n' for name in frauds)
+    )
+    result = CliRunner().invoke(main, ["evaluate", "--verdicts", str(out), "--outcomes", str(outcomes)])
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert (figures["payments"], figures["frauds"]) == (120, 12)
+    sets = json.loads(whole.schema.metadata[b"feature_sets"])
+    amounts = {
+        row["transaction_id"]: row["vector"][sets[row["schema_hash"]].index("amount_paise")]
+        for row in whole.to_pylist()
+    }
+    assert figures["fraud_amount_paise"] == pytest.approx(sum(amounts[name] for name in frauds))
 
 
 def test_a_store_that_does_not_answer_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

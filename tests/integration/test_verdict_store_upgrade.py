@@ -10,7 +10,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from stream.verdict_store import Model, VerdictRows, VerdictStore, migrate
+from stream.verdict_store import Model, OutcomeRow, VerdictRows, VerdictStore, migrate
 from stream.verdict_store.door import day_indexes
 from stream.verdict_store.errors import ContendedError
 from stream.verdict_store.migrations import packaged
@@ -152,11 +152,22 @@ def test_what_the_migration_made_can_be_taken_away_again(filled: str) -> None:
     list(day_indexes.build(filled, int(NOON.timestamp()) // 86_400))
     with psycopg.connect(filled) as connection:
         third = connection.execute(SHAPE).fetchall()
+    migrate(filled, packaged()[:4])
+    with psycopg.connect(filled) as connection:
+        fourth = connection.execute(SHAPE).fetchall()
     migrate(filled)
     store = VerdictStore(filled)
     store.insert(new_rows(store, ["new"], NOON))
+    reported_at = int(NOON.timestamp() * 1000)
+    told = OutcomeRow(
+        b"new", is_fraud=True, reported_at=reported_at, typology=None, source=None, source_partition=0, source_offset=7
+    )
+    store.settle(store.put_outcomes([told]))
     store.close()
     with psycopg.connect(filled) as connection:
+        connection.execute((ROOT / "deploy/postgres/drop_0005.sql").read_text())
+        connection.commit()
+        assert connection.execute(SHAPE).fetchall() == fourth
         connection.execute((ROOT / "deploy/postgres/drop_0004.sql").read_text())
         connection.commit()
         assert connection.execute(SHAPE).fetchall() == third

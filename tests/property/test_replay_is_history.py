@@ -18,9 +18,9 @@ from features.online import OnlineFeatures
 from features.store.contract import Origin
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import Claims
+from files.source import Message
 from simulator.replay import Merger
 from simulator.schedule import AtOnce
-from simulator.source import Message
 from tests.oracle import Payment, Report, columns_of
 from tests.property.test_features_risk import send
 from tests.unit.test_simulator_merge import Log

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from files.source import Message, Source
+from history.message_fields import PAYMENT
 from simulator.dirt import Dirt, Note, Soiler
 from simulator.parameters import Parameters
 from simulator.payments import Payments
 from simulator.records import TRANSACTIONS, Records, encoded
 from simulator.replay import Merger
 from simulator.schedule import AtOnce
-from simulator.source import Message, Source
 from simulator.span import HISTORY_END_MS, Span
 from simulator.switch import Switch
 from simulator.timeline import DAY_MS
 from simulator.traffic import Traffic
-from upifraud.message_fields import PAYMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from simulator.source import Source
-from upifraud.history import read_outcomes, read_payments, refusals_of, source_of_payments
-from upifraud.message_fields import OUTCOME
+from files.source import Source
+from history.message_fields import OUTCOME
+from history.reading import read_outcomes, read_payments, refusals_of, source_of_payments
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 from model.errors import TrainingError
 from model.training.evaluation import Scores, evaluate
+from model.training.intervals import average_precision
 from model.training.plots import draw
 
 KINDS = np.array(["MULE", "QR", None], dtype=object)
@@ -36,7 +37,7 @@ def test_figures_are_those_of_scikit_learn() -> None:
     scores = scored(4000, 0, digits=2)
     figures = evaluate(scores)
     assert figures["roc_auc"] == roc_auc_score(scores.fraud, scores.probability)
-    assert figures["average_precision"] == average_precision_score(scores.fraud, scores.probability)
+    assert figures["average_precision"] == pytest.approx(average_precision_score(scores.fraud, scores.probability))
     assert figures["brier"] == pytest.approx(brier_score_loss(scores.fraud, scores.probability))
     assert (figures["payments"], figures["frauds"]) == (4000, int(scores.fraud.sum()))
 
@@ -63,10 +64,14 @@ def test_a_tie_at_the_edge_counts_by_its_expected_share() -> None:
     )
     figures = evaluate(scores, alert_budget=0.5)
     assert figures["recall_at_budget"] == pytest.approx((1 + 3 * 2 / 4) / 4)
-    assert figures["by_typology"] == {
-        "A": {"frauds": 1, "recall_at_budget": 1.0},
-        "B": {"frauds": 3, "recall_at_budget": 0.5},
+    kinds = figures["by_typology"]
+    assert {name: (kind["frauds"], kind["recall_at_budget"]) for name, kind in kinds.items()} == {
+        "A": (1, 1.0),
+        "B": (3, 0.5),
     }
+    assert kinds["A"]["average_precision"] == 1.0
+    assert kinds["A"]["average_precision_interval"] is None
+    assert kinds["B"]["average_precision"] == 3 / 4
 
 
 @settings(max_examples=25, deadline=None)
@@ -96,6 +101,44 @@ def test_recall_by_typology_adds_up_to_recall(seed: int, digits: int) -> None:
     caught = sum(kind["frauds"] * kind["recall_at_budget"] for kind in kinds)
     assert sum(kind["frauds"] for kind in kinds) == figures["frauds"]
     assert caught == pytest.approx(figures["recall_at_budget"] * figures["frauds"])
+
+
+def test_average_precision_of_a_group_is_scikit_learns_among_all_genuine_payments() -> None:
+    scores = scored(4000, 6, digits=2)
+    assert scores.typology is not None
+    for name, figures in evaluate(scores)["by_typology"].items():
+        group = scores.fraud & (np.array([kind or "UNKNOWN" for kind in scores.typology]) == name)
+        rows = group | ~scores.fraud
+        assert figures["average_precision"] == pytest.approx(
+            average_precision_score(group[rows], scores.probability[rows])
+        )
+
+
+def test_frauds_are_grouped_by_what_was_known_of_their_payee() -> None:
+    scores = Scores(
+        probability=np.array([0.9, 0.8, 0.7, 0.1]),
+        fraud=np.array([True, False, True, True]),
+        payee_reported=np.array([True, True, False, False]),
+    )
+    figures = evaluate(scores, alert_budget=0.5)["by_payee"]
+    assert (figures["REPORTED_BEFORE"]["frauds"], figures["NOT_REPORTED"]["frauds"]) == (1, 2)
+    assert (figures["REPORTED_BEFORE"]["recall_at_budget"], figures["NOT_REPORTED"]["recall_at_budget"]) == (1, 0)
+
+
+@pytest.mark.slow
+def test_the_interval_covers_what_other_samples_of_the_same_stream_give() -> None:
+    """Of 200 samples, the true figure lies in nearly all of the 95 % intervals, and the intervals are no wider."""
+
+    def sample(n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return random.normal(1.5, 1, n // 20), random.normal(0, 1, n)
+
+    random = np.random.default_rng(7)
+    truth = average_precision(*sample(400_000, random))["average_precision"]
+    found = [average_precision(*sample(1_500, random)) for _ in range(200)]
+    low, high = np.array([one["average_precision_interval"] for one in found]).T
+    covered = ((low <= truth) & (truth <= high)).mean()
+    assert covered >= 0.88
+    assert (high - low).mean() == pytest.approx(4 * np.std([one["average_precision"] for one in found]), rel=0.25)
 
 
 def test_verdicts_have_their_precision_and_recall() -> None:
@@ -149,6 +192,6 @@ def test_plots_are_pictures_and_the_same_every_time(scores: Scores) -> None:
     figures: dict[str, Any] = evaluate(scores)
     plots = draw(scores, figures)
     assert "calibration.png" in plots
-    assert ("recall_by_typology.png" in plots) == bool(figures.get("by_typology"))
+    assert ("by_typology.png" in plots) == bool(figures.get("by_typology"))
     assert all(png.startswith(b"\x89PNG") for png in plots.values())
     assert draw(scores, figures) == plots

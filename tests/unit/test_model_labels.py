@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model.training.labels import label
+from model.training.labels import Known, joined, label
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,19 @@ def test_a_payment_without_a_report_is_genuine() -> None:
     labels = label([b"a", b"b"], [fraud(b"b", 1), fraud(b"of another history", 1)])
     assert labels.fraud.tolist() == [False, True]
     assert labels.reported == 1
+
+
+def test_the_time_of_the_report_is_kept_of_frauds() -> None:
+    reports = [fraud(b"b", 7), genuine(b"a", 3), fraud(b"c", 5), fraud(b"c", 6)]
+    assert label([b"a", b"b", b"c"], reports).fraud_reported_at.tolist() == [7, 6]
+
+
+def test_payments_labelled_in_parts_have_the_labels_of_the_whole() -> None:
+    reports = [fraud(b"b", 7, "QR"), genuine(b"a", 3), fraud(b"d", 5)]
+    ids = [b"a", b"b", b"c", b"d"]
+    known, whole = Known(reports), label(ids, reports)
+    parts = joined([known.of(ids[:2]), known.of([]), known.of(ids[2:])])
+    assert parts.fraud.tolist() == whole.fraud.tolist()
+    assert parts.fraud_reported_at.tolist() == whole.fraud_reported_at.tolist()
+    assert (parts.typology, parts.reported) == (whole.typology, whole.reported)
+    assert joined([]).fraud.tolist() == []

@@ -31,6 +31,12 @@ def test_it_never_falls_and_stays_within_0_and_100(risk: RiskMap, probabilities:
     assert 0 <= found[0] <= found[-1] <= 100
 
 
+@given(risk=maps(), probabilities=st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_many_at_once_get_what_each_gets(risk: RiskMap, probabilities: list[float]) -> None:
+    several = [*probabilities, *risk.probability]
+    assert risk.of_all(np.array(several)).tolist() == [risk.of(one) for one in several]
+
+
 @given(maps())
 def test_knots_have_their_scores_and_a_map_is_read_back(risk: RiskMap) -> None:
     for knot, score in zip(risk.probability, risk.score, strict=True):

@@ -10,12 +10,14 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from model.errors import TrainingError
-from model.training.train import TrainingSettings, train
+from model.training.choice import choose
+from model.training.train import TrainingSettings, train, train_chunks
+from model.training.vectors import taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SMALL = TrainingSettings(trees=5, leaves=6, depth=3, min_payments_per_leaf=5)
+SMALL = TrainingSettings(trees=5, leaves=6, depth=3, min_payments_per_leaf=5, l2_regularization=1.0)
 N = 3000
 RANDOM = np.random.default_rng(0)
 VECTORS = RANDOM.standard_normal((N, 4)).astype(np.float32)
@@ -66,6 +68,72 @@ def test_the_same_input_gives_the_same_model() -> None:
     assert one.facts == two.facts
 
 
+class Chunks:
+    """Vectors in pieces of odd sizes, some of them empty; counts how often they are gone through."""
+
+    def __init__(self, vectors: np.ndarray, rows: int) -> None:
+        self.vectors, self.rows, self.passes = vectors, rows, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        self.passes += 1
+        for start in range(0, len(self.vectors), self.rows):
+            yield self.vectors[start : start + self.rows]
+            yield self.vectors[:0]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1000, N])
+def test_vectors_in_chunks_give_the_same_model_in_two_passes(rows: int) -> None:
+    settings = replace(SMALL, genuine_per_fraud=3)
+    whole, chunks = train(VECTORS, FRAUD, TIMES, settings), Chunks(VECTORS, rows)
+    parts = train_chunks(chunks, FRAUD, TIMES, settings, feature_names="abcd", watched="bx")
+    assert chunks.passes == 2
+    for name, array in whole.scorer.tables.arrays().items():
+        assert array.tobytes() == parts.scorer.tables.arrays()[name].tobytes()
+    assert parts.scorer.calibration.probability.tobytes() == whole.scorer.calibration.probability.tobytes()
+    assert (parts.thresholds, parts.distribution, parts.risk_map, parts.score_distribution, parts.facts) == (
+        whole.thresholds, whole.distribution, whole.risk_map, whole.score_distribution, whole.facts
+    )  # fmt: skip
+    later = whole.scorer.score(VECTORS[parts.later.rows])
+    assert parts.later.probability.tobytes() == later.probability.tobytes()
+    assert parts.later.watched.keys() == {"b"}
+    assert parts.later.watched["b"].tolist() == VECTORS[parts.later.rows, 1].tolist()
+
+
+def test_a_chunk_that_no_row_is_wanted_of_is_not_looked_into() -> None:
+    class Untouchable(np.ndarray):
+        def __getitem__(self, key: object) -> np.ndarray:
+            raise AssertionError
+
+    chunks = [VECTORS[:10], VECTORS[10:20].view(Untouchable), VECTORS[20:30]]
+    (first, vectors), (second, _) = taken(chunks, np.array([3, 9, 20]), 30)
+    assert (first, second) == (slice(0, 2), slice(2, 3))
+    assert vectors.tolist() == VECTORS[[3, 9]].tolist()
+
+
+@pytest.mark.parametrize(
+    ("chunks", "said"),
+    [
+        ([VECTORS[:-1]], "2999 vectors and 3000 labels"),
+        ([VECTORS[:10], VECTORS[10:, :3]], r"float32 vectors \[n, 4\], got float32 \[2990, 3\]"),
+        ([VECTORS.astype(np.float64)], "got float64"),
+    ],
+)
+def test_chunks_that_do_not_fit_are_refused(chunks: list[np.ndarray], said: str) -> None:
+    with pytest.raises(TrainingError, match=said):
+        train_chunks(chunks, FRAUD, TIMES, SMALL)
+
+
+def test_no_more_payments_are_held_than_allowed() -> None:
+    """First fewer genuine ones a fraud; then, from twenty a fraud on, fewer frauds, too."""
+    rare = FRAUD & (np.arange(N) % 10 == 0)
+    fit_frauds = int(rare[choose(TIMES, rare, SMALL).slices.fit].sum())
+    for most, frauds in ((40 * fit_frauds, fit_frauds), (5 * fit_frauds, 5 * fit_frauds // 21)):
+        fitted = choose(TIMES, rare, replace(SMALL, most_fitted_payments=most)).fitted
+        assert most - 21 <= len(fitted) <= most
+        assert rare[fitted].sum() == frauds
+        assert sorted(set(fitted.tolist())) == fitted.tolist()
+
+
 def test_genuine_payments_are_thinned_for_the_trees_only() -> None:
     trained = train(VECTORS, FRAUD, TIMES, replace(SMALL, genuine_per_fraud=2))
     frauds = int(FRAUD[trained.slices.fit].sum())
@@ -93,7 +161,7 @@ def test_frauds_all_at_one_time_are_refused() -> None:
 
 
 def test_columns_of_different_length_are_refused() -> None:
-    with pytest.raises(TrainingError, match="labels and"):
+    with pytest.raises(TrainingError, match="labels and 3000 times"):
         train(VECTORS, FRAUD[:-1], TIMES, SMALL)
 
 

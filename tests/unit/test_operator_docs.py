@@ -14,7 +14,18 @@ ROOT = Path(__file__).parents[2]
 DOCS = [ROOT / "README.md", ROOT / "docs" / "operations.md", ROOT / "docs" / "troubleshooting.md"]
 SOURCES = [
     path
-    for folder in ("features", "model", "stream", "service", "simulator", "upifraud", "local", "deploy/backup")
+    for folder in (
+        "features",
+        "files",
+        "history",
+        "model",
+        "stream",
+        "service",
+        "simulator",
+        "upifraud",
+        "local",
+        "deploy/backup",
+    )
     for path in (ROOT / folder).rglob("*")
     if path.suffix in (".py", ".sh", ".lua")
 ]

@@ -13,7 +13,7 @@ STREAM = ROOT / "stream"
 MOST_FILES = 16
 FOLDERS = [
     folder
-    for package in ("features", "model", "service", "stream")
+    for package in ("features", "files", "model", "service", "stream")
     for folder in (ROOT / package, *(ROOT / package).rglob("*"))
     if any(folder.glob("*.py"))
 ]

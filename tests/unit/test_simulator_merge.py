@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from files.source import Message
 from simulator.errors import StalledGroupError
 from simulator.replay import Merger, runs_of
 from simulator.schedule import AtOnce
-from simulator.source import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -25,7 +25,8 @@ from simulator.encode import encode_payments
 from simulator.parameters import Parameters
 from simulator.span import HISTORY_END_MS
 from simulator.switch import Switch
-switch = Switch(Parameters(seed=int(sys.argv[1]), payers=400))
+rate, share = float(sys.argv[2]), float(sys.argv[3])
+switch = Switch(Parameters(seed=int(sys.argv[1]), payers=400, fraud_rate=rate, reused_payees=share))
 digest = hashlib.sha256()
 for payments in switch.payments(HISTORY_END_MS - 86_400_000, HISTORY_END_MS):
     for value in encode_payments(payments, switch.directory)[1]:
@@ -34,17 +35,24 @@ print(digest.hexdigest())
 """
 
 
-GOLDEN = "a99cadc84d2e2972188486091a9ed99477066d39448ccd987a498ab0ee005ca5"
-"""A day of 400 payers of seed 11. Whoever changes it changes every history: say so in the CHANGELOG."""
+GOLDEN = {
+    (0.003, 0.0): "a99cadc84d2e2972188486091a9ed99477066d39448ccd987a498ab0ee005ca5",
+    (0.003, 0.15): "0eac92e11e927dc2c60f07ba91bb2f37d3605c5cc8efa1888bfa9976e29e6cf3",
+    (0.05, 0.15): "816b1fee7770c74a8fe5780162259e5d5e1d5556f6651178352e11f3a1d608d9",
+}
+"""A day of 400 payers of seed 11, by fraud rate and share of reused payees.
+
+Whoever changes one changes every history: say so in the CHANGELOG. The first is older than reused payees are.
+"""
 
 
 def made(parameters: Parameters, start: int, until: int) -> Payments:
     return Payments.joined(list(Switch(parameters).payments(start, until)))
 
 
-def digest_elsewhere(seed: int, hash_seed: str) -> str:
+def digest_elsewhere(seed: int, fraud_rate: float, reused_payees: float, hash_seed: str) -> str:
     ran = subprocess.run(
-        [sys.executable, "-c", DIGEST, str(seed)],
+        [sys.executable, "-c", DIGEST, str(seed), str(fraud_rate), str(reused_payees)],
         env={"PYTHONHASHSEED": hash_seed, "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -53,13 +61,15 @@ def digest_elsewhere(seed: int, hash_seed: str) -> str:
     return ran.stdout.strip()
 
 
-def test_the_same_seed_gives_the_same_bytes_in_any_process_and_on_any_machine() -> None:
+@pytest.mark.parametrize(("rate", "share"), list(GOLDEN))
+def test_the_same_seed_gives_the_same_bytes_in_any_process_and_on_any_machine(rate: float, share: float) -> None:
     digest = hashlib.sha256()
-    switch = Switch(SMALL)
+    switch = Switch(Parameters(seed=11, payers=400, fraud_rate=rate, reused_payees=share))
     for payments in switch.payments(HISTORY_END_MS - DAY_MS, HISTORY_END_MS):
         for value in encode_payments(payments, switch.directory)[1]:
             digest.update(value)
-    assert digest_elsewhere(11, "1") == digest.hexdigest() == digest_elsewhere(11, "2") == GOLDEN
+    there = [digest_elsewhere(11, rate, share, hash_seed) for hash_seed in ("1", "2")]
+    assert there == [digest.hexdigest(), digest.hexdigest()] == [GOLDEN[rate, share]] * 2
 
 
 def test_another_seed_gives_other_payments() -> None:
@@ -136,7 +146,15 @@ def test_times_that_cannot_be_simulated_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"payers": 10}, {"fraud_rate": 0.9}, {"seed": -1}, {"hot_payee": 1.5}, {"payments_per_day": 0}]
+    "wrong",
+    [
+        {"payers": 10},
+        {"fraud_rate": 0.9},
+        {"seed": -1},
+        {"hot_payee": 1.5},
+        {"reused_payees": 1.5},
+        {"payments_per_day": 0},
+    ],
 )
 def test_parameters_outside_what_can_be_simulated_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ParameterError, match="expected"):

@@ -34,7 +34,7 @@ from stream.steps import Step
 from stream.transactions import TransactionFlow
 from stream.verdict_store import MemoryVerdictStore
 from stream.wire import EARLIEST_TIME_MS
-from upifraud.worker import described
+from upifraud.described import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -130,7 +130,7 @@ def _send_once(letters: Iterator[Letter], config: Mapping[str, Any], *, dry_run:
     from stream.kafka.publisher import Publisher
 
     seen: set[int] = set()
-    publisher = None if dry_run else Publisher(config, linger_seconds=0.005)
+    publisher = None if dry_run else Publisher(config)
     for letter in letters:
         record, topic = letter.record, letter.ours.source_topic
         if isinstance(letter.ours.value_omitted, str):

@@ -47,7 +47,9 @@ def verdicts(since: int | None, until: int | None, model_dirs: tuple[Path, ...],
     """Write verdicts with their vectors and exact contributions, by event time, one row a payment.
 
     Contributions are computed anew from the stored vector by the artifact that gave the verdict; they add up to the
-    stored margin, or the export fails. Feature names are in the file's metadata key `features`.
+    stored margin, or the export fails. Feature names are in the file's metadata key `features`; where models of several
+    sets of features gave the verdicts, each row's vector is its own model's, and the key is `feature_sets`: names by
+    schema hash.
     """
     from model.artifact import DEFAULT_DIR
     from model.errors import ModelError
@@ -56,17 +58,17 @@ def verdicts(since: int | None, until: int | None, model_dirs: tuple[Path, ...],
     from stream.verdict_store import scans
     from stream.verdict_store.artifacts import RetainedArtifacts
     from upifraud.progress import steps
-    from upifraud.verdict_file import VerdictFile
+    from upifraud.verdict_file import VerdictFile, of_records
 
     try:
         settings = read_settings(os.environ)
         current = () if settings.model_dir is None else (settings.model_dir,)
         artifacts = RetainedArtifacts((*model_dirs, *current, DEFAULT_DIR), settings.postgres_url)
         written = 0
-        with steps() as step, VerdictFile(out, artifacts) as file:
+        with steps() as step, VerdictFile(out) as file:
             done = step("verdicts", scans.count(settings.postgres_url, since, until))
             for records in _gathered(scans.verdicts(settings.postgres_url, since, until)):
-                file.write(records)
+                file.write(of_records(records, artifacts))
                 written += len(records)
                 done(written)
     except (StreamError, ModelError) as error:

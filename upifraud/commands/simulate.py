@@ -36,6 +36,8 @@ Examples:
 """
 
 DEFAULT_RATE = 1_000.0
+POPULATION = ("payers", "merchants", "payments_per_day", "fraud_rate", "genuine_rate", "hot_payee", "reused_payees")
+"""Options that are parameters of the switch, by the same name."""
 
 
 class Moment(click.ParamType):
@@ -107,6 +109,13 @@ class Output:
 @click.option("--fraud-rate", type=SHARE, default=0.003, show_default=True, help="Share of payments; in reality 7e-6.")
 @click.option("--genuine-rate", type=SHARE, default=0.004, show_default=True, help="Share of the rest found GENUINE.")
 @click.option("--hot-payee", type=SHARE, default=0.0, help="Share of the traffic that goes to one merchant.")
+@click.option(
+    "--reused-payees",
+    type=SHARE,
+    default=0.15,
+    show_default=True,
+    help="Share of frauds that go to payee accounts used again over days; 0: none, as it was before.",
+)
 @click.option("--duplicates", type=SHARE, default=0.0, help="Dirt: share delivered twice.")
 @click.option("--status-updates", type=SHARE, default=0.0, help="Dirt: share delivered again with a later status.")
 @click.option("--late", type=SHARE, default=0.0, help="Dirt: share delivered out of order.")
@@ -151,10 +160,7 @@ def command(seed: int, payments: int | None, seconds: float | None, rate: float 
     try:
         parameters = Parameters(
             seed=seed,
-            **{
-                name: options[name]
-                for name in ("payers", "merchants", "payments_per_day", "fraud_rate", "genuine_rate", "hot_payee")
-            },
+            **{name: options[name] for name in POPULATION},
         )
         names = ("duplicates", "status_updates", "late", "late_minutes", "untidy", "malformed", "conflicts")
         dirt = Dirt(**{name: options[name] for name in names})

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import replace
-from math import ceil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from upifraud.commands.simulate import MOMENT
-from upifraud.options import FILE, max_rejected, zone
+from upifraud.history_files import HistoryFiles, history_files
+from upifraud.means import means, measuring_means
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from history.measured import Measured
+    from history.spill.spilled import Spilled
     from model.artifact import Artifact
     from model.training.train import TrainingSettings
-    from model.verdict import Thresholds
-    from upifraud.history import Measured
 
 EPILOG = """
 \b
@@ -28,11 +32,16 @@ Examples:
   upifraud train --payments payments.parquet --outcomes outcomes.parquet --since 2026-05-01T00:00:00+05:30 \\
       --until 2026-07-01T00:00:00+05:30 --label-delay 14d --out artifacts/july
       payments before May warm the windows; what was reported from 15 July on is not known yet
+  upifraud train --payments payments.csv --map columns.toml --out artifacts/july
+      somebody else's file, with its outcomes in a column of its own: the map says which
   upifraud train --payments payments.parquet --outcomes outcomes.parquet --base-rate 7e-6 --out artifacts/july
       scores are probabilities for a stream with 7 frauds in a million payments
 """
 
 SHARE = click.FloatRange(0, 1, min_open=True)
+CHUNK = 65_536
+"""Vectors that are looked at together."""
+
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 _MILLISECONDS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -56,11 +65,8 @@ DURATION = Duration()
 
 
 @click.command(epilog=EPILOG)
-@click.option("--payments", type=FILE, required=True, help="File of payments; file order is delivery order.")
-@click.option("--outcomes", type=FILE, required=True, help="File of outcomes.")
-@zone
-@max_rejected("payments", "1%")
-@max_rejected("outcomes", "0%")
+@history_files
+@measuring_means
 @click.option("--since", type=MOMENT, help="First event time to train on; payments before warm the windows.")
 @click.option("--until", type=MOMENT, help="Event time before which to stop.  [default: after the last payment]")
 @click.option(
@@ -80,78 +86,108 @@ DURATION = Duration()
 )
 @click.option("--trees", type=click.IntRange(1, 1000), help="Number of trees.  [default: 200]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed and files, same model.")
+@click.option(
+    "--baselines/--no-baselines",
+    default=True,
+    show_default=True,
+    help="Compare with a logistic regression and a random forest on the same vectors.",
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory to write.")
 def command(
-    payments: Path,
-    outcomes: Path,
-    zone: str | None,
-    max_rejected_payments: float,
-    max_rejected_outcomes: float,
+    files: HistoryFiles,
     since: int | None,
     until: int | None,
     label_delay: int,
+    memory: int,
+    spill: Path | None,
     out: Path,
+    *,
+    baselines: bool,
     **chosen: Any,
 ) -> None:
     """Train a model on a history, and write it as an artifact with its report.
 
     The earliest frauds train the trees, later ones set probabilities and thresholds, the last ones are held out for
-    the report. The artifact is checked against shap and scikit-learn before it is written. Ends with how many rows
-    were refused, by reason, as the stream would have refused them.
+    the report. The artifact is checked against shap and scikit-learn before it is written. A history that does not fit
+    into --memory is measured in parts, by way of --spill. Ends with how many rows were refused, by reason, as the
+    stream would have refused them.
     """
+    from history.large import measuring
     from model.errors import ModelError
     from model.training.publishing import check_place
     from model.training.train import TrainingSettings
-    from upifraud.history import Limits, measure
     from upifraud.progress import steps
 
     settings = replace(TrainingSettings(), **{name: value for name, value in chosen.items() if value is not None})
-    limits = Limits(max_rejected_payments, max_rejected_outcomes)
+    files.expect_outcomes()
     try:
         check_place(out)
     except ModelError as error:
         raise click.ClickException(str(error)) from error
-    with steps() as step:
-        measured = measure(payments, outcomes, zone=zone, limits=limits, step=step)
-        if measured.reported is not None:
-            measured.reported.expect_a_match(payments)
+    with (
+        steps() as step,
+        files.opened() as given,
+        measuring(**given, step=step, means=means(memory, spill, out, 0)) as measured,
+    ):
+        measured.expect_a_match(files.title)
+        account = list(measured.account())
         try:
-            artifact = train_artifact(measured, since, until, label_delay, settings, out, step)
+            made = train_artifact(measured, since, until, label_delay, settings, out, step, baselines=baselines)
         except ModelError as error:
-            raise click.ClickException(f"{error} ({'; '.join(measured.account())})") from error
-    _summarise(artifact, out)
-    for line in measured.account():
+            raise click.ClickException(f"{error} ({'; '.join(account)})") from error
+    _summarise(made.artifact, out)
+    for line in account:
         click.echo(line)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """What a training leaves."""
+
+    artifact: Artifact
+    baselines: dict[str, Any]
+    """Fitted to the same vectors, by name; empty where none were asked for."""
+
+
 def train_artifact(
-    measured: Measured,
+    measured: Measured | Spilled,
     since: int | None,
     until: int | None,
     label_delay: int,
     settings: TrainingSettings,
     out: Path,
     step: Callable[[str, int], Callable[[int], None]],
-) -> Artifact:
+    *,
+    baselines: bool = False,
+) -> Made:
     """Train on payments with since <= event_time < until and write the artifact; times in epoch milliseconds."""
-    import numpy as np
-
+    # Threads of OpenMP wait by spinning, which takes six times as long beside other work; read when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
     from model.errors import TrainingError
-    from model.training.labels import label
+    from model.training.baselines import fit_baselines
     from model.training.publishing import publish
     from model.training.report import make_report
-    from model.training.train import train
+    from model.training.train import train_chunks
+    from model.training.watched import WATCHED
 
-    until = int(measured.event_time.max()) + 1 if until is None else until
-    rows = np.flatnonzero((measured.event_time < until) & (measured.event_time >= (since or measured.event_time.min())))
+    times = measured.event_time
+    until = int(times.max()) + 1 if until is None else until
+    asked = (times < until) & (times >= (since or times.min()))
+    rows = asked.nonzero()[0]
     if not len(rows):
         raise TrainingError("Expected payments between --since and --until, got none; give a wider range.")
-    reports = [] if measured.reported is None else measured.reported.rows
-    labels = label([measured.transaction_id[row] for row in rows.tolist()], reports, until + label_delay)
-    vectors, event_time = measured.vectors[rows], measured.event_time[rows]
-    stage = step("training", 3)
-    trained = train(vectors, labels.fraud, event_time, settings)
+    labels = measured.labels(rows, until + label_delay)
+    event_time = times[rows]
+    stage = step("training", 4)
+    trained = train_chunks(
+        _Within(measured, asked),
+        labels.fraud,
+        event_time,
+        settings,
+        feature_names=FEATURE_NAMES,
+        watched=WATCHED,
+    )
     trained.facts["history"] = {
         "payments": len(rows),
         "frauds": int(labels.fraud.sum()),
@@ -161,19 +197,36 @@ def train_artifact(
         "label_delay_ms": label_delay,
     }
     stage(1)
-    report, plots = make_report(trained, vectors, labels.fraud, FEATURE_NAMES, labels.typology)
+    fitted = trained.chosen.fitted
+    simple = fit_baselines(trained.held.of(fitted), labels.fraud[fitted], settings.seed) if baselines else {}
     stage(2)
+    report, plots = make_report(trained, labels, event_time, FEATURE_NAMES, simple)
+    stage(3)
     artifact = publish(
         out,
         trained,
         feature_names=FEATURE_NAMES,
         schema_hash=SCHEMA_HASH,
-        sample=vectors,
+        sample=trained.held.of(trained.chosen.evenly),
         report=report,
         plots=plots,
     )
-    stage(3)
-    return artifact
+    stage(4)
+    return Made(artifact, simple)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Within:
+    """The vectors of some rows of a history, in chunks, as often as they are asked for."""
+
+    measured: Measured | Spilled
+    asked: NDArray[np.bool_]
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        start = 0
+        for chunk in self.measured.chunks():
+            yield chunk.vectors[self.asked[start : start + len(chunk)]]
+            start += len(chunk)
 
 
 def _summarise(artifact: Artifact, out: Path) -> None:
@@ -198,24 +251,11 @@ def _summarise(artifact: Artifact, out: Path) -> None:
         for name, least in (("REVIEW", thresholds.review), ("HOLD", thresholds.hold), ("BLOCK", thresholds.block))
     )
     click.echo(f"Verdicts: {named}.")
-    if never := _why_never(thresholds, report["training"]):
-        click.echo(never)
-
-
-def _why_never(thresholds: Thresholds, training: dict[str, Any]) -> str | None:
-    """Say what to do where a verdict is never given; None where all are."""
-    names = [name for name in ("review", "hold", "block") if getattr(thresholds, name) > 1]
-    if not names:
-        return None
-    from model.verdict import MIN_ALERTS
-
-    settings, slice_ = training["settings"], training["slices"]["calibrate"]
-    budget, payments, frauds = settings["alert_budget"], slice_["payments"], slice_["frauds"]
-    cause = (
-        f"{' and '.join(name.upper() for name in names)} never: thresholds were set on {payments:,} payments with "
-        f"{frauds:,} frauds, of which --alert-budget {budget:.4g} lets {int(budget * payments):,} be flagged"
-    )
-    if budget * payments < max(frauds, MIN_ALERTS):
-        enough = min(max(frauds, MIN_ALERTS) / payments, 1.0)
-        return f"{cause}. A larger budget is the cure: --alert-budget {ceil(enough * 1_000) / 1_000:.4g} or more."
-    return f"{cause}, and none of the highest scores are fraud often enough: lower --hold-precision, --block-precision."
+    for name, figures in report["metrics"]["baselines"].items():
+        click.echo(
+            f"Beside it, {name.replace('_', ' ')}: average precision {figures['average_precision']:.3f}, ROC AUC "
+            f"{figures['roc_auc']:.3f}, {figures['recall_at_budget']:.1%} of frauds."
+        )
+    for finding in report["findings"]:
+        option = f" [{finding['option']}]" if finding["option"] else ""
+        click.echo(f"{finding['code']}: {finding['text']}{option}")

@@ -70,12 +70,26 @@ A server whose address is in the environment is used instead of being started:
     help="Partitions of the topics that do not exist yet.",
 )
 @click.option(
+    "--alert-partitions",
+    type=click.IntRange(1, 10_000),
+    help="Partitions of the topic of alerts. Where every verdict has one, fewer are cheaper: each is a request a "
+    "micro-batch.  [default: as many as --partitions]",
+)
+@click.option(
     "--api",
     "with_api",
     is_flag=True,
     help="Start the API as well, on UPIFRAUD_API_PORT, or on a free port if another program has that one.",
 )
-def command(*, kafka: str, state_dir: Path, env_file: Path | None, partitions: int, with_api: bool) -> None:
+def command(
+    *,
+    kafka: str,
+    state_dir: Path,
+    env_file: Path | None,
+    partitions: int,
+    alert_partitions: int | None,
+    with_api: bool,
+) -> None:
     """Start the servers that this machine lacks, make topics and tables, and print the settings that lead to them.
 
     What runs already is left alone. Progress goes to stderr, the settings as KEY=VALUE lines to stdout and to the env
@@ -93,7 +107,9 @@ def command(*, kafka: str, state_dir: Path, env_file: Path | None, partitions: i
             for topic in _begin_anew(record, made, settings, configured.kafka_conf):
                 screen.print(f"redis: stood in an earlier topic {topic}; it takes the one that was made for a new one")
 
-        record = stack.up(Wanted(kafka), configured, topics_of(settings, partitions), _migrate, renewed)
+        record = stack.up(
+            Wanted(kafka), configured, topics_of(settings, partitions, alert_partitions), _migrate, renewed
+        )
         variables = record.variables() | {"UPIFRAUD_CONSUMER_GROUP": settings.consumer_group}
         path = env_file or state_dir / ENV_FILE
         api = ApiServer(api_directory(state_dir), variables, environment(), settings.api_port)

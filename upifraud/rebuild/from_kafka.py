@@ -2,13 +2,14 @@
 
 Payments are decoded, freed of duplicates and applied as a worker does it, without verdicts and alerts. Each payer's
 log comes out as it was. Logs that get records of several partitions (payees, devices) are ordered by Kafka's timestamps
-where the workers had the order of arrival, which windows over payments in order of time do not see.
+where the workers had the order of arrival, which windows over payments in order of time do not see. So are outcome
+reports. Of several on one payment that a worker got together, it kept the newest; here all are kept.
 """
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from upifraud.rebuild.progress import Rebuilt, Step
 from upifraud.rebuild.topics import begin_topics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from confluent_kafka import Message
     from numpy.typing import NDArray
@@ -66,14 +67,15 @@ def rebuild(
         )
         kept = np.flatnonzero(fresh.of(decoded, clock) & (decoded.payments.event_time >= since))
         _apply(features, decoded, kept)
-        outcomes.meet(decoded, kept)
+        outcomes.meet(batch, decoded, kept)
         if len(kept):
             earliest = int(decoded.payments.event_time[kept].min())
             first = earliest if first is None else min(first, earliest)
         payments += len(kept)
         records += len(batch)
         read(records)
-    reports = store.report(outcomes.reports) if outcomes.reports else 0
+    found = outcomes.reports()
+    reports = store.report(found) if found else 0
     return Rebuilt(payments, reports, begin_topics(settings, store, committed), first)
 
 
@@ -121,29 +123,61 @@ class _Fresh:
         return fresh
 
 
+class _Outcome(NamedTuple):
+    """One that stood when it came."""
+
+    arrived: int
+    """Kafka's timestamp."""
+    number: int
+    """Of equal timestamps the order in which they are read."""
+    reported_at: int
+    is_fraud: bool
+
+
 class _Outcomes:
-    """The outcome that stands for each payment of the topic, and the reports they make once their payments are met."""
+    """The outcomes of the topic in the order in which they came, and the reports they make once their payments are met.
+
+    Those that a newer one had replaced before the payment came, or that were older than one that was there, make none.
+    """
 
     def __init__(self, records: Iterable[Message], earliest_ms: int) -> None:
-        self.reports: list[tuple[bytes, bytes]] = []
-        self._of: dict[bytes, tuple[tuple[int, int, int], bool]] = {}
+        self._reports: list[tuple[int, int, bytes, bytes]] = []
+        self._of: dict[bytes, list[_Outcome]] = {}
+        stands: dict[bytes, tuple[int, int, int]] = {}
+        number = 0
         for batch in _batches(records):
             for row in decode_outcomes([record.value() for record in batch], earliest_ms=earliest_ms).rows:
                 record = batch[row.index]
                 # As in Postgres: the newest reported_at stands, ties by offset.
                 rank = row.reported_at, record.offset() or 0, record.partition() or 0
-                if row.transaction_id not in self._of or rank > self._of[row.transaction_id][0]:
-                    self._of[row.transaction_id] = rank, row.is_fraud
+                if row.transaction_id not in stands or rank > stands[row.transaction_id]:
+                    stands[row.transaction_id] = rank
+                    came = _Outcome(record.timestamp()[1], number, row.reported_at, row.is_fraud)
+                    self._of.setdefault(row.transaction_id, []).append(came)
+                number += 1
 
-    def meet(self, decoded: Decoded, kept: NDArray[np.intp]) -> None:
+    def meet(self, batch: Sequence[Message], decoded: Decoded, kept: NDArray[np.intp]) -> None:
         """Make the reports on these payments."""
         payments = decoded.payments
         for row in kept.tolist():
-            found = self._of.get(decoded.transaction_id[row])
-            if found is None:
+            came = self._of.get(decoded.transaction_id[row])
+            if came is None:
                 continue
-            (reported_at, _, _), is_fraud = found
-            report = pack_report(reported_at, FRAUD if is_fraud else GENUINE, int(payments.payment_id[row]))
-            for kind in KINDS:
-                if kind.reports and (identity := int(getattr(payments, kind.name)[row])):
-                    self.reports.append((kind.reports + identity.to_bytes(IDENTITY_BYTES, "little"), report))
+            payment_came = batch[int(decoded.rows[row])].timestamp()[1]
+            waited = [one for one in came if one.arrived <= payment_came][-1:]
+            for one in (*waited, *(one for one in came if one.arrived > payment_came)):
+                report = pack_report(one.reported_at, FRAUD if one.is_fraud else GENUINE, int(payments.payment_id[row]))
+                self._reports += [
+                    (
+                        max(one.arrived, payment_came),
+                        one.number,
+                        kind.reports + identity.to_bytes(IDENTITY_BYTES, "little"),
+                        report,
+                    )
+                    for kind in KINDS
+                    if kind.reports and (identity := int(getattr(payments, kind.name)[row]))
+                ]
+
+    def reports(self) -> list[tuple[bytes, bytes]]:
+        """Return kind and identity, and the 16 bytes to set, in the order in which the workers set them."""
+        return [(name, report) for _, _, name, report in sorted(self._reports, key=lambda one: one[:2])]

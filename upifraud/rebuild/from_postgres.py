@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from features.rebuild import RebuildInput
-from stream.stages.entity_risk import reports_of
+from stream.stages.entity_risk import packed_reports
 from stream.verdict_store import VerdictStore, scans
 from upifraud.rebuild.judged import Judged
 from upifraud.rebuild.progress import Rebuilt, Step
@@ -42,6 +42,6 @@ def rebuild(
         store.load(batch, {})
         logs += len(batch)
         written(logs)
-    reports = sum(store.report(reports_of(refs)) for refs in verdicts.outcomes())
+    reports = sum(store.report(packed_reports(some)) for some in verdicts.reports())
     named = begin_topics(settings, store, offsets)  # last: a store that has offsets is whole
     return Rebuilt(len(collected), reports, named, since if len(collected) else None)

@@ -1,0 +1,194 @@
+"""Tables and a plot of results that were written: before and now by typology, and what each new part is worth."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.ranking.figures import Standing, compare
+from bench.ranking.histories import KINDS
+from bench.ranking.run import read
+from bench.ranking.variants import ALL, BEFORE, GROUPS, NONE, NOW, OLD_FEATURES, OLD_TRAINING, TOGETHER
+from bench.report.sections import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.ranking.figures import Change
+
+BY = "python -m bench.ranking --report"
+PLOT = Path("images") / "ranking.png"
+"""Beside the page."""
+CERTAIN = 2.78
+"""A difference counts from so many standard errors on: 95 % of Student's t with the 4 degrees of freedom of 5 seeds."""
+
+Found = dict[tuple[str, int, str], dict[str, Any]]
+"""Results by kind, seed and variant."""
+
+Worth = tuple[float, float]
+"""By how much average precision rises, and the standard error of that."""
+
+
+def write_report(results: Path, page: Path) -> None:
+    """Write the tables of results into a page, and the plot beside it. Raises ValueError where there are no results."""
+    found: Found = {(one["kind"], one["seed"], one["variant"]): one for one in read(results)}
+    changes = {kind: _changes(found, kind) for kind in KINDS}
+    changes = {kind: change for kind, change in changes.items() if change}
+    if not changes:
+        raise ValueError(f"{results}: expected histories ranked before and now, found none; run --parts main first.")
+    tables = {
+        "typologies": _typologies(changes),
+        "features": _groups(found),
+        "training": _training(found),
+        "seeds": _seeds(found),
+    }
+    text = page.read_text()
+    for name, lines in tables.items():
+        text = replace(text, f"ranking {name}", "\n".join(lines).strip(), BY)
+    page.write_text(text)
+    plot = page.parent / PLOT
+    plot.parent.mkdir(exist_ok=True)
+    plot.write_bytes(_plot(changes))
+
+
+def _pairs(found: Found, kind: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    seeds = sorted({seed for other, seed, variant in found if other == kind and variant == NOW})
+    return [(found[kind, seed, BEFORE], found[kind, seed, NOW]) for seed in seeds if (kind, seed, BEFORE) in found]
+
+
+def _standing(one: Mapping[str, Any]) -> Standing:
+    above, typology, campaign = one["frauds_at"]
+    return Standing(np.array(above), np.array(typology), np.array(campaign), one["payments"])
+
+
+def _changes(found: Found, kind: str) -> dict[str, tuple[int, Change]]:
+    """Return by typology, and for all, how many frauds there are and how their average precision changed."""
+    pairs = [(_standing(before), _standing(now)) for before, now in _pairs(found, kind)]
+    if not pairs:
+        return {}
+    names = sorted({name for before, _ in pairs for name in before.typology.tolist()})
+    return {"all": (sum(len(one.above) for one, _ in pairs), compare(pairs))} | {
+        name: (
+            sum(len(one.of(name).above) for one, _ in pairs),
+            compare([(before.of(name), now.of(name)) for before, now in pairs]),
+        )
+        for name in names
+    }
+
+
+def _seeds(found: Found) -> Iterator[str]:
+    """Yield each seed's own figures."""
+    names = ("history", "seed", "frauds that train", "payments ranked", "frauds", "of payees reported before")
+    yield f"| {' | '.join(names)} | AP before, now | recall at budget before, now |"
+    yield "|---" * 8 + "|"
+    for kind in KINDS:
+        for before, now in _pairs(found, kind):
+            yield (
+                f"| {kind} | {now['seed']} | {now['fit_frauds']:,} | {now['payments']:,} | {now['frauds']:,} "
+                f"| {now['of_reported_payees']:.0%} "
+                f"| {before['average_precision']:.3f}, {now['average_precision']:.3f} "
+                f"| {before['recall_at_budget']:.3f}, {now['recall_at_budget']:.3f} |"
+            )
+    yield ""
+
+
+def _typologies(changes: Mapping[str, Mapping[str, tuple[int, Change]]]) -> Iterator[str]:
+    for kind, by_name in changes.items():
+        yield from (f"**{KINDS[kind]}**", "")
+        yield "| typology | frauds | AP before | AP now | difference ± standard error | 95 % interval |"
+        yield "|---|---|---|---|---|---|"
+        for name, (frauds, change) in by_name.items():
+            shown = "**all**" if name == "all" else f"`{name}`"
+            yield (
+                f"| {shown} | {frauds:,} | {change.before:.3f} | {change.after:.3f} "
+                f"| {change.difference:+.3f} ± {change.error:.3f} | {change.low:+.3f} to {change.high:+.3f} |"
+            )
+        yield ""
+
+
+def _worth(found: Found, kind: str, first: str, second: str) -> Worth | None:
+    """Return by how much the average precision of the second is above the first's: mean over seeds, and its error."""
+    seeds = sorted({seed for other, seed, variant in found if other == kind and variant == second})
+    differences = np.array(
+        [
+            found[kind, seed, second]["average_precision"] - found[kind, seed, first]["average_precision"]
+            for seed in seeds
+            if (kind, seed, first) in found
+        ]
+    )
+    if len(differences) < 2:
+        return None
+    return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
+
+
+def _cell(worth: Worth | None) -> str:
+    return "" if worth is None else f"{worth[0]:+.3f} ± {worth[1]:.3f}"
+
+
+def _verdict(worths: Sequence[Worth | None], alone: Sequence[Worth | None] = ()) -> str:
+    """Say whether a part helps on some kind of history, hurts on some, or neither is certain."""
+    helps = any(mean > CERTAIN * error for mean, error in filter(None, worths))
+    hurts = any(mean < -CERTAIN * error for mean, error in filter(None, worths))
+    if helps or hurts:
+        return "helps and hurts" if helps and hurts else "helps" if helps else "hurts"
+    return "helps alone" if any(mean > CERTAIN * error for mean, error in filter(None, alone)) else "not certain"
+
+
+def _groups(found: Found) -> Iterator[str]:
+    kinds = list(KINDS)
+    heads = [*(f"{kind}: last one in" for kind in kinds), "verdict", *(f"{kind}: alone" for kind in kinds)]
+    yield f"| group of features | {' | '.join(heads)} |"
+    yield "|---" * (len(heads) + 1) + "|"
+    for name in GROUPS | TOGETHER:
+        last = [_worth(found, kind, f"without {name}", ALL) for kind in kinds]
+        alone = [_worth(found, kind, NONE, f"only {name}") for kind in kinds]
+        cells = [*map(_cell, last), _verdict(last, alone), *map(_cell, alone)]
+        yield f"| {name} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _training(found: Found) -> Iterator[str]:
+    kinds = list(KINDS)
+    yield f"| change | {' | '.join(kinds)} | verdict |"
+    yield "|---" * (len(kinds) + 2) + "|"
+    ways = {
+        "all features": (OLD_FEATURES, NOW),
+        "all of training": (OLD_TRAINING, NOW),
+        f"`genuine_per_fraud` halved ({ALL})": (NOW, ALL),
+    }
+    ways |= {
+        f"`{variant.removesuffix(' of before')}`": (variant, NOW)
+        for variant in sorted({variant for _, _, variant in found if variant.endswith(" of before")})
+    }
+    for name, (first, second) in ways.items():
+        worths = [_worth(found, kind, first, second) for kind in kinds]
+        yield f"| {name} | {' | '.join(map(_cell, worths))} | {_verdict(worths)} |"
+    yield ""
+
+
+def _plot(changes: Mapping[str, Mapping[str, tuple[int, Change]]]) -> bytes:
+    """Draw average precision before and now by typology, a panel for each kind of history."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * len(changes), 4.6), layout="constrained")
+    for number, (kind, by_name) in enumerate(changes.items(), 1):
+        axes = figure.add_subplot(1, len(changes), number)
+        names = list(by_name)[::-1]
+        places = np.arange(len(names))
+        axes.barh(places + 0.2, [by_name[name][1].before for name in names], 0.38, label="before", color="0.7")
+        now = [by_name[name][1] for name in names]
+        reach = [
+            [max(0.0, one.difference - one.low) for one in now],
+            [max(0.0, one.high - one.difference) for one in now],
+        ]
+        axes.barh(places - 0.2, [one.after for one in now], 0.38, xerr=reach, label="now", color="C0", ecolor="0.3")
+        axes.set_yticks(places, [f"{name} ({by_name[name][0]:,})" for name in names])
+        axes.set(title=kind, xlabel="average precision", xlim=(0, 1))
+        axes.grid(visible=True, axis="x", alpha=0.3)
+        axes.legend(loc="lower right")
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=110, metadata={"Software": None})
+    return png.getvalue()

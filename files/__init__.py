@@ -1,0 +1,1 @@
+"""Anybody's files as messages: formats, encodings, maps of columns; knows nothing of who reads them."""

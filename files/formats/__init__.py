@@ -1,0 +1,1 @@
+"""Formats of files: what a file is by its bytes, and its rows in pieces."""
