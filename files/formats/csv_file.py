@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -39,7 +40,7 @@ class CsvFile:
     count = None
 
     def __init__(self, path: Path, file: Opened, encoding: str, separator: str | None) -> None:
-        self.path = path
+        self._path = path
         self._file = file
         self.encoding = encoding
         self._text = file.text(encoding)
@@ -82,8 +83,18 @@ class CsvFile:
                 raise csv.Error(f"a line of more than {_LONGEST_LINE:,} characters")
             yield line
 
-    def _said_of_row(self, row: Callable[[], int], line: Callable[[], int]) -> _SaidOfRow:
-        return _SaidOfRow(self, row, line)
+    @contextmanager
+    def _said_of_row(self, row: Callable[[], int], line: Callable[[], int]) -> Iterator[None]:
+        """Say in one line in which row the file is broken, or that its text cannot be decoded."""
+        try:
+            yield
+        except UnicodeDecodeError:
+            raise text.not_in(self.encoding, self._path) from None
+        except csv.Error as error:
+            raise SourceError(
+                f"{self._path}: expected CSV with its quotes in pairs, got: {error}, in row {row()}, which begins in "
+                f"line {line()}"
+            ) from None
 
     def pieces(self, needed: Sequence[str], _times: Sequence[str], size: int) -> Iterator[Piece]:
         """Yield the rows with the cells of the needed columns; a row that is too short has empty cells."""
@@ -115,28 +126,6 @@ class CsvFile:
             yield Piece(rows, numbers, refused, row)
             raise
         yield Piece(rows, numbers, refused, row)
-
-
-class _SaidOfRow:
-    """Says in one line in which row a file is broken, or that its text cannot be decoded."""
-
-    def __init__(self, file: CsvFile, row: Callable[[], int], line: Callable[[], int]) -> None:
-        self._file = file
-        self._row = row
-        self._line = line
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        path = self._file.path
-        if isinstance(error, UnicodeDecodeError):
-            raise text.not_in(self._file.encoding, path) from None
-        if isinstance(error, csv.Error):
-            raise SourceError(
-                f"{path}: expected CSV with its quotes in pairs, got: {error}, in row {self._row()}, which begins in "
-                f"line {self._line()}"
-            ) from None
 
 
 def _taker(positions: list[int]) -> Callable[[list[str]], Row]:

@@ -138,6 +138,7 @@ def test_quoted_cells_may_have_line_ends_and_separators(tmp_path: Path) -> None:
         (gzip.compress(b""), "the file is empty"),
         (gzip.compress(as_parquet(rows_of(2))[:-20]), "expected a Parquet file"),
     ],
+    ids=["gzip-cut", "zstd-cut", "more-behind", "gzip-spoilt", "zstd-spoilt", "empty", "no-parquet"],
 )
 def test_a_damaged_packing_is_refused_in_one_line(tmp_path: Path, content: bytes, complaint: str) -> None:
     path = tmp_path / "a.csv"
@@ -193,6 +194,7 @@ def test_an_element_that_no_broker_takes_is_refused_alone(tmp_path: Path) -> Non
         ("[" * 100_000, "expected"),
         ('[{"a":' + "[" * 100_000, "in row 1: expected one whole value"),
     ],
+    ids=map(str, range(11)),
 )
 def test_a_broken_array_is_refused_with_its_row(tmp_path: Path, content: str, complaint: str) -> None:
     path = tmp_path / "a.json"
