@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from features.schema import FEATURE_NAMES
-from history.spill.place import Buckets
+from history.spill.place import PIECE, Buckets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +91,7 @@ def estimated_rows(source: Source) -> int:
     count = len(source)
     if count:
         return count
-    for batch in source.batches(1_024):
-        return ceil(source.size() / max(source.position(), 1) * len(batch)) if len(batch) else 0
+    # Enough rows that what is read ahead, and in packed files is many rows, weighs little.
+    for batch in source.batches(PIECE):
+        return ceil(source.size() / max(source.position(), 1) * len(batch))
     return 0
