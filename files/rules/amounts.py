@@ -16,7 +16,7 @@ UNITS: Final = {"rupees": 100, "paise": 1}
 _PLAIN: Final = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,2})0*)?")
 """Nearly all amounts there are."""
 _CURRENCY: Final = re.compile(r"(?:rs\.?|inr|₹|rupees?|usd|eur|gbp|[$€£])", re.IGNORECASE)
-"""Those of other countries are passed over: public files have them, and no rate is known here."""
+"""Other currencies are counted as if they were rupees: public files have them, and no feature knows a rate."""
 _SIDE: Final = re.compile(r"\s*(?<![a-z])(dr|cr)\.?$", re.IGNORECASE)
 """Debit and credit behind an amount. A debit is paid; a credit is the other way, as a minus is."""
 _WRITTEN: Final = {
