@@ -13,6 +13,7 @@ if os.path.basename(sys.argv[0]) == PROGRAM:  # noqa: PTH119 - pathlib takes as 
 
 import errno
 import importlib
+import keyword
 from importlib import resources
 from typing import Any, cast
 
@@ -51,7 +52,7 @@ class LazyGroup(click.Group):
         """Name every command, from the names of the modules."""
         names = (entry.name for entry in resources.files("upifraud.commands").iterdir())
         return sorted(
-            name.removesuffix(".py").replace("_", "-")
+            name.removesuffix(".py").rstrip("_").replace("_", "-")
             for name in names
             if name.endswith(".py") and not name.startswith("_")
         )
@@ -60,8 +61,14 @@ class LazyGroup(click.Group):
         """Import the module of one command; None if there is no such command."""
         if name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"upifraud.commands.{name.replace('-', '_')}")
+        module = importlib.import_module(f"upifraud.commands.{_module(name)}")
         return cast("click.Command", module.command)
+
+
+def _module(name: str) -> str:
+    """Return the name of a command's module: `try` is a word of Python's own, so its module is `try_`."""
+    plain = name.replace("-", "_")
+    return f"{plain}_" if keyword.iskeyword(plain) else plain
 
 
 def _told(error: OSError) -> str:

@@ -76,5 +76,6 @@ def readable(path: Path) -> Iterator[None]:
         raise SourceError(f"{path}: expected a whole file packed by gzip, got: {error}; pack it again") from None
     except OSError as error:
         if error.errno is None:  # pyarrow's own, of zstd
-            raise SourceError(f"{path}: expected a whole file packed by zstd, got: {error}; pack it again") from None
+            said = " ".join(str(error).split())
+            raise SourceError(f"{path}: expected a whole file packed by zstd, got: {said}; pack it again") from None
         raise SourceError(f"{path}: expected a file that can be read, got: {error.strerror or error}") from None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PARQUET: Final = b"PAR1"
 _DEEPEST: Final = 8
+_BROKEN: Final = (OSError, ValueError, OverflowError, pa.ArrowException)
+"""What damaged files end in: footers that make no sense, names that are no text, pages that cannot be unpacked."""
 
 
 class ParquetFile:
@@ -34,12 +36,12 @@ class ParquetFile:
         self._held = _unpacked(file) if file.packed else None
         try:
             self._file = pq.ParquetFile(self._held or path)
-        except pa.ArrowException as error:
+            own = self._file.schema_arrow.names
+            inside = [name for field in self._file.schema_arrow for name in _names(field)]
+        except _BROKEN as error:
             if self._held is not None:
                 self._held.close()
             raise SourceError(f"{path}: expected a Parquet file, got: {_line(error)}") from None
-        own = self._file.schema_arrow.names
-        inside = (name for field in self._file.schema_arrow for name in _names(field))
         self.names: list[str] = [*own, *(name for name in dict.fromkeys(inside) if name not in own)]
         self.count: int | None = int(self._file.metadata.num_rows)
         self._size = path.stat().st_size
@@ -76,7 +78,7 @@ class ParquetFile:
                 ]
                 rows = pa.RecordBatch.from_arrays(columns, names=list(needed)) if needed else batch
                 yield Piece(rows, range(first + 1, self._done + 1), last=self._done)
-        except (OSError, pa.ArrowException) as error:
+        except _BROKEN as error:
             raise SourceError(f"{self._path}: expected a whole Parquet file, got: {_line(error)}") from None
 
     def _as_times(self, name: str, column: Any) -> Any:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 UNITS: Final = {"rupees": 100, "paise": 1}
 _PLAIN: Final = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,2})0*)?")
 """Nearly all amounts there are."""
-_CURRENCY: Final = re.compile(r"(?:rs\.?|inr|₹|rupees?)", re.IGNORECASE)
+_CURRENCY: Final = re.compile(r"(?:rs\.?|inr|₹|rupees?|usd|eur|gbp|[$€£])", re.IGNORECASE)
+"""Other currencies are counted as if they were rupees: public files have them, and no feature knows a rate."""
+_SIDE: Final = re.compile(r"\s*(?<![a-z])(dr|cr)\.?$", re.IGNORECASE)
+"""Debit and credit behind an amount. A debit is paid; a credit is the other way, as a minus is."""
 _WRITTEN: Final = {
     # Groups of three, by a mark or by a blank, or Indian ones: three digits last, and two before.
     ".": re.compile(
@@ -91,6 +94,9 @@ class Amount:
         text = written.strip()
         if not text:
             return None
+        side = _SIDE.search(text) if text[-1] in "rR." else None
+        credit = side is not None and side[1].lower() == "cr"
+        text = text[: side.start()] if side is not None else text
         negative = text.startswith("(") and text.endswith(")")  # as accountants write it
         text = text[1:-1] if negative else text
         text = _CURRENCY.sub("", text, count=1).strip().removesuffix("/-").strip()
@@ -107,7 +113,7 @@ class Amount:
         whole = re.sub(r"[.,\s]", "", match[1] or "") or "0"
         fraction = (match[2] or "").replace(",", ".")
         amount = Decimal(f"{whole}{fraction if len(fraction) > 1 else ''}{match[3] or ''}")
-        return -amount if negative else amount
+        return -amount if negative or credit else amount
 
     def _other_mark(self, value: Any) -> str:
         if not isinstance(value, str) or not re.search("[.,]", value):

@@ -1,0 +1,45 @@
+"""From a file to a proposed map: looked at, proposed, tried on all rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from files.look import look
+from upifraud.proposal.became import delay_of
+from upifraud.proposal.propose import propose
+from upifraud.proposal.sample import sample_of
+from upifraud.trial.first_look import first_look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from files.look import Look
+    from upifraud.proposal.proposal import Proposal, Toml
+    from upifraud.trial.first_look import FirstLook
+
+ROWS: Final = 10_000
+"""Rows that a proposal is made of: the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A proposal, and what it makes of the file."""
+
+    look: Look
+    proposal: Proposal
+    first_look: FirstLook
+
+
+def proposed(path: Path, chosen: Mapping[str, Toml], step: Callable[[str, int], Callable[[int], None]]) -> Proposed:
+    """Return a map for a file; raises SourceError where the file cannot be read at all.
+
+    The delay of reports depends on the time that the whole file spans, so it is set when all rows were read.
+    """
+    seen = look(path, rows=ROWS)
+    proposal = propose(sample_of(seen), chosen)
+    looked = first_look(path, proposal.assumed(), step("reading", seen.row_count or 0))
+    if looked.span_ms is not None:
+        proposal.set_delay(delay_of(looked.span_ms))
+    return Proposed(seen, proposal, looked)
