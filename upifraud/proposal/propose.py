@@ -45,12 +45,19 @@ def propose(sample: Sample, chosen: Mapping[str, Toml] | None = None) -> Proposa
     proposal.choose(chosen)
     proposal.lines = {name: proposal.lines[name] for name in (*_ORDER, *proposal.lines) if name in proposal.lines}
     proposal.notes[:0] = _notes(sample)
+    unknown = {question.target for question in proposal.questions if question.key is None}
+    if "outcome" in proposal.lines and {"payer_vpa", "payee_vpa", "amount_paise"} <= unknown:
+        proposal.notes.insert(0, "This looks like a file of outcomes. Give it beside that of the payments: --outcomes.")
     return proposal
 
 
 def _notes(sample: Sample) -> list[str]:
     notes = []
-    if sample.rows < _FEW_ROWS:
+    if not sample.rows:
+        notes.append(
+            f"Not one row could be looked at{sample.why_none}, so nothing is known but the names of the columns."
+        )
+    elif sample.rows < _FEW_ROWS:
         notes.append(f"Only {sample.rows} rows were looked at: what so few values say may not be true of others.")
     values = [column.name for column in sample if _is_a_value(column.name)]
     if len(values) * 2 > len(sample.columns):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from upifraud.proposal.choice import SURE, candidates, listed, quoted
-from upifraud.proposal.names import EVENT_TIME
+from upifraud.proposal.names import EVENT_TIME, REPORTED_AT
 from upifraud.proposal.proposal import Line, Option
 from upifraud.proposal.times import Form, Times, joined, times_of
 from upifraud.proposal.zone import zone_of
@@ -103,10 +103,9 @@ def _preference(found: _Found) -> tuple[bool, bool, int, float]:
 
 
 def _speaking(found: list[_Found]) -> list[_Found]:
-    """Return the columns whose values are times whatever their name says."""
-    return [
-        one for one in found if one.times.form in {Form.ISO_ZONE, Form.EPOCH, Form.ISO_LOCAL, Form.FORMAT, Form.DAY}
-    ]
+    """Return the columns whose values are times whatever their name says, but for those of reports."""
+    forms = {Form.ISO_ZONE, Form.EPOCH, Form.ISO_LOCAL, Form.FORMAT, Form.DAY}
+    return [one for one in found if one.times.form in forms and REPORTED_AT.worth(one.candidate.column.words) < SURE]
 
 
 def _any_named(sample: Sample, proposal: Proposal) -> Iterator[Option]:
