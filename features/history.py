@@ -55,7 +55,7 @@ def history_vectors(
     mine = identity != 0
     census = Census()
     census.count(identity, mine)
-    bucket = Bucket(census, None if outcomes is None else _arrived(columns, outcomes))
+    bucket = Bucket(census, None if outcomes is None else arrived_reports(columns, outcomes))
     measured = np.empty((len(columns), len(PROGRAM)), dtype=np.float32)
     states = np.empty(len(columns), dtype=np.uint8)
     for start in range(0, len(columns), CHUNK):
@@ -76,7 +76,7 @@ def arrivals(event_time: NDArray[np.int64], outcomes: OutcomeReports) -> NDArray
     return np.maximum(outcomes.row + 1, np.searchsorted(clock, outcomes.reported_at, side="right"))
 
 
-def _arrived(columns: PaymentColumns, outcomes: OutcomeReports) -> ArrivedReports:
+def arrived_reports(columns: PaymentColumns, outcomes: OutcomeReports) -> ArrivedReports:
     """Return the reports as they arrived, and each once: the store keeps them as a set by content."""
     reports = ArrivedReports(
         arrivals(columns.event_time, outcomes),

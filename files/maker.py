@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import compress, repeat
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -56,7 +56,7 @@ class Maker:
         self._positions = {
             target: [self.needed.index(column) for column in rule.columns] for target, rule in rules.items()
         }
-        self._silent = [target for target, rule in rules.items() if isinstance(rule, Labels)]
+        self._labels = [target for target, rule in rules.items() if isinstance(rule, Labels)]
         names = [(name, Any, None) for name in (*rules, *self._const)]
         self._record: Callable[..., Any] = msgspec.defstruct("Record", names, omit_defaults=True, gc=False)
 
@@ -72,14 +72,8 @@ class Maker:
             target: rule.make(target, Rows([columns[at] for at in self._positions[target]], numbers), faults)
             for target, rule in self._rules.items()
         }
+        silent = self._silent_rows(made, faults)
         count = len(numbers)
-        keep = None
-        for target in self._silent:
-            keep = [value is not None for value in made[target]]
-            for index in compress(range(count), [not one for one in keep]):
-                # Nothing is said of its payment, so nothing can be wrong with what is said.
-                if index in faults.by_index and faults.by_index[index].column not in self._rules[target].columns:
-                    del faults.by_index[index]
         made |= {name: [value] * count for name, value in self._const.items()}
         keys = made.get(self._fields.key) or repeat(None, count)
         moments = made.get(self._fields.moment) or repeat(None, count)
@@ -98,13 +92,23 @@ class Maker:
         for index, value in enumerate(values):
             if len(value) > LARGEST:
                 faults.by_index.setdefault(index, too_large(numbers[index]))
-        if keep is not None or faults.by_index:
-            for index, refused in sorted(faults.by_index.items()):
-                row = {name: columns[at][index] for at, name in enumerate(self.needed)}
-                refuse(refused._replace(content=json.dumps(row, ensure_ascii=False, default=str)))
-            wanted = [index not in faults.by_index and (keep is None or keep[index]) for index in range(count)]
-            messages = list(compress(messages, wanted))
+        for index, refused in sorted(faults.by_index.items()):
+            row = {name: columns[at][index] for at, name in enumerate(self.needed)}
+            refuse(refused._replace(content=json.dumps(row, ensure_ascii=False, default=str)))
+        if left_out := silent | faults.by_index.keys():
+            return [message for index, message in enumerate(messages) if index not in left_out]
         return messages
+
+    def _silent_rows(self, made: Mapping[str, Sequence[Any]], faults: Faults) -> set[int]:
+        """Return the rows without a label: nothing is said of their payment, so nothing can be wrong with it."""
+        silent: set[int] = set()
+        for target in self._labels:
+            columns = self._rules[target].columns
+            for index, value in enumerate(made[target]):
+                if value is None and not (index in faults.by_index and faults.by_index[index].column in columns):
+                    faults.by_index.pop(index, None)
+                    silent.add(index)
+        return silent
 
     def _encoded(self, columns: list[Sequence[Any]], numbers: Sequence[int], faults: Faults) -> list[bytes]:
         if not columns:

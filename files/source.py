@@ -60,8 +60,8 @@ class Source:
         """What the files are called together in errors and accounts."""
         self.map = columns or ColumnMap()
         self.fields = fields
-        self._mapped = self.map.says_of(fields)
         self._zone = zone or self.map.zone
+        self._mapped = self.map.says_of(fields) or self._zone is not None
         self._told = Told(self.map.encoding, self.map.separator, self._zone)
         self._makers: dict[tuple[str, tuple[str, ...]], Maker] = {}
         self._done = 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import signal
 import tempfile
 import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,11 +100,29 @@ def measuring(
     asked = outcomes_of(payments, outcomes, columns, outcomes_columns)
     with _directory(means.spill or means.output.absolute().parent) as directory:
         means.say(plan.check(directory, means.output_bytes))
-        with Workers(workers) as pool:
-            spilled = measure_on_disk(
-                Run(pool, Place(directory, plan.buckets), step), source, asked, zone, limits, note
-            )
+        with _explained(directory), Workers(workers) as pool:
+            run = Run(pool, Place(directory, plan.buckets), step)
+            spilled = measure_on_disk(run, source, asked, zone, limits, note)
         yield spilled
+
+
+@contextmanager
+def _explained(directory: Path) -> Iterator[None]:
+    """Say in one line what ended the work from outside."""
+    try:
+        yield
+    except BrokenProcessPool:
+        raise click.ClickException(
+            "Expected all processes to live until the work is done, but one was ended, as by a machine that is out of "
+            "memory. Give less --memory, or more of it to the machine."
+        ) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise click.ClickException(
+            f"{directory}: expected room for the history while it is measured, got: {error.strerror}. Make room, or "
+            "name another disk with --spill."
+        ) from None
 
 
 def measure_on_disk(

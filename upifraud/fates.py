@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from history.message_fields import PAYMENT
-from history.refusals import Refusals
+from history.refusals import Refusals, ignored
 from simulator.errors import DeliveryError
 from stream.errors import StreamError
 from stream.kafka.topic_reader import TopicReader
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from files.source import Message as FileMessage
     from files.source import Source
+    from history.refusals import Note
     from simulator.kafka import Group, Outlet, Partition
     from stream.settings import Settings
 
@@ -41,19 +42,24 @@ _ASK_MEMBERS_S: Final = 5.0
 class Outgoing:
     """Yields the messages of a source; knows of the last pass how many there were, and which rows could not be sent."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, note: Note = ignored) -> None:
+        """Take a source, and what is told, once, of each row that no record can be made of."""
         self.source = source
-        self._begin()
+        self._begin(note)
+        self._note = note
 
-    def _begin(self) -> None:
+    def _begin(self, note: Note) -> None:
         self.count = 0
-        self.refusals = Refusals(self.source.path, "payments" if self.source.fields is PAYMENT else "outcomes")
+        what = "payments" if self.source.fields is PAYMENT else "outcomes"
+        self.refusals = Refusals(self.source.path, what, note=note)
         self._first: int | None = None
         self._last: int | None = None
         self._all_timed = True
 
     def __iter__(self) -> Iterator[FileMessage]:
-        self._begin()  # a merged replay looks at all payments before it sends the first
+        # A merged replay looks at all payments before it sends the first.
+        note, self._note = self._note, ignored
+        self._begin(note)
         for message in self.source.messages(self.refusals.add):
             self.count += 1
             moment = message.moment

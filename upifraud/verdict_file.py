@@ -43,7 +43,8 @@ Features = tuple[str, ...]
 class Verdicts(NamedTuple):
     """Some verdicts, in the order of their rows: columns of one length n."""
 
-    transaction_id: Sequence[str]
+    transaction_id: Any
+    """Texts, in a list or an Arrow array."""
     event_time: NDArray[np.int64]
     """Epoch milliseconds."""
     score: NDArray[np.float64]

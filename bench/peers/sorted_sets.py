@@ -38,6 +38,7 @@ def ask(pipeline: Any, p: Payment) -> None:
         pipeline.set(f"first:{key}", now, nx=True, px=EXPIRY_MS)
         pipeline.get(f"first:{key}")
         pipeline.zrangebyscore(f"reports:{key}", "-inf", now, withscores=True)
+    pipeline.zrangebyscore(f"payer:{p.payee}", f"({old}", now, withscores=True)
     pipeline.zrangebyscore(f"payee:{p.payer}", f"({now - HOUR}", now)
     pipeline.hset(f"payment:{p.transaction_id}", mapping={"payee": p.payee, "device": p.device or ""})
     pipeline.pexpire(f"payment:{p.transaction_id}", EXPIRY_MS)
@@ -50,12 +51,13 @@ def answer(p: Payment, replies: Sequence[Any]) -> tuple[History, list[Outcome]]:
 
     payer, payee = replies[2], replies[9]
     device, device_first, device_reports = ((), None, ()) if p.device is None else (replies[16], *replies[19:21])
-    received, early = replies[-4], replies[-1]
+    paid_out, received, early = replies[-5], replies[-4], replies[-1]
     history = History(
         sent=[_sent(member, score) for member, score in payer],
-        payee=[Seen(int(score), member.split(" ", 1)[0]) for member, score in payee],
+        payee=[_paid(member, score) for member, score in payee],
         device=[Seen(int(score), member.split(" ", 1)[0]) for member, score in device],
         received=[int(member.split(" ", 2)[1]) for member in received],
+        paid_out=[_sent(member, score) for member, score in paid_out],
         payer_first=int(replies[5]),
         payee_first=int(replies[12]),
         device_first=None if device_first is None else int(device_first),
@@ -86,6 +88,11 @@ def report(pipeline: Any, outcome: Outcome, payee: str | None, device: str | Non
 def _sent(member: str, score: float) -> Sent:
     amount, payee, place, transaction_id = member.split(" ", 3)
     return Sent(int(score), int(amount), payee, int(place), transaction_id)
+
+
+def _paid(member: str, score: float) -> Seen:
+    payer, amount, _ = member.split(" ", 2)
+    return Seen(int(score), payer, int(amount))
 
 
 def _reports(found: Sequence[tuple[str, float]]) -> list[Report]:

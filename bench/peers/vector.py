@@ -1,9 +1,9 @@
-"""The 80 features of one payment in plain Python, by the same definitions as the kernels.
+"""The features of one payment in plain Python, by the same definitions as the kernels.
 
 The lists that come in hold what a store returned for the last 30 days, in order of event time, the payment itself
 included. Differences to the kernels are differences of meaning, and only these: windows are exact for dense entities
 too, where the kernels move the far edge in steps and estimate distinct counts; and what looks at single earlier
-payments ("since last", speed, new device) sees 30 days, where the kernels see the recent records.
+payments ("since last", speed, new device, new payees) sees 30 days, where the kernels see the recent records.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from features.schema import FEATURE_NAMES
-from features.windows import HOUR, MONTH, WINDOWS
+from features.windows import DAY, HOUR, MONTH, WEEK, WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 INDIA_OFFSET = 19_800_000
 EARTH_KM = 6371.0088
+ROUND_RUPEES = (10, 50, 100, 500, 1_000, 5_000, 10_000)
 
 
 class Sent(NamedTuple):
@@ -43,6 +44,7 @@ class Seen(NamedTuple):
 
     time: int
     payer: str
+    amount: int = 0
 
 
 class Report(NamedTuple):
@@ -61,6 +63,8 @@ class History(NamedTuple):
     device: Sequence[Seen]
     received: Sequence[int]
     """Amounts that the payer received within the hour."""
+    paid_out: Sequence[Sent]
+    """What the payee itself paid before."""
     payer_first: int
     payee_first: int
     device_first: int | None
@@ -72,6 +76,9 @@ def vector(p: Payment, history: History) -> NDArray[np.float32]:
     """Return the features in the order of the schema; missing is NaN."""
     found = _payment(p)
     found.update(_payer(p, history))
+    found.update(_habits(p, history))
+    found.update(_paid_out(p, history))
+    found.update(_reported(p, history.payee_reports))
     for entity, seen, reports in (
         ("payee", history.payee, history.payee_reports),
         ("device", history.device, history.device_reports),
@@ -97,6 +104,7 @@ def _payment(p: Payment) -> dict[str, float]:
     hour = (p.event_time + INDIA_OFFSET) // HOUR % 24
     found: dict[str, float] = {
         "amount_paise": p.amount,
+        "amount_roundness": -1 if p.amount % 100 else sum(p.amount % (100 * one) == 0 for one in ROUND_RUPEES),
         "hour_of_day": hour,
         "is_night": hour >= 23 or hour < 5,
     }
@@ -154,10 +162,69 @@ def _payer(p: Payment, history: History) -> dict[str, float]:
     return found
 
 
-def _frauds(reports: Sequence[Report], now: int) -> int:
-    """Count the payments whose newest report says fraud and was made within 30 days."""
+def _habits(p: Payment, history: History) -> dict[str, float]:
+    found: dict[str, float] = {}
+    earlier = [one for one in history.sent if one.transaction_id != p.transaction_id]
+    first = {one.payee: one.time for one in reversed(history.sent)}
+    for window, length in (("1h", HOUR), ("24h", DAY), ("7d", WEEK)):
+        found[f"payer_new_payee_{window}"] = sum(time > p.event_time - length for time in first.values())
+    same = [one for one in earlier if one.payee == p.payee]
+    for window, length in (("1h", HOUR), ("24h", DAY)):
+        found[f"payer_payee_count_{window}"] = 1 + sum(one.time > p.event_time - length for one in same)
+    if same:
+        found["payer_payee_amount_ratio"] = p.amount / (sum(one.amount for one in same) / len(same))
+    if earlier:
+        mean = sum(one.amount for one in earlier) / len(earlier)
+        for window, length in (("24h", DAY), ("7d", WEEK)):
+            amounts = [one.amount for one in history.sent if one.time > p.event_time - length]
+            found[f"payer_max_ratio_{window}"] = max(amounts) / mean
+            found[f"payer_mean_ratio_{window}"] = sum(amounts) / len(amounts) / mean
+    income = [one for one in history.payee if one.time > p.event_time - WEEK]
+    given = sum(one.amount for one in income if one.payer == p.payer)
+    found["payee_income_share_7d"] = given / sum(one.amount for one in income)
+    return found
+
+
+def _paid_out(p: Payment, history: History) -> dict[str, float]:
+    found: dict[str, float] = {}
+    earlier = [one for one in history.paid_out if one.transaction_id != p.transaction_id]
+    for window, length in (("1h", HOUR), ("24h", DAY)):
+        amounts = [one.amount for one in earlier if one.time > p.event_time - length]
+        found[f"payee_outbound_sum_{window}"], found[f"payee_outbound_count_{window}"] = sum(amounts), len(amounts)
+    if earlier:
+        found["payee_seconds_since_paid_out"] = _seconds(p.event_time - earlier[-1].time)
+    return found
+
+
+def _standing(reports: Sequence[Report], now: int) -> list[Report]:
+    """Return the newest report of each payment, in order of time, where it was made within 30 days."""
     newest = {one.transaction_id: one for one in reports}  # in order of time
-    return sum(one.is_fraud and one.time > now - MONTH for one in newest.values())
+    return sorted((one for one in newest.values() if one.time > now - MONTH), key=lambda one: one.time)
+
+
+def _frauds(reports: Sequence[Report], now: int) -> int:
+    return sum(one.is_fraud for one in _standing(reports, now))
+
+
+def _reported(p: Payment, reports: Sequence[Report]) -> dict[str, float]:
+    standing = _standing(reports, p.event_time)
+    found: dict[str, float] = {}
+    for window, length in (("24h", DAY), ("7d", WEEK), ("30d", MONTH)):
+        within = [one.is_fraud for one in standing if one.time > p.event_time - length]
+        found[f"payee_fraud_count_{window}"] = sum(within)
+        if within:
+            found[f"payee_report_fraud_share_{window}"] = sum(within) / len(within)
+    for name, fraud in (("fraud", True), ("genuine", False)):
+        times = [one.time for one in standing if one.is_fraud is fraud]
+        if times:
+            found[f"payee_seconds_since_{name}_report"] = _seconds(p.event_time - times[-1])
+    streak = 0
+    while streak < len(standing) and standing[-1 - streak].is_fraud:
+        streak += 1
+    found["payee_fraud_streak"] = streak
+    if streak:
+        found["payee_seconds_since_streak_began"] = _seconds(p.event_time - standing[-streak].time)
+    return found
 
 
 def _deviation(amounts: Sequence[int]) -> float:

@@ -24,7 +24,9 @@ def main() -> None:
     """Measure, or report."""
     usual = Sizes()
     parser = argparse.ArgumentParser(prog="python -m bench.ranking", description=__doc__)
-    parser.add_argument("directory", type=Path, help="where the earlier work tree and the histories are made")
+    parser.add_argument(
+        "directory", type=Path, nargs="?", help="where the earlier work tree and the histories are made"
+    )
     parser.add_argument("--commit", default=COMMIT, help="the commit to compare with (%(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
@@ -42,13 +44,17 @@ def main() -> None:
     )
     parser.add_argument("--keep", action="store_true", help="leave the histories there for further parts")
     parser.add_argument("--results", type=Path, default=RESULTS, help="lines are added to it (%(default)s)")
-    parser.add_argument("--report", type=Path, help="write tables and plot into this directory, and measure nothing")
+    parser.add_argument(
+        "--report", type=Path, help="write tables and plot of the results into this page, measure nothing"
+    )
     options = parser.parse_args()
     if options.report is not None:
         from bench.ranking.report import write_report
 
         write_report(options.results, options.report)
         return
+    if options.directory is None:
+        parser.error("expected a directory for histories, or --report with a page")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options.directory.mkdir(parents=True, exist_ok=True)
     before = checkouts.earlier(options.commit, options.directory.absolute() / f"before-{options.commit}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,34 +11,47 @@ import numpy as np
 from bench.ranking.figures import Standing, compare
 from bench.ranking.histories import KINDS
 from bench.ranking.run import read
-from bench.ranking.variants import ALL, BEFORE, GROUPS, NONE, NOW, OLD_FEATURES, OLD_TRAINING
+from bench.ranking.variants import ALL, BEFORE, GROUPS, NONE, NOW, OLD_FEATURES, OLD_TRAINING, TOGETHER
+from bench.report.sections import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from bench.ranking.figures import Change
 
-PLOT = "ranking.png"
-TABLES = "ranking-tables.md"
-HELPS = 2.0
-"""A difference counts from so many standard errors on."""
+BY = "python -m bench.ranking --report"
+PLOT = Path("images") / "ranking.png"
+"""Beside the page."""
+CERTAIN = 2.78
+"""A difference counts from so many standard errors on: 95 % of Student's t with the 4 degrees of freedom of 5 seeds."""
 
 Found = dict[tuple[str, int, str], dict[str, Any]]
 """Results by kind, seed and variant."""
 
+Worth = tuple[float, float]
+"""By how much average precision rises, and the standard error of that."""
 
-def write_report(results: Path, directory: Path) -> None:
-    """Write the tables and the plot of results into a directory. Raises ValueError where there are none."""
+
+def write_report(results: Path, page: Path) -> None:
+    """Write the tables of results into a page, and the plot beside it. Raises ValueError where there are no results."""
     found: Found = {(one["kind"], one["seed"], one["variant"]): one for one in read(results)}
     changes = {kind: _changes(found, kind) for kind in KINDS}
     changes = {kind: change for kind, change in changes.items() if change}
     if not changes:
         raise ValueError(f"{results}: expected histories ranked before and now, found none; run --parts main first.")
-    lines = [*_seeds(found), *_typologies(changes), *_groups(found), *_training(found)]
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / TABLES).write_text("\n".join(lines) + "\n")
-    (directory / PLOT).write_bytes(_plot(changes))
+    tables = {
+        "typologies": _typologies(changes),
+        "features": _groups(found),
+        "training": _training(found),
+        "seeds": _seeds(found),
+    }
+    text = page.read_text()
+    for name, lines in tables.items():
+        text = replace(text, f"ranking {name}", "\n".join(lines).strip(), BY)
+    page.write_text(text)
+    plot = page.parent / PLOT
+    plot.parent.mkdir(exist_ok=True)
+    plot.write_bytes(_plot(changes))
 
 
 def _pairs(found: Found, kind: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -95,7 +109,7 @@ def _typologies(changes: Mapping[str, Mapping[str, tuple[int, Change]]]) -> Iter
         yield ""
 
 
-def _worth(found: Found, kind: str, first: str, second: str) -> tuple[float, float] | None:
+def _worth(found: Found, kind: str, first: str, second: str) -> Worth | None:
     """Return by how much the average precision of the second is above the first's: mean over seeds, and its error."""
     seeds = sorted({seed for other, seed, variant in found if other == kind and variant == second})
     differences = np.array(
@@ -110,15 +124,17 @@ def _worth(found: Found, kind: str, first: str, second: str) -> tuple[float, flo
     return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
 
 
-def _cell(worth: tuple[float, float] | None) -> str:
+def _cell(worth: Worth | None) -> str:
     return "" if worth is None else f"{worth[0]:+.3f} ± {worth[1]:.3f}"
 
 
-def _verdict(worths: Sequence[tuple[float, float] | None]) -> str:
-    known = [one for one in worths if one is not None]
-    helps = any(mean > HELPS * error for mean, error in known)
-    hurts = any(mean < -HELPS * error for mean, error in known)
-    return {(True, False): "helps", (False, True): "hurts", (True, True): "both"}.get((helps, hurts), "not seen")
+def _verdict(worths: Sequence[Worth | None], alone: Sequence[Worth | None] = ()) -> str:
+    """Say whether a part helps on some kind of history, hurts on some, or neither is certain."""
+    helps = any(mean > CERTAIN * error for mean, error in filter(None, worths))
+    hurts = any(mean < -CERTAIN * error for mean, error in filter(None, worths))
+    if helps or hurts:
+        return "helps and hurts" if helps and hurts else "helps" if helps else "hurts"
+    return "helps alone" if any(mean > CERTAIN * error for mean, error in filter(None, alone)) else "not certain"
 
 
 def _groups(found: Found) -> Iterator[str]:
@@ -126,10 +142,10 @@ def _groups(found: Found) -> Iterator[str]:
     heads = [*(f"{kind}: last one in" for kind in kinds), "verdict", *(f"{kind}: alone" for kind in kinds)]
     yield f"| group of features | {' | '.join(heads)} |"
     yield "|---" * (len(heads) + 1) + "|"
-    for name in GROUPS:
+    for name in GROUPS | TOGETHER:
         last = [_worth(found, kind, f"without {name}", ALL) for kind in kinds]
         alone = [_worth(found, kind, NONE, f"only {name}") for kind in kinds]
-        cells = [*map(_cell, last), _verdict(last), *map(_cell, alone)]
+        cells = [*map(_cell, last), _verdict(last, alone), *map(_cell, alone)]
         yield f"| {name} | {' | '.join(cells)} |"
     yield ""
 

@@ -44,8 +44,8 @@ def write_shape(seed: int, size: Size, directory: Path) -> None:
     day = (event_time - START_MS) // DAY_MS
     kind = np.zeros(len(event_time), dtype=np.int64)
     campaign = np.zeros(len(event_time), dtype=np.int64)
-    robbed = _episodes(rng, size.customers, size.days, a_day=0.6, longest=10)
-    used = _episodes(rng, size.merchants, size.days, a_day=0.15, longest=28)
+    robbed = _episodes(rng, size.customers, size.days, a_day=1.5, longest=10)
+    used = _episodes(rng, size.merchants, size.days, a_day=0.5, longest=28)
     luck = rng.random(len(event_time))
     stolen = (robbed[customer, day] > 0) & (luck < 0.4)
     rupees = np.where(stolen, rupees * rng.uniform(3.0, 8.0, len(rupees)), rupees)

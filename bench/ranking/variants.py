@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from bench.ranking.checkouts import Checkout
 
-GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "fraud counts of the payee": ("payee_fraud_count_24h", "payee_fraud_count_7d"),
     "fraud shares of reports": (
         "payee_report_fraud_share_24h",
@@ -37,6 +37,14 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "share of the payee's income": ("payee_income_share_7d",),
 }
 """New features by what they have in common."""
+
+REPORTS: Final = "all three of reports"
+HABITS: Final = "all six others"
+TOGETHER: Final[dict[str, tuple[str, ...]]] = {
+    REPORTS: tuple(one for name in list(GROUPS)[:3] for one in GROUPS[name]),
+    HABITS: tuple(one for name in list(GROUPS)[3:] for one in GROUPS[name]),
+}
+"""Groups that can stand for each other, which "without one of them" does not show."""
 
 BEFORE: Final = "before"
 NOW: Final = "now"
@@ -79,7 +87,7 @@ def _without(now: Checkout, before: Checkout) -> list[Variant]:
     settings = {"genuine_per_fraud": ABLATED_GENUINE_PER_FRAUD}
     return [Variant(ALL, now.features, settings)] + [
         Variant(f"without {name}", tuple(one for one in now.features if one not in group), settings)
-        for name, group in GROUPS.items()
+        for name, group in (GROUPS | TOGETHER).items()
     ]
 
 
@@ -88,7 +96,7 @@ def _alone(now: Checkout, before: Checkout) -> list[Variant]:
     settings = {"genuine_per_fraud": ABLATED_GENUINE_PER_FRAUD}
     return [Variant(NONE, before.features, settings)] + [
         Variant(f"only {name}", tuple(one for one in now.features if one in before.features or one in group), settings)
-        for name, group in GROUPS.items()
+        for name, group in (GROUPS | TOGETHER).items()
     ]
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECTION = {"ramp.png": "ramp", "latency.png": "latency", "sustain.png": "sustain", "growth.png": "growth",
-           "ablations.png": "ablations", "peers.png": "peers"}  # fmt: skip
+           "ablations.png": "ablations", "peers.png": "peers", "histories.png": "histories"}  # fmt: skip
 """Which section a plot belongs to."""
 
 STACKED = ("worker", "redis", "postgres", "kafka", "switch", "others")
@@ -26,6 +26,7 @@ def draw(parts: Mapping[str, Any]) -> dict[str, tuple[str, bytes]]:
         "sustain.png": ("Records that waited over the long run", _waiting),
         "growth.png": ("CPU microseconds a payment as one thing grows", _growth),
         "ablations.png": ("What was not chosen, in times of what was", _ablations),
+        "histories.png": ("Time and memory of `features` and `train` as the history grows", _histories),
         "peers.png": ("CPU of peers, in times of the worker's", _peers),
     }
     return {file: (alt, _png(way(parts[SECTION[file]]))) for file, (alt, way) in ways.items() if SECTION[file] in parts}
@@ -108,6 +109,24 @@ def _growth(curves: Sequence[Mapping[str, Any]]) -> Figure:
         axes.legend()
     for axes in grid[len(curves) :]:
         axes.set_visible(False)
+    return figure
+
+
+def _histories(found: Sequence[Mapping[str, Any]]) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 3.8), layout="constrained")
+    time, memory = figure.subplots(1, 2)
+    for command in dict.fromkeys(one["command"] for one in found):
+        points = sorted((one for one in found if one["command"] == command), key=lambda one: one["payments"])
+        x = [one["payments"] / 1e6 for one in points]
+        time.plot(x, [1e6 * one["seconds"] / one["payments"] for one in points], marker="o", label=command)
+        memory.plot(x, [one["memory_bytes"] / 1e9 for one in points], marker="o", label=command)
+    for axes, ylabel in ((time, "elapsed us a payment"), (memory, "memory at most, GB")):
+        axes.set(xlabel="million payments", ylabel=ylabel, xscale="log")
+        axes.set_ylim(bottom=0)
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend()
     return figure
 
 

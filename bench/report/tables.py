@@ -195,6 +195,25 @@ def growth(found: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(written)
 
 
+def histories(found: Sequence[Mapping[str, Any]]) -> str:
+    """What long histories took, a line a command and size."""
+    head = ("command", "payments", "s", "us a payment", "CPU us a payment", "memory at most, GB", "of", "disk, GB")
+    rows = [
+        (
+            f"`{one['command']}`",
+            f"{one['payments']:,}",
+            f"{one['seconds']:.0f}",
+            us(1e6 * one["seconds"] / one["payments"]),
+            us(1e6 * one["cpu_seconds"] / one["payments"]),
+            f"{one['memory_bytes'] / 1e9:.2f}",
+            one["memory"].replace("GB", " GB"),
+            f"{one['disk_bytes'] / 1e9:.1f}",
+        )
+        for one in sorted(found, key=lambda one: (one["command"], one["payments"]))
+    ]
+    return table(head, rows)
+
+
 def _names(of: Iterable[Mapping[str, float]]) -> list[str]:
     return list(dict.fromkeys(name for one in of for name in one))
 
@@ -213,6 +232,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "stages": stages,
     "ablations": ablations,
     "peers": peers,
+    "histories": histories,
     "backlog": backlog,
     "ramp": ramp,
     "latency": latency,

@@ -229,14 +229,8 @@ def _received(plain, logs, slot, upto, now, sent, scratch):  # type: ignore[no-u
     """What the payer received within the hour, and the share of it that goes on with this payment."""
     plain.payer_inbound_sum_1h = 0.0
     if slot != NONE and upto > 0:
-        position = upto - 1
-        # A payer behind the clock of his own busy inbound log is measured where that log is still whole.
-        moved = now
-        if old_clock_at(logs.slots, logs.blocks, slot, position) != NEVER:
-            moved = max(now, now_of(logs, slot, position) - HORIZON)
-        # No literal NONE: it would be another type, and all of it be compiled again.
         totals = scratch.totals[INBOUND]
-        measure(logs, slot, position, upto, moved, np.int64(NONE), _HOUR_ALONE, totals, scratch.work)
+        _other_part(logs, slot, upto, now, _HOUR_ALONE, totals, scratch.work)
         received = totals[0].total
         plain.payer_inbound_sum_1h = received
         if received > 0:
@@ -252,21 +246,39 @@ def _paid_out(plain, logs, slot, upto, now, scratch):  # type: ignore[no-untyped
     plain.payee_outbound_count_1h = plain.payee_outbound_count_24h = 0.0
     if slot == NONE or upto == 0:
         return
-    position = upto - 1
-    # As with what was received: a payee behind the clock of its own busy log as a payer.
-    moved = now
-    if old_clock_at(logs.slots, logs.blocks, slot, position) != NEVER:
-        moved = max(now, now_of(logs, slot, position) - HORIZON)
     totals = scratch.totals[OUTBOUND]
-    measure(logs, slot, position, upto, moved, np.int64(NONE), _HOUR_AND_DAY, totals, scratch.work)
+    ago = _other_part(logs, slot, upto, now, _HOUR_AND_DAY, totals, scratch.work)
     plain.payee_outbound_sum_1h, plain.payee_outbound_sum_24h = totals[0].total, totals[1].total
     plain.payee_outbound_count_1h, plain.payee_outbound_count_24h = totals[0].payments, totals[1].payments
-    last, (start, at) = NEVER, recent_rows(logs.slots, slot, position)
+    if ago != NEVER:
+        plain.payee_seconds_since_paid_out = _seconds(ago)
+
+
+@njit(inner=True)
+def _other_part(logs, slot, upto, now, windows, totals, work):  # type: ignore[no-untyped-def]
+    """Measure payments and sums in the first `upto` records of a party's log in the part that it does not play here.
+
+    Returns how long ago the latest of them was, in milliseconds; NEVER where all recent ones are later than now.
+    """
+    position, last = upto - 1, NEVER
+    old_clock = old_clock_at(logs.slots, logs.blocks, slot, position)
+    if old_clock != NEVER:  # a party behind the clock of that log, a busy one, is measured where it is still whole
+        now = max(now, now_of(logs, slot, position) - HORIZON)
+    for window in range(len(windows)):
+        totals[window].payments = totals[window].total = 0
+    start, at = recent_rows(logs.slots, slot, position)
     for row in range(start, at + 1):
         time = logs.event_time[row]
-        last = max(last, time if time <= moved else NEVER)
-    if last != NEVER:
-        plain.payee_seconds_since_paid_out = _seconds(moved - last)
+        if time > now:
+            continue
+        last = max(last, time)
+        for window in range(len(windows)):
+            if time > now - windows[window]:
+                totals[window].payments += 1
+                totals[window].total += logs.amount[row]
+    if old_clock > now - windows[-1]:  # beyond the recent records; no literal NONE: it would be compiled once more
+        measure(logs, slot, position, upto, now, np.int64(NONE), windows, totals, work)
+    return now - last if last != NEVER else NEVER
 
 
 @njit(inner=True)

@@ -87,6 +87,8 @@ class Request:
     log_of: NDArray[np.int64]
     """[n, positions and outcome logs]: for each payment, which read its log of each kind is, its payer's inbound log,
     its payee's outbound log, and the outcome logs of the kinds that have them; NONE where it has none."""
+    order: NDArray[np.int64]
+    """[r]: which read is which of those that were packed last."""
 
     @classmethod
     def of_columns(cls, columns: PaymentColumns) -> Request:
@@ -95,23 +97,16 @@ class Request:
         reads = np.zeros(log_of.size, dtype=READING)
         logs, count = _find_logs(columns.rows, reads, log_of)
         reads["expected"][:logs] = UNKNOWN_LENGTH
-        return cls(reads[:count], logs, log_of)
+        return cls(reads[:count], logs, log_of, np.arange(count))
 
     def packed(self) -> tuple[bytes, bytes]:
-        """Return the reads as the store takes them, and the names of the logs that are not there as far as is known."""
-        absent = self.absent
-        asked = self.reads[~absent]
-        packed = np.empty(len(asked), dtype=READ)
-        for field in READ.names or ():
-            packed[field] = asked[field]
-        return packed.tobytes(), names_of(self.reads[absent])
+        """Return the reads as the store takes them, and the names of the logs that are not there as far as is known.
 
-    @property
-    def absent(self) -> NDArray[np.bool_]:
-        """[r], entity logs of which nothing is known, and to which nothing is appended: most payees never pay."""
-        absent = (self.reads["known"] == 0) & (self.reads["expected"] == 0)
-        absent[self.logs :] = False
-        return absent
+        Nothing is known of these, and nothing is appended to them: most payees never pay.
+        """
+        packed, names = np.empty(len(self.reads), dtype=READ), np.empty(self.logs, dtype=_NAME)
+        asked = _pack(self.reads, self.logs, packed, names, self.order)
+        return packed[:asked].tobytes(), names[: len(self.reads) - asked].tobytes()
 
 
 def name_of(read: np.record) -> bytes:
@@ -140,7 +135,7 @@ class Reply:
         reads, logs = request.reads, request.logs
         reads["total"][:logs] = reads["expected"][:logs]
         if applied.replied:
-            which = np.argsort(request.absent, kind="stable")[np.array(applied.replied, dtype=np.int64)]
+            which = request.order[np.array(applied.replied, dtype=np.int64)]
             sizes = np.fromiter(map(len, applied.logs), dtype=np.int64, count=len(which))
             ends = np.cumsum(sizes)
             reads["in_reply"][which], reads["total"][which] = True, applied.totals
@@ -192,6 +187,27 @@ def _find(cells: NDArray[np.int64], reads: NDArray[np.record], count: int, ident
     cells[cell] = count
     reads[count].identity = identity
     return count, count + 1
+
+
+@njit()
+def _pack(  # type: ignore[no-untyped-def]
+    reads, logs, packed, names, order
+):  # fmt: skip
+    """Pack reads, and the names of the logs that are taken to be not there; return how many reads there are."""
+    asked = absent = 0
+    for k in range(len(reads)):
+        read = reads[k]
+        if k < logs and read.known == 0 and read.expected == 0:
+            names[absent].kind, names[absent].identity = read.kind, read.identity
+            absent += 1
+            order[len(order) - absent] = k
+        else:
+            one = packed[asked]
+            one.kind, one.identity, one.known, one.expected = read.kind, read.identity, read.known, read.expected
+            order[asked] = k
+            asked += 1
+    order[asked:] = order[asked:][::-1].copy()
+    return asked
 
 
 def entries_of(columns: PaymentColumns, claims: Claims) -> bytes:

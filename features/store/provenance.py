@@ -46,7 +46,7 @@ def _versioned(kinds: int) -> np.dtype[np.record]:
     )
 
 
-PROVENANCE: Final = row_dtype([*_fields(len(KINDS)), ("outbound_upto", "<i4")])
+PROVENANCE: Final = row_dtype([*_fields(len(KINDS)), ("outbound_upto", "<i4")], packed=True)
 """What was read of any form: hashed identities; the record with the payee as counterparty and the kind of payment;
 positions in the logs of each kind; length of the payer's own inbound log, of the outcome logs, and of the payee's own
 outbound log (-1 where it was not kept) at that moment."""

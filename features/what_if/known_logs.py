@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -97,7 +98,7 @@ class KnownLogs:
 
     def _expect(self, request: Request, now_ms: int) -> None:
         """Fill in what is known of the logs: they are as they were, unless somebody else appended to them."""
-        self.replicas.expect(Request(request.reads, request.logs, request.log_of[:0]), self._number, now_ms)
+        self.replicas.expect(replace(request, log_of=request.log_of[:0]), self._number, now_ms)
         reads = request.reads[: request.logs]
         # A log that may have expired and begun anew tells by its last known record whether it did.
         for at in np.flatnonzero((reads["known"] == 0) & (reads["expected"] == UNKNOWN_LENGTH)).tolist():

@@ -157,7 +157,7 @@ def _request_of(kind: Kind, identity: int) -> Request:
     """Return the request for one entity's log."""
     reads = np.zeros(1, dtype=READING)
     reads["kind"], reads["identity"] = kind.letter[0], identity
-    return Request(reads, 1, np.empty((0, POSITIONS + len(REPORTED)), dtype=np.int64))
+    return Request(reads, 1, np.empty((0, POSITIONS + len(REPORTED)), dtype=np.int64), np.zeros(1, dtype=np.int64))
 
 
 def _joined(first: Measured, second: Measured) -> Measured:

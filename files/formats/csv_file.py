@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +26,8 @@ _SAMPLE: Final = 1 << 16
 """Characters that are searched for the separator."""
 _LARGEST_PIECE: Final = 1 << 23
 """Bytes of the file after which a piece ends early."""
+_LONGEST_LINE: Final = 1 << 22
+"""Characters."""
 _LOOK: Final = 256
 
 Row = tuple[str, ...]
@@ -35,7 +40,7 @@ class CsvFile:
     count = None
 
     def __init__(self, path: Path, file: Opened, encoding: str, separator: str | None) -> None:
-        self.path = path
+        self._path = path
         self._file = file
         self.encoding = encoding
         self._text = file.text(encoding)
@@ -62,7 +67,7 @@ class CsvFile:
         """Return the first lines, and note the separator that the first one may name."""
         lines, seen = [], 0
         with self._said_of_row(lambda: 1, lambda: 1):
-            while seen < _SAMPLE and (line := self._text.readline(_SAMPLE)):
+            while seen < _SAMPLE and (line := self._text.readline(_LONGEST_LINE)):
                 lines.append(line)
                 seen += len(line)
         self._said = said_in(lines[0]) if lines else None
@@ -72,11 +77,24 @@ class CsvFile:
         return lines
 
     def _from(self, first: list[str]) -> Iterator[str]:
-        yield from first
-        yield from self._text
+        """Yield the lines that were read and those to come; one that is far too long is an error, never held whole."""
+        for line in chain(first, iter(partial(self._text.readline, _LONGEST_LINE), "")):
+            if len(line) == _LONGEST_LINE and not line.endswith(("\n", "\r")):
+                raise csv.Error(f"a line of more than {_LONGEST_LINE:,} characters")
+            yield line
 
-    def _said_of_row(self, row: Callable[[], int], line: Callable[[], int]) -> _SaidOfRow:
-        return _SaidOfRow(self, row, line)
+    @contextmanager
+    def _said_of_row(self, row: Callable[[], int], line: Callable[[], int]) -> Iterator[None]:
+        """Say in one line in which row the file is broken, or that its text cannot be decoded."""
+        try:
+            yield
+        except UnicodeDecodeError:
+            raise text.not_in(self.encoding, self._path) from None
+        except csv.Error as error:
+            raise SourceError(
+                f"{self._path}: expected CSV with its quotes in pairs, got: {error}, in row {row()}, which begins in "
+                f"line {line()}"
+            ) from None
 
     def pieces(self, needed: Sequence[str], _times: Sequence[str], size: int) -> Iterator[Piece]:
         """Yield the rows with the cells of the needed columns; a row that is too short has empty cells."""
@@ -108,28 +126,6 @@ class CsvFile:
             yield Piece(rows, numbers, refused, row)
             raise
         yield Piece(rows, numbers, refused, row)
-
-
-class _SaidOfRow:
-    """Says in one line in which row a file is broken, or that its text cannot be decoded."""
-
-    def __init__(self, file: CsvFile, row: Callable[[], int], line: Callable[[], int]) -> None:
-        self._file = file
-        self._row = row
-        self._line = line
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        path = self._file.path
-        if isinstance(error, UnicodeDecodeError):
-            raise text.not_in(self._file.encoding, path) from None
-        if isinstance(error, csv.Error):
-            raise SourceError(
-                f"{path}: expected CSV with its quotes in pairs, got: {error}, in row {self._row()}, which begins in "
-                f"line {self._line()}"
-            ) from None
 
 
 def _taker(positions: list[int]) -> Callable[[list[str]], Row]:

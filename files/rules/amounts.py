@@ -17,7 +17,7 @@ _PLAIN: Final = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,2})0*)?")
 """Nearly all amounts there are."""
 _CURRENCY: Final = re.compile(r"(?:rs\.?|inr|₹|rupees?|usd|eur|gbp|[$€£])", re.IGNORECASE)
 """Other currencies are counted as if they were rupees: public files have them, and no feature knows a rate."""
-_SIDE: Final = re.compile(r"\s*\b(dr|cr)\.?$", re.IGNORECASE)
+_SIDE: Final = re.compile(r"\s*(?<![a-z])(dr|cr)\.?$", re.IGNORECASE)
 """Debit and credit behind an amount. A debit is paid; a credit is the other way, as a minus is."""
 _WRITTEN: Final = {
     # Groups of three, by a mark or by a blank, or Indian ones: three digits last, and two before.

@@ -13,7 +13,7 @@ from features.columns import FeatureState
 from features.entities import KINDS, PAYER
 from features.schema import columns_of
 from history.spill.reports import reports_of
-from history.spill.tables import Batches, Opened, array_of, bucket_batches, bucket_of, payments_of
+from history.spill.tables import Batches, array_of, bucket_batches, bucket_of, payments_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,24 +110,3 @@ def schema_of(features: int) -> pa.Schema:
 def _measured(row: NDArray[np.int64], state: NDArray[np.uint8], values: NDArray[np.float32]) -> pa.RecordBatch:
     lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
     return pa.RecordBatch.from_arrays([pa.array(row), pa.array(state), lists], schema=schema_of(values.shape[1]))
-
-
-class Measured:
-    """What was measured of one kind of entity, of all its buckets; read piece by piece."""
-
-    def __init__(self, owner: str, kind: str, place: Place, files: ExitStack) -> None:
-        at = [one.name for one in KINDS].index(owner)
-        self.columns = columns_of(KINDS[at])
-        self._files = [
-            files.enter_context(Opened(place.measured(owner, bucket))) for bucket in range(place.count(kind))
-        ]
-
-    def put(self, piece: int, row: NDArray[np.int64], vectors: NDArray[np.float32], state: NDArray[np.uint8]) -> None:
-        """Fill in the columns of a piece's payments, which are in these rows, ascending; make the states stricter."""
-        for file in self._files:
-            batch = file.batch(piece)
-            at = np.searchsorted(row, array_of(batch, "row"))
-            lists = batch.column("values")
-            values = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(at), len(self.columns))
-            vectors[at[:, None], self.columns] = values
-            state[at] = np.maximum(state[at], array_of(batch, "state"))

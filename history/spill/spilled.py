@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
-from features.measure.vector import PROGRAM
-from history.chunk import Chunk
+from history.spill.joining import chunks, journal
 from history.spill.labels import labels
-from history.spill.measuring import OWNERS, Measured
-from history.spill.tables import Opened, array_of
+from history.spill.tables import array_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from history.chunk import Chunk
     from history.refusals import Refusals
     from history.spill.clock import Standing
     from history.spill.place import Place
@@ -54,26 +51,15 @@ class Spilled:
     @cached_property
     def event_time(self) -> NDArray[np.int64]:
         """Epoch milliseconds of each payment: int64[n], 8 bytes of memory a payment."""
-        return np.concatenate([array_of(batch, "event_time") for _, batch in self._journals(["row", "event_time"])])
+        return self._column("event_time")
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the payments in file order, some ten thousands at a time; may be called again."""
-        with ExitStack() as files:
-            parts = [
-                Measured(owner.name, kind, self.place, files) for kind, owners in OWNERS.items() for owner in owners
-            ]
-            for piece, batch in self._journals(["row", "event_time", "transaction_id"]):
-                row = array_of(batch, "row")
-                vectors = np.full((len(row), len(PROGRAM)), np.nan, dtype=np.float32)
-                state = np.zeros(len(row), dtype=np.uint8)
-                for part in parts:
-                    part.put(piece, row, vectors, state)
-                yield Chunk(batch.column("transaction_id"), array_of(batch, "event_time"), vectors, state, row)
+        return chunks(self.place, self.pieces, self.standing)
 
     def labels(self, asked: NDArray[np.intp], reported_before: int | None = None) -> Labels:
         """Return the labels of some payments, ascending, as of a moment; epoch milliseconds."""
-        rows = np.concatenate([array_of(batch, "row") for _, batch in self._journals(["row"])])
-        return labels(self.place, rows, asked, reported_before, reported=self.reported is not None)
+        return labels(self.place, self._column("row"), asked, reported_before, reported=self.reported is not None)
 
     def account(self) -> Iterator[str]:
         """Yield for each file how many of its rows were refused, and why."""
@@ -86,11 +72,7 @@ class Spilled:
         if self.reported is not None:
             self.reported.refusals.expect_a_match(self.reported.count, payments)
 
-    def _journals(self, fields: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield what stands of each piece."""
-        for piece in range(self.pieces):
-            with Opened(self.place.journal(piece), fields) as file:
-                batch = file.batch(0)
-            if self.standing is not None:
-                batch = batch.filter(pa.array(self.standing.of(array_of(batch, "row"))))
-            yield piece, batch
+    def _column(self, name: str) -> NDArray[np.int64]:
+        """Return a column of all payments that stand."""
+        parts = [journal(self.place, piece, self.standing, [*{"row", name}]) for piece in range(self.pieces)]
+        return np.concatenate([array_of(part, name) for part in parts])

@@ -84,9 +84,8 @@ def evaluate(scores: Scores, *, alert_budget: float = ALERT_BUDGET, base_rate: f
         kinds = [scores.typology[row] or "UNKNOWN" for row in groups.rows.tolist()]
         figures["by_typology"] = groups.figures(kinds)
     if scores.payee_reported is not None:
-        figures["by_payee"] = groups.figures(
-            ["REPORTED_BEFORE" if before else "NOT_REPORTED" for before in scores.payee_reported[groups.rows]]
-        )
+        known = scores.payee_reported[groups.rows]
+        figures["by_payee"] = {"REPORTED_BEFORE": groups.of(known), "NOT_REPORTED": groups.of(~known)}
     if scores.verdict is not None:
         figures["by_verdict"] = _by_verdict(scores.verdict, fraud)
     if base_rate is not None and 0 < frauds < payments:
@@ -158,7 +157,7 @@ class _Groups:
         threshold, share = cut
         self.rows = np.flatnonzero(scores.fraud)
         self._probability = scores.probability[self.rows]
-        self._genuine = scores.probability[~scores.fraud]
+        self._genuine = np.sort(scores.probability[~scores.fraud])  # once: sorted, it is sorted again at no cost
         self._within = np.where(
             self._probability > threshold, 1.0, np.where(self._probability == threshold, share, 0.0)
         )
@@ -166,13 +165,15 @@ class _Groups:
     def figures(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return figures by name; one name for each of the frauds in `rows`."""
         of = np.array(names, dtype=object)
+        return {name: self.of(of == name) for name in sorted(set(names))}
+
+    def of(self, some: NDArray[np.bool_]) -> dict[str, Any]:
+        """Return the figures of some of the frauds in `rows`."""
+        within = np.sort(self._within[some])
         return {
-            name: {
-                "frauds": int((of == name).sum()),
-                "recall_at_budget": float(np.sort(self._within[of == name]).mean()),
-                **average_precision(self._probability[of == name], self._genuine),
-            }
-            for name in sorted(set(names))
+            "frauds": len(within),
+            "recall_at_budget": float(within.mean()) if len(within) else None,
+            **average_precision(self._probability[some], self._genuine),
         }
 
 

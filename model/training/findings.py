@@ -195,7 +195,7 @@ def _reports(facts: Facts) -> Iterator[Finding]:
         )
     groups = facts.held_out.get("by_payee")
     if groups is not None:
-        before, frauds = groups.get("REPORTED_BEFORE", {"frauds": 0})["frauds"], facts.held_out["frauds"]
+        before, frauds = groups["REPORTED_BEFORE"]["frauds"], facts.held_out["frauds"]
         yield Finding(
             "payees-reported-before",
             f"{before:,} of {frauds:,} frauds held out went to a payee with a fraud reported earlier. Only those can "

@@ -32,7 +32,7 @@ def average_precision(frauds: NDArray[np.float64], genuine: NDArray[np.float64])
         return {"average_precision": None, "average_precision_interval": None}
     scores, hits = np.unique(frauds, return_counts=True)
     hits = hits[::-1]
-    above = len(genuine) - np.searchsorted(np.sort(genuine), scores[::-1], side="left")
+    above = len(genuine) - np.searchsorted(np.sort(genuine, kind="stable"), scores[::-1], side="left")
     interval = None
     if len(frauds) > 1:
         between = np.diff(above, prepend=0)

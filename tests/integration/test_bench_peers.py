@@ -79,7 +79,7 @@ class Sample:
                 {
                     "transaction_id": payment["transaction_id"],
                     "outcome": "FRAUD" if number % 3 else "GENUINE",
-                    "reported_at": reported_at,
+                    "reported_at": reported_at - len(known) + number,
                 }
             ).encode()
             for number, payment in enumerate({payment["transaction_id"]: payment for payment in known}.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
 import json
 import os
@@ -322,6 +324,40 @@ def test_a_merged_replay_without_workers_says_so(bench: Bench, history: Path) ->
     )
     assert f"group {bench.group}: expected it to commit offset" in said
     assert "upifraud worker" in said
+
+
+def test_outcomes_in_the_payments_own_file_are_merged_in(bench: Bench, tmp_path: Path) -> None:
+    file, columns, refused = tmp_path / "a.csv.gz", tmp_path / "map.toml", tmp_path / "refused.csv"
+    lines = [f"{hour};Asha {hour % 3};Shop;{hour},50;{('no', 'yes', '')[hour % 3]}" for hour in range(1, 301)]
+    text = "\n".join(("step;who;whom;rupees;fraud", *lines, "301;Asha;Shop;1.2.3;no", ""))
+    file.write_bytes(gzip.compress(text.encode()))
+    columns.write_text(
+        'transaction_id = { row_number = "R" }\n'
+        'event_time = { column = "step", epoch = 2026-01-01T00:00:00+05:30, step = "1h" }\n'
+        'payer_vpa = { column = "who", handle = "people" }\n'
+        'payee_vpa = { column = "whom", handle = "shops" }\n'
+        'amount_paise = { column = "rupees", unit = "rupees", decimal = "," }\n'
+        'outcome = { column = "fraud", fraud = ["yes"], genuine = ["no"] }\n'
+        'reported_at = { after = "event_time", delay = "2d" }\n'
+    )
+    with Follower(bench) as follower:
+        said = bench.run("replay", file, "--map", columns, "--patience", 30, "--refused", refused)
+        deadline = time.monotonic() + 30
+        while len(follower.seen) < 500 and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert "300 payments and 201 outcomes" in said
+    told: set[str] = set()
+    for kind, message in follower.seen:
+        if kind == "outcome":
+            told.add(message["transaction_id"])
+        else:
+            hour = int(message["transaction_id"].removeprefix("R"))
+            assert told == {f"R{before}" for before in range(1, hour - 48) if before % 3 < 2}
+    with refused.open(encoding="utf-8", newline="") as rows:
+        (row,) = csv.DictReader(rows)
+    assert (row["of"], row["row"], row["column"]) == ("payments", "301", "rupees")
+    only = bench.run("replay", file, "--map", columns, "--topic", "transactions")
+    assert "published 300 records" in only
 
 
 # What goes wrong --------------------------------------------------------------------------------------------------

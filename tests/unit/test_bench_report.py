@@ -10,6 +10,7 @@ import pytest
 from bench import results
 from bench.ablations.ablation import Ablation, Way
 from bench.growth.curve import Curve, Point
+from bench.histories import Used
 from bench.load import Punctuality
 from bench.peers.environment import ROOT
 from bench.report import http_tables, sections, tables, write
@@ -54,6 +55,10 @@ PARTS: dict[str, Any] = {
     "sustain": a_run("open loop 1000/s", 1_000.0, accounted={"records": 10_000, "verdicts": 10_000}),
     "growth": [
         Curve("trees", "trees", [Point(10, {"score": 1.0}, {"MB": 0.5}), Point(100, {"score": 9.0})], "all else alike")
+    ],
+    "histories": [
+        Used("features", 2_000_000, 40.0, 70.0, 1_500_000_000, 900_000_000, "4GB"),
+        Used("train", 2_000_000, 60.0, 90.0, 2_500_000_000, 800_000_000, "8GB"),
     ],
     "api-plain": {"medians": [
         {"who": who, "size": 100, "calls a second": 2.0, "statuses": {"200": 800}, "us": {who: own, "redis": 20_000.0},
@@ -174,7 +179,8 @@ def test_the_page_gets_tables_and_plots(tmp_path: Path) -> None:
     page.write_text(page_with("machine", *PARTS))
     written = list(write(merged(PARTS), page, images))
     assert {path.name for path in written} == {
-        "benchmarks.md", "ramp.png", "latency.png", "sustain.png", "growth.png", "ablations.png", "peers.png"
+        "benchmarks.md", "ramp.png", "latency.png", "sustain.png", "growth.png", "ablations.png", "peers.png",
+        "histories.png",
     }  # fmt: skip
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written[:-1])
     text = page.read_text()

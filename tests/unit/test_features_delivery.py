@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from features.columns import FeatureState
-from features.declared.paid_out import PAID_OUT
-from features.entities import PAYER
 from features.errors import StoreRolledBackError, StoreUnavailableError
 from features.online import MAX_PAYMENTS, FeatureBatch, OnlineFeatures
 from features.rebuild import RebuildInput
-from features.record import PAID_OUT_AT
 from features.replica import fold as folding
 from features.schema import FEATURE_NAMES
 from features.store.contract import Origin
@@ -190,64 +186,6 @@ def test_a_rebuilt_store_goes_on_as_the_lost_one_would_have() -> None:
     deployment.assert_repeats(deployment.batches[-1], deployment.call(0, deployment.batches[-1]))
     while not deployment.done:
         deployment.first(deployment.random.randrange(2), deployment.next_batch(30))
-    deployment.assert_like_history()
-
-
-# Beside the release before ------------------------------------------------------------------------------------------
-
-OUTBOUND = [FEATURE_NAMES.index(feature.name) for feature in PAID_OUT]
-
-
-class StoreOfBefore(MemoryEntityStore):
-    """Appends what the release of 2026-11 did: its records have the place, and a kind without the bit."""
-
-    def _append(self, name: bytes, record: bytes) -> int:
-        if name[:1] != PAYER.letter:
-            record = record[:PAID_OUT_AT] + struct.pack("<II", 0, 2)
-        return super()._append(name, record)
-
-
-def test_what_the_release_before_appended_is_found_and_lacks_what_was_paid_out_alone() -> None:
-    """It says so the same way each time, and is counted no more than once; what comes new is whole."""
-    payments = Script(3, (Stretch(200, "minutes", "jitter", 5, 5, 3),)).payments()
-    before = StoreOfBefore()
-    deployment = Deployment(before, payments, seed=5, partitions=1)
-    deployment.first(0, list(range(100)))
-    store = deployment.store._store = MemoryEntityStore()
-    store.load([(name, bytes(log)) for name, log in before.logs.items()], before.offsets)
-    for worker in range(2):
-        deployment.restart(worker)
-    found = [deployment.call(worker, list(range(100))) for worker in (0, 1, 0)]
-    assert store.logs == before.logs
-    for one in found:
-        assert np.isnan(one.vectors[:, OUTBOUND]).all()
-        assert {row["outbound"] for row in one.provenance} == {0}
-        others = np.delete(one.vectors, OUTBOUND, axis=1), one.state
-        at_first = np.delete(deployment.vectors[:100], OUTBOUND, axis=1), deployment.states[:100]
-        assert [part.tobytes() for part in others] == [part.tobytes() for part in at_first]
-    deployment.first(1, list(range(100, 200)))
-    assert not np.isnan(deployment.vectors[100:, OUTBOUND[1:]]).any()
-    deployment.assert_like_history()
-
-
-def test_workers_of_two_releases_share_a_store() -> None:
-    """Each appends in its own way; both find what the other appended, and nothing counts twice."""
-    payments = Script(6, (Stretch(400, "seconds", "jitter", 3, 3, 3),)).payments()
-    deployment = Deployment(MemoryEntityStore(), payments, seed=5)
-    store, before = deployment.store._store, StoreOfBefore()
-    before.logs, before.offsets = store.logs, store.offsets
-    while not deployment.done:
-        batch = deployment.next_batch(20)
-        worker = deployment.random.randrange(2)
-        deployment.store._store = before if worker else store
-        deployment.first(worker, batch)
-        deployment.store._store = store
-        again = deployment.call(0, batch)
-        assert again.provenance["payee_at"].tolist() == [deployment.positions(row)[1] for row in batch]
-        known = ~np.isnan(again.vectors[:, OUTBOUND[1:]])
-        assert known.all() != bool(worker)
-        assert known.any() != bool(worker)
-    assert sum(map(len, store.logs.values())) == 32 * (2 * len(payments) + sum(p.device != 0 for p in payments))
     deployment.assert_like_history()
 
 

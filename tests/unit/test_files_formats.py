@@ -138,6 +138,7 @@ def test_quoted_cells_may_have_line_ends_and_separators(tmp_path: Path) -> None:
         (gzip.compress(b""), "the file is empty"),
         (gzip.compress(as_parquet(rows_of(2))[:-20]), "expected a Parquet file"),
     ],
+    ids=["gzip-cut", "zstd-cut", "more-behind", "gzip-spoilt", "zstd-spoilt", "empty", "no-parquet"],
 )
 def test_a_damaged_packing_is_refused_in_one_line(tmp_path: Path, content: bytes, complaint: str) -> None:
     path = tmp_path / "a.csv"
@@ -193,6 +194,7 @@ def test_an_element_that_no_broker_takes_is_refused_alone(tmp_path: Path) -> Non
         ("[" * 100_000, "expected"),
         ('[{"a":' + "[" * 100_000, "in row 1: expected one whole value"),
     ],
+    ids=map(str, range(11)),
 )
 def test_a_broken_array_is_refused_with_its_row(tmp_path: Path, content: str, complaint: str) -> None:
     path = tmp_path / "a.json"
@@ -368,3 +370,30 @@ def test_an_outer_value_that_is_not_there_has_nothing_inside(tmp_path: Path) -> 
         first, second = read(path, columns)[0]
         assert first["payer_vpa"] == "x@y"
         assert "payer_vpa" not in second
+
+
+# Lines ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_header_may_be_longer_than_what_is_searched_for_the_separator(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    names = [*HEAD, *(f"another column {number:05d}" for number in range(5_000))]
+    path.write_text(f"{','.join(names)}\nx,{TIME},a@y,b@y,1\n")
+    made, refused = read(path)
+    assert (made[0]["transaction_id"], refused) == ("x", [])
+    assert look(path).columns == names
+
+
+@pytest.mark.slow
+def test_a_line_without_an_end_is_refused_and_never_held(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(as_csv(rows_of(2)) + b"x" * (1 << 23))
+    with pytest.raises(SourceError, match="a line of more than 4,194,304 characters, in row 3, which begins in line 4"):
+        read(path)
+
+
+def test_local_times_of_json_lines_are_read_in_the_zone(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(as_lines([row | {"event_time": "2026-01-01T05:30:00"} for row in rows_of(1)]))
+    assert read(path)[0][0]["event_time"] == "2026-01-01T05:30:00"
+    assert read(path, ColumnMap(zone="Asia/Kolkata"))[0][0]["event_time"] == 1_767_225_600_000

@@ -6,7 +6,7 @@ import csv
 import gzip
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +14,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from features.schema import FEATURE_NAMES
+from history.large import measure_on_disk
+from history.measured import Outcomes, measure
+from history.reading import source_of_payments
+from history.spill.place import Buckets, Place
+from history.spill.run import Run
+from history.spill.work import Inline
+from tests.fixtures.histories import ANY, assert_same
 from upifraud.cli import main
+from upifraud.history_files import columns_of
+
+if TYPE_CHECKING:
+    from files.source import Refused
 
 FILES = Path(__file__).parents[1] / "fixtures/files"
 START = 1_767_205_800_000
@@ -249,3 +260,36 @@ def test_files_that_are_not_there_are_a_usage_error(tmp_path: Path, name: str) -
     result = run("features", "--payments", tmp_path / name, "--out", tmp_path / "o")
     assert result.exit_code == 2
     assert "expected" in result.stderr
+
+
+# On disk ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_mapped_history_of_several_files_is_the_same_on_disk(tmp_path: Path) -> None:
+    days = tmp_path / "days"
+    days.mkdir()
+    foreign(days / "1.csv.gz", range(1, 700), *SPOILT)
+    foreign(days / "2.csv", range(700, 1_200), *SPOILT)
+    columns = columns_of(map_file(tmp_path))
+    assert columns is not None
+    notes: dict[str, list[Refused]] = {"memory": [], "disk": []}
+    expected = measure(
+        *(days, None), columns=columns, limits=ANY, note=lambda _what, refused: notes["memory"].append(refused)
+    )
+    place = Place(tmp_path / "spill", Buckets(2, 3, 1), 256)
+    place.directory.mkdir()
+    found = measure_on_disk(
+        Run(Inline(), place, lambda _what, _total: lambda _done: None),
+        source_of_payments(days, None, columns),
+        Outcomes(days, columns, own=True),
+        None,
+        ANY,
+        lambda _what, refused: notes["disk"].append(refused),
+    )
+    assert_same(found, expected)
+    assert sorted(notes["disk"]) == sorted(notes["memory"])
+    assert len(expected) == 1_201, "those with a label that is none are payments"
+    assert expected.refusals.refused == 8
+    assert expected.reported is not None
+    assert expected.reported.refusals.refused == 4

@@ -31,6 +31,10 @@ N = 1500
 START = 1_764_000_000_000
 MINUTE, DAY = 60_000, 86_400_000
 UNTIL = START + 1_200 * MINUTE
+PLOTS = {
+    "by_typology.png", "calibration.png", "gains.png", "importance.png", "precision_by_alerts_a_day.png",
+    "precision_recall.png", "recall_by_alerts.png",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -106,6 +110,7 @@ def write_verdicts(path: Path, artifact_dir: Path, history: History) -> dict[str
         "score": scored.probability,
         "verdict": [Verdict(code).name for code in artifact.thresholds.verdicts(scored.probability)],
         "vector": pa.array(list(measured.vectors), pa.list_(pa.float32())),
+        "contributions": pa.array(list(scored.contributions), pa.list_(pa.float64())),
     }
     metadata = {"features": json.dumps(FEATURE_NAMES)}
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
@@ -144,8 +149,36 @@ def test_the_artifact_is_for_the_features_of_this_program(trained: Path) -> None
     artifact = load(trained, schema_hash=SCHEMA_HASH)
     assert artifact.feature_names == tuple(FEATURE_NAMES)
     assert {path.name for path in trained.iterdir()} >= {
-        "artifact.json", "tables.npz", "model.skops", "report.json", "calibration.png", "contributions.png",
+        "artifact.json", "tables.npz", "model.skops", "report.json", "contributions.png", *PLOTS
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_report_has_baselines_findings_and_drift(trained: Path) -> None:
+    report = json.loads((trained / REPORT).read_bytes())
+    figures = report["metrics"]["baselines"]
+    assert set(figures) == {"logistic_regression", "random_forest"}
+    own = report["metrics"]["model"]
+    for name in ("average_precision", "recall_at_budget", "roc_auc", "payments"):
+        assert own[name] == report["held_out"][name]
+        assert all(name in one for one in figures.values())
+    said = {finding["code"]: finding for finding in report["findings"]}
+    assert {"short-history", "few-frauds-to-train-on", "few-frauds-to-judge-by", "features-missing"} <= set(said)
+    assert all(set(finding) == {"code", "text", "option"} for finding in said.values())
+    assert list(report["drift"]) == sorted(FEATURE_NAMES)
+
+
+@pytest.mark.slow
+def test_without_baselines_the_model_is_the_same_and_findings_are_told(
+    history: History, trained: Path, tmp_path: Path
+) -> None:
+    result = train(history, tmp_path / "model", "--until", UNTIL, "--no-baselines")
+    assert (tmp_path / "model" / "tables.npz").read_bytes() == (trained / "tables.npz").read_bytes()
+    report = json.loads((tmp_path / "model" / REPORT).read_bytes())
+    assert report["metrics"]["baselines"] == {}
+    for finding in report["findings"]:
+        assert f"{finding['code']}: {finding['text']}" in result.output
+    assert "logistic" not in result.output
 
 
 @pytest.mark.slow
@@ -171,7 +204,14 @@ def test_evaluation_of_verdicts_is_one_json_object(history: History, trained: Pa
     assert figures["value_recall_at_budget"] > 0
     assert figures["at_base_rate"]["base_rate"] == 7e-6
     assert json.loads((tmp_path / "report" / "report.json").read_bytes()) == figures
-    assert (tmp_path / "report" / "precision_recall.png").read_bytes().startswith(b"\x89PNG")
+    assert (
+        figures["by_payee"]["REPORTED_BEFORE"]["frauds"] + figures["by_payee"]["NOT_REPORTED"]["frauds"]
+        == (figures["frauds"])
+    )
+    assert figures["days"] == pytest.approx((N - 1) * MINUTE / DAY)
+    plots = {path.name: path.read_bytes() for path in (tmp_path / "report").glob("*.png")}
+    assert set(plots) == PLOTS
+    assert all(png.startswith(b"\x89PNG") for png in plots.values())
 
 
 def test_evaluation_of_the_held_out_slice_is_the_reports(history: History, trained: Path, tmp_path: Path) -> None:

@@ -104,6 +104,20 @@ def test_a_mule_takes_in_from_many_and_passes_on_within_the_hour() -> None:
             assert any(leg.event_time - at <= HOUR for at in before)
 
 
+def test_victims_pay_a_mule_that_has_just_paid_out_and_honest_people_are_paid_who_pay_too() -> None:
+    """What a payee did as a payer tells frauds only if both kinds of payee pay."""
+    after = 0
+    for legs in campaigns(mule_fan_in.tell):
+        (mule,) = {leg.payee for leg in legs} & {leg.payer for leg in legs}
+        passed = [leg.event_time for leg in legs if leg.payer == mule]
+        after += sum(any(0 < leg.event_time - at <= HOUR for at in passed) for leg in legs if leg.payee == mule)
+    assert after > 60, "one a campaign and more"
+    payments = fortnights()
+    honest = payments.typology == codes.HONEST
+    pay_too = np.isin(payments.payee[honest], payments.payer)
+    assert 0.2 < pay_too.mean() < 0.5
+
+
 def test_a_takeover_follows_a_sim_change_on_a_device_just_bound() -> None:
     for legs in campaigns(device_takeover.tell):
         assert len({leg.device for leg in legs}) == 1

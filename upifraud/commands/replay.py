@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upifraud.history_files import columns_of, one_or_all
-from upifraud.options import FILES, SEVERAL, map_, outcomes_map, zone
+from upifraud.options import FILES, SEVERAL, map_, outcomes_map, refused, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from files.source import Source
     from simulator.kafka import Group, Outlet
     from simulator.schedule import AtOnce, AtRate, AtSpeed
     from stream.settings import Settings
@@ -75,6 +74,7 @@ A field may be a table where more is to be said of its column; docs/specs/map.md
 @map_
 @outcomes_map
 @zone
+@refused
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Records a second.")
 @click.option("--speed", type=click.FloatRange(0, min_open=True), help="Times the recorded pace.")
 @click.option("--max", "max_", is_flag=True, help="As fast as the broker takes them (the default).")
@@ -93,6 +93,8 @@ def command(
     map_: Path | None,
     outcomes_map: Path | None,
     zone: str | None,
+    refused: Path | None,
+    refused_rows: bool,
     rate: float | None,
     speed: float | None,
     max_: bool,
@@ -111,7 +113,9 @@ def command(
     from files.errors import SourceError
     from files.source import Source
     from history.message_fields import OUTCOME, PAYMENT
+    from history.refused_file import refused_file
     from simulator.errors import SimulatorError
+    from upifraud.fates import Outgoing
 
     if sum((rate is not None, speed is not None, max_)) > 1:
         raise click.UsageError("--rate, --speed, --max: expected at most one of them; leave the others out")
@@ -123,12 +127,14 @@ def command(
     if not outcomes and topic is None and columns is not None and columns.has_outcomes:
         outcomes, outcomes_columns = file, columns
     try:
-        source = Source(one_or_all(file), OUTCOME if topic == "outcomes" else PAYMENT, columns, zone)
-        if outcomes:
-            reported = Source(one_or_all(outcomes), OUTCOME, outcomes_columns, zone)
-            _merge(source, reported, _schedule(rate, speed), patience)
-        else:
-            _publish(source, topic or "transactions", _schedule(rate, speed), patience, linger_ms)
+        with refused_file(refused, with_rows=refused_rows) as note:
+            source = Source(one_or_all(file), OUTCOME if topic == "outcomes" else PAYMENT, columns, zone)
+            sent = Outgoing(source, note)
+            if outcomes:
+                reported = Outgoing(Source(one_or_all(outcomes), OUTCOME, outcomes_columns, zone), note)
+                _merge(sent, reported, _schedule(rate, speed), patience)
+            else:
+                _publish(sent, topic or "transactions", _schedule(rate, speed), patience, linger_ms)
     except (SimulatorError, SourceError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -142,25 +148,24 @@ def _schedule(rate: float | None, speed: float | None) -> AtRate | AtSpeed | AtO
 
 
 def _publish(
-    source: Source, topic: str, schedule: AtRate | AtSpeed | AtOnce, patience: float, linger_ms: float
+    sent: Outgoing, topic: str, schedule: AtRate | AtSpeed | AtOnce, patience: float, linger_ms: float
 ) -> None:
     """Publish one file."""
     from simulator.kafka import Outlet
     from simulator.publisher import Publisher
     from simulator.replay import runs_of
-    from upifraud.fates import Fates, Outgoing
+    from upifraud.fates import Fates
     from upifraud.progress import steps
     from upifraud.publishing import brokers, stopping
 
-    source.check()
+    sent.source.check()
     settings, conf = brokers()
     name = settings.topic_transactions if topic == "transactions" else settings.topic_outcomes
     outlet = Outlet(conf, linger_ms, follow=True)
     outlet.check([name])
     fates = Fates(settings, conf, (name,))
-    sent = Outgoing(source)
     with steps() as step:
-        publisher = Publisher(outlet, (name, name), step("publishing", len(source)))
+        publisher = Publisher(outlet, (name, name), step("publishing", len(sent.source)))
         with stopping(publisher.stop), _saying_what_was_sent(outlet):
             summary = publisher.publish(runs_of(sent), schedule)
     click.echo(
@@ -171,26 +176,26 @@ def _publish(
         _conclude({name: sent}, outlet, fates, settings, conf, patience)
 
 
-def _merge(payments: Source, outcomes: Source, schedule: AtRate | AtSpeed | AtOnce, patience: float) -> None:
+def _merge(payments: Outgoing, outcomes: Outgoing, schedule: AtRate | AtSpeed | AtOnce, patience: float) -> None:
     """Publish payments and outcomes in step with the consumer group."""
     from history.taken import Taken, refused_messages
     from simulator.kafka import Outlet
     from simulator.replay import Merger
-    from upifraud.fates import Fates, Outgoing
+    from upifraud.fates import Fates
     from upifraud.progress import steps
     from upifraud.publishing import brokers
 
-    payments.check()
-    outcomes.check()
+    payments.source.check()
+    outcomes.source.check()
     settings, conf = brokers()
     topics = (settings.topic_transactions, settings.topic_outcomes)
     outlet = Outlet(conf, linger_ms=1.0, follow=True)  # every slice ends with a wait for the last of it
     outlet.check(topics)
     fates = Fates(settings, conf, topics)
-    sent = {topic: Outgoing(source) for topic, source in zip(topics, (payments, outcomes), strict=True)}
+    sent = dict(zip(topics, (payments, outcomes), strict=True))
     with _followed(settings, conf) as group, steps() as step, _saying_what_was_sent(outlet):
-        merger = Merger(outlet, group, topics, patience, step("replaying", len(payments)))
-        done = merger.replay(Taken(sent[topics[0]], refused_messages(payments)), sent[topics[1]], schedule)
+        merger = Merger(outlet, group, topics, patience, step("replaying", len(payments.source)))
+        done = merger.replay(Taken(payments, refused_messages(payments.source)), outcomes, schedule)
     click.echo(
         f"published {done.payments} payments and {done.outcomes} outcomes in {done.seconds:.1f} s, in step with group "
         f"{settings.consumer_group}: waited {done.slices} times, all acknowledged"
