@@ -102,6 +102,26 @@ def test_outcomes_of_a_file_of_their_own_are_taken_at_their_time(tmp_path: Path)
 
 
 @pytest.mark.slow
+def test_outcomes_with_names_of_their_own_get_a_map_beside(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in write_shape("own", tmp_path, 6_000).read_text().splitlines()]
+    payments, outcomes, map_ = tmp_path / "payments.jsonl", tmp_path / "cases.csv", tmp_path / "map.toml"
+    payments.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "is_fraud"}) + "\n" for row in rows))
+    found = [row for row in rows if row["is_fraud"]]
+    lines = [f"{row['transaction_id']};fraudulent;{row['event_time'] // 1000 + 90_000}" for row in found]
+    outcomes.write_text("\n".join(["Txn Ref;Finding;Reported On", *lines]))
+    first = upifraud("try", payments, "--outcomes", outcomes, "--write-map", map_)
+    assert first.exit_code == 0, first.output
+    beside = tmp_path / "map.outcomes.toml"
+    assert f"--outcomes-map {beside} --map {map_}" in first.output
+    more = ("--outcomes", outcomes, "--outcomes-map", beside, "--map", map_, "--json", "--no-baselines")
+    second = upifraud("try", payments, *more)
+    assert second.exit_code == 0, second.output
+    report = json.loads(second.stdout)
+    assert report["outcomes"]["accepted"] == report["train"]["frauds"] + report["test"]["frauds"] == len(found)
+    assert report["label_delay_assumed"] is False
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_trial_leaves_nothing(
     tmp_path: Path, bare_environment: dict[str, str], number: signal.Signals

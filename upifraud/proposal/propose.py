@@ -24,8 +24,11 @@ _ORDER: Final = ("zone", "encoding", "separator", "earliest", *_OURS)
 _FEW_ROWS: Final = 30
 
 
-def propose(sample: Sample, chosen: Mapping[str, Toml] | None = None) -> Proposal:
-    """Return a map for a file that was looked at; what a person has chosen stands, and is not asked again."""
+def propose(sample: Sample, chosen: Mapping[str, Toml] | None = None, *, outcomes_elsewhere: bool = False) -> Proposal:
+    """Return a map for a file that was looked at; what a person has chosen stands, and is not asked again.
+
+    outcomes_elsewhere: what became of the payments is in another file, so nothing is said of it.
+    """
     chosen = dict(chosen or {})
     proposal = Proposal()
     for name in ("encoding", "separator"):
@@ -38,7 +41,8 @@ def propose(sample: Sample, chosen: Mapping[str, Toml] | None = None) -> Proposa
     span_ms = times.span_ms if times else LONGEST_MS * SHARE
     propose_id(sample, proposal, _column(chosen, "transaction_id"))
     propose_amount(sample, proposal, _column(chosen, "amount_paise"))
-    propose_outcome(sample, proposal, _column(chosen, "outcome"), delay_of(span_ms))
+    if not outcomes_elsewhere:
+        propose_outcome(sample, proposal, _column(chosen, "outcome"), delay_of(span_ms))
     propose_parties(sample, proposal, _column(chosen, "payer_vpa"), _column(chosen, "payee_vpa"))
     propose_made_id(sample, proposal)
     propose_rest(sample, proposal, chosen)

@@ -53,6 +53,10 @@ _NAMED_MOST: Final = 0.4
 _TRIED: Final = 20
 """So many texts show which formats are worth trying on all of them."""
 
+MILLISECONDS: Final = 1_000
+SCALES: Final = {1: 1_000, 1_000_000: 0.001, 1_000_000_000: 0.000001}
+"""What makes milliseconds of times since 1970, by how many of these make a second."""
+
 _UNITS: Final = {1: "seconds", 1_000: "milliseconds", 1_000_000: "microseconds", 1_000_000_000: "nanoseconds"}
 
 

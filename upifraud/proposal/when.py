@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from upifraud.proposal.choice import SURE, candidates, listed, quoted
 from upifraud.proposal.names import EVENT_TIME, REPORTED_AT
 from upifraud.proposal.proposal import Line, Option
-from upifraud.proposal.times import Form, Times, joined, times_of
-from upifraud.proposal.zone import zone_of
+from upifraud.proposal.times import MILLISECONDS, SCALES, Form, Times, joined, times_of
+from upifraud.proposal.zone import propose_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,6 @@ _KNOWN_STEPS: Final = (
         "the columns are those of a known set of card payments, which counts seconds",
     ),
 )
-_SCALES: Final = {1: 1_000, 1_000_000: 0.001, 1_000_000_000: 0.000001}
 
 
 class _Found(NamedTuple):
@@ -123,8 +122,8 @@ def _one_column(sample: Sample, proposal: Proposal, found: _Found) -> Times:
     )
     if times.form is Form.EPOCH:
         proposal.take("event_time", name, said, name)
-        if times.per_second != 1_000:
-            scale = _SCALES[times.per_second]
+        if times.per_second != MILLISECONDS:
+            scale = SCALES[times.per_second]
             proposal.scale["event_time"] = Line(scale, "milliseconds are what is kept")
     elif times.form is Form.STEP:
         return _steps(sample, proposal, found)
@@ -219,16 +218,7 @@ def _step_of(sample: Sample, column: Column) -> tuple[str | None, str]:
 
 def _zoned(sample: Sample, proposal: Proposal, times: Times, *names: str) -> Times:
     """Write the zone where the times have none, and what is earliest where they are old."""
-    if not (times.has_zone and "UTC" not in "".join(times.formats)) and "zone" not in proposal.lines:
-        zone, why = zone_of(sample, *names)
-        if zone is None:
-            proposal.ask(
-                "zone", None, f"The times of {listed(names)}"
-                " have no zone, and nothing in the file says where they were written.",
-                Option("Asia/Kolkata", "local times of India"), Option("+00:00", "UTC, as servers write it"),
-            )  # fmt: skip
-        else:
-            proposal.take("zone", zone, why)
+    propose_zone(sample, proposal, times, *names)
     if times.first is not None and times.first < _UPI:
         earliest = times.first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=366)
         proposal.take(

@@ -110,7 +110,8 @@ def read(given: Given, means: Means, step: Step) -> InMemory | OnDisk:
     reported = read_outcomes(where.paths, given["zone"], where.columns, given["note"])
     reported.refusals.within = where.own
     reported.refusals.check(limits.of_outcomes(own=where.own))
-    history = read_payments(payments, step("reading", len(payments)), given["note"])
+    bar = step("bytes read", payments.size())
+    history = read_payments(payments, lambda _rows: bar(payments.position()), given["note"])
     history.refusals.check(limits.payments)
     reported.match(history.transaction_id)
     reported.expect_a_match(payments.path)
