@@ -92,8 +92,8 @@ def test_outcomes_of_a_file_of_their_own_are_taken_at_their_time(tmp_path: Path)
     )
     assert "Give a file of outcomes" in upifraud("try", payments, "--write-map", map_).output
     refused = upifraud("try", payments, "--map", map_)
-    assert refused.exit_code == 1
-    assert "a file of outcomes (--outcomes)" in refused.stderr
+    assert refused.exit_code == 2
+    assert "expected a file of outcomes, or a map that says where they are" in refused.stderr
     result = upifraud("try", payments, "--outcomes", outcomes, "--map", map_, "--json", "--no-baselines")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
