@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from click.testing import CliRunner
 
 from features.schema import SCHEMA_HASH
 from model.artifact import load
-from tests.fixtures.command_line import UPIFRAUD
 from tests.fixtures.shapes import SHAPES, write_shape
 from upifraud.cli import main
 
@@ -32,6 +32,14 @@ CHOICES = {
     "ieee": ["payee_vpa = {column = 'R_emaildomain', handle = 'domain'}"],
 }
 IN_CASES = ("student-upi", "paysim", "sparkov")
+
+
+# A shell that starts tests in the background has SIGINT ignored, and what is ignored is inherited.
+INTERRUPTIBLE = [
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from upifraud.cli import main; main()",
+]
 
 
 def upifraud(*arguments: str | Path) -> Result:
@@ -129,7 +137,7 @@ def test_an_interrupted_trial_leaves_nothing(
     file, map_, out = write_shape("student-upi", tmp_path, 4_000), tmp_path / "map.toml", tmp_path / "made" / "trial"
     assert upifraud("try", file, "--write-map", map_).exit_code == 0
     process = subprocess.Popen(
-        [*UPIFRAUD, "try", str(file), "--map", str(map_), "--out", str(out)],
+        [*INTERRUPTIBLE, "try", str(file), "--map", str(map_), "--out", str(out)],
         cwd=tmp_path,
         env={**bare_environment, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

@@ -26,6 +26,7 @@ _COUNTRIES: Final = {
 }  # fmt: skip
 _RUPEES: Final = re.compile(r"₹|\b(rs|inr)\b", re.IGNORECASE)
 _MOBILE: Final = re.compile(r"\+?91[6-9][0-9]{9}")
+_LONGEST_NUMBER: Final = 20
 _LOOKED_AT: Final = 500
 
 
@@ -92,7 +93,7 @@ def _beside(sample: Sample, names: tuple[str, ...]) -> tuple[str, str] | None:
         gaps: Counter[int] = Counter()
         for local, value in zip(mine, column.values[:_LOOKED_AT], strict=False):
             text = str(value).removesuffix(".0")
-            if local is not None and text.isdigit():
+            if local is not None and text.isdecimal() and len(text) < _LONGEST_NUMBER:
                 gap = (local.timestamp() - int(text) / times.per_second + 43_200) % 86_400 - 43_200
                 gaps[round(gap)] += 1
         if gaps and gaps.most_common(1)[0][1] > 0.95 * gaps.total() and (gap := gaps.most_common(1)[0][0]) % 900 == 0:
