@@ -156,7 +156,7 @@ def _two_columns(sample: Sample, proposal: Proposal, named: list[_Found], found:
         first, last = day.times.first, day.times.last
     elif all(calendar):
         names, formats = [*(name for name in calendar if name), clock_name], (f"%Y %m %d {clock.times.formats[0]}",)
-        years = sorted(int(text) for text in sample[names[0]].texts if text.isdigit() and len(text) == 4)
+        years = sorted(int(text) for text in sample[names[0]].texts if text.isdecimal() and len(text) == 4)
         if not years:
             return None
         first, last = datetime(years[0], 1, 1, tzinfo=UTC), datetime(years[-1], 12, 31, tzinfo=UTC)
@@ -201,7 +201,7 @@ def _steps(sample: Sample, proposal: Proposal, found: _Found) -> Times:
             "event_time", "step", f"{quoted(column.name)} counts, and nothing says how long a step is.", *options
         )
     size = _SECONDS[step or "1h"]
-    least = min(float(text) for text in column.texts if text.replace(".", "", 1).isdigit())
+    least = min((float(text) for text in column.texts if text.replace(".", "", 1).isdecimal()), default=0.0)
     first = epoch + timedelta(seconds=min(least * size, 3e9))
     return Times(Form.STEP, first=first, last=epoch + longest, greatest=times.greatest, why=times.why)
 
