@@ -29,8 +29,7 @@ from model.artifact import (
 )
 from model.errors import ArtifactError, VectorError
 from model.training.archive import npz_bytes, skops_bytes
-from model.training.probes import probe_vectors
-from model.training.reference import verify
+from model.training.reference import probe_vectors, verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
