@@ -93,6 +93,8 @@ def compare(pairs: Sequence[tuple[Standing, Standing]], seed: int = 0) -> Change
 def _redrawn(pair: tuple[Standing, Standing], rng: np.random.Generator) -> float:
     """Return the difference with campaigns drawn anew, the same ones for both."""
     campaigns = np.unique(pair[0].campaign)
+    if not np.array_equal(campaigns, np.unique(pair[1].campaign)):
+        raise ValueError("Expected two rankings of the same frauds, got others; measure both anew.")
     times = np.bincount(rng.integers(0, len(campaigns), len(campaigns)), minlength=len(campaigns)).astype(np.float64)
     first, second = (average_precision(one, times[np.searchsorted(campaigns, one.campaign)]) for one in pair)
     return second - first

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 TODAY: Final = "today"
 REUSED: Final = "reused"
+MANY: Final = "many"
 SHAPE: Final = "shape"
 KINDS: Final = {
     TODAY: "the simulator as it was (`--reused-payees 0`)",
     REUSED: "the simulator with reused payees",
+    MANY: "the simulator with reused payees in three times as many frauds (`--reused-payees 0.45`)",
     SHAPE: "an enlarged shape: cards and merchants",
 }
 
@@ -75,8 +77,9 @@ def write(kind: str, seed: int, sizes: Sizes, directory: Path) -> None:
     from simulator.span import between
     from simulator.switch import Switch
 
-    usual = Parameters(seed=seed, payers=sizes.payers)
-    parameters = Parameters(seed=seed, payers=sizes.payers, reused_payees=0.0 if kind == TODAY else usual.reused_payees)
+    usual = Parameters().reused_payees
+    share = {TODAY: 0.0, REUSED: usual, MANY: 3 * usual}[kind]
+    parameters = Parameters(seed=seed, payers=sizes.payers, reused_payees=share)
     write_history(Switch(parameters), between(START_MS, START_MS + sizes.days * DAY_MS), directory)
 
 

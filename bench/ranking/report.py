@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bench.ranking.figures import Standing, compare
-from bench.ranking.histories import KINDS
+from bench.ranking.histories import KINDS, REUSED, SHAPE, TODAY
 from bench.ranking.run import read
-from bench.ranking.variants import ALL, BEFORE, GROUPS, NONE, NOW, OLD_FEATURES, OLD_TRAINING, TOGETHER
+from bench.ranking.variants import ALL, BEFORE, GROUPS, NONE, NOW, OLD_FEATURES, OLD_TRAINING, TOGETHER, TRIED
 from bench.report.sections import replace
 
 if TYPE_CHECKING:
@@ -27,6 +27,20 @@ CERTAIN = 2.78
 
 Found = dict[tuple[str, int, str], dict[str, Any]]
 """Results by kind, seed and variant."""
+
+
+class Column(NamedTuple):
+    """What a change is looked at by: all frauds of a kind of history, or those of one typology."""
+
+    kind: str
+    typology: str | None = None
+
+    def __str__(self) -> str:
+        """Return the column's head."""
+        return self.kind if self.typology is None else f"{self.kind}, `{self.typology}`"
+
+
+COLUMNS = (Column(TODAY), Column(REUSED), Column(REUSED, "reused_payee"), Column(SHAPE))
 
 Worth = tuple[float, float]
 """By how much average precision rises, and the standard error of that."""
@@ -109,19 +123,23 @@ def _typologies(changes: Mapping[str, Mapping[str, tuple[int, Change]]]) -> Iter
         yield ""
 
 
-def _worth(found: Found, kind: str, first: str, second: str) -> Worth | None:
+def _worth(found: Found, column: Column, first: str, second: str) -> Worth | None:
     """Return by how much the average precision of the second is above the first's: mean over seeds, and its error."""
-    seeds = sorted({seed for other, seed, variant in found if other == kind and variant == second})
-    differences = np.array(
-        [
-            found[kind, seed, second]["average_precision"] - found[kind, seed, first]["average_precision"]
-            for seed in seeds
-            if (kind, seed, first) in found
-        ]
-    )
+    pairs = [
+        (_precision(found[kind, seed, first], column), _precision(one, column))
+        for (kind, seed, variant), one in found.items()
+        if kind == column.kind and variant == second and (kind, seed, first) in found
+    ]
+    differences = np.array([after - before for before, after in pairs if before is not None and after is not None])
     if len(differences) < 2:
         return None
     return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
+
+
+def _precision(one: Mapping[str, Any], column: Column) -> float | None:
+    if column.typology is None:
+        return float(one["average_precision"])
+    return one["by_typology"].get(column.typology)  # type: ignore[no-any-return]
 
 
 def _cell(worth: Worth | None) -> str:
@@ -138,35 +156,26 @@ def _verdict(worths: Sequence[Worth | None], alone: Sequence[Worth | None] = ())
 
 
 def _groups(found: Found) -> Iterator[str]:
-    kinds = list(KINDS)
-    heads = [*(f"{kind}: last one in" for kind in kinds), "verdict", *(f"{kind}: alone" for kind in kinds)]
+    heads = [*(f"{column}: last one in" for column in COLUMNS), "verdict", *(f"{column}: alone" for column in COLUMNS)]
     yield f"| group of features | {' | '.join(heads)} |"
     yield "|---" * (len(heads) + 1) + "|"
     for name in GROUPS | TOGETHER:
-        last = [_worth(found, kind, f"without {name}", ALL) for kind in kinds]
-        alone = [_worth(found, kind, NONE, f"only {name}") for kind in kinds]
+        last = [_worth(found, column, f"without {name}", ALL) for column in COLUMNS]
+        alone = [_worth(found, column, NONE, f"only {name}") for column in COLUMNS]
         cells = [*map(_cell, last), _verdict(last, alone), *map(_cell, alone)]
         yield f"| {name} | {' | '.join(cells)} |"
-    yield ""
 
 
 def _training(found: Found) -> Iterator[str]:
-    kinds = list(KINDS)
-    yield f"| change | {' | '.join(kinds)} | verdict |"
-    yield "|---" * (len(kinds) + 2) + "|"
-    ways = {
-        "all features": (OLD_FEATURES, NOW),
-        "all of training": (OLD_TRAINING, NOW),
-        f"`genuine_per_fraud` halved ({ALL})": (NOW, ALL),
-    }
-    ways |= {
-        f"`{variant.removesuffix(' of before')}`": (variant, NOW)
-        for variant in sorted({variant for _, _, variant in found if variant.endswith(" of before")})
-    }
+    yield f"| change | {' | '.join(map(str, COLUMNS))} | verdict |"
+    yield "|---" * (len(COLUMNS) + 2) + "|"
+    ways = {"all features": (OLD_FEATURES, NOW), "all of training": (OLD_TRAINING, NOW)}
+    back = sorted({variant for _, _, variant in found if variant.endswith(" of before")})
+    ways |= {f"`{variant.removesuffix(' of before')}`": (variant, NOW) for variant in back}
+    ways |= {f"tried: `{variant}`": (NOW, variant) for variant in TRIED}
     for name, (first, second) in ways.items():
-        worths = [_worth(found, kind, first, second) for kind in kinds]
+        worths = [_worth(found, column, first, second) for column in COLUMNS]
         yield f"| {name} | {' | '.join(map(_cell, worths))} | {_verdict(worths)} |"
-    yield ""
 
 
 def _plot(changes: Mapping[str, Mapping[str, tuple[int, Change]]]) -> bytes:

@@ -52,8 +52,13 @@ OLD_FEATURES: Final = "before's features, now's training"
 OLD_TRAINING: Final = "now's features, before's training"
 ALL: Final = "all groups"
 NONE: Final = "no group"
-ABLATED_GENUINE_PER_FRAUD: Final = 50
-"""Groups are compared on half of the genuine payments that a model is trained on: so twice as many fits."""
+ABLATED: Final = {"genuine_per_fraud": 50}
+"""Groups are compared on half of the genuine payments, so twice as many models can be grown."""
+
+CANDIDATES: Final[dict[str, tuple[float, ...]]] = {"l2_regularization": (30.0, 3.0)}
+"""Other settings that are tried on the features of now."""
+TRIED: Final = tuple(f"{name} {value:g}" for name, values in CANDIDATES.items() for value in values)
+"""Their variants' names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,11 @@ class Variant:
 
 def variants(parts: Iterable[str], now: Checkout, before: Checkout) -> list[Variant]:
     """Return the variants of some of PARTS."""
-    ways = {"main": _main, "without": _without, "alone": _alone, "training": _training}
+    ways = {"main": _main, "without": _without, "alone": _alone, "training": _training, "tried": _tried}
     return [variant for part in parts for variant in ways[part](now, before)]
 
 
-PARTS: Final = ("main", "without", "training", "alone")
+PARTS: Final = ("main", "tried", "without", "training", "alone")
 
 
 def _main(now: Checkout, before: Checkout) -> list[Variant]:
@@ -84,18 +89,16 @@ def _main(now: Checkout, before: Checkout) -> list[Variant]:
 
 def _without(now: Checkout, before: Checkout) -> list[Variant]:
     _expect_grouped(now, before)
-    settings = {"genuine_per_fraud": ABLATED_GENUINE_PER_FRAUD}
-    return [Variant(ALL, now.features, settings)] + [
-        Variant(f"without {name}", tuple(one for one in now.features if one not in group), settings)
+    return [Variant(ALL, now.features, ABLATED)] + [
+        Variant(f"without {name}", tuple(one for one in now.features if one not in group), ABLATED)
         for name, group in (GROUPS | TOGETHER).items()
     ]
 
 
 def _alone(now: Checkout, before: Checkout) -> list[Variant]:
     _expect_grouped(now, before)
-    settings = {"genuine_per_fraud": ABLATED_GENUINE_PER_FRAUD}
-    return [Variant(NONE, before.features, settings)] + [
-        Variant(f"only {name}", tuple(one for one in now.features if one in before.features or one in group), settings)
+    return [Variant(NONE, before.features, ABLATED)] + [
+        Variant(f"only {name}", tuple(one for one in now.features if one in before.features or one in group), ABLATED)
         for name, group in (GROUPS | TOGETHER).items()
     ]
 
@@ -106,6 +109,14 @@ def _training(now: Checkout, before: Checkout) -> list[Variant]:
         Variant(OLD_FEATURES, before.features),
         Variant(OLD_TRAINING, now.features, back),
         *(Variant(f"{name} of before", now.features, {name: value}) for name, value in back.items()),
+    ]
+
+
+def _tried(now: Checkout, _before: Checkout) -> list[Variant]:
+    return [
+        Variant(f"{name} {value:g}", now.features, {name: value})
+        for name, values in CANDIDATES.items()
+        for value in values
     ]
 
 
