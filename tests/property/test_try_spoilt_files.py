@@ -25,7 +25,7 @@ FILES = int(os.environ.get("UPIFRAUD_TEST_SPOILT_FILES", "60"))
 FIRST = int(os.environ.get("UPIFRAUD_TEST_SPOILT_SEED", "0"))
 AT_ONCE = 20
 """Files of one test."""
-TRIED_TO_THE_END = 10
+TRIED_TO_THE_END = 20
 """Of so many files the map of one is tried, too."""
 
 
