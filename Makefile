@@ -106,7 +106,7 @@ lock: install ## Resolve the requirements anew, with hashes.
 model: install ## Train the default artifact anew on the simulated history.
 	$(BIN)/upifraud simulate --seed 1 --payers 4000 --payments 300000 --fraud-rate 0.004 --out .cache/history
 	$(BIN)/upifraud train --payments .cache/history/payments.parquet --outcomes .cache/history/outcomes.parquet \
-		--trees 100 --block-precision 0.75 --out model/artifacts/default $(ARGS)
+		--block-precision 0.75 --out model/artifacts/default $(ARGS)
 
 rules-test: install ## Check the Prometheus rules and run their unit tests.
 	deploy/tools.sh promtool

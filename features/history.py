@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.bucket import ArrivedReports, Bucket, Census
 from features.entities import REPORTED
+from features.measure.bucket import ArrivedReports, Bucket, Census
 from features.measure.vector import PROGRAM
 
 if TYPE_CHECKING:

@@ -98,8 +98,9 @@ def measuring(
         )
         return
     asked = outcomes_of(payments, outcomes, columns, outcomes_columns)
-    with _directory(means.spill or means.output.absolute().parent) as directory:
-        means.say(plan.check(directory, means.output_bytes))
+    beside = means.output.absolute().parent
+    with _directory(means.spill or beside) as directory:
+        means.say(plan.check(directory, beside if beside.exists() else directory, means.output_bytes))
         with _explained(directory), Workers(workers) as pool:
             run = Run(pool, Place(directory, plan.buckets), step)
             spilled = measure_on_disk(run, source, asked, zone, limits, note)

@@ -13,6 +13,7 @@ from bench import online_features as bench
 from bench.ablations.ablation import Ablation, Way
 from features.online import OnlineFeatures
 from features.rebuild import rebuilt_logs
+from features.schema import FEATURE_NAMES
 from features.store.contract import Origin
 from features.store.messages import Claims
 from features.store.redis_store import RedisEntityStore
@@ -178,7 +179,7 @@ class Sketches(Buckets):
 
 
 WAYS: dict[str, type[Logs | Sets | Buckets]] = {
-    "entity logs, windows by the kernel (80 features)": Logs,
+    f"entity logs, windows by the kernel ({len(FEATURE_NAMES)} features)": Logs,
     "sorted sets, windows summed in a server function": Sets,
     "bucket hashes: counts and sums only, approximate": Buckets,
     "bucket hashes and HyperLogLogs, approximate": Sketches,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from features.bucket import Bucket, Census
 from features.columns import FeatureState
 from features.entities import KINDS, PAYER
+from features.measure.bucket import Bucket, Census
 from features.schema import columns_of
 from history.spill.reports import reports_of
 from history.spill.tables import Batches, array_of, bucket_batches, bucket_of, payments_of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from features.schema import FEATURE_NAMES
-from history.spill.place import Buckets
+from history.spill.place import PIECE, Buckets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,20 +70,28 @@ class Plan:
         """Bytes that the spilled history takes, at most."""
         return self.rows * (SPILLED + MEASURED)
 
-    def check(self, directory: Path, output: int) -> str:
+    def check(self, directory: Path, output: Path, output_bytes: int) -> str:
         """Return what room the work needs; raises ClickException where it is not there.
 
-        output: bytes of a payment in the file that is written in the end, which may lie on the same disk.
+        output: the directory of what is written in the end, which has so many bytes of each payment, at most. It may be
+        on the same disk, and then there must be room for both.
         """
-        needed = self.disk + self.rows * output
-        free = shutil.disk_usage(directory).free
+        result = self.rows * output_bytes
         said = f"{self.rows:,} payments need about {self.disk / GB:.1f} GB in {directory} while they are measured"
-        if needed > free:
-            raise click.ClickException(
-                f"{directory}: expected {needed / GB:.1f} GB of free disk, got {free / GB:.1f} GB: {said}, and "
-                f"{self.rows * output / GB:.1f} GB for the result. Make room, or name another disk with --spill."
-            )
+        together = directory.stat().st_dev == output.stat().st_dev
+        _expect(directory, self.disk + together * result, f"{said}, and {result / GB:.1f} GB for the result")
+        if not together:
+            _expect(output, result, f"{self.rows:,} payments need about that much for the result")
         return said
+
+
+def _expect(directory: Path, needed: int, why: str) -> None:
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise click.ClickException(
+            f"{directory}: expected {needed / GB:.1f} GB of free disk, got {free / GB:.1f} GB: {why}. Make room, or "
+            "name another disk with --spill."
+        )
 
 
 def estimated_rows(source: Source) -> int:
@@ -91,6 +99,7 @@ def estimated_rows(source: Source) -> int:
     count = len(source)
     if count:
         return count
-    for batch in source.batches(1_024):
-        return ceil(source.size() / max(source.position(), 1) * len(batch)) if len(batch) else 0
+    # Enough rows that what is read ahead, and in packed files is many rows, weighs little.
+    for batch in source.batches(PIECE):
+        return ceil(source.size() / max(source.position(), 1) * len(batch))
     return 0

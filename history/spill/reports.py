@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from features.bucket import ArrivedReports
 from features.entities import KINDS, REPORTED
 from features.history import first_by_content
+from features.measure.bucket import ArrivedReports
 from history.spill.clock import LAST
 from history.spill.tables import Opened, array_of, bucket_batches, bucket_of, write_buckets
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +29,10 @@ from model.artifact import (
 )
 from model.errors import ArtifactError, VectorError
 from model.training.archive import npz_bytes, skops_bytes
-from model.training.probes import probe_vectors
-from model.training.reference import verify
+from model.training.reference import probe_vectors, verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -123,12 +123,24 @@ def check_place(directory: Path) -> None:
 def _write(directory: Path, files: Mapping[str, bytes], metadata: bytes) -> None:
     """Write the metadata last, so that a directory written by halves does not load."""
     directory.mkdir(parents=True, exist_ok=True)
+    stale = [directory / name for name in _listed(directory / METADATA) - set(files)]
     (directory / METADATA).unlink(missing_ok=True)
+    for path in stale:
+        path.unlink(missing_ok=True)
     for name, content in files.items():
         (directory / name).write_bytes(content)
     unfinished = directory / f"{METADATA}.unfinished"
     unfinished.write_bytes(metadata)
     unfinished.replace(directory / METADATA)
+
+
+def _listed(metadata: Path) -> set[str]:
+    """Return the names of the files beside an artifact's metadata; none where it is no artifact's."""
+    try:
+        names = set(json.loads(metadata.read_bytes())["files"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return set()
+    return {name for name in names if isinstance(name, str) and name == Path(name).name and name not in (".", "..", "")}
 
 
 def _versions() -> dict[str, str]:

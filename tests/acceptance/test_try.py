@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from click.testing import CliRunner
 
 from features.schema import SCHEMA_HASH
 from model.artifact import load
-from tests.fixtures.command_line import UPIFRAUD
 from tests.fixtures.shapes import SHAPES, write_shape
 from upifraud.cli import main
 
@@ -32,6 +32,14 @@ CHOICES = {
     "ieee": ["payee_vpa = {column = 'R_emaildomain', handle = 'domain'}"],
 }
 IN_CASES = ("student-upi", "paysim", "sparkov")
+
+
+# A shell that starts tests in the background has SIGINT ignored, and what is ignored is inherited.
+INTERRUPTIBLE = [
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from upifraud.cli import main; main()",
+]
 
 
 def upifraud(*arguments: str | Path) -> Result:
@@ -92,13 +100,33 @@ def test_outcomes_of_a_file_of_their_own_are_taken_at_their_time(tmp_path: Path)
     )
     assert "Give a file of outcomes" in upifraud("try", payments, "--write-map", map_).output
     refused = upifraud("try", payments, "--map", map_)
-    assert refused.exit_code == 1
-    assert "a file of outcomes (--outcomes)" in refused.stderr
+    assert refused.exit_code == 2
+    assert "expected a file of outcomes, or a map that says where they are" in refused.stderr
     result = upifraud("try", payments, "--outcomes", outcomes, "--map", map_, "--json", "--no-baselines")
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["outcomes"] == {"rows": 6_000, "accepted": 6_000, "rejected": {}, "duplicates": 0, "unmatched": 0}
     assert not report["label_delay_assumed"]
+
+
+@pytest.mark.slow
+def test_outcomes_with_names_of_their_own_get_a_map_beside(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in write_shape("own", tmp_path, 6_000).read_text().splitlines()]
+    payments, outcomes, map_ = tmp_path / "payments.jsonl", tmp_path / "cases.csv", tmp_path / "map.toml"
+    payments.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "is_fraud"}) + "\n" for row in rows))
+    found = [row for row in rows if row["is_fraud"]]
+    lines = [f"{row['transaction_id']};fraudulent;{row['event_time'] // 1000 + 90_000}" for row in found]
+    outcomes.write_text("\n".join(["Txn Ref;Finding;Reported On", *lines]))
+    first = upifraud("try", payments, "--outcomes", outcomes, "--write-map", map_)
+    assert first.exit_code == 0, first.output
+    beside = tmp_path / "map.outcomes.toml"
+    assert f"--outcomes-map {beside} --map {map_}" in first.output
+    more = ("--outcomes", outcomes, "--outcomes-map", beside, "--map", map_, "--json", "--no-baselines")
+    second = upifraud("try", payments, *more)
+    assert second.exit_code == 0, second.output
+    report = json.loads(second.stdout)
+    assert report["outcomes"]["accepted"] == report["train"]["frauds"] + report["test"]["frauds"] == len(found)
+    assert report["label_delay_assumed"] is False
 
 
 @pytest.mark.slow
@@ -109,7 +137,7 @@ def test_an_interrupted_trial_leaves_nothing(
     file, map_, out = write_shape("student-upi", tmp_path, 4_000), tmp_path / "map.toml", tmp_path / "made" / "trial"
     assert upifraud("try", file, "--write-map", map_).exit_code == 0
     process = subprocess.Popen(
-        [*UPIFRAUD, "try", str(file), "--map", str(map_), "--out", str(out)],
+        [*INTERRUPTIBLE, "try", str(file), "--map", str(map_), "--out", str(out)],
         cwd=tmp_path,
         env={**bare_environment, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

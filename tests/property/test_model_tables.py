@@ -14,8 +14,7 @@ from threadpoolctl import threadpool_limits
 from model.calibration import fit_calibration
 from model.compiled.compile import compile_tables
 from model.compiled.scoring import Scorer
-from model.training.probes import probe_vectors
-from model.training.reference import compare
+from model.training.reference import compare, probe_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

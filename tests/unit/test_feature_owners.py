@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from features.bucket import Bucket, Census
 from features.definitions import FEATURES
 from features.entities import DEVICE, KINDS, PAYEE, PAYER
 from features.history import arrived_reports, history_vectors
+from features.measure.bucket import Bucket, Census
 from history.reading import read_outcomes, read_payments, reports_on, source_of_payments
 from tests.fixtures.histories import hostile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from features.bucket import ArrivedReports
     from features.columns import PaymentColumns
     from features.entities import Kind
+    from features.measure.bucket import ArrivedReports
 
 pytestmark = pytest.mark.slow
 

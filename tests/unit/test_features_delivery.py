@@ -16,8 +16,10 @@ from features.schema import FEATURE_NAMES
 from features.store.contract import Origin
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import Claims
+from features.store.provenance import read_provenance
 from features.windows import BLOCK, SUPER
 from tests.fixtures.feature_deployment import Deployment
+from tests.fixtures.log_order import check_both_parts
 from tests.fixtures.payment_streams import START, Script, Stretch, identity
 from tests.oracle import DAY, SECOND, Payment, columns_of
 
@@ -245,3 +247,24 @@ def test_a_repeated_status_from_another_device_is_found_where_the_first_is() -> 
     assert found.provenance["payer_at"].tolist() == before.provenance["payer_at"].tolist() == [0]
     assert found.state.tolist() == [FeatureState.LATE]
     assert {name: bytes(log) for name, log in store.logs.items()} == logs
+
+
+# Both parts of a party ----------------------------------------------------------------------------------------------
+
+
+def test_what_was_paid_out_and_what_was_received_say_the_same_order_and_a_wrong_one_is_noticed() -> None:
+    """What the chaos tests hold of the store's own numbers, after any delivery again."""
+    payments = Script(11, (Stretch(300, "minutes", "jitter", 5, 5, 3),)).payments()
+    deployment = Deployment(MemoryEntityStore(), payments, seed=5)
+    while not deployment.done:
+        batch = deployment.next_batch(20)
+        deployment.first(deployment.random.randrange(2), batch)
+        again = deployment.call(0, batch)
+        deployment.provenance.update(zip(batch, again.provenance, strict=True))
+    kept = read_provenance([row.tobytes() for row in deployment.provenance.values()])
+    check_both_parts(kept)
+    for field, wrong in (("outbound_upto", 1), ("outbound_upto", -1), ("inbound_upto", 1)):
+        shifted = kept.copy()
+        shifted[field][150] += wrong
+        with pytest.raises(AssertionError):
+            check_both_parts(shifted)

@@ -18,6 +18,7 @@ from features.schema import FEATURE_NAMES
 from features.store.memory_store import MemoryEntityStore
 from tests.fixtures.feature_deployment import Deployment
 from tests.fixtures.payment_streams import Script, Stretch
+from tests.fixtures.what_ifs import Twice
 
 LEFT = json.loads((Path(__file__).parent / "golden" / "store_of_2026_11.json").read_text())
 """What the code of commit d8df0f6 had in its store and its verdicts after the payments of a script."""
@@ -65,6 +66,21 @@ def test_what_was_left_is_found_and_lacks_what_was_paid_out_alone() -> None:
     assert not np.isnan(deployment.vectors[len(rows) :, OUTBOUND[1:]]).any()
     assert (deployment.vectors[len(rows) :, OUTBOUND[-1]] > 0).any()
     deployment.assert_like_history()
+
+
+def test_a_what_if_of_a_payment_that_was_left_says_what_its_delivery_again_gets() -> None:
+    deployment, _ = left()
+    twice = Twice(deployment.store._store, seed=1)
+    twice.offset = len(LEFT["provenance"])
+    for row in range(0, twice.offset, 10):
+        payment = deployment.payments[row]
+        said = twice.ask(payment)
+        vectors, state, provenance = twice.comes_again(payment, row)
+        assert said.located[0]
+        assert np.isnan(said.vectors[0, OUTBOUND]).all()
+        assert said.vectors.tobytes() == vectors.tobytes()
+        assert said.state.tolist() == state.tolist()
+        assert said.provenance.tobytes() == provenance.tobytes()
 
 
 def test_the_verdicts_that_were_left_give_the_logs_that_were_left() -> None:

@@ -115,6 +115,7 @@ def test_memory_is_asked_for_with_its_unit(history: Files, tmp_path: Path) -> No
 
 
 WORK = """
+import signal
 import sys
 from pathlib import Path
 from history.large import Means, measuring
@@ -125,6 +126,7 @@ def step(what, total):
     return lambda done: None
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background ignores it
     files = [Path(one) for one in sys.argv[1:3]]
     with measuring(*files, limits=Limits(1, 1), step=step, means=Means(memory=0, output=Path(sys.argv[3]), workers=2)):
         print("measured", flush=True)
@@ -146,13 +148,16 @@ def test_who_is_told_to_end_leaves_nothing(history: Files, tmp_path: Path, at: s
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    assert work.stdout is not None
-    while work.stdout.readline().strip() != at:
-        assert work.poll() is None, work.communicate()
-    processes = psutil.Process(work.pid).children(recursive=True)
-    assert len(list(place.iterdir())) == 1
-    work.send_signal(name)
-    work.communicate(timeout=60)
+    try:
+        assert work.stdout is not None
+        while work.stdout.readline().strip() != at:
+            assert work.poll() is None, work.communicate()
+        processes = psutil.Process(work.pid).children(recursive=True)
+        assert len(list(place.iterdir())) == 1
+        work.send_signal(name)
+        work.communicate(timeout=120)
+    finally:
+        work.kill()
     assert work.returncode in (128 + name, -name, 1)
     assert not list(place.iterdir())
     assert not psutil.wait_procs(processes, timeout=30)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -12,7 +13,7 @@ from features.online import FeatureBatch
 from features.store.provenance import WRITTEN
 from model.artifact import DEFAULT_DIR, Artifact, load
 from model.reasons import Explainer
-from model.verdict import Verdict
+from model.verdict import NEVER, Thresholds, Verdict
 from stream import metrics
 from stream.kafka.arrivals import Arrivals
 from stream.stages.claimed import Claimed
@@ -62,9 +63,10 @@ def payments_of(rows: int) -> Claimed:
 
 
 def test_only_new_rows_count_and_only_alerts_have_reasons(artifact: Artifact):
-    judge = Judge(artifact, model_key=1)
     vectors = artifact.probes["probe_vectors"].clip(-1e9, 1e9)
     n = len(vectors)
+    median = float(np.median(artifact.scorer.probabilities(vectors)))  # half of the probes get an alert
+    judge = Judge(dataclasses.replace(artifact, thresholds=Thresholds(median, NEVER, NEVER)), model_key=1)
     measured = FeatureBatch(vectors, np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=WRITTEN))
     judged = judge.judge(payments_of(n), measured, decided_at=0)
     is_new = np.arange(n) % 2 == 0

@@ -110,6 +110,15 @@ def test_the_same_input_gives_the_same_bytes_and_id(published: Path, tmp_path: P
     assert again.model_id == load(published).model_id
 
 
+def test_an_artifact_in_the_place_of_another_leaves_none_of_its_files(model: Trained, tmp_path: Path) -> None:
+    """Of the files that are nobody's, all are kept: the directory may be one that holds more."""
+    write(tmp_path, model, plots={"calibration.png": b"a picture", "of_another_release.png": b"another"})
+    (tmp_path / "notes.txt").write_text("mine")
+    write(tmp_path, model)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"artifact.json", "calibration.png", "model.skops", "notes.txt", "report.json", "tables.npz"}
+
+
 def test_other_content_gives_another_id(model: Trained, published: Path, tmp_path: Path) -> None:
     assert write(tmp_path / "a", model, report={"other": 1}).model_id != load(published).model_id
     assert write(tmp_path / "b", model, schema_hash="fedcba9876543210").model_id != load(published).model_id

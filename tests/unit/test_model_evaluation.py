@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from model.errors import TrainingError
-from model.training.evaluation import Scores, evaluate
-from model.training.intervals import average_precision
+from model.training.evaluation import Scores, average_precision, evaluate
 from model.training.plots import draw
 
 KINDS = np.array(["MULE", "QR", None], dtype=object)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+import model.training.findings
 from model.training.evaluation import Scores, evaluate
 from model.training.findings import DAY_MS, Facts, Finding, drift_of, findings
 from model.training.labels import Labels
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+ROOT = Path(__file__).parents[2]
 N = 12_000
 NAMES = ("amount_paise", "payer_count_5m", "payer_seconds_since_first", "device_count_1m")
 SETTINGS = TrainingSettings(
@@ -143,3 +147,10 @@ def test_frauds_of_payees_reported_before_are_counted() -> None:
     (found,) = [one for one in findings(some) if one.code == "payees-reported-before"]
     before = some.held_out["by_payee"]["REPORTED_BEFORE"]["frauds"]
     assert found.text.startswith(f"{before} of {some.held_out['frauds']} frauds held out")
+
+
+def test_every_code_is_in_the_documentation() -> None:
+    codes = set(re.findall(r'Finding\(\s*"([a-z-]+)"', Path(model.training.findings.__file__).read_text()))
+    listed = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs" / "model.md").read_text(), re.MULTILINE)
+    assert sorted(codes) == sorted(listed)
+    assert len(codes) == 14

@@ -175,6 +175,21 @@ def test_where_nothing_is_known_to_be_usual_the_sentence_ends() -> None:
         ("payee_fraud_rate_30d", 0.01, "KNOWN_FRAUD_PAYEE"),
         ("payee_fraud_rate_30d", 0.0, "NO_KNOWN_FRAUD_PAYEE"),
         ("payee_fraud_rate_30d", np.nan, "PAYEE_FRAUD_UNKNOWN"),
+        ("payee_fraud_count_24h", 2.0, "KNOWN_FRAUD_PAYEE"),
+        ("payee_report_fraud_share_7d", 0.0, "NO_KNOWN_FRAUD_PAYEE"),
+        ("payee_report_fraud_share_7d", np.nan, "NO_REPORT_PAYEE"),
+        ("payee_fraud_streak", 3.0, "FRAUD_STREAK_PAYEE"),
+        ("payee_fraud_streak", 0.0, "NO_FRAUD_STREAK_PAYEE"),
+        ("payee_seconds_since_fraud_report", np.nan, "NO_KNOWN_FRAUD_PAYEE"),
+        ("payer_max_ratio_24h", 40.0, "HIGH_LARGEST_AMOUNT"),
+        ("payer_mean_ratio_7d", 0.5, "LOW_MEAN_AMOUNT"),
+        ("payer_mean_ratio_7d", np.nan, "NO_HISTORY"),
+        ("payer_new_payee_24h", 5.0, "MANY_NEW_PAYEES"),
+        ("amount_roundness", 7.0, "ROUND_AMOUNT"),
+        ("amount_roundness", -1.0, "UNEVEN_AMOUNT"),
+        ("payer_payee_count_1h", 2.0, "REPEATED_PAYMENT"),
+        ("payer_payee_amount_ratio", np.nan, "NEW_PAYEE"),
+        ("payee_income_share_7d", 0.9, "MAIN_PAYER_OF_PAYEE"),
         ("sim_age_seconds", 60.0, "RECENT_SIM_CHANGE"),
         ("payer_count_5m", 6.0, "MANY_PAYMENTS_SHORT_TIME"),
         ("payer_count_5m", 1.0, "FEW_PAYMENTS"),
@@ -184,6 +199,24 @@ def test_where_nothing_is_known_to_be_usual_the_sentence_ends() -> None:
 )
 def test_codes_follow_the_value(name: str, value: float, code: str) -> None:
     assert one(name, value).code == code
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("payee_fraud_count_7d", 3.0, "Payments to this payee that were confirmed as fraud within 7 days: 3."),
+        ("payee_report_fraud_share_24h", 0.75,
+         "Of what was reported on payments to this payee within 24 hours, 75 % is fraud."),
+        ("payee_fraud_streak", 2.0, "Frauds reported in a row on payments to this payee: 2."),
+        ("payer_mean_ratio_7d", 9.0, "The payer's mean within 7 days is 9 times the payer's mean of 30 days."),
+        ("amount_roundness", 4.0, "The amount is a multiple of Rs 500."),
+        ("amount_roundness", 0.0, "The amount is no multiple of Rs 10."),
+        ("payer_payee_count_24h", 3.0, "The payer made 3 payments to this payee within 24 hours, this one included."),
+        ("payee_income_share_7d", 1.0, "100 % of what the payee received within 7 days is from this payer."),
+    ],
+)  # fmt: skip
+def test_sentences_say_what_was_found(name: str, value: float, text: str) -> None:
+    assert one(name, value).text == text
 
 
 def test_a_feature_of_somebody_elses_model_is_named_as_it_is() -> None:

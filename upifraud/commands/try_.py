@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ def command(
     that was, for what reasons, and what is to be said of the data.
     """
     if map_ is None:
-        _propose(file, write_map, choose, as_json=as_json)
+        _propose(file, write_map, choose, asked["outcomes"], as_json=as_json)
         return
     if write_map is not None or choose:
         raise click.UsageError("--map: expected neither --write-map nor --choose beside it; edit the map instead.")
@@ -90,35 +91,43 @@ def command(
     _try(Order(files=history, map=map_, **asked), as_json=as_json)
 
 
-def _propose(file: Path, write_map: Path | None, choose: tuple[str, ...], *, as_json: bool) -> None:
+def _propose(
+    file: Path, write_map: Path | None, choose: tuple[str, ...], outcomes: tuple[Path, ...], *, as_json: bool
+) -> None:
     from upifraud.progress import steps
     from upifraud.proposal.map_text import map_text
     from upifraud.trial.chosen import chosen_lines, write_text
-    from upifraud.trial.proposing import proposed
-    from upifraud.trial.shown import as_json_values, lines_of
+    from upifraud.trial.proposing import proposed, proposed_outcomes
+    from upifraud.trial.shown import as_json_values, lines_of, lines_of_outcomes
 
     chosen = chosen_lines(choose)
     with steps() as step:
-        made = proposed(file, chosen, step)
+        made = proposed(file, chosen, step, outcomes_elsewhere=bool(outcomes))
+        told = [proposed_outcomes(one) for one in outcomes]
     if as_json:
-        click.echo(json.dumps(as_json_values(made), default=str))
+        values = as_json_values(made) | {"outcomes_maps": [one.proposal.tables() for one in told]}
+        click.echo(json.dumps(values, default=str))
     else:
-        for line in lines_of(made):
+        for line in chain(lines_of(made), *map(lines_of_outcomes, told)):
             click.echo(line)
-    if write_map is not None:
-        write_text(write_map, map_text(made.proposal, file.name))
-        if not as_json:
-            click.echo("\n".join(_next(file, write_map, is_open=bool(made.proposal.questions))))
+    if write_map is None:
+        return
+    write_text(write_map, map_text(made.proposal, file.name))
+    more = [f"--outcomes {one.path}" for one in told]
+    for one in [one for one in told if one.needs_map][:1]:
+        beside = write_map.with_name(f"{write_map.stem}.outcomes{write_map.suffix}")
+        write_text(beside, map_text(one.proposal, one.path.name))
+        more.append(f"--outcomes-map {beside}")
+    if not as_json:
+        is_open = any(proposal.questions for proposal in (made.proposal, *(one.proposal for one in told)))
+        click.echo("\n".join(_next(file, write_map, more, is_open=is_open)))
 
 
-def _next(file: Path, write_map: Path, *, is_open: bool) -> list[str]:
+def _next(file: Path, write_map: Path, more: list[str], *, is_open: bool) -> list[str]:
     """Say what to do with the map."""
     first = f"The map is in {write_map}."
-    if is_open:
-        first += ' Write what is right where "?" stands, then:'
-    else:
-        first += " Read it, then:"
-    return ["", first, f"  upifraud try {file} --map {write_map} --out trial"]
+    first += ' Write what is right where "?" stands, then:' if is_open else " Read it, then:"
+    return ["", first, f"  upifraud try {' '.join([str(file), *more])} --map {write_map} --out trial"]
 
 
 def _try(order: Order, *, as_json: bool) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from upifraud.proposal.choice import SURE, candidates, quoted
 from upifraud.proposal.labels import words_of_outcome
 from upifraud.proposal.names import OUTCOME, REPORTED_AT
-from upifraud.proposal.proposal import Option
-from upifraud.proposal.times import Form, times_of
+from upifraud.proposal.proposal import Line, Option
+from upifraud.proposal.times import MILLISECONDS, SCALES, Form, times_of
+from upifraud.proposal.zone import propose_zone
 
 if TYPE_CHECKING:
     from upifraud.proposal.choice import Candidate
@@ -26,6 +27,12 @@ RULE: Final = "7 days, or a fifth of the time that the file spans if that is les
 
 def propose_outcome(sample: Sample, proposal: Proposal, chosen: str | None, delay: str) -> None:
     """Write the lines of outcome and reported_at, if a column says what became of payments."""
+    if propose_what_became(sample, proposal, chosen):
+        _propose_reported_at(sample, proposal, delay)
+
+
+def propose_what_became(sample: Sample, proposal: Proposal, chosen: str | None) -> bool:
+    """Write the line of outcome, or ask what its words mean; False where no column says what became of payments."""
     found = [
         (one, words)
         for one in candidates(sample, OUTCOME, proposal.used, chosen)
@@ -40,8 +47,8 @@ def propose_outcome(sample: Sample, proposal: Proposal, chosen: str | None, dela
         _ask_words(proposal, named[0][0])
     else:
         _nothing(proposal, found)
-        return
-    _propose_reported_at(sample, proposal, delay)
+        return False
+    return True
 
 
 def delay_of(span_ms: int) -> str:
@@ -97,20 +104,29 @@ def _nothing(proposal: Proposal, found: list[tuple[Candidate, Words]]) -> None:
 
 
 def _propose_reported_at(sample: Sample, proposal: Proposal, delay: str) -> None:
-    for one in candidates(sample, REPORTED_AT, proposal.used, None):
-        if one.worth < SURE:
-            break
-        times = times_of(one.column, named=True)
-        if times is None or times.form in {Form.STEP, Form.CLOCK}:
-            continue
-        value: Toml = one.column.name
-        if times.formats:
-            value = {"column": one.column.name, "format": times.formats[0]}
-        proposal.take("reported_at", value, f"{quoted(one.column.name)} by its name", one.column.name)
+    if take_report_time(sample, proposal, SURE):
         return
     proposal.take(
-        "reported_at", {"after": "event_time", "delay": delay},
+        "reported_at",
+        {"after": "event_time", "delay": delay},
         "The file does not say when a fraud was reported. Reports at once make any model look good, so a delay is "
         f"taken: {RULE}. "
         "Write how long it takes at your bank.",
-    )  # fmt: skip
+    )
+
+
+def take_report_time(sample: Sample, proposal: Proposal, least: float) -> bool:
+    """Write the line of reported_at if a column's name says so as surely as `least`; False where none does."""
+    for one in candidates(sample, REPORTED_AT, proposal.used, None):
+        times = times_of(one.column, named=one.worth >= SURE) if one.worth >= least else None
+        if times is None or times.form in {Form.STEP, Form.CLOCK}:
+            continue
+        name = one.column.name
+        value: Toml = {"column": name, "format": times.formats[0]} if times.formats else name
+        said = "by its name" if one.worth >= SURE else "holds the only times"
+        proposal.take("reported_at", value, f"{quoted(name)} {said}", name)
+        if times.form is Form.EPOCH and times.per_second != MILLISECONDS:
+            proposal.scale["reported_at"] = Line(SCALES[times.per_second], "milliseconds are what is kept")
+        propose_zone(sample, proposal, times, name)
+        return True
+    return False

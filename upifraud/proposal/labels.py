@@ -92,14 +92,14 @@ def words_of_outcome(column: Column, *, about_genuine: bool = False) -> Words | 
 def _filled(
     fraud: tuple[str, ...], genuine: tuple[str, ...], bad: set[str], good: set[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return both sides, the one that the sample lacks by the word that belongs to the other."""
+    """Return both sides, the one that the sample lacks by the word that belongs to the other, so that none is empty."""
     by_word = {"1": "0", "1.0": "0.0", "true": "false", "t": "f", "yes": "no", "y": "n", "ja": "nein"}
     back = {good_word: bad_word for bad_word, good_word in by_word.items()}
     if not fraud:
         fraud = tuple(_like(back[_folded(value)], value) for value in genuine if back.get(_folded(value)) in bad)
     elif not genuine:
         genuine = tuple(_like(by_word[_folded(value)], value) for value in fraud if by_word.get(_folded(value)) in good)
-    return fraud, genuine
+    return fraud or (_like("fraud", genuine[0]),), genuine or (_like("genuine", fraud[0]),)
 
 
 def _like(word: str, other: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from upifraud.proposal.amounts import Amounts, Mark, amounts_of, unit_of
 from upifraud.proposal.choice import SURE, candidates, quoted
-from upifraud.proposal.names import AMOUNT
+from upifraud.proposal.names import AMOUNT, OUTCOME
 from upifraud.proposal.proposal import Option
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def propose_amount(sample: Sample, proposal: Proposal, chosen: str | None) -> No
             options = (
                 Option({"column": one.column.name, "unit": "rupees"}, "numbers")
                 for one, amounts in found[:5]
-                if not _like_a_place(one)
+                if not _like_a_place(one) and OUTCOME.worth(one.column.words) < SURE
             )
             proposal.ask("amount_paise", None, "No column's name speaks of the amount.", *options)
             return

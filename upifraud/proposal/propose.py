@@ -24,8 +24,11 @@ _ORDER: Final = ("zone", "encoding", "separator", "earliest", *_OURS)
 _FEW_ROWS: Final = 30
 
 
-def propose(sample: Sample, chosen: Mapping[str, Toml] | None = None) -> Proposal:
-    """Return a map for a file that was looked at; what a person has chosen stands, and is not asked again."""
+def propose(sample: Sample, chosen: Mapping[str, Toml] | None = None, *, outcomes_elsewhere: bool = False) -> Proposal:
+    """Return a map for a file that was looked at; what a person has chosen stands, and is not asked again.
+
+    outcomes_elsewhere: what became of the payments is in another file, so nothing is said of it.
+    """
     chosen = dict(chosen or {})
     proposal = Proposal()
     for name in ("encoding", "separator"):
@@ -38,19 +41,27 @@ def propose(sample: Sample, chosen: Mapping[str, Toml] | None = None) -> Proposa
     span_ms = times.span_ms if times else LONGEST_MS * SHARE
     propose_id(sample, proposal, _column(chosen, "transaction_id"))
     propose_amount(sample, proposal, _column(chosen, "amount_paise"))
-    propose_outcome(sample, proposal, _column(chosen, "outcome"), delay_of(span_ms))
+    if not outcomes_elsewhere:
+        propose_outcome(sample, proposal, _column(chosen, "outcome"), delay_of(span_ms))
     propose_parties(sample, proposal, _column(chosen, "payer_vpa"), _column(chosen, "payee_vpa"))
     propose_made_id(sample, proposal)
     propose_rest(sample, proposal, chosen)
     proposal.choose(chosen)
     proposal.lines = {name: proposal.lines[name] for name in (*_ORDER, *proposal.lines) if name in proposal.lines}
     proposal.notes[:0] = _notes(sample)
+    unknown = {question.target for question in proposal.questions if question.key is None}
+    if "outcome" in proposal.lines and {"payer_vpa", "payee_vpa", "amount_paise"} <= unknown:
+        proposal.notes.insert(0, "This looks like a file of outcomes. Give it beside that of the payments: --outcomes.")
     return proposal
 
 
 def _notes(sample: Sample) -> list[str]:
     notes = []
-    if sample.rows < _FEW_ROWS:
+    if not sample.rows:
+        notes.append(
+            f"Not one row could be looked at{sample.why_none}, so nothing is known but the names of the columns."
+        )
+    elif sample.rows < _FEW_ROWS:
         notes.append(f"Only {sample.rows} rows were looked at: what so few values say may not be true of others.")
     values = [column.name for column in sample if _is_a_value(column.name)]
     if len(values) * 2 > len(sample.columns):

@@ -80,6 +80,8 @@ class Sample:
     encoding: str | None = None
     """To be said in the map, where the file does not say it itself."""
     separator: str | None = None
+    why_none: str = ""
+    """Where there are no rows: what is wrong with the first."""
     """The same of what stands between cells."""
 
     def __getitem__(self, name: str) -> Column:
@@ -89,12 +91,13 @@ class Sample:
         return iter(self.columns.values())
 
 
-def sample_of(look: Look) -> Sample:
+def sample_of(look: Look, why_none: str = "") -> Sample:
     """Return the sample of a look at files; columns of objects and lists are left out, for no field is one."""
     made = {name: Column(name, [row.get(name) for row in look.samples]) for name in look.columns}
     return Sample(
         columns={name: column for name, column in made.items() if not _is_nested(column)},
         rows=len(look.samples),
+        why_none=why_none,
         encoding=look.encoding,
         separator=look.separator if look.separator not in {None, ",", ";", "\t"} else None,
     )

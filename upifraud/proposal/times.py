@@ -27,6 +27,8 @@ _DAYS: Final = re.compile(
     r"|[0-9]{1,2}[-/. ]?[A-Za-z]{3,9}[-/., ]{0,2}[0-9]{2,4}|[A-Za-z]{3,9} [0-9]{1,2},? [0-9]{4}|[0-9]{8})"
 )
 
+_DAY_AND_CLOCK: Final = re.compile(r"(.+?)(, | |T)([0-9]{1,2}:[0-9]{2}.*)")
+
 _YEAR_FIRST: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
 _DAY_FIRST: Final = tuple(f"%d{mark}%m{mark}{year}" for mark in "/-." for year in ("%Y", "%y"))
 _MONTH_FIRST: Final = tuple(f"%m{mark}%d{mark}{year}" for mark in "/-." for year in ("%Y", "%y"))
@@ -52,6 +54,10 @@ _NAMED_MOST: Final = 0.4
 
 _TRIED: Final = 20
 """So many texts show which formats are worth trying on all of them."""
+
+MILLISECONDS: Final = 1_000
+SCALES: Final = {1: 1_000, 1_000_000: 0.001, 1_000_000_000: 0.000001}
+"""What makes milliseconds of times since 1970, by how many of these make a second."""
 
 _UNITS: Final = {1: "seconds", 1_000: "milliseconds", 1_000_000: "microseconds", 1_000_000_000: "nanoseconds"}
 
@@ -171,8 +177,7 @@ def _formatted(texts: Sequence[str], most: float) -> Times | None:
     sample = texts[:: max(1, len(texts) // _TRIED)][:_TRIED]
     if not any(_DAYS.match(text) for text in sample):
         return None
-    shapes = [*DAYS, *(f"{day}{gap}{clock}" for day, gap, clock in product(DAYS, (" ", "T", ", "), CLOCKS))]
-    tried = [one for one in shapes if any(_parsed(text, one) for text in sample)]
+    tried = _worth_trying(sample)
     formats = _without_short_years(_fitting(tried, texts, most))
     if not formats:
         return None
@@ -188,6 +193,17 @@ def _formatted(texts: Sequence[str], most: float) -> Times | None:
     best = moments[formats[0]]
     form = Form.FORMAT if "%H" in formats[0] or "%I" in formats[0] else Form.DAY
     return Times(form, tuple(formats), first=min(best), last=max(best), in_order=_rising(best), why=why)
+
+
+def _worth_trying(sample: Sequence[str]) -> list[str]:
+    """Return the formats that some texts may be in: days and times of day are looked at apart, for there are many."""
+    parts = [(match[1], match[2], match[3]) for text in sample if (match := _DAY_AND_CLOCK.fullmatch(text))]
+    alone = [text for text in sample if not _DAY_AND_CLOCK.fullmatch(text)]
+    days = [one for one in DAYS if any(_parsed(text, one) for text in alone)]
+    before = [one for one in DAYS if any(_parsed(day, one) for day, _, _ in parts)]
+    clocks = [one for one in CLOCKS if any(_parsed(clock, one) for _, _, clock in parts)]
+    gaps = sorted({gap for _, gap, _ in parts})
+    return [*days, *(f"{day}{gap}{clock}" for day, gap, clock in product(before, gaps, clocks))]
 
 
 def _without_short_years(formats: list[str]) -> list[str]:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from upifraud.proposal.choice import SURE, candidates, listed, quoted
-from upifraud.proposal.names import EVENT_TIME
+from upifraud.proposal.names import EVENT_TIME, REPORTED_AT
 from upifraud.proposal.proposal import Line, Option
-from upifraud.proposal.times import Form, Times, joined, times_of
-from upifraud.proposal.zone import zone_of
+from upifraud.proposal.times import MILLISECONDS, SCALES, Form, Times, joined, times_of
+from upifraud.proposal.zone import propose_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,6 @@ _KNOWN_STEPS: Final = (
         "the columns are those of a known set of card payments, which counts seconds",
     ),
 )
-_SCALES: Final = {1: 1_000, 1_000_000: 0.001, 1_000_000_000: 0.000001}
 
 
 class _Found(NamedTuple):
@@ -103,10 +102,9 @@ def _preference(found: _Found) -> tuple[bool, bool, int, float]:
 
 
 def _speaking(found: list[_Found]) -> list[_Found]:
-    """Return the columns whose values are times whatever their name says."""
-    return [
-        one for one in found if one.times.form in {Form.ISO_ZONE, Form.EPOCH, Form.ISO_LOCAL, Form.FORMAT, Form.DAY}
-    ]
+    """Return the columns whose values are times whatever their name says, but for those of reports."""
+    forms = {Form.ISO_ZONE, Form.EPOCH, Form.ISO_LOCAL, Form.FORMAT, Form.DAY}
+    return [one for one in found if one.times.form in forms and REPORTED_AT.worth(one.candidate.column.words) < SURE]
 
 
 def _any_named(sample: Sample, proposal: Proposal) -> Iterator[Option]:
@@ -124,8 +122,8 @@ def _one_column(sample: Sample, proposal: Proposal, found: _Found) -> Times:
     )
     if times.form is Form.EPOCH:
         proposal.take("event_time", name, said, name)
-        if times.per_second != 1_000:
-            scale = _SCALES[times.per_second]
+        if times.per_second != MILLISECONDS:
+            scale = SCALES[times.per_second]
             proposal.scale["event_time"] = Line(scale, "milliseconds are what is kept")
     elif times.form is Form.STEP:
         return _steps(sample, proposal, found)
@@ -158,7 +156,7 @@ def _two_columns(sample: Sample, proposal: Proposal, named: list[_Found], found:
         first, last = day.times.first, day.times.last
     elif all(calendar):
         names, formats = [*(name for name in calendar if name), clock_name], (f"%Y %m %d {clock.times.formats[0]}",)
-        years = sorted(int(text) for text in sample[names[0]].texts if text.isdigit() and len(text) == 4)
+        years = sorted(int(text) for text in sample[names[0]].texts if text.isdecimal() and len(text) == 4)
         if not years:
             return None
         first, last = datetime(years[0], 1, 1, tzinfo=UTC), datetime(years[-1], 12, 31, tzinfo=UTC)
@@ -203,7 +201,7 @@ def _steps(sample: Sample, proposal: Proposal, found: _Found) -> Times:
             "event_time", "step", f"{quoted(column.name)} counts, and nothing says how long a step is.", *options
         )
     size = _SECONDS[step or "1h"]
-    least = min(float(text) for text in column.texts if text.replace(".", "", 1).isdigit())
+    least = min((float(text) for text in column.texts if text.replace(".", "", 1).isdecimal()), default=0.0)
     first = epoch + timedelta(seconds=min(least * size, 3e9))
     return Times(Form.STEP, first=first, last=epoch + longest, greatest=times.greatest, why=times.why)
 
@@ -220,16 +218,7 @@ def _step_of(sample: Sample, column: Column) -> tuple[str | None, str]:
 
 def _zoned(sample: Sample, proposal: Proposal, times: Times, *names: str) -> Times:
     """Write the zone where the times have none, and what is earliest where they are old."""
-    if not (times.has_zone and "UTC" not in "".join(times.formats)) and "zone" not in proposal.lines:
-        zone, why = zone_of(sample, *names)
-        if zone is None:
-            proposal.ask(
-                "zone", None, f"The times of {listed(names)}"
-                " have no zone, and nothing in the file says where they were written.",
-                Option("Asia/Kolkata", "local times of India"), Option("+00:00", "UTC, as servers write it"),
-            )  # fmt: skip
-        else:
-            proposal.take("zone", zone, why)
+    propose_zone(sample, proposal, times, *names)
     if times.first is not None and times.first < _UPI:
         earliest = times.first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=366)
         proposal.take(

@@ -7,13 +7,16 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from upifraud.proposal.choice import quoted
+from upifraud.proposal.choice import listed, quoted
 from upifraud.proposal.names import EVENT_TIME
 from upifraud.proposal.parties import is_address
+from upifraud.proposal.proposal import Option
 from upifraud.proposal.times import Form, times_of
 
 if TYPE_CHECKING:
+    from upifraud.proposal.proposal import Proposal
     from upifraud.proposal.sample import Sample
+    from upifraud.proposal.times import Times
 
 _IFSC: Final = re.compile(r"[A-Z]{4}0[A-Z0-9]{6}")
 _IBAN: Final = re.compile(r"([A-Z]{2})[0-9]{2} ?[A-Z0-9]{4}[A-Z0-9 ]{6,30}")
@@ -23,7 +26,25 @@ _COUNTRIES: Final = {
 }  # fmt: skip
 _RUPEES: Final = re.compile(r"₹|\b(rs|inr)\b", re.IGNORECASE)
 _MOBILE: Final = re.compile(r"\+?91[6-9][0-9]{9}")
+_LONGEST_NUMBER: Final = 20
 _LOOKED_AT: Final = 500
+
+
+def propose_zone(sample: Sample, proposal: Proposal, times: Times, *names: str) -> None:
+    """Write the zone of the times in these columns, if they have none and it is not known yet; else ask for it."""
+    if (times.has_zone and "UTC" not in "".join(times.formats)) or "zone" in proposal.lines:
+        return
+    zone, why = zone_of(sample, *names)
+    if zone is not None:
+        proposal.take("zone", zone, why)
+        return
+    proposal.ask(
+        "zone",
+        None,
+        f"The times of {listed(names)} have no zone, and nothing in the file says where they were written.",
+        Option("Asia/Kolkata", "local times of India"),
+        Option("+00:00", "UTC, as servers write it"),
+    )
 
 
 def zone_of(sample: Sample, *names: str) -> tuple[str | None, str]:
@@ -72,7 +93,7 @@ def _beside(sample: Sample, names: tuple[str, ...]) -> tuple[str, str] | None:
         gaps: Counter[int] = Counter()
         for local, value in zip(mine, column.values[:_LOOKED_AT], strict=False):
             text = str(value).removesuffix(".0")
-            if local is not None and text.isdigit():
+            if local is not None and text.isdecimal() and len(text) < _LONGEST_NUMBER:
                 gap = (local.timestamp() - int(text) / times.per_second + 43_200) % 86_400 - 43_200
                 gaps[round(gap)] += 1
         if gaps and gaps.most_common(1)[0][1] > 0.95 * gaps.total() and (gap := gaps.most_common(1)[0][0]) % 900 == 0:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from history.refusals import Refusals
     from upifraud.proposal.proposal import Toml
+    from upifraud.trial.history import Step
 
 FIRST: Final = 5
 """Rows that are shown as what they would become."""
@@ -42,7 +43,7 @@ class FirstLook:
     """Why the file could not be read to its end."""
 
 
-def first_look(path: Path, tables: dict[str, Toml], progress: Callable[[int], None]) -> FirstLook:
+def first_look(path: Path, tables: dict[str, Toml], step: Step) -> FirstLook:
     """Return what a map, as TOML has it, makes of the rows of a file."""
     first: list[dict[str, Any]] = []
     try:
@@ -50,7 +51,7 @@ def first_look(path: Path, tables: dict[str, Toml], progress: Callable[[int], No
         source = Source(path, PAYMENT, columns)
         labels = Source(path, OUTCOME, columns) if "outcome" in tables else None
         first = _first(source, labels)
-        payments, span_ms = _counted(source, progress)
+        payments, span_ms = _counted(source, step("bytes read", source.size()))
         outcomes = None if labels is None else refusals_of(labels)
     except SourceError as error:
         return FirstLook(first, None, None, None, str(error))
@@ -78,7 +79,7 @@ def _object(value: bytes) -> dict[str, Any]:
 
 def _counted(source: Source, progress: Callable[[int], None]) -> tuple[Refusals, int | None]:
     try:
-        history = read_payments(source, progress)
+        history = read_payments(source, lambda _rows: progress(source.position()))
     except click.ClickException:
         # Not one row is a payment, or the file is damaged: then this raises too, and says where.
         return refusals_of(source), None

@@ -13,6 +13,7 @@ from files.rules.times import After
 from history.large import measuring
 from history.measured import Measured, outcomes_of
 from history.reading import History, Reported, read_outcomes, read_payments, reports_on, said, source_of_payments
+from history.refusals import ignored
 from history.spill.plan import Plan, estimated_rows
 from history.spill.work import cores
 from upifraud.trial.split import is_in_order
@@ -75,6 +76,7 @@ class OnDisk:
     def known_in_time(self, step: Step) -> Iterator[Measured | Spilled]:
         """Yield the vectors as they were with the reports that had come."""
         with measuring(**self.given, step=step, means=self.means) as measured:
+            measured.expect_a_match(str(self.given["payments"]))
             yield measured
 
     @contextmanager
@@ -87,7 +89,7 @@ class OnDisk:
             return
         rules = {**columns.rules, "reported_at": replace(rule, delay=0)}
         given = self.given.copy()
-        given["columns"] = replace(columns, rules=rules)
+        given["columns"], given["note"] = replace(columns, rules=rules), ignored  # refused rows were noted before
         with measuring(**given, step=step, means=self.means) as measured:
             yield measured
 
@@ -110,7 +112,8 @@ def read(given: Given, means: Means, step: Step) -> InMemory | OnDisk:
     reported = read_outcomes(where.paths, given["zone"], where.columns, given["note"])
     reported.refusals.within = where.own
     reported.refusals.check(limits.of_outcomes(own=where.own))
-    history = read_payments(payments, step("reading", len(payments)), given["note"])
+    bar = step("bytes read", payments.size())
+    history = read_payments(payments, lambda _rows: bar(payments.position()), given["note"])
     history.refusals.check(limits.payments)
     reported.match(history.transaction_id)
     reported.expect_a_match(payments.path)

@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from files.rules.times import milliseconds
 from model.artifact import canonical_json
 from model.training.settings import TrainingSettings
-from upifraud.commands.train import DURATION
 from upifraud.means import means
 from upifraud.trial.chosen import check_map
 from upifraud.trial.history import read
@@ -76,7 +76,7 @@ def _asked(order: Order, tables: dict[str, Any]) -> Asked:
     settings = TrainingSettings(seed=order.seed, base_rate=order.base_rate)
     if order.alert_budget is not None:
         settings = replace(settings, alert_budget=order.alert_budget)
-    delay = None if assumed is None else DURATION.convert(assumed, None, None)
+    delay = milliseconds(assumed) if isinstance(assumed, str) else None
     return Asked(order.train_share, delay, assumed, settings, baselines=order.baselines)
 
 

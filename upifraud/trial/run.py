@@ -107,6 +107,7 @@ def run(history: InMemory | OnDisk, asked: Asked, directory: Path, step: Step) -
             name: (directory / name).read_bytes() for name in OF_TRAINING if (directory / name).exists()
         }
         refusals, times = refusals_of(measured), _parts(measured.event_time, parts, labels.fraud)
+        del measured  # its vectors are as large as all the rest, and are about to be made once more
     found = [finding.to_json() for finding in findings(facts)]
     beside = _at_once(history, parts, labels, settings, step)
     return Trial(made.artifact, times, delay, metrics, beside, told, found, plots, refusals)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from upifraud.proposal.proposal import Line, Proposal
     from upifraud.trial.first_look import FirstLook
-    from upifraud.trial.proposing import Proposed
+    from upifraud.trial.proposing import Proposed, ProposedOutcomes
 
 _LONGEST: Final = 28
 _NAMES: Final = ("transaction_id", "event_time", "payer_vpa", "payee_vpa", "amount_paise", "outcome")
@@ -32,6 +32,19 @@ def lines_of(made: Proposed) -> Iterator[str]:
         yield ""
     yield from _first(proposal, looked)
     yield from _counts(looked)
+
+
+def lines_of_outcomes(made: ProposedOutcomes) -> Iterator[str]:
+    """Yield a proposal for a file of outcomes as a person reads it."""
+    yield ""
+    yield f"{made.path.name}, the outcomes:"
+    yield ""
+    yield from _map(made.proposal)
+    yield from _questions(made.proposal)
+    if made.error is not None:
+        yield f"With this map the file cannot be read: {made.error}"
+    if made.refusals is not None:
+        yield f"As outcomes: {made.refusals}"
 
 
 def as_json_values(made: Proposed) -> dict[str, Any]:
