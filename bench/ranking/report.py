@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BY = "python -m bench.ranking --report"
 PLOT = Path("images") / "ranking.png"
 """Beside the page."""
+SEEDS = 5
 Found = dict[tuple[str, int, str], dict[str, Any]]
 """Results by kind, seed and variant."""
 
@@ -155,7 +156,10 @@ def _precision(one: Mapping[str, Any], column: Column) -> float | None:
 
 
 def _cell(worth: Worth | None) -> str:
-    return "" if worth is None else f"{worth.mean:+.3f} ± {worth.error:.3f}"
+    """Return a difference; of fewer seeds than usual with their number."""
+    if worth is None:
+        return ""
+    return f"{worth.mean:+.3f} ± {worth.error:.3f}" + (f" ({worth.seeds} seeds)" if worth.seeds < SEEDS else "")
 
 
 def _verdict(worths: Sequence[Worth | None], alone: Sequence[Worth | None] = ()) -> str:
