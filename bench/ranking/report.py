@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 BY = "python -m bench.ranking --report"
 PLOT = Path("images") / "ranking.png"
 """Beside the page."""
-CERTAIN = 2.78
-"""A difference counts from so many standard errors on: 95 % of Student's t with the 4 degrees of freedom of 5 seeds."""
-
 Found = dict[tuple[str, int, str], dict[str, Any]]
 """Results by kind, seed and variant."""
 
@@ -42,8 +39,21 @@ class Column(NamedTuple):
 
 COLUMNS = (Column(TODAY), Column(REUSED), Column(REUSED, "reused_payee"), Column(SHAPE))
 
-Worth = tuple[float, float]
-"""By how much average precision rises, and the standard error of that."""
+
+class Worth(NamedTuple):
+    """By how much average precision rises over some seeds."""
+
+    mean: float
+    error: float
+    """Standard error of the mean."""
+    seeds: int
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the mean differs from 0 by a 95 % interval of Student's t, else 0."""
+        from scipy.stats import t  # type: ignore[import-untyped]
+
+        return int(np.sign(self.mean)) if abs(self.mean) > t.ppf(0.975, self.seeds - 1) * self.error else 0
 
 
 def write_report(results: Path, page: Path) -> None:
@@ -133,7 +143,9 @@ def _worth(found: Found, column: Column, first: str, second: str) -> Worth | Non
     differences = np.array([after - before for before, after in pairs if before is not None and after is not None])
     if len(differences) < 2:
         return None
-    return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
+    return Worth(
+        float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences))), len(differences)
+    )
 
 
 def _precision(one: Mapping[str, Any], column: Column) -> float | None:
@@ -143,48 +155,64 @@ def _precision(one: Mapping[str, Any], column: Column) -> float | None:
 
 
 def _cell(worth: Worth | None) -> str:
-    return "" if worth is None else f"{worth[0]:+.3f} ± {worth[1]:.3f}"
+    return "" if worth is None else f"{worth.mean:+.3f} ± {worth.error:.3f}"
 
 
 def _verdict(worths: Sequence[Worth | None], alone: Sequence[Worth | None] = ()) -> str:
-    """Say whether a part helps on some kind of history, hurts on some, or neither is certain."""
-    helps = any(mean > CERTAIN * error for mean, error in filter(None, worths))
-    hurts = any(mean < -CERTAIN * error for mean, error in filter(None, worths))
-    if helps or hurts:
-        return "helps and hurts" if helps and hurts else "helps" if helps else "hurts"
-    return "helps alone" if any(mean > CERTAIN * error for mean, error in filter(None, alone)) else "not certain"
+    """Say whether a part helps on some kind of history, hurts on some, or neither is certain.
+
+    worths: one for each of COLUMNS. What it does to one typology alone is shown, and decides nothing.
+    """
+    signs = _signs(worths)
+    if signs - {0}:
+        return "helps and hurts" if signs >= {1, -1} else "helps" if 1 in signs else "hurts"
+    return "helps alone" if 1 in _signs(alone) else "not certain"
+
+
+def _signs(worths: Sequence[Worth | None]) -> set[int]:
+    return {worth.sign for worth, column in zip(worths, COLUMNS, strict=False) if worth and column.typology is None}
 
 
 def _groups(found: Found) -> Iterator[str]:
-    heads = [*(f"{column}: last one in" for column in COLUMNS), "verdict", *(f"{column}: alone" for column in COLUMNS)]
-    yield f"| group of features | {' | '.join(heads)} |"
-    yield "|---" * (len(heads) + 1) + "|"
+    """Yield what each group adds to all others and to none; columns without any figure are left out."""
+    rows = {}
     for name in GROUPS | TOGETHER:
         last = [_worth(found, column, f"without {name}", ALL) for column in COLUMNS]
         alone = [_worth(found, column, NONE, f"only {name}") for column in COLUMNS]
-        cells = [*map(_cell, last), _verdict(last, alone), *map(_cell, alone)]
-        yield f"| {name} | {' | '.join(cells)} |"
+        rows[name] = [*map(_cell, last), _verdict(last, alone), *map(_cell, alone)]
+    heads = [*(f"{column}: last one in" for column in COLUMNS), "verdict", *(f"{column}: alone" for column in COLUMNS)]
+    yield from _table(["group of features", *heads], rows)
+
+
+def _table(heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    kept = [at for at in range(len(heads) - 1) if any(cells[at] for cells in rows.values())]
+    yield f"| {' | '.join([heads[0], *(heads[at + 1] for at in kept)])} |"
+    yield "|---" * (len(kept) + 1) + "|"
+    for name, cells in rows.items():
+        if any(cells[at] for at in kept if cells[at] != _verdict([])):
+            yield f"| {' | '.join([name, *(cells[at] for at in kept)])} |"
 
 
 def _training(found: Found) -> Iterator[str]:
-    yield f"| change | {' | '.join(map(str, COLUMNS))} | verdict |"
-    yield "|---" * (len(COLUMNS) + 2) + "|"
     ways = {"all features": (OLD_FEATURES, NOW), "all of training": (OLD_TRAINING, NOW)}
     back = sorted({variant for _, _, variant in found if variant.endswith(" of before")})
     ways |= {f"`{variant.removesuffix(' of before')}`": (variant, NOW) for variant in back}
     ways |= {f"tried: `{variant}`": (NOW, variant) for variant in TRIED}
+    rows = {}
     for name, (first, second) in ways.items():
         worths = [_worth(found, column, first, second) for column in COLUMNS]
-        yield f"| {name} | {' | '.join(map(_cell, worths))} | {_verdict(worths)} |"
+        rows[name] = [*map(_cell, worths), _verdict(worths)]
+    yield from _table(["change", *map(str, COLUMNS), "verdict"], rows)
 
 
 def _plot(changes: Mapping[str, Mapping[str, tuple[int, Change]]]) -> bytes:
     """Draw average precision before and now by typology, a panel for each kind of history."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6 * len(changes), 4.6), layout="constrained")
+    lines = (len(changes) + 1) // 2
+    figure = Figure(figsize=(10, 4 * lines), layout="constrained")
     for number, (kind, by_name) in enumerate(changes.items(), 1):
-        axes = figure.add_subplot(1, len(changes), number)
+        axes = figure.add_subplot(lines, 2, number)
         names = list(by_name)[::-1]
         places = np.arange(len(names))
         axes.barh(places + 0.2, [by_name[name][1].before for name in names], 0.38, label="before", color="0.7")
@@ -199,5 +227,5 @@ def _plot(changes: Mapping[str, Mapping[str, tuple[int, Change]]]) -> bytes:
         axes.grid(visible=True, axis="x", alpha=0.3)
         axes.legend(loc="lower right")
     png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=110, metadata={"Software": None})
+    figure.savefig(png, format="png", dpi=90, metadata={"Software": None})
     return png.getvalue()

@@ -197,7 +197,8 @@ def result(kind: str, seed: int, variant: str, lift: float) -> dict[str, object]
 
 
 def test_a_report_says_what_helps_and_what_hurts(tmp_path: Path) -> None:
-    lifts = {BEFORE: 1.0, NOW: 2.5, "all groups": 2.0, "without quotients": 1.0, "without round amounts": 3.0}
+    without = {"without quotients": 1.0, "without round amounts": 3.0, "without payer to payee": 2.0}
+    lifts = {BEFORE: 1.0, NOW: 2.5, "all groups": 2.0, **without}
     lines = [json.dumps(result("today", seed, name, lift)) for name, lift in lifts.items() for seed in range(5)]
     (tmp_path / "found.jsonl").write_text("\n".join(lines) + "\n")
     page = tmp_path / "page.md"
@@ -212,7 +213,8 @@ def test_a_report_says_what_helps_and_what_hurts(tmp_path: Path) -> None:
     table = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.startswith("| ")}
     assert "| helps |" in table["quotients"]
     assert "| hurts |" in table["round amounts"]
-    assert "| not certain |" in table["new payees"]
+    assert "| not certain |" in table["payer to payee"]
+    assert "new payees" not in table, "what was not measured has no row"
     assert "+0." in table["**all**"]
     assert (tmp_path / PLOT).read_bytes().startswith(b"\x89PNG")
 
