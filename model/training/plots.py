@@ -87,7 +87,7 @@ def _precision_recall(ranked: _Ranked, beside: Mapping[str, _Ranked], figures: d
         axes.plot(other.recall, other.precision, linewidth=1, alpha=0.8, label=name)
     axes.axhline(figures["fraud_share"], color="grey", linestyle=":", label="share of fraud")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
-    axes.legend()
+    axes.legend(loc="upper right")
     return figure
 
 
@@ -97,7 +97,7 @@ def _recall_by_alerts(ranked: _Ranked, figures: dict[str, Any]) -> Figure:
     axes.plot(ranked.alerts / figures["payments"], ranked.recall)
     axes.axvline(figures["alert_budget"], color="grey", linestyle=":", label="alert budget")
     axes.set(xscale="log", ylim=(0, 1.02))
-    axes.legend()
+    axes.legend(loc="lower right")
     return figure
 
 
@@ -108,7 +108,7 @@ def _precision_by_alerts(ranked: _Ranked, figures: dict[str, Any]) -> Figure:
     axes.plot(ranked.alerts / figures["days"], ranked.precision)
     axes.axvline(budget, color="grey", linestyle=":", label="alert budget")
     axes.set(xscale="log", ylim=(0, 1.02))
-    axes.legend()
+    axes.legend(loc="upper right")
     return figure
 
 
@@ -135,7 +135,7 @@ def _calibration(figures: dict[str, Any]) -> Figure:
     axes.set_xscale("symlog", linthresh=1e-4)
     axes.set_yscale("symlog", linthresh=1e-4)
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.legend()
+    axes.legend(loc="upper left")
     return figure
 
 

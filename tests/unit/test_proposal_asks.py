@@ -182,6 +182,8 @@ def test_a_step_whose_length_nobody_says_is_asked() -> None:
 def test_times_before_2015_lower_the_earliest() -> None:
     proposal = proposal_of(timestamp=["2012-03-01T10:00:00Z", "2012-03-02T10:00:00Z"])
     assert line(proposal, "earliest").year == 2011
+    proposal = proposal_of(timestamp=["1738-03-01T10:00:00Z", "2012-03-02T10:00:00Z"])
+    assert line(proposal, "earliest").year == 1970
 
 
 def test_times_with_an_offset_that_are_no_rfc_3339_get_a_format() -> None:

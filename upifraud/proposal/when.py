@@ -23,6 +23,7 @@ _BEGINNINGS: Final = (datetime(2024, 1, 1, tzinfo=_INDIA), datetime(2015, 1, 5, 
 """Mondays that steps are counted from, the first that leaves the last step in the past."""
 _PAST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _UPI: Final = datetime(2015, 1, 1, tzinfo=UTC)
+_FIRST_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ANY_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 _STEPS: Final = (
@@ -220,7 +221,8 @@ def _zoned(sample: Sample, proposal: Proposal, times: Times, *names: str) -> Tim
     """Write the zone where the times have none, and what is earliest where they are old."""
     propose_zone(sample, proposal, times, *names)
     if times.first is not None and times.first < _UPI:
-        earliest = times.first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=366)
+        day = times.first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        earliest = max(day - timedelta(days=366), _FIRST_TIME)  # before 1970 there are no epoch milliseconds
         proposal.take(
             "earliest", earliest,
             f"the first payments of the sample are of {times.first:%Y}; times before 2015 are refused "
