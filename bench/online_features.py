@@ -95,6 +95,10 @@ redis.register_function('textbook_apply', apply)
 """
 
 
+PEOPLE = 0.36
+"""Share of the simulator's payments that go to people, who pay too."""
+
+
 @dataclass
 class Cost:
     """Microseconds a payment: of this process, of its window kernel, of the server, and of the wall clock."""
@@ -133,7 +137,7 @@ def counted_kernel() -> Iterator[Kernel]:
         online.vectors = plain
 
 
-def payments(history: int, count: int, rate: int, people: float, seed: int) -> PaymentColumns:
+def payments(history: int, count: int, rate: int, seed: int, people: float = PEOPLE) -> PaymentColumns:
     """Draw a month of history in order of time, and payments at a rate behind it; people: the share paid to payers."""
     draw = np.random.default_rng(seed)
     total = history + count
@@ -228,15 +232,15 @@ def main() -> None:
     arguments.add_argument("--payments", type=int, default=4_096, help="payments a round and size (default 4096)")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--rate", type=int, default=2_000, help="payments a second of event time (default 2000)")
-    share = "share of payments to people, who pay too; the simulator's by default (0.36)"
-    arguments.add_argument("--people", type=float, default=0.36, help=share)
+    share = f"share of payments to people, who pay too (default {PEOPLE}, the simulator's)"
+    arguments.add_argument("--people", type=float, default=PEOPLE, help=share)
     arguments.add_argument("--textbook", type=int, default=512, help="payments a round of the yardstick (default 512)")
     arguments.add_argument("--url", help="a server to empty and measure, instead of one of our own")
     given = arguments.parse_args()
 
     warm = 4 * given.payments
     count = warm + len(SIZES) * given.rounds * given.payments + given.rounds * given.textbook
-    columns = payments(given.history, count, given.rate, given.people, 1)
+    columns = payments(given.history, count, given.rate, 1, given.people)
     with server(given.url) as url, redis.Redis.from_url(url, socket_timeout=None) as client:
         client.flushall()
         pid = client.info("server")["process_id"]

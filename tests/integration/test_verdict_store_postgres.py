@@ -24,6 +24,7 @@ from stream.verdict_store.errors import (
     UnavailableError,
 )
 from stream.verdict_store.migrations import _TABLE, Migration, packaged
+from tests.fixtures.deployment import until
 from tests.fixtures.verdict_rows import plain_rows
 
 if TYPE_CHECKING:
@@ -236,6 +237,8 @@ def test_ids_that_are_forgotten_while_they_are_claimed_are_claimed_anew(url: str
 
 def test_claims_never_scan_the_table(url: str) -> None:
     """Not even with a plan that was made while the table was empty."""
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    until(lambda: query(url, others) == [(0,)], "the migration's session ended, which counts its scans at its end")
     scans = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'payment_ids'"
     before = query(url, scans)
     with open_store(url) as store:
