@@ -35,7 +35,8 @@ class ParquetFile:
         self._zone = zone
         self._held = _unpacked(file) if file.packed else None
         try:
-            self._file = pq.ParquetFile(self._held or path)
+            # Buffered ahead, the whole file would be held in the end: 2 GB of 40 million payments.
+            self._file = pq.ParquetFile(self._held or path, pre_buffer=False)
             own = self._file.schema_arrow.names
             inside = [name for field in self._file.schema_arrow for name in _names(field)]
         except _BROKEN as error:
