@@ -15,81 +15,64 @@ _ROUND = ("Re 1", "Rs 10", "Rs 50", "Rs 100", "Rs 500", "Rs 1,000", "Rs 5,000", 
 _PAYEES_UNKNOWN = Side("NEW_PAYEES_UNKNOWN", "How many payees are new to the payer is not known")
 _PAIR_UNKNOWN = Side("REPEATS_UNKNOWN", "How often the payer paid this payee is not known")
 
+
+def _of_usual(what: str, code: str, name: str, earlier: str, window: str, span: str) -> Feature:
+    """Return the payer's largest or mean amount of a window, over the mean of the earlier 30 days."""
+    return plain(
+        f"payer_{name}_ratio_{window}",
+        f"{earlier} in the last {window}, over the mean of the payer's earlier 30 days",
+        ratio(
+            f"HIGH_{code}", f"LOW_{code}", f"The payer's {what} within {span} is {{value}} the payer's mean of 30 days",
+            NO_HISTORY,
+        ),
+        owner=PAYER,
+    )  # fmt: skip
+
+
+def _largest(window: str, span: str) -> Feature:
+    return _of_usual("largest payment", "LARGEST_AMOUNT", "max", "largest payment of the payer", window, span)
+
+
+def _mean(window: str, span: str) -> Feature:
+    return _of_usual("mean", "MEAN_AMOUNT", "mean", "mean of the payer's payments", window, span)
+
+
+def _new_payees(window: str, span: str) -> Feature:
+    """Return how many payees the payer paid for the first time within a window."""
+    text = f"Payees whom the payer paid for the first time within {span}: {{value}}"
+    return plain(
+        f"payer_new_payee_{window}",
+        f"payees whom the payer paid for the first time in the last {window}, this one included",
+        Wording(Side("MANY_NEW_PAYEES", text), Side("FEW_NEW_PAYEES", text), _PAYEES_UNKNOWN),
+        owner=PAYER,
+    )
+
+
+def _repeats(window: str, span: str) -> Feature:
+    """Return how often the payer paid this payee within a window."""
+    return plain(
+        f"payer_payee_count_{window}",
+        f"payments of the payer to this payee in the last {window}",
+        Wording(
+            Side("REPEATED_PAYMENT", f"The payer made {{value}} to this payee within {span}, this one included"),
+            Side("SINGLE_PAYMENT", f"This is the payer's first payment to this payee within {span}"),
+            _PAIR_UNKNOWN,
+            units.count("payment"),
+            pivot=1.5,
+            compared=False,
+        ),
+        owner=PAYER,
+    )
+
+
 HABITS: Final[tuple[Feature, ...]] = (
-    plain(
-        "payer_max_ratio_24h",
-        "largest payment of the payer in the last 24h, over the mean of the payer's earlier 30 days",
-        ratio(
-            "HIGH_LARGEST_AMOUNT",
-            "LOW_LARGEST_AMOUNT",
-            "The payer's largest payment within 24 hours is {value} the payer's mean of 30 days",
-            NO_HISTORY,
-        ),
-        owner=PAYER,
-    ),
-    plain(
-        "payer_max_ratio_7d",
-        "largest payment of the payer in the last 7d, over the mean of the payer's earlier 30 days",
-        ratio(
-            "HIGH_LARGEST_AMOUNT",
-            "LOW_LARGEST_AMOUNT",
-            "The payer's largest payment within 7 days is {value} the payer's mean of 30 days",
-            NO_HISTORY,
-        ),
-        owner=PAYER,
-    ),
-    plain(
-        "payer_mean_ratio_24h",
-        "mean of the payer's payments in the last 24h, over the mean of the payer's earlier 30 days",
-        ratio(
-            "HIGH_MEAN_AMOUNT",
-            "LOW_MEAN_AMOUNT",
-            "The payer's mean within 24 hours is {value} the payer's mean of 30 days",
-            NO_HISTORY,
-        ),
-        owner=PAYER,
-    ),
-    plain(
-        "payer_mean_ratio_7d",
-        "mean of the payer's payments in the last 7d, over the mean of the payer's earlier 30 days",
-        ratio(
-            "HIGH_MEAN_AMOUNT",
-            "LOW_MEAN_AMOUNT",
-            "The payer's mean within 7 days is {value} the payer's mean of 30 days",
-            NO_HISTORY,
-        ),
-        owner=PAYER,
-    ),
-    plain(
-        "payer_new_payee_1h",
-        "payees whom the payer paid for the first time in the last 1h, this one included",
-        Wording(
-            Side("MANY_NEW_PAYEES", "Payees whom the payer paid for the first time within 1 hour: {value}"),
-            Side("FEW_NEW_PAYEES", "Payees whom the payer paid for the first time within 1 hour: {value}"),
-            _PAYEES_UNKNOWN,
-        ),
-        owner=PAYER,
-    ),
-    plain(
-        "payer_new_payee_24h",
-        "payees whom the payer paid for the first time in the last 24h, this one included",
-        Wording(
-            Side("MANY_NEW_PAYEES", "Payees whom the payer paid for the first time within 24 hours: {value}"),
-            Side("FEW_NEW_PAYEES", "Payees whom the payer paid for the first time within 24 hours: {value}"),
-            _PAYEES_UNKNOWN,
-        ),
-        owner=PAYER,
-    ),
-    plain(
-        "payer_new_payee_7d",
-        "payees whom the payer paid for the first time in the last 7d, this one included",
-        Wording(
-            Side("MANY_NEW_PAYEES", "Payees whom the payer paid for the first time within 7 days: {value}"),
-            Side("FEW_NEW_PAYEES", "Payees whom the payer paid for the first time within 7 days: {value}"),
-            _PAYEES_UNKNOWN,
-        ),
-        owner=PAYER,
-    ),
+    _largest("24h", "24 hours"),
+    _largest("7d", "7 days"),
+    _mean("24h", "24 hours"),
+    _mean("7d", "7 days"),
+    _new_payees("1h", "1 hour"),
+    _new_payees("24h", "24 hours"),
+    _new_payees("7d", "7 days"),
     plain(
         "amount_roundness",
         "of how many of 10, 50, 100, 500, 1,000, 5,000, 10,000 rupees the amount is a multiple; -1 if it has paise",
@@ -102,32 +85,8 @@ HABITS: Final[tuple[Feature, ...]] = (
             compared=False,
         ),
     ),
-    plain(
-        "payer_payee_count_1h",
-        "payments of the payer to this payee in the last 1h",
-        Wording(
-            Side("REPEATED_PAYMENT", "The payer made {value} to this payee within 1 hour, this one included"),
-            Side("SINGLE_PAYMENT", "This is the payer's first payment to this payee within 1 hour"),
-            _PAIR_UNKNOWN,
-            units.count("payment"),
-            pivot=1.5,
-            compared=False,
-        ),
-        owner=PAYER,
-    ),
-    plain(
-        "payer_payee_count_24h",
-        "payments of the payer to this payee in the last 24h",
-        Wording(
-            Side("REPEATED_PAYMENT", "The payer made {value} to this payee within 24 hours, this one included"),
-            Side("SINGLE_PAYMENT", "This is the payer's first payment to this payee within 24 hours"),
-            _PAIR_UNKNOWN,
-            units.count("payment"),
-            pivot=1.5,
-            compared=False,
-        ),
-        owner=PAYER,
-    ),
+    _repeats("1h", "1 hour"),
+    _repeats("24h", "24 hours"),
     plain(
         "payer_payee_amount_ratio",
         "amount over the mean of the payer's earlier payments to this payee; missing if there is none",

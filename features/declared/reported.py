@@ -10,74 +10,48 @@ from features.words import units
 from features.words.sides import Side, Wording, age, risk
 
 _CLEAN = "NO_KNOWN_FRAUD_PAYEE"
-_NO_REPORT = "NO_REPORT_PAYEE"
+
+
+def _count(window: str, span: str) -> Feature:
+    """Return how many frauds were reported on the payee within a window, said as a span."""
+    return plain(
+        f"payee_fraud_count_{window}",
+        f"payments to the payee that were reported as fraud in the last {window}",
+        risk(
+            "PAYEE",
+            f"Payments to this payee that were confirmed as fraud within {span}: {{value}}",
+            f"No payment to this payee was confirmed as fraud within {span}",
+            units.decimal,
+        ),
+        owner=PAYEE,
+    )
+
+
+def _share(window: str, span: str) -> Feature:
+    """Return the share of frauds among what was reported on the payee within a window."""
+    return plain(
+        f"payee_report_fraud_share_{window}",
+        f"frauds among the payments to the payee that were reported on in the last {window}; missing if none was",
+        Wording(
+            Side(
+                "KNOWN_FRAUD_PAYEE", f"Of what was reported on payments to this payee within {span}, {{value}} is fraud"
+            ),
+            Side(_CLEAN, f"All that was reported on payments to this payee within {span} is genuine"),
+            Side("NO_REPORT_PAYEE", f"No report of {span} on payments to this payee is known"),
+            units.percent,
+            pivot=0.0,
+            compared=False,
+        ),
+        owner=PAYEE,
+    )
+
 
 PAYEE_REPORTS: Final[tuple[Feature, ...]] = (
-    plain(
-        "payee_fraud_count_24h",
-        "payments to the payee that were reported as fraud in the last 24h",
-        risk(
-            "PAYEE",
-            "Payments to this payee that were confirmed as fraud within 24 hours: {value}",
-            "No payment to this payee was confirmed as fraud within 24 hours",
-            units.decimal,
-        ),
-        owner=PAYEE,
-    ),
-    plain(
-        "payee_fraud_count_7d",
-        "payments to the payee that were reported as fraud in the last 7d",
-        risk(
-            "PAYEE",
-            "Payments to this payee that were confirmed as fraud within 7 days: {value}",
-            "No payment to this payee was confirmed as fraud within 7 days",
-            units.decimal,
-        ),
-        owner=PAYEE,
-    ),
-    plain(
-        "payee_report_fraud_share_24h",
-        "frauds among the payments to the payee that were reported on in the last 24h; missing if none was",
-        Wording(
-            Side(
-                "KNOWN_FRAUD_PAYEE", "Of what was reported on payments to this payee within 24 hours, {value} is fraud"
-            ),
-            Side(_CLEAN, "All that was reported on payments to this payee within 24 hours is genuine"),
-            Side(_NO_REPORT, "No report of 24 hours on payments to this payee is known"),
-            units.percent,
-            pivot=0.0,
-            compared=False,
-        ),
-        owner=PAYEE,
-    ),
-    plain(
-        "payee_report_fraud_share_7d",
-        "frauds among the payments to the payee that were reported on in the last 7d; missing if none was",
-        Wording(
-            Side("KNOWN_FRAUD_PAYEE", "Of what was reported on payments to this payee within 7 days, {value} is fraud"),
-            Side(_CLEAN, "All that was reported on payments to this payee within 7 days is genuine"),
-            Side(_NO_REPORT, "No report of 7 days on payments to this payee is known"),
-            units.percent,
-            pivot=0.0,
-            compared=False,
-        ),
-        owner=PAYEE,
-    ),
-    plain(
-        "payee_report_fraud_share_30d",
-        "frauds among the payments to the payee that were reported on in the last 30d; missing if none was",
-        Wording(
-            Side(
-                "KNOWN_FRAUD_PAYEE", "Of what was reported on payments to this payee within 30 days, {value} is fraud"
-            ),
-            Side(_CLEAN, "All that was reported on payments to this payee within 30 days is genuine"),
-            Side(_NO_REPORT, "No report of 30 days on payments to this payee is known"),
-            units.percent,
-            pivot=0.0,
-            compared=False,
-        ),
-        owner=PAYEE,
-    ),
+    _count("24h", "24 hours"),
+    _count("7d", "7 days"),
+    _share("24h", "24 hours"),
+    _share("7d", "7 days"),
+    _share("30d", "30 days"),
     plain(
         "payee_fraud_streak",
         "frauds reported on the payee since its last report of a genuine payment, in 30 days",
