@@ -97,8 +97,7 @@ class Looking(threading.Thread):
             began = time.perf_counter()
             pause = TICK
             try:
-                if self._look(waiting, began):
-                    self._servers.answered("postgres")
+                self._look(waiting, began)
                 pause = max(TICK, min(map(self._due, waiting)) - time.perf_counter())
             except RetryableError as error:
                 self._servers.gone("postgres", str(error))
@@ -135,11 +134,11 @@ class Looking(threading.Thread):
             return 0.0
         return waiter.published_at + self._pace.first
 
-    def _look(self, waiting: list[Waiter], now: float) -> bool:
-        """Look for what may be there; return whether there was anything to look for."""
+    def _look(self, waiting: list[Waiter], now: float) -> None:
+        """Look for what may be there."""
         fresh = [waiter for waiter in waiting if not waiter.is_looked_for]
         if not fresh and all(self._due(waiter) > now for waiter in waiting):
-            return False
+            return
         self._looks += 1
         meters.LOOKS.inc()
         if fresh:
@@ -157,14 +156,15 @@ class Looking(threading.Thread):
         waiting = [waiter for waiter in waiting if self._due(waiter) <= now]
         for first in range(0, len(waiting), ROWS):
             self._look_for_rows(waiting[first : first + ROWS])
-        return True
 
     def _look_for_claims(self, waiting: list[Waiter]) -> None:
         if not waiting:
             return
         ids = np.frombuffer(b"".join([waiter.payment.id128 for waiter in waiting]), dtype=np.uint64)
         conflicts = []
-        for index, claim in self._rows.claims(ids.reshape(-1, 2)).items():
+        claims = self._rows.claims(ids.reshape(-1, 2))
+        self._servers.answered("postgres")  # before anybody hears what it said
+        for index, claim in claims.items():
             waiter = waiting[index]
             waiter.is_claimed = True
             if claim.fingerprint != waiter.payment.fingerprint:
@@ -176,6 +176,7 @@ class Looking(threading.Thread):
         """Answer those whose row is there, and return them."""
         keys = [(waiter.payment.transaction_id, waiter.payment.event_time) for waiter in waiting]
         rows = self._rows.stored(keys)
+        self._servers.answered("postgres")
         # A row by a model whose artifact is not here yet waits until it is, and holds nobody else up.
         found = [
             (waiter, rows[key])
