@@ -87,6 +87,12 @@ class Measured:
             rows = np.arange(start, min(start + CHUNK, len(self)))
             yield Chunk(ids, self.event_time[part], self.vectors[part], self.state[part], rows)
 
+    def taken(self, rows: NDArray[np.intp]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the vectors of ascending rows, some ten thousands at a time, each time with their place among them."""
+        from model.training.vectors import InMemory
+
+        return InMemory(self.vectors).taken(rows)
+
     def labels(self, asked: NDArray[np.intp], reported_before: int | None = None) -> Labels:
         """Return the labels of some payments, ascending, as of a moment; epoch milliseconds."""
         from model.training.labels import label

@@ -18,7 +18,7 @@ from history.spill.measuring import OWNERS
 from history.spill.tables import Opened, array_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,8 +33,8 @@ def journal(place: Place, piece: int, standing: Standing | None, fields: list[st
     return batch if standing is None else batch.filter(pa.array(standing.of(array_of(batch, "row"))))
 
 
-def chunks(place: Place, pieces: int, standing: Standing | None) -> Iterator[Chunk]:
-    """Yield the payments with their vectors, a piece at a time."""
+def chunks(place: Place, pieces: Sequence[int], standing: Standing | None) -> Iterator[Chunk]:
+    """Yield the payments of some pieces with their vectors, a piece at a time."""
     with ExitStack() as files, ThreadPoolExecutor(1) as ahead:
         parts = [_Part(owner.name, kind, place, files) for kind, owners in OWNERS.items() for owner in owners]
 
@@ -50,12 +50,14 @@ def chunks(place: Place, pieces: int, standing: Standing | None) -> Iterator[Chu
         yield from _one_ahead(ahead, join, pieces)
 
 
-def _one_ahead(ahead: ThreadPoolExecutor, join: Callable[[int], Chunk], pieces: int) -> Iterator[Chunk]:
-    coming = [ahead.submit(join, piece) for piece in range(min(1, pieces))]
-    for piece in range(pieces):
+def _one_ahead(ahead: ThreadPoolExecutor, join: Callable[[int], Chunk], pieces: Sequence[int]) -> Iterator[Chunk]:
+    coming = [ahead.submit(join, piece) for piece in pieces[:1]]
+    for following in [*pieces[1:], None]:
+        if not coming:
+            return
         chunk = coming.pop().result()
-        if piece + 1 < pieces:
-            coming.append(ahead.submit(join, piece + 1))
+        if following is not None:
+            coming.append(ahead.submit(join, following))
         yield chunk
 
 

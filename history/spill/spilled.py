@@ -55,7 +55,19 @@ class Spilled:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the payments in file order, some ten thousands at a time; may be called again."""
-        return chunks(self.place, self.pieces, self.standing)
+        return chunks(self.place, range(self.pieces), self.standing)
+
+    def taken(self, rows: NDArray[np.intp]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the vectors of ascending rows piece by piece, each time with their place among them.
+
+        A piece that has none of them is not read.
+        """
+        places = np.searchsorted(rows, self._starts)
+        wanted = np.flatnonzero(np.diff(places)).tolist()
+        for piece, chunk in zip(wanted, chunks(self.place, wanted, self.standing), strict=True):
+            part = slice(int(places[piece]), int(places[piece + 1]))
+            at = rows[part] - self._starts[piece]
+            yield part, chunk.vectors if len(at) == len(chunk) else chunk.vectors[at]
 
     def labels(self, asked: NDArray[np.intp], reported_before: int | None = None) -> Labels:
         """Return the labels of some payments, ascending, as of a moment; epoch milliseconds."""
@@ -72,7 +84,16 @@ class Spilled:
         if self.reported is not None:
             self.reported.refusals.expect_a_match(self.reported.count, payments)
 
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        """How many payments stand before each piece, and in all pieces."""
+        return np.concatenate([[0], np.cumsum([len(part) for part in self._parts("row")])])
+
     def _column(self, name: str) -> NDArray[np.int64]:
         """Return a column of all payments that stand."""
-        parts = [journal(self.place, piece, self.standing, [*{"row", name}]) for piece in range(self.pieces)]
-        return np.concatenate([array_of(part, name) for part in parts])
+        return np.concatenate(list(self._parts(name)))
+
+    def _parts(self, name: str) -> Iterator[NDArray[np.int64]]:
+        """Yield that column piece by piece."""
+        for piece in range(self.pieces):
+            yield array_of(journal(self.place, piece, self.standing, [*{"row", name}]), name)

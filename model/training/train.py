@@ -1,8 +1,8 @@
 """A classifier trained on the past, calibrated on what came later, and held out from what came last.
 
-Labels and times choose the rows (`choice.py`). Then the vectors pass by twice, in chunks. First those of the rows that
-fit the trees are held, and a few more for the report; then each row of the later slices is scored and forgotten. So
-memory grows with the frauds, and by a score for each payment of the later slices, but not with the file.
+Labels and times choose the rows (`choice.py`). Then vectors are taken twice. First those of the rows that fit the trees
+are held, and a few more for the report; then each row of the later slices is scored and forgotten. So memory grows with
+the frauds, and by a score for each payment of the later slices, but not with the file.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from model.errors import TrainingError
 from model.risk_score import RiskMap, fit_risk_map
 from model.training.choice import Chosen, Slices, choose
 from model.training.settings import TrainingSettings
-from model.training.vectors import Held, hold, taken
+from model.training.vectors import InMemory, hold
 from model.verdict import Thresholds, choose_thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from model.compiled.tables import Tables
+    from model.training.vectors import Held, Vectors
 
-__all__ = ["Later", "Trained", "TrainingSettings", "train", "train_chunks"]
+__all__ = ["Later", "Trained", "TrainingSettings", "train", "train_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,11 +85,11 @@ def train(
     The same input gives the same model. Raises TrainingError if there is too little fraud, and UnsupportedModelError
     if the settings allow trees that cannot be compiled.
     """
-    return train_chunks([vectors], fraud, event_time, settings)
+    return train_of(InMemory(vectors), fraud, event_time, settings)
 
 
-def train_chunks(
-    chunks: Iterable[NDArray[np.float32]],
+def train_of(
+    vectors: Vectors,
     fraud: NDArray[np.bool_],
     event_time: NDArray[np.int64],
     settings: TrainingSettings | None = None,
@@ -96,23 +97,24 @@ def train_chunks(
     feature_names: Sequence[str] = (),
     watched: Sequence[str] = (),
 ) -> Trained:
-    """Return the model that `train` returns, to the bit, of vectors that come in chunks float32 [*, features].
+    """Return the model that `train` returns, to the bit, of vectors that need not be in memory.
 
-    chunks: gone through twice, each time from the beginning, in the order of labels and times. watched: names of
-    features, as in `feature_names`, whose values are kept for each payment of the later slices.
+    watched: names of features, as in `feature_names`, whose values are kept for each payment of the later slices.
     """
     settings = settings or TrainingSettings()
-    n = len(fraud)
-    if n != len(event_time):
-        raise TrainingError(f"Expected as many labels as times, got {n} labels and {len(event_time)} times.")
+    if not len(vectors) == len(fraud) == len(event_time):
+        raise TrainingError(
+            f"Expected as many vectors as labels and times, got {len(vectors)} vectors, {len(fraud)} labels and "
+            f"{len(event_time)} times."
+        )
     chosen = choose(event_time, fraud, settings)
-    held = hold(chunks, chosen.held, n)
+    held = hold(vectors, chosen.held)
     estimator = _fit(held.of(chosen.fitted), fraud[chosen.fitted], settings)
     names = list(feature_names)
     columns = {name: names.index(name) for name in watched if name in names}
     slices, rows = chosen.slices, chosen.slices.later
     tables = compile_tables(estimator)
-    margin, values = _score_later(tables, chunks, rows, n, columns)
+    margin, values = _score_later(tables, vectors, rows, columns)
     calibrating = np.searchsorted(rows, slices.calibrate)
     later_fraud = fraud[slices.calibrate]
     calibration = fit_calibration(margin[calibrating], later_fraud, _range(tables), settings.base_rate)
@@ -154,19 +156,19 @@ def _range(tables: Tables) -> tuple[float, float]:
 
 
 def _score_later(
-    tables: Tables, chunks: Iterable[NDArray[np.float32]], rows: NDArray[np.intp], n: int, columns: dict[str, int]
+    tables: Tables, vectors: Vectors, rows: NDArray[np.intp], columns: dict[str, int]
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float32]]]:
     """Return the margin of each of the rows, and their values of some columns."""
     low, high = _range(tables)
     margins = Scorer(tables, Calibration(np.array([low, max(high, low + 1.0)]), np.array([0.0, 1.0])))
     margin = np.empty(len(rows), dtype=np.float64)
     values = {name: np.empty(len(rows), dtype=np.float32) for name in columns}
-    for at, vectors in taken(chunks, rows, n):
-        part = margin[at]
-        for start in range(0, len(vectors), CHUNK):
-            part[start : start + CHUNK] = margins.score(vectors[start : start + CHUNK]).margin
+    for at, part in vectors.taken(rows):
+        here = margin[at]
+        for start in range(0, len(part), CHUNK):
+            here[start : start + CHUNK] = margins.score(part[start : start + CHUNK]).margin
         for name, column in columns.items():
-            values[name][at] = vectors[:, column]
+            values[name][at] = part[:, column]
     return margin, values
 
 

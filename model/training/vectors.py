@@ -1,18 +1,63 @@
-"""Vectors of a history in pieces, of which a training holds a few and looks at the others one piece at a time."""
+"""Vectors of a history, of which a training holds a few and looks at the others some at a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
 from model.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+AT_ONCE: Final = 65_536
+"""Vectors that are taken together of those in memory."""
+
+
+class Vectors(Protocol):
+    """The vectors of the rows of a history, wherever they are; they may be asked for again and again."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def taken(self, rows: NDArray[np.intp]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield vectors float32 [some, features] of ascending rows, part by part, each with its place among them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InMemory:
+    """Vectors float32 [n, features] as they are."""
+
+    vectors: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def taken(self, rows: NDArray[np.intp]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the vectors of ascending rows."""
+        for start in range(0, len(rows), AT_ONCE):
+            part = slice(start, min(start + AT_ONCE, len(rows)))
+            yield part, self.vectors[rows[part]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Within:
+    """Some rows of a history, as a history of their own."""
+
+    vectors: Vectors
+    rows: NDArray[np.intp]
+    """Ascending."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def taken(self, rows: NDArray[np.intp]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the vectors of ascending rows among these."""
+        return self.vectors.taken(self.rows[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,39 +73,15 @@ class Held:
         return self.vectors[np.searchsorted(self.rows, rows)]
 
 
-def hold(chunks: Iterable[NDArray[np.float32]], rows: NDArray[np.intp], n: int) -> Held:
-    """Return the vectors of ascending rows, in one pass over the chunks of a history of n rows."""
-    vectors: NDArray[np.float32] | None = None
-    for at, part in taken(chunks, rows, n):
-        if vectors is None:
-            vectors = np.empty((len(rows), part.shape[1]), dtype=np.float32)
-        vectors[at] = part
-    if vectors is None:
+def hold(vectors: Vectors, rows: NDArray[np.intp]) -> Held:
+    """Return the vectors of ascending rows; raises TrainingError for vectors of another type or shape."""
+    held: NDArray[np.float32] | None = None
+    for at, part in vectors.taken(rows):
+        if part.dtype != np.float32 or part.ndim != 2:
+            raise TrainingError(f"Expected float32 vectors [n, features], got {part.dtype} {list(part.shape)}.")
+        if held is None:
+            held = np.empty((len(rows), part.shape[1]), dtype=np.float32)
+        held[at] = part
+    if held is None:
         raise TrainingError("Expected rows to hold, got none; give a longer history.")
-    return Held(rows, vectors)
-
-
-def taken(
-    chunks: Iterable[NDArray[np.float32]], rows: NDArray[np.intp], n: int
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield the vectors of ascending rows chunk by chunk, each time with their place among `rows`.
-
-    Chunks hold n rows together, one after the other, in the order of labels and times. A chunk without any of the
-    rows is not looked into, so one that is mapped from a file costs nothing. Raises TrainingError for chunks of
-    another type, width or number of rows.
-    """
-    start = done = 0
-    width: int | None = None
-    for chunk in chunks:
-        if chunk.dtype != np.float32 or chunk.ndim != 2 or chunk.shape[1] != (width or chunk.shape[1]):
-            raise TrainingError(
-                f"Expected float32 vectors [n, {width or 'features'}], got {chunk.dtype} {list(chunk.shape)}."
-            )
-        width, end = chunk.shape[1], start + len(chunk)
-        upto = int(np.searchsorted(rows, end))
-        if upto > done:
-            wanted = rows[done:upto] - start
-            yield slice(done, upto), chunk if len(wanted) == len(chunk) else chunk[wanted]
-        start, done = end, upto
-    if start != n:
-        raise TrainingError(f"Expected as many vectors as labels and times, got {start} vectors and {n} labels.")
+    return Held(rows, held)

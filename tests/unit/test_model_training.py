@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from model.errors import TrainingError
 from model.training.choice import choose
-from model.training.train import TrainingSettings, train, train_chunks
-from model.training.vectors import taken
+from model.training.train import TrainingSettings, train, train_of
+from model.training.vectors import InMemory, Within, hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,25 +68,28 @@ def test_the_same_input_gives_the_same_model() -> None:
     assert one.facts == two.facts
 
 
-class Chunks:
-    """Vectors in pieces of odd sizes, some of them empty; counts how often they are gone through."""
+class Pieces:
+    """Vectors that come in pieces of odd sizes; notes what was asked of it."""
 
     def __init__(self, vectors: np.ndarray, rows: int) -> None:
-        self.vectors, self.rows, self.passes = vectors, rows, 0
+        self.vectors, self.rows, self.asked = vectors, rows, []
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        self.passes += 1
-        for start in range(0, len(self.vectors), self.rows):
-            yield self.vectors[start : start + self.rows]
-            yield self.vectors[:0]
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def taken(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        self.asked.append(rows)
+        for start in range(0, len(rows), self.rows):
+            part = slice(start, min(start + self.rows, len(rows)))
+            yield part, self.vectors[rows[part]]
 
 
 @pytest.mark.parametrize("rows", [1, 7, 1000, N])
-def test_vectors_in_chunks_give_the_same_model_in_two_passes(rows: int) -> None:
+def test_vectors_in_pieces_give_the_same_model_and_are_taken_twice(rows: int) -> None:
     settings = replace(SMALL, genuine_per_fraud=3)
-    whole, chunks = train(VECTORS, FRAUD, TIMES, settings), Chunks(VECTORS, rows)
-    parts = train_chunks(chunks, FRAUD, TIMES, settings, feature_names="abcd", watched="bx")
-    assert chunks.passes == 2
+    whole, pieces = train(VECTORS, FRAUD, TIMES, settings), Pieces(VECTORS, rows)
+    parts = train_of(pieces, FRAUD, TIMES, settings, feature_names="abcd", watched="bx")
+    assert [asked.tolist() for asked in pieces.asked] == [parts.chosen.held.tolist(), parts.slices.later.tolist()]
     for name, array in whole.scorer.tables.arrays().items():
         assert array.tobytes() == parts.scorer.tables.arrays()[name].tobytes()
     assert parts.scorer.calibration.probability.tobytes() == whole.scorer.calibration.probability.tobytes()
@@ -99,28 +102,24 @@ def test_vectors_in_chunks_give_the_same_model_in_two_passes(rows: int) -> None:
     assert parts.later.watched["b"].tolist() == VECTORS[parts.later.rows, 1].tolist()
 
 
-def test_a_chunk_that_no_row_is_wanted_of_is_not_looked_into() -> None:
-    class Untouchable(np.ndarray):
-        def __getitem__(self, key: object) -> np.ndarray:
-            raise AssertionError
-
-    chunks = [VECTORS[:10], VECTORS[10:20].view(Untouchable), VECTORS[20:30]]
-    (first, vectors), (second, _) = taken(chunks, np.array([3, 9, 20]), 30)
-    assert (first, second) == (slice(0, 2), slice(2, 3))
-    assert vectors.tolist() == VECTORS[[3, 9]].tolist()
+def test_some_rows_of_a_history_are_a_history() -> None:
+    rows = np.flatnonzero(np.arange(N) % 3 == 1)
+    some = Within(InMemory(VECTORS), rows)
+    assert len(some) == len(rows)
+    assert hold(some, np.array([0, 5, 7])).vectors.tolist() == VECTORS[[1, 16, 22]].tolist()
 
 
 @pytest.mark.parametrize(
-    ("chunks", "said"),
+    ("vectors", "said"),
     [
-        ([VECTORS[:-1]], "2999 vectors and 3000 labels"),
-        ([VECTORS[:10], VECTORS[10:, :3]], r"float32 vectors \[n, 4\], got float32 \[2990, 3\]"),
-        ([VECTORS.astype(np.float64)], "got float64"),
+        (VECTORS[:-1], "got 2999 vectors, 3000 labels and 3000 times"),
+        (VECTORS[:, 0], r"float32 vectors \[n, features\], got float32"),
+        (VECTORS.astype(np.float64), "got float64"),
     ],
 )
-def test_chunks_that_do_not_fit_are_refused(chunks: list[np.ndarray], said: str) -> None:
+def test_vectors_that_do_not_fit_are_refused(vectors: np.ndarray, said: str) -> None:
     with pytest.raises(TrainingError, match=said):
-        train_chunks(chunks, FRAUD, TIMES, SMALL)
+        train(vectors, FRAUD, TIMES, SMALL)
 
 
 def test_no_more_payments_are_held_than_allowed() -> None:

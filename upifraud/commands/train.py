@@ -15,10 +15,7 @@ from upifraud.history_files import HistoryFiles, history_files
 from upifraud.means import means, measuring_means
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
     from history.measured import Measured
     from history.spill.spilled import Spilled
@@ -168,7 +165,8 @@ def train_artifact(
     from model.training.baselines import fit_baselines
     from model.training.publishing import publish
     from model.training.report import make_report
-    from model.training.train import train_chunks
+    from model.training.train import train_of
+    from model.training.vectors import Within
     from model.training.watched import WATCHED
 
     times = measured.event_time
@@ -180,8 +178,8 @@ def train_artifact(
     labels = measured.labels(rows, until + label_delay)
     event_time = times[rows]
     stage = step("training", 4)
-    trained = train_chunks(
-        _Within(measured, asked),
+    trained = train_of(
+        Within(measured, rows),
         labels.fraud,
         event_time,
         settings,
@@ -213,20 +211,6 @@ def train_artifact(
     )
     stage(4)
     return Made(artifact, simple)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Within:
-    """The vectors of some rows of a history, in chunks, as often as they are asked for."""
-
-    measured: Measured | Spilled
-    asked: NDArray[np.bool_]
-
-    def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        start = 0
-        for chunk in self.measured.chunks():
-            yield chunk.vectors[self.asked[start : start + len(chunk)]]
-            start += len(chunk)
 
 
 def _summarise(artifact: Artifact, out: Path) -> None:

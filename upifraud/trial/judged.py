@@ -56,20 +56,13 @@ def judge(
     simple: dict[str, list[NDArray[np.float64]]] = {name: [] for name in made.baselines}
     kept: list[NDArray[np.float32]] = []
     low, high = (np.full(len(artifact.feature_names), edge, dtype=np.float32) for edge in (np.inf, -np.inf))
-    start = done = 0
-    for chunk in measured.chunks():
-        first, last = np.searchsorted(rows, [start, start + len(chunk)]).tolist()
-        vectors = np.ascontiguousarray(chunk.vectors[rows[first:last] - start])
-        start += len(chunk)
-        if not len(vectors):
-            continue
+    for part, vectors in measured.taken(rows):
         scored.append(artifact.scorer.probabilities(vectors))
         for name, baseline in made.baselines.items():
             simple[name].append(probabilities(baseline, vectors))
         kept.append(vectors[:, columns])
         low, high = np.fmin(low, np.fmin.reduce(vectors)), np.fmax(high, np.fmax.reduce(vectors))
-        done += len(vectors)
-        progress(done)
+        progress(part.stop)
     probability, values = np.concatenate(scored), np.concatenate(kept)
     watched: dict[str, NDArray[np.float32]] = {str(name): values[:, at] for at, name in enumerate(names)}
     scores = Scores(

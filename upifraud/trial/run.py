@@ -11,8 +11,8 @@ import numpy as np
 from model.artifact import REPORT
 from model.training.evaluation import Ranking, Scores, evaluate
 from model.training.plots import draw
-from model.training.train import train_chunks
-from model.training.vectors import hold
+from model.training.train import train_of
+from model.training.vectors import Within, hold
 from upifraud.commands.train import train_artifact
 from upifraud.proposal.became import LONGEST_MS, SHARE
 from upifraud.trial.findings import Facts, findings
@@ -22,7 +22,6 @@ from upifraud.trial.split import Split, split
 from upifraud.trial.why import alerts_of, reasons_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -137,7 +136,7 @@ def _reasons(
 ) -> dict[str, Any]:
     alerts = alerts_of(judged.scores.probability, judged.scores.fraud, budget)
     told = parts.test[alerts.told]
-    held = hold((chunk.vectors for chunk in measured.chunks()), np.unique(told), len(measured))
+    held = hold(measured, np.unique(told))
     return reasons_of(artifact, alerts, held.of(told))
 
 
@@ -148,34 +147,15 @@ def _at_once(
     with history.known_at_once(step) as measured:
         if measured is None:
             return None
-        earlier = np.zeros(len(measured), dtype=np.bool_)
-        earlier[parts.train] = True
-        trained = train_chunks(
-            _Earlier(measured, earlier), labels.fraud[earlier], measured.event_time[earlier], settings
-        )
+        earlier = parts.train
+        trained = train_of(Within(measured, earlier), labels.fraud[earlier], measured.event_time[earlier], settings)
+        # Of the very payments that the trial itself is judged by.
         probability = np.concatenate(
-            [
-                trained.scorer.probabilities(chunk)
-                for chunk in _Earlier(measured, ~earlier)  # of the very payments that the trial itself is judged by
-            ]
+            [trained.scorer.probabilities(vectors) for _, vectors in measured.taken(parts.test)]
         )
     verdict = trained.thresholds.verdicts(probability)
     scores = Scores(probability, labels.fraud[parts.test], verdict=verdict)
     return {"label_delay_ms": 0, **evaluate(scores, alert_budget=settings.alert_budget, base_rate=settings.base_rate)}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Earlier:
-    """The vectors of some rows, in chunks, as often as they are asked for."""
-
-    measured: Measured | Spilled
-    rows: NDArray[np.bool_]
-
-    def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        start = 0
-        for chunk in self.measured.chunks():
-            yield chunk.vectors[self.rows[start : start + len(chunk)]]
-            start += len(chunk)
 
 
 def _parts(event_time: NDArray[np.int64], parts: Split, fraud: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
