@@ -35,6 +35,7 @@ from features.store.messages import Claims
 from features.store.provenance import PROVENANCE
 from features.store.redis_store import RedisEntityStore
 from features.windows import DAY, WINDOWS
+from local import valkey
 from local.valkey import ValkeyServer
 
 if TYPE_CHECKING:
@@ -270,7 +271,7 @@ def main() -> None:
                     measured(lambda size=size: run(given.payments, size), given.payments, pid, kernel)
                 )
         applied = at
-        print(f"{len(FEATURE_NAMES)} features, {applied} payments")
+        print(f"{len(FEATURE_NAMES)} features, {applied} payments; Redis takes its memory from {valkey.memory_of(url)}")
         print(f"{'us a payment':<24} {'batch':>6} {'client':>9}{'kernel':>9}{'server':>9}{'wall':>9}")
         for size in SIZES:
             print(costs[size].line("entity logs", size))

@@ -25,6 +25,7 @@ from confluent_kafka import Message
 
 from bench import decode, machine
 from bench.peers.plain_loop import InlineLanes
+from local import valkey
 from local.ports import free_port
 from local.postgres import PostgresServer
 from local.valkey import ValkeyServer
@@ -181,8 +182,10 @@ def main() -> None:
         settings = Settings(
             redis_url=redis.url, postgres_url=postgres.url, metrics_host="127.0.0.1", metrics_port=free_port()
         )
+        memory = valkey.memory_of(redis.url)
         worker.run(settings)
-    print(f"machine-speed index {machine.index():.2f} s; microseconds of CPU a micro-batch")
+    print(f"machine-speed index {machine.index():.2f} s, Redis takes its memory from {memory}")
+    print("microseconds of CPU a micro-batch")
     for text in report(rounds):
         print(text)
 

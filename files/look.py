@@ -55,7 +55,8 @@ def look(paths: Path | Sequence[Path], rows: int = 1_000, told: Told | None = No
         told = told._replace(encoding=guessed)
     first = table(files[0], told)
     try:
-        samples = _samples(files[0], first, rows)
+        with readable(files[0]):  # a packed file may end too early behind what was read of it so far
+            samples = _samples(files[0], first, rows)
     finally:
         first.close()
     return Look(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from local import kafka_admin, postgres, valkey
+from local import allocator, kafka_admin, postgres, valkey
 from local.errors import LocalError
 from local.machine import JAVA_NEEDED, free_memory, java_program, java_version, maven_program
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from local.allocator import Allocator
     from local.kafka_admin import Conf
     from local.resolver import Offers
 
@@ -97,13 +98,17 @@ def server_findings(
 
 
 def required_packages(distribution: str) -> list[str]:
-    """Return the names of the packages that a distribution and its extra `local` need; empty if it is not installed."""
+    """Return the names of the packages that a distribution and its extra `local` need; empty if it is not installed.
+
+    What only some machines need is left out: it makes something better, and is looked at there.
+    """
     try:
         lines = importlib.metadata.requires(distribution) or []
     except importlib.metadata.PackageNotFoundError:
         return []
     wanted = [line for line in lines if "extra ==" not in line or re.search(r"extra == ['\"]local['\"]", line)]
-    return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in wanted]
+    everywhere = [line for line in wanted if "platform_machine" not in line]
+    return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in everywhere]
 
 
 def _packages(names: Sequence[str]) -> Finding:
@@ -248,6 +253,19 @@ def _redis(url: str | None) -> Iterator[Finding]:
     if appends == "no":
         to_do = "Set appendonly yes, or the windows of 30 days are gone with the next restart."
         yield Finding("Redis persistence", Verdict.PROBLEM, "appendonly no", to_do)
+    yield _memory(valkey.memory_of(url, seconds=_SECONDS))
+
+
+def _memory(found: Allocator | None) -> Finding:
+    """Say what Redis takes its memory from: the C library's allocator is right, and slow."""
+    subject = "Redis allocator"
+    if found is None:
+        to_do = "Make sure that INFO memory does not say mem_allocator:libc."
+        return Finding(subject, Verdict.OPTIONAL, "may not be read", to_do)
+    if found.is_slow:
+        return Finding(subject, Verdict.OPTIONAL, f"{found.linked}, and no library is preloaded", allocator.TO_DO)
+    library = f", and {found.preloaded} is preloaded" if found.preloaded else ""
+    return Finding(subject, Verdict.OK, f"{found.linked}{library}")
 
 
 def _postgres(url: str | None, tables: Sequence[str]) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from local.ports import HOST, free_port, is_free
 from local.process import ProcessId, spawn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _POLL_SECONDS = 0.03
@@ -69,6 +70,10 @@ class Server(ABC):
     @abstractmethod
     def problem(self) -> str | None:
         """Ask the server itself; None if it answers as it should, else what is wrong."""
+
+    def remarks(self) -> Iterable[str]:
+        """Say what else a person should know of the server, once it has been started."""
+        return ()
 
     def remove(self) -> None:
         """Stop the server and remove its data."""

@@ -220,6 +220,8 @@ class Stack:
             self._say(f"{server.name}: runs already")
         else:
             self._say(f"{server.name}: ready in {server.ready_seconds:.1f} s")
+            for remark in server.remarks():
+                self._say(f"{server.name}: {remark}")
 
     def _check_foreign(self, used: Mapping[str, Server | str], conf: Conf) -> None:
         """Ask the servers that the settings name, before any of ours is started."""
@@ -285,7 +287,9 @@ def _known_address(server: Server) -> str | None:
 
 def _state(name: str, entry: Entry, server: Server | None, conf: Conf) -> ServerState:
     if server is None:
-        return ServerState(name, entry.kind, entry.address, "not ours", _ask(name, entry.address, conf))
+        problem = _ask(name, entry.address, conf)
+        memory = valkey.memory_from(entry.address) if name == "redis" and problem is None else ""
+        return ServerState(name, entry.kind, entry.address, f"not ours{memory}", problem)
     return _own_state(server, entry.kind, entry.address)
 
 

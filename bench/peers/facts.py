@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from bench import machine
 from bench.peers.environment import QUIX_PYTHON, ROOT
+from local import valkey
 
 PACKAGES = ("faust-streaming", "aiokafka", "confluent-kafka", "redis", "psycopg", "scikit-learn", "shap", "numba")
 
@@ -21,6 +22,7 @@ def facts() -> dict[str, object]:
         "cores": os.cpu_count(),
         "machine": platform.machine(),
         "python": platform.python_version(),
+        "redis_allocator": valkey.library() or "the C library's",
         "packages": {name: version(name) for name in PACKAGES} | _of_quix(),
         "commit": _output(["git", "rev-parse", "HEAD"]),
     }

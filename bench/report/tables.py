@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.load import Punctuality
@@ -32,12 +33,24 @@ def machines(of_parts: Mapping[str, Mapping[str, Any]]) -> str:
     runs: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
     for part, facts in of_parts.items():
         runs.setdefault(facts["measured_at"], (facts, []))[1].append(part)
-    head = ("parts", "measured at", "machine-speed index, s", "load before", "cores", "memory, GB", "Python", "commit")
+    head = (
+        "parts",
+        "measured at",
+        "machine-speed index, s",
+        "load before",
+        "cores",
+        "memory, GB",
+        "Redis's allocator",
+        "Python",
+        "commit",
+    )
     rows = []
     for at, (facts, parts) in runs.items():
         cores, memory = f"{facts['cores']} of {facts['cpu']}", f"{facts['memory_bytes'] / 2**30:.0f}"
         speed = f"{facts['index']:.2f}", f"{facts['load']:.1f}"
-        rows.append((", ".join(_folded(parts)), at, *speed, cores, memory, facts["python"], facts["commit"][:10]))
+        allocator = Path(facts.get("redis_allocator", "not noted")).name
+        program = facts["python"], facts["commit"][:10]
+        rows.append((", ".join(_folded(parts)), at, *speed, cores, memory, allocator, *program))
     return table(head, rows)
 
 

@@ -12,9 +12,12 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from local import kafka_admin
 from local.doctor import Addresses, Finding, Verdict, server_findings
+from local.valkey import ValkeyServer
 from tests.fixtures.hostile_batches import RawProducer, gzip_batch
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from local.kafka import Broker
     from tests.fixtures.servers import TopicFactory
 
@@ -113,6 +116,21 @@ def test_redis_that_may_not_be_asked_is_no_problem(redis_url: str) -> None:
             client.acl_deluser("guest")
     assert found["Redis"].verdict is Verdict.OK
     assert found["Redis eviction"].verdict is Verdict.OPTIONAL
+    assert found["Redis allocator"].found == "may not be read"
+
+
+def test_redis_that_takes_memory_from_the_c_library_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ValkeyServer, "_environment", lambda _self: None)
+    server = ValkeyServer(tmp_path / "redis")
+    server.start()
+    try:
+        found = findings(Addresses(None, server.url, None, {}), {})["Redis allocator"]
+    finally:
+        server.kill()
+    assert (found.verdict, found.found) == (Verdict.OPTIONAL, "libc, and no library is preloaded")
+    assert "libjemalloc2" in found.to_do
 
 
 def test_missing_tables_are_named(postgres_url: str) -> None:

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 import redis
 
-from local import kafka_admin, postgres, valkey
+from local import allocator, kafka_admin, postgres, valkey
+from local.allocator import Allocator
 from local.errors import FatalError, NotReadyError, PortTakenError
 from local.ports import HOST, free_port
 from local.postgres import PostgresServer
@@ -20,7 +21,7 @@ from local.tansu import TansuServer
 from local.valkey import ValkeyServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from local.kafka import Broker
     from local.server import ProcessServer
@@ -192,11 +193,56 @@ def test_redis_with_a_damaged_file_says_how_to_go_on(store: ValkeyServer) -> Non
         assert client.dbsize() == 0
 
 
-@pytest.mark.skipif(valkey.jemalloc() is None, reason="this machine has no jemalloc")
-def test_redis_takes_memory_from_jemalloc_where_there_is_one(store: ValkeyServer) -> None:
+@pytest.fixture
+def at_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Say which allocators this machine has."""
+
+    def say(*libraries: str) -> None:
+        allocator.choose.cache_clear()
+        monkeypatch.setattr(allocator, "libraries", lambda: iter(libraries))
+
+    yield say
+    allocator.choose.cache_clear()
+
+
+@pytest.mark.parametrize("library", list(allocator.libraries()))
+def test_redis_takes_memory_from_each_allocator_that_is_there(
+    library: str, store: ValkeyServer, at_hand: Callable[..., None]
+) -> None:
+    at_hand(library)
     store.start()
     assert store.process is not None
-    assert "jemalloc" in Path(f"/proc/{store.process.pid}/maps").read_text()
+    found = valkey.memory_of(store.url)
+    assert found is not None
+    assert found.preloaded is not None
+    assert Path(found.preloaded).name.startswith(Path(library).name.partition(".")[0])
+    assert found.preloaded in Path(f"/proc/{store.process.pid}/maps").read_text()
+    assert not found.is_slow
+    assert store.whereabouts == f"pid {store.process.pid}, memory from {found}"
+    assert list(store.remarks()) == [f"it takes its memory from {found}"]
+
+
+def test_redis_starts_without_an_allocator_that_cannot_be_loaded_and_says_so(
+    store: ValkeyServer, at_hand: Callable[..., None], tmp_path: Path
+) -> None:
+    library = tmp_path / "libjemalloc.so.2"
+    library.write_text("for another machine")
+    at_hand(str(library))
+    store.start()
+    assert store.problem() is None
+    assert valkey.memory_of(store.url) == Allocator("libc")
+    first, to_do, refused = store.remarks()
+    assert first == "it takes its memory from the C library"
+    assert "libjemalloc2" in to_do
+    assert refused.startswith(f"{library} cannot be preloaded: ")
+    assert store.whereabouts.endswith(", memory from the C library (`upifraud doctor` says what to do)")
+
+
+def test_a_redis_that_does_not_answer_tells_nothing_of_its_memory(store: ValkeyServer) -> None:
+    store.start()
+    store.kill()
+    assert valkey.memory_of(store.url) is None
+    assert list(store.remarks()) == []
 
 
 def test_postgres_has_the_settings_that_are_asked_for(postgres_url: str) -> None:

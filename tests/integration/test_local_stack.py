@@ -10,7 +10,7 @@ import pytest
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from local import kafka_admin, postgres
+from local import kafka_admin, postgres, valkey
 from local.errors import FatalError, NotReadyError
 from local.machine import Machine
 from local.ports import HOST, free_port
@@ -159,9 +159,13 @@ def test_servers_that_the_settings_name_are_used_and_not_started(
         "UPIFRAUD_REDIS_URL": redis_server.url,
         "UPIFRAUD_POSTGRES_URL": postgres_server.url,
     }
-    assert {(state.kind, state.condition, state.problem) for state in stack.states()} == {
-        (Kind.SETTINGS, "not ours", None)
+    assert {(state.kind, state.problem) for state in stack.states()} == {(Kind.SETTINGS, None)}
+    assert pids(stack) == {
+        "kafka": "not ours",
+        "redis": f"not ours{valkey.memory_from(redis_server.url)}",
+        "postgres": "not ours",
     }
+    assert "memory from" in pids(stack)["redis"]
     assert TOPICS.keys() <= kafka_admin.partitions(kafka.bootstrap_servers).keys()
     assert stack.down() == []
     assert redis_server.running

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,22 @@ def test_a_damaged_packing_is_refused_in_one_line(tmp_path: Path, content: bytes
     with pytest.raises(SourceError, match=complaint) as caught:
         read(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("pack", "packer"), [(gzip.compress, "gzip"), (zstd, "zstd")])
+def test_a_packed_file_that_ends_among_the_rows_looked_at_is_refused(
+    tmp_path: Path, pack: Callable[[bytes], bytes], packer: str
+) -> None:
+    """Its encoding is guessed from the first bytes, so the end is not reached before the rows are read."""
+    noise = random.Random(1)
+    rows = [f"{noise.randbytes(4_000).hex()},\x81" for _ in range(900)]
+    whole = pack(b"name,other\n" + "\n".join(rows).encode("latin-1"))
+    path = tmp_path / "cut.csv"
+    path.write_bytes(whole)
+    assert len(look(path).samples) == 900
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SourceError, match=f"cut.csv: expected a whole file packed by {packer}.*pack it again"):
+        look(path)
 
 
 # Arrays -----------------------------------------------------------------------------------------------------------
