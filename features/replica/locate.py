@@ -26,15 +26,15 @@ SOME_AGED, SOME_LONG = 1, 2
 
 @njit()
 def locate_all(  # type: ignore[no-untyped-def]
-    logs, payments, log_of, lengths, reads, entity_logs, kept_since, fewest_to_fold, located, provenance
+    slots, event_time, payments, log_of, lengths, reads, entity_logs, kept_since, fewest_to_fold, located, provenance
 ):  # fmt: skip
     """Fill in where payments lie and what verdicts keep of that; return what is to be done for their logs.
 
-    log_of, lengths, kept_since: as `locate` has them. reads: of READING, the first ones of entity logs, which were
-    brought up to date. located, provenance: of LOCATED and PACKED, zeros.
+    reads: of READING, the first ones of entity logs, which were brought up to date. located, provenance: of LOCATED and
+    PACKED, zeros. The others are as `locate` has them.
     """
     locate_reports(reads, log_of, located)
-    if not locate(logs, payments, log_of, lengths, reads, kept_since, located):
+    if not locate(slots, event_time, payments, log_of, lengths, reads, kept_since, located):
         return CONTRADICTION
     put_provenance(payments, located, provenance)
     found = 0
@@ -42,7 +42,7 @@ def locate_all(  # type: ignore[no-untyped-def]
         read = reads[k]
         if read.left == AGED:
             found |= SOME_AGED
-        if read.slot != NONE and logs.slots[read.slot].length - logs.slots[read.slot].folded >= fewest_to_fold:
+        if read.slot != NONE and slots[read.slot].length - slots[read.slot].folded >= fewest_to_fold:
             found |= SOME_LONG
     return found
 
@@ -63,14 +63,14 @@ def locate_reports(reads, log_of, located):  # type: ignore[no-untyped-def]
 
 @njit(inner=True)
 def locate(  # type: ignore[no-untyped-def]
-    logs, payments, log_of, lengths, reads, kept_since, located
+    slots, event_time, payments, log_of, lengths, reads, kept_since, located
 ):  # fmt: skip
     """Fill in the positions of payments; False where a log is gone that one was in, or `_contradict`.
 
-    log_of: [n, positions], which read is whose. lengths: [n, positions], bytes of its logs just behind the payment, 0
-    where it is not found, and the records of the inbound and the outbound log. reads: of READING; a log whose payment
-    before was on another day is AGED. kept_since: logs with a payment of that time or later cannot have expired.
-    located: of LOCATED.
+    slots, event_time: of `Logs`. log_of: [n, positions], which read is whose. lengths: [n, positions], bytes of its
+    logs just behind the payment, 0 where it is not found, and the records of the inbound and the outbound log. reads:
+    of READING; a log whose payment before was on another day is AGED. kept_since: logs with a payment of that time or
+    later cannot have expired. located: of LOCATED.
     """
     if _contradict(payments, log_of, lengths, reads, kept_since):
         return False
@@ -90,13 +90,13 @@ def locate(  # type: ignore[no-untyped-def]
                 end = NONE if length == 0 else reads[read].folded + (length - reads[read].header) // RECORD_BYTES
             position = NONE
             if slot != NONE:
-                log = logs.slots[slot]
+                log = slots[slot]
                 position = end - 1
                 if end == NONE or position >= log.length or 0 <= position < log.whole_from:
                     position = log.length - 1
                     positions.lost[part] = 1
                 row_before = log.at + position - 1 - log.folded
-                if part < INBOUND and row_before >= log.at and logs.event_time[row_before] // DAY != day:
+                if part < INBOUND and row_before >= log.at and event_time[row_before] // DAY != day:
                     reads[read].left = AGED
             elif part < INBOUND and read != NONE:
                 positions.lost[part] = 1

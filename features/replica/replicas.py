@@ -155,10 +155,11 @@ class Replicas:
         self, request: Request, reply: Reply, columns: PaymentColumns, rows: slice, kept_since: int
     ) -> tuple[int, NDArray[np.record], NDArray[np.record]]:
         """Return what is to be done for the logs, and LOCATED and PACKED of payments whose logs were brought."""
-        n = len(columns)
+        n, logs = len(columns), self.logs
         located, provenance = np.zeros(n, dtype=LOCATED), np.zeros(n, dtype=PACKED)
         asked = request.log_of[rows], reply.lengths[rows], request.reads, request.logs
-        left = locate_all(self.logs, columns.rows, *asked, kept_since, fewest_to_fold(), located, provenance)
+        least = fewest_to_fold()
+        left = locate_all(logs.slots, logs.event_time, columns.rows, *asked, kept_since, least, located, provenance)
         return left, located, provenance
 
     def fold(self, reads: NDArray[np.record], to_store: Callable[[bytes, int, bytes, int], bool]) -> None:

@@ -61,7 +61,8 @@ def measure_overlaid(  # type: ignore[no-untyped-def]
         if new:
             _append(logs, asked, row, reads, before[row])
         payment, located = asked.payments[this], asked.located[this]
-        if locate(logs, payment, asked.log_of[this], asked.lengths[this], reads, kept_since, located):
+        log_of, lengths = asked.log_of[this], asked.lengths[this]
+        if locate(logs.slots, logs.event_time, payment, log_of, lengths, reads, kept_since, located):
             put_vectors(logs, payment, located, reports, scratch, asked.vectors[this], asked.state[this])
         else:
             found = CONTRADICTION
