@@ -12,14 +12,14 @@ import numpy as np
 
 from features.entities import POSITIONS
 from features.errors import ReplicaBudgetError, StoreCorruptError
-from features.measure.located import LOCATED
 from features.measure.logs import NONE
 from features.measure.vector import vectors
-from features.replica.locate import locate
+from features.replica.catch_up import AGED
+from features.replica.locate import CONTRADICTION, SOME_AGED, SOME_LONG
 from features.replica.replicas import Replicas
 from features.store.contract import ApplyRequest, Origin
-from features.store.messages import Reply, Request, entries_of, names_of, put_reports
-from features.store.provenance import provenance_of
+from features.store.messages import Reply, Request, entries_of, names_of
+from features.store.provenance import WRITTEN
 from features.windows import DAY, EXPIRY
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ KEPT: Final = EXPIRY - DAY
 
 MAX_PAYMENTS: Final = 4_096
 """Payments a micro-batch may hold."""
+
+_ALL: Final = np.ones(MAX_PAYMENTS * POSITIONS, dtype=np.bool_)
+"""Nearly always all logs of a micro-batch are measured together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,11 @@ class _Reading(NamedTuple):
 
 
 class _Measured(NamedTuple):
-    """Vectors of some payments, their states, and LOCATED of each."""
+    """Vectors of some payments, their states, and what verdicts keep of where they lie: PACKED of each."""
 
     vectors: NDArray[np.float32]
     state: NDArray[np.uint8]
-    located: NDArray[np.record]
+    provenance: NDArray[np.record]
 
 
 @dataclass(slots=True, eq=False)
@@ -164,8 +167,7 @@ class OnlineFeatures:
             self._replicas.clear()  # what failed half-way leaves replicas that know less or more than they say
             pending.reading = None
             raise
-        provenance = provenance_of(pending.columns, measured.located)
-        return FeatureBatch(measured.vectors, measured.state, provenance)
+        return FeatureBatch(measured.vectors, measured.state, measured.provenance.view(WRITTEN))
 
     def _measure(self, columns: PaymentColumns, reading: _Reading, rows: slice) -> _Measured:
         """Measure some payments of a micro-batch; in halves, where their logs do not fit in memory together."""
@@ -182,25 +184,25 @@ class OnlineFeatures:
         return _Measured(*map(np.concatenate, zip(*parts, strict=True)))
 
     def _measure_together(self, columns: PaymentColumns, reading: _Reading, rows: slice) -> _Measured:
-        request, n = reading.request, rows.stop - rows.start
-        log_of, wanted = request.log_of[rows], np.ones(request.logs, dtype=np.bool_)
-        if n < len(columns):
-            wanted[:] = False
-            wanted[log_of[:, :POSITIONS][log_of[:, :POSITIONS] != NONE]] = True
-        reads = self._replicas.bring(request, reading.reply, columns, wanted, self._measuring.fetch)
-        located, aged = np.zeros(len(columns), dtype=LOCATED), np.zeros(request.logs, dtype=np.bool_)
-        put_reports(request, located)
-        columns, located = columns.take(rows), located[rows]
-        logs, kept_since = self._replicas.logs, int(self._clock() * 1_000) - KEPT
-        if not locate(logs, columns.rows, log_of, reading.reply.lengths[rows], reads, kept_since, located, aged):
+        replicas, (request, reply) = self._replicas, reading
+        wanted = _ALL[: request.logs]
+        if rows.stop - rows.start < len(columns):
+            log_of, wanted = request.log_of[rows, :POSITIONS], np.zeros(request.logs, dtype=np.bool_)
+            wanted[log_of[log_of != NONE]] = True
+        reads = replicas.bring(request, reply, columns, wanted, self._measuring.fetch)
+        columns, kept_since = columns.take(rows), int(self._clock() * 1_000) - KEPT
+        left, located, provenance = replicas.locate(request, reply, columns, rows, kept_since)
+        if left == CONTRADICTION:
             raise StoreCorruptError(
                 "A payment is in one of its logs and missing in another: the store lost some of them. "
                 "Run `upifraud rebuild-features`."
             )
-        values, state = vectors(logs, columns, located, np.frombuffer(reading.reply.raw, dtype=np.uint8))
-        self._refresh.append(names_of(reads[aged]))  # whose expiry to push out with the next micro-batch
-        self._replicas.fold(reads, self._measuring.fold)
-        return _Measured(values, state, located)
+        values, state = vectors(replicas.logs, columns, located, np.frombuffer(reply.raw, dtype=np.uint8))
+        if left & SOME_AGED:
+            self._refresh.append(names_of(reads[reads["left"] == AGED]))  # whose expiry the next micro-batch pushes out
+        if left & SOME_LONG:
+            replicas.fold(reads, self._measuring.fold)
+        return _Measured(values, state, provenance)
 
 
 def _still(last: Sequence[Origin], origins: Sequence[Origin]) -> Iterator[Origin]:

@@ -121,6 +121,7 @@ def rehearse_reading() -> None:
     replicas.note(request)
     replicas.begin(1)
     replicas.bring(request, reply, columns, np.ones(request.logs, dtype=np.bool_), store.fetch)
+    replicas.locate(request, reply, columns, slice(0, 2), 0)
 
 
 def rehearse_measuring() -> None:

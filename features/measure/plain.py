@@ -19,7 +19,7 @@ from features.measure.ingest import old_clock_at
 from features.measure.logs import NEVER, NONE
 from features.measure.risk import OF_DAY, OF_MONTH, OF_WEEK, sum_up_reports
 from features.measure.wide import deviation
-from features.measure.window import cells_for, measure, new_stamp, now_of, recent_rows, see
+from features.measure.window import measure, now_of, recent_rows, tell_apart
 from features.windows import DAY, HORIZON, HOUR, MONTH, WEEK, WINDOWS
 
 INDIA_OFFSET: Final = 19_800_000
@@ -118,74 +118,50 @@ def _usual(plain, amount, counts_itself, totals):  # type: ignore[no-untyped-def
 
 @njit(inner=True)
 def _earlier(plain, logs, payer, payee_party, amount, work):  # type: ignore[no-untyped-def]
-    """The payment, in row `stop` of the payer's recent ones, against those before: one pass over these."""
-    event_time, place, at, now = logs.event_time, logs.place, payer.stop, payer.now
-    last, last_same, last_place, backward = NONE, NONE, NONE, 0
-    same, paid, same_hour, same_day, same_month = 0, np.int64(0), 1, 1, 1
-    new_hour, new_day, new_week = 0, 0, 0
-    size, seen = cells_for(at - payer.start), new_stamp(work.cells, work.stamp)
-    for row in range(payer.start, at):
-        time, party = event_time[row], logs.counterparty[row]
-        if time > now:
-            continue
-        if last == NONE or time >= event_time[last]:
-            last = row
-        else:
-            backward += 1
-        if place[row] != 0 and (last_place == NONE or time >= event_time[last_place]):
-            last_place = row
-        if party == payee_party:
-            if last_same == NONE or time >= event_time[last_same]:
-                last_same = row
+    """The payment, in row `stop` of the payer's recent ones, against those before, in order of time."""
+    recent, now, place = work.recent[0], payer.now, logs.place
+    times, amounts, others = logs.event_time, logs.amount, logs.counterparty
+    if recent.copied:
+        times, amounts, others = work.copies[0], work.copies[1], work.copies[2]
+    start, stop = recent.start, recent.stop
+    if recent.told_from > start:
+        tell_apart(others, start, np.int64(NONE), work)
+    if payer.counts_itself == 0:
+        stop -= 1  # the log is measured as it stands, its last record included
+    last, same, paid, same_hour, same_day, same_month = 0, 0, np.int64(0), 1, 1, 1
+    for row in range(start, stop):
+        if others[row] == payee_party:
+            ago, last = now - times[row], row
             same += 1
-            paid += logs.amount[row]
-            same_hour += now - time < HOUR
-            same_day += now - time < DAY
-            same_month += now - time < MONTH
-        is_new = see(work.cells, size, seen, party)
-        new_hour += is_new & (now - time < HOUR)
-        new_day += is_new & (now - time < DAY)
-        new_week += is_new & (now - time < WEEK)
-    if backward > 0:  # else a payee that was not seen before was not paid before
-        new_hour, new_day, new_week = _count_new(event_time, logs.counterparty, payer.start, at, now, work)
-    is_new = 1 if last_same == NONE else 0
-    plain.payer_new_payee_1h = new_hour + is_new
-    plain.payer_new_payee_24h = new_day + is_new
-    plain.payer_new_payee_7d = new_week + is_new
+            paid += amounts[row]
+            same_hour += ago < HOUR
+            same_day += ago < DAY
+            same_month += ago < MONTH
+    first, row = recent.first, stop
+    new_hour = new_day = new_week = 1 if same == 0 else 0
+    while row > start and now - times[row - 1] < WEEK:
+        row -= 1
+        new_hour += first[row - start] if now - times[row] < HOUR else 0
+        new_day += first[row - start] if now - times[row] < DAY else 0
+        new_week += first[row - start]
+    plain.payer_new_payee_1h = new_hour
+    plain.payer_new_payee_24h = new_day
+    plain.payer_new_payee_7d = new_week
     plain.payer_payee_count_1h = same_hour
     plain.payer_payee_count_24h = same_day
     plain.payer_payee_count_30d = same_month
-    if last != NONE:
-        plain.payer_seconds_since_last = _seconds(now - event_time[last])
-    if last_same != NONE:
-        plain.payer_payee_seconds_since_last = _seconds(now - event_time[last_same])
+    if stop > start:
+        plain.payer_seconds_since_last = _seconds(now - times[stop - 1])
+    if same > 0:
+        plain.payer_payee_seconds_since_last = _seconds(now - times[last])
         plain.payer_payee_amount_ratio = amount / (np.float64(paid) / np.float64(same))
-    if last_place != NONE and place[at] != 0:
-        hours = max(now - event_time[last_place], 1000) / HOUR_MS
-        plain.payer_speed_kmh = _distance_km(place[last_place], place[at]) / hours
-
-
-@njit(inner=True)
-def _count_new(event_time, counterparty, start, stop, now, work):  # type: ignore[no-untyped-def]
-    """Count the payees paid first within an hour, a day, a week, where rows are not in order of time."""
-    hour, day, week = 0, 0, 0
-    cells, first_paid, seen = work.cells, work.first_paid, new_stamp(work.cells, work.stamp)
-    mask = np.uint64(cells_for(stop - start) - 1)
-    for row in range(start, stop):
-        time = event_time[row]
-        if time > now:
-            continue
-        stamped = seen | np.uint64(counterparty[row])
-        cell = stamped & mask
-        while cells[cell] != stamped and cells[cell] >= seen:
-            cell = (cell + np.uint64(1)) & mask
-        before = first_paid[cell] if cells[cell] == stamped else NEVER
-        if before == NEVER or time < before:
-            cells[cell], first_paid[cell] = stamped, time
-            hour += (now - time < HOUR) - (now - before < HOUR)
-            day += (now - time < DAY) - (now - before < DAY)
-            week += (now - time < WEEK) - (now - before < WEEK)
-    return hour, day, week
+    for row in range(stop - 1, start - 1, -1):
+        before = place[work.copies[3, row] if recent.copied else row]
+        if before != 0:
+            if place[payer.stop] != 0:
+                hours = max(now - times[row], 1000) / HOUR_MS
+                plain.payer_speed_kmh = _distance_km(before, place[payer.stop]) / hours
+            break
 
 
 @njit(inner=True)

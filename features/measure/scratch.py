@@ -46,17 +46,30 @@ ENTITY: Final = row_dtype(
 """One of a payment's entities while the payment is measured."""
 
 
+RECENT: Final = row_dtype(
+    [
+        ("start", "i8"),  # rows of the records in order of time, in the log's columns or in copies of them
+        ("stop", "i8"),
+        ("copied", "?"),
+        ("told_from", "i8"),  # from this row on the following was told, a byte a row
+        ("first", "u1", (2 * BLOCK,)),  # 1 where a counterparty was not there before
+        ("last", "u1", (2 * BLOCK,)),  # 1 where it is not there again
+    ]
+)
+"""The recent records of the log that was measured last, none later than now."""
+
+
 class Work(NamedTuple):
     """What one log after the other is measured in."""
 
     cells: NDArray[np.uint64]
-    """Open addressing: stamp and counterparty in one number."""
+    """Open addressing: stamp, counterparty and where it stood last in one number."""
     stamp: NDArray[np.int64]
     """[1], the stamp of the cells that are in use."""
-    first_paid: NDArray[np.int64]
-    """Beside the cells: the first time of each counterparty."""
-    recent: NDArray[np.int64]
-    """[3, n]: recent records in order of time: times, amounts, counterparties."""
+    recent: NDArray[np.record]
+    """RECENT[1]."""
+    copies: NDArray[np.int64]
+    """[4, n]: recent records that were not in order: times, amounts, counterparties, rows."""
     run: NDArray[np.record]
     """SUMMARY[2]: the records behind the last full block; in the other only the registers of the window at work."""
 
@@ -66,8 +79,8 @@ class Work(NamedTuple):
         return cls(
             cells=np.zeros(CELLS, dtype=np.uint64),
             stamp=np.zeros(1, dtype=np.int64),
-            first_paid=np.zeros(CELLS, dtype=np.int64),
-            recent=np.zeros((3, 2 * BLOCK), dtype=np.int64),
+            recent=np.zeros(1, dtype=RECENT),
+            copies=np.zeros((4, 2 * BLOCK), dtype=np.int64),
             run=np.zeros(2, dtype=SUMMARY),
         )
 

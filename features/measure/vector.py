@@ -66,7 +66,7 @@ def put_vectors(logs, payments, located, reports, scratch, out, state):  # type:
     for row in range(len(payments)):
         payment, positions = payments[row], located[row]
         late = positions.lost[INBOUND] == 1 or positions.lost[OUTBOUND] == 1
-        for kind in range(INBOUND):
+        for kind in range(INBOUND - 1, -1, -1):  # the payer's recent records are looked at once more
             _measure_entity(logs, payment, positions, kind, scratch)
             late = late or positions.lost[kind] == 1 or entities[kind].now != payment.event_time
         values[:] = np.nan
@@ -103,6 +103,9 @@ def _measure_entity(logs, payment, positions, kind, scratch):  # type: ignore[no
     if slot == NONE:
         entity.now = entity.born = payment.event_time
         entity.start = entity.stop = 0
+        recent = scratch.work.recent[0]
+        recent.start = recent.stop = recent.told_from = 0
+        recent.copied = False
         for window in range(len(totals)):
             sums = totals[window]
             sums.payments = sums.total = sums.largest = 0

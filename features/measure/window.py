@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
     from features.measure.scratch import Work
 
-COUNTERPARTY_BITS = 40
-STAMPS = 1 << 23
+STAMPS = 1 << 16
+STAMP_SHIFT = np.uint64(48)
+INDEX_BITS = np.uint64(8)
+INDEX_MASK = np.uint64(0xFF)
+"""A cell is a stamp, 40 bits of a counterparty, and where among the recent records that stood last."""
 ROW_BITS = 8
 ROW_MASK = (1 << ROW_BITS) - 1
 LOWER_BITS = 17
@@ -60,50 +63,45 @@ def measure(
 ) -> None:
     """Measure every window (now - w, now] over the records before `upto`, as of `position`; totals: MEASURE of each.
 
-    own: the measured payment's counterparty, counted into the distinct ones; NONE if there is no own payment.
+    own: the measured payment's counterparty, counted into the distinct ones; NONE if there is no own payment. The
+    recent records are left in order of time (`Recent`).
     """
     start, at = recent_rows(logs.slots, slot, position)
     old_clock = old_clock_at(logs.slots, logs.blocks, slot, position)
     exact = 0
     while exact < len(windows) and old_clock <= now - windows[exact]:
         exact += 1
-    recent = windows[:exact]
-    scan(logs, start, at + upto - position, now, own, recent, totals, work)
+    _put_in_order(logs, start, at + upto - position, now, work)
+    _scan(logs, now, own, windows, exact, totals, work)
     if exact < len(windows):
         measure_dense(logs, slot, upto, old_clock, now, own, windows, totals, work.run)
 
 
 @njit(inner=True)
-def scan(
-    logs: Logs,
-    start: int,
-    stop: int,
-    now: int,
-    own: int,
-    windows: NDArray[np.int64],
-    totals: NDArray[np.record],
-    work: Work,
-) -> None:
-    """Measure over the rows of recent records, fewer than 256; windows hold sets, so the order does not count."""
-    event_time, amount_paise, counterparty = logs.event_time, logs.amount, logs.counterparty
-    if _in_order(event_time, start, stop, now):
-        _scan_ordered(event_time, amount_paise, counterparty, start, stop, now, own, windows, totals, work)
+def _put_in_order(logs: Logs, start: int, stop: int, now: int, work: Work) -> None:
+    """Have the rows of recent records, fewer than 256, in order of time, without those later than now.
+
+    They nearly always are. Windows hold sets, so the order does not count there.
+    """
+    recent = work.recent[0]
+    recent.start, recent.stop, recent.copied = start, stop, False
+    if _in_order(logs.event_time, start, stop, now):
         return
-    keys, amounts, others = work.recent[0], work.recent[1], work.recent[2]
+    keys, amounts, others, rows = work.copies[0], work.copies[1], work.copies[2], work.copies[3]
     count, latest, backward = np.int64(0), NEVER, 0
     for row in range(start, stop):
-        if event_time[row] <= now:
-            keys[count] = event_time[row] << ROW_BITS | (row - start)
-            backward += event_time[row] < latest
-            latest = event_time[row]
+        if logs.event_time[row] <= now:
+            keys[count] = logs.event_time[row] << ROW_BITS | (row - start)
+            backward += logs.event_time[row] < latest
+            latest = logs.event_time[row]
             count += 1
     if backward > 0:  # else there are only records later than now among them
         _sort(keys, count)
     for index in range(count):
         row = start + (keys[index] & ROW_MASK)
         keys[index] >>= ROW_BITS
-        amounts[index], others[index] = amount_paise[row], counterparty[row]
-    _scan_ordered(keys, amounts, others, np.int64(0), count, now, own, windows, totals, work)
+        amounts[index], others[index], rows[index] = logs.amount[row], logs.counterparty[row], row
+    recent.start, recent.stop, recent.copied = 0, count, True
 
 
 @njit(inner=True)
@@ -119,39 +117,63 @@ def _sort(keys: NDArray[np.int64], count: int) -> None:
 
 
 @njit(inner=True)
-def _scan_ordered(
-    event_time: NDArray[np.int64],
-    amount_paise: NDArray[np.int64],
-    counterparty: NDArray[np.int64],
-    start: int,
-    stop: int,
-    now: int,
-    own: int,
-    windows: NDArray[np.int64],
-    totals: NDArray[np.record],
-    work: Work,
+def _scan(
+    logs: Logs, now: int, own: int, windows: NDArray[np.int64], exact: int, totals: NDArray[np.record], work: Work
 ) -> None:
-    """Measure over rows in order of time, none later than now, window by window.
+    """Measure the first `exact` windows over the recent records in order of time.
 
     The rows that a window adds are a run that ends where the run of the window before began.
     """
-    size = cells_for(stop - start)
-    cells, seen = work.cells, new_stamp(work.cells, work.stamp)
+    recent, times, amounts, others = work.recent[0], logs.event_time, logs.amount, logs.counterparty
+    if recent.copied:
+        times, amounts, others = work.copies[0], work.copies[1], work.copies[2]
+    start, row = recent.start, recent.stop
+    if exact < len(windows):  # of a dense log's recent records those suffice that its exact windows reach
+        start = recent.stop
+        while exact > 0 and start > recent.start and times[start - 1] > now - windows[exact - 1]:
+            start -= 1
+    own_at = tell_apart(others, start, own, work)
+    last = recent.last
     # No literal 0: it would be another type, and what it is handed to be compiled again.
     count, paid, most, high, low = np.int64(0), np.int64(0), np.int64(0), np.uint64(0), np.uint64(0)
-    others = 0 if own == NONE else see(cells, size, seen, own)
-    row = stop
-    for window in range(len(windows)):
+    distinct = 0
+    for window in range(exact):
         after, end = now - windows[window], row
-        while row > start and event_time[row - 1] > after:
+        while row > start and times[row - 1] > after:
             row -= 1
+            distinct += last[row - start]
         count += end - row
-        paid, most, high, low = _add_run(amount_paise, row, end, paid, most, high, low)
-        for added in range(row, end):
-            others += see(cells, size, seen, counterparty[added])
+        paid, most, high, low = _add_run(amounts, row, end, paid, most, high, low)
         sums = totals[window]
         sums.payments, sums.total, sums.largest = count, paid, most
-        sums.sq_high, sums.sq_low, sums.distinct = high, low, others
+        sums.sq_high, sums.sq_low, sums.distinct = high, low, distinct + (own_at < row)
+
+
+@njit(inner=True)
+def tell_apart(others: NDArray[np.int64], start: int, own: int, work: Work) -> int:
+    """Tell of recent records from `start` on which are a counterparty's first and which its last (`Recent`).
+
+    Those that are the last are as many as there are counterparties in a window, which ends with the records. Returns
+    the row of the last one of `own`, or one before `start`: the payment adds to windows behind that. Without an own
+    payment it adds to none.
+    """
+    recent, cells = work.recent[0], work.cells
+    first, last, rows = recent.first, recent.last, recent.stop - start
+    mask, seen = np.uint64(_cells_for(rows) - 1), _new_stamp(cells, work.stamp)
+    recent.told_from = start
+    # Written whether new or not, and indexed by what cannot be negative: no branch that is often guessed wrong.
+    for index in range(rows):
+        party = np.uint64(others[start + index])
+        cell = _find_cell(cells, mask, seen, party)
+        is_new = cells[cell] < seen
+        first[index] = is_new
+        last[np.uint64(index) if is_new else cells[cell] & INDEX_MASK] = 0
+        last[index] = 1
+        cells[cell] = seen | party << INDEX_BITS | np.uint64(index)
+    if own == NONE:
+        return int(recent.stop)
+    cell = _find_cell(cells, mask, seen, np.uint64(own))
+    return start + np.int64(cells[cell] & INDEX_MASK) if cells[cell] >= seen else start - 1
 
 
 @njit(inner=True)
@@ -192,7 +214,7 @@ def _add_run(  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def cells_for(records: int) -> int:
+def _cells_for(records: int) -> int:
     """Return how many cells the counterparties of so many records take, and one more: four each, a power of two."""
     size = 16
     while size < 4 * (records + 1):
@@ -201,26 +223,19 @@ def cells_for(records: int) -> int:
 
 
 @njit(inline="always")
-def new_stamp(cells: NDArray[np.uint64], stamp: NDArray[np.int64]) -> np.uint64:
+def _new_stamp(cells: NDArray[np.uint64], stamp: NDArray[np.int64]) -> np.uint64:
     """Empty the cells without touching them: what bears an older stamp is not there."""
     if stamp[0] + 1 == STAMPS:
         cells[:] = 0
         stamp[0] = 0
     stamp[0] += 1
-    return np.uint64(stamp[0]) << np.uint64(COUNTERPARTY_BITS)
+    return np.uint64(stamp[0]) << STAMP_SHIFT
 
 
-@njit(inline="always")
-def see(cells: NDArray[np.uint64], size: int, seen: np.uint64, counterparty: int) -> int:
-    """Note a counterparty; return 1 for a new one.
-
-    Written whether new or not, and indexed by what cannot be negative: no branch that is often guessed wrong.
-    """
-    mask, stamped = np.uint64(size - 1), seen | np.uint64(counterparty)
-    cell = stamped & mask
-    found = cells[cell]
-    while found != stamped and found >= seen:
+@njit(inner=True)
+def _find_cell(cells: NDArray[np.uint64], mask: np.uint64, seen: np.uint64, party: np.uint64) -> np.uint64:
+    """Return the cell of a counterparty, or the empty one that it would get."""
+    cell, wanted = party & mask, seen >> INDEX_BITS | party
+    while cells[cell] >= seen and cells[cell] >> INDEX_BITS != wanted:
         cell = (cell + np.uint64(1)) & mask
-        found = cells[cell]
-    cells[cell] = stamped
-    return 1 if found != stamped else 0
+    return cell

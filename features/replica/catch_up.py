@@ -12,32 +12,44 @@ from features.entities import COUNTERPARTIES, INBOUND, OUTBOUND
 from features.measure.ingest import append, append_raw
 from features.measure.logs import NONE, Logs
 from features.record import PARTY, RECORD_BYTES, RECORD_WORDS, put_others_record, put_record
-from features.replica.table import BATCH, HITS, MISSES, Table, allocate, find, forget, make_room
+from features.replica.table import BATCH, HITS, MISSES, Table, allocate, find_again, forget, make_room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.replica.reads import Reads
 
-DONE, OWN, LOST, FOLDED = range(4)
+DONE, OWN, LOST, FOLDED, AGED = range(5)
 """What is left to do for a log: nothing, to append what the worker appended to the store, to fetch it whole, to read
-the header that it begins with."""
+the header that it begins with, to push its expiry out."""
+
+TOO_LARGE, ODD = -1, -2
+"""Of `catch_up`: the logs do not fit in memory together; the store holds one of a length that none can have."""
+SOME_LOST, SOME_FOLDED = 1, 2
+"""Else: which of these are left to do."""
 
 COUNTERPARTY: Final = np.array(COUNTERPARTIES)
 
 
 @njit()
-def catch_up(table: Table, logs: Logs, reads: Reads, wanted: NDArray[np.bool_]) -> bool:
-    """Bring the wanted logs up to date as far as the reply has them, and make room in the others.
+def catch_up(  # type: ignore[no-untyped-def]
+    table: Table, logs: Logs, reads: Reads, wanted, anew, payments, log_of, lengths
+):  # fmt: skip
+    """Bring the wanted logs up to date; return what is left to do, TOO_LARGE or ODD.
 
-    False if they do not fit in memory together.
+    anew: nothing was done yet for any log. log_of: [n, positions], which log is whose; lengths: [n, positions], bytes
+    of each just behind the payment.
     """
     for k in range(len(wanted)):
-        if not wanted[k]:
-            continue
         read = reads.rows[k]
+        if not wanted[k]:
+            if anew:
+                read.slot, read.left = NONE, DONE
+            continue
+        if read.total % (RECORD_BYTES // 2) != 0:
+            return ODD
+        slot = find_again(table, read)
         read.slot, read.left = NONE, DONE
-        slot = find(table, read.kind, read.identity)
         if slot != NONE:
             log = table.slots[slot]
             log.used, log.batch = 1, max(log.batch, table.state[BATCH])
@@ -48,8 +60,9 @@ def catch_up(table: Table, logs: Logs, reads: Reads, wanted: NDArray[np.bool_]) 
         if read.total > 0 and not (
             _read_on(table, logs, read, reads.words, slot) if read.in_reply else _prepare(table, logs, read, slot)
         ):
-            return False
-    return True
+            return TOO_LARGE
+    _append_own(logs, reads.rows, payments, log_of, lengths)
+    return _close(logs, table.state, reads.rows)
 
 
 @njit(inner=True)
@@ -125,15 +138,9 @@ def _behind_known(log: np.record, read: np.record, words: NDArray[np.uint64], at
     return int(8 * (last + RECORD_WORDS))
 
 
-@njit()
-def append_own(  # type: ignore[no-untyped-def]
-    logs, state, rows, payments, log_of, lengths
-):  # fmt: skip
-    """Append the payments of a micro-batch to the logs for which that is left to do.
-
-    state: of `Table`. rows: of READING. log_of: [n, positions], which log is whose; lengths: [n, positions], bytes of
-    each just behind the payment. A log that is not as long in the end as the store said is LOST. Returns how many are.
-    """
+@njit(inner=True)
+def _append_own(logs, rows, payments, log_of, lengths):  # type: ignore[no-untyped-def]
+    """Append the payments of a micro-batch to the logs for which that is left to do."""
     for row in range(len(payments)):
         payment = payments[row]
         for part in range(INBOUND):
@@ -149,7 +156,12 @@ def append_own(  # type: ignore[no-untyped-def]
                 put_record(log.last, payment, party, lengths[row, INBOUND])
             else:
                 put_others_record(log.last, payment, party, lengths[row, OUTBOUND])
-    lost = 0
+
+
+@njit(inner=True)
+def _close(logs, state, rows):  # type: ignore[no-untyped-def]
+    """Tell which logs are as the store said; one that is not as long in the end is LOST. Return what is left to do."""
+    left = 0
     for k in range(len(rows)):
         read = rows[k]
         if read.left == OWN:
@@ -160,5 +172,8 @@ def append_own(  # type: ignore[no-untyped-def]
             else:
                 state[HITS] += log.seen > 0
                 log.seen = max(log.seen, log.length)
-        lost += read.left == LOST
-    return lost
+        if read.left == LOST:
+            left |= SOME_LOST
+        elif read.left == FOLDED:
+            left |= SOME_FOLDED
+    return left

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from features.measure.logs import NONE
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,9 +25,7 @@ class Reads(NamedTuple):
 
 def reads_of(request: Request, reply: Reply) -> Reads:
     """Return what the store replied about entity logs, to bring their replicas up to date with."""
-    rows = request.reads[: request.logs].copy()
-    rows["slot"] = NONE
-    return Reads(rows, _words(reply.raw))
+    return Reads(request.reads[: request.logs], _words(reply.raw))
 
 
 def fetched_whole(reads: Reads, which: NDArray[np.intp], logs: Sequence[bytes]) -> Reads:

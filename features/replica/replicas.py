@@ -13,12 +13,14 @@ import numpy as np
 
 from features.errors import ReplicaBudgetError, StoreCorruptError
 from features.measure.ingest import append_raw
+from features.measure.located import LOCATED
 from features.measure.logs import NONE, SLOT, Logs
 from features.record import RECORD_BYTES
 from features.replica.buddies import Buddies, order_of
-from features.replica.catch_up import DONE, FOLDED, LOST, append_own, catch_up
+from features.replica.catch_up import DONE, FOLDED, LOST, ODD, SOME_FOLDED, SOME_LOST, TOO_LARGE, catch_up
 from features.replica.fold import PANE, Header, fewest_to_fold, fold, fold_position, whole_from
 from features.replica.fold import put_panes as _put_panes
+from features.replica.locate import locate_all
 from features.replica.reads import fetched_whole, reads_of
 from features.replica.table import (
     BATCH,
@@ -40,6 +42,7 @@ from features.replica.table import (
     take_run,
 )  # fmt: skip
 from features.store.messages import name_of
+from features.store.provenance import PACKED
 from features.windows import BLOCK, SUPER
 
 if TYPE_CHECKING:
@@ -127,23 +130,37 @@ class Replicas:
         """
         first = reads = reads_of(request, reply)
         while True:
-            odd = np.flatnonzero(reads.rows["total"] % (RECORD_BYTES // 2))
-            if len(odd):
-                raise StoreCorruptError(
-                    f"A log of {reads.rows['total'][odd[0]]} bytes. Run `upifraud rebuild-features`."
-                )
             with self.lock:
-                if not catch_up(self.table, self.logs, reads, wanted):
+                left = catch_up(
+                    self.table, self.logs, reads, wanted, reads is first, columns.rows, request.log_of, reply.lengths
+                )
+                if left == ODD:
+                    total = reads.rows["total"]
+                    odd = total[wanted & (total % (RECORD_BYTES // 2) != 0)][0]
+                    raise StoreCorruptError(f"A log of {odd} bytes. Run `upifraud rebuild-features`.")
+                if left == TOO_LARGE:
                     raise ReplicaBudgetError(ReplicaBudgetError.__doc__)
-                self._unfold(reads)
-                lost = append_own(self.logs, self.table.state, reads.rows, columns.rows, request.log_of, reply.lengths)
-            if not lost:
-                first.rows["slot"] = reads.rows["slot"]  # positions in the reply count from the headers of then
+                if left & SOME_FOLDED:
+                    self._unfold(reads)
+            if not left & SOME_LOST:
+                if reads is not first:
+                    first.rows["slot"] = reads.rows["slot"]  # positions in the reply count from the headers of then
                 return first.rows
             # Another worker folded the log, or the replica is not what it was thought to be, or was dropped.
             wanted = reads.rows["left"] == LOST
             which = np.flatnonzero(wanted)
             reads = fetched_whole(reads, which, fetch([name_of(reads.rows[at]) for at in which.tolist()]))
+
+    def locate(
+        self, request: Request, reply: Reply, columns: PaymentColumns, rows: slice, kept_since: int
+    ) -> tuple[int, NDArray[np.record], NDArray[np.record]]:
+        """Return what is to be done for the logs, and LOCATED and PACKED of payments whose logs were brought."""
+        n, logs = len(columns), self.logs
+        located, provenance = np.zeros(n, dtype=LOCATED), np.zeros(n, dtype=PACKED)
+        asked = request.log_of[rows], reply.lengths[rows], request.reads, request.logs
+        least = fewest_to_fold()
+        left = locate_all(logs.slots, logs.event_time, columns.rows, *asked, kept_since, least, located, provenance)
+        return left, located, provenance
 
     def fold(self, reads: NDArray[np.record], to_store: Callable[[bytes, int, bytes, int], bool]) -> None:
         """Fold the logs for which it is worth it; whoever comes second leaves it. to_store: `EntityStore.fold`."""

@@ -71,6 +71,20 @@ def find(table: Table, kind: int, identity: np.uint64) -> int:
     return NONE
 
 
+@njit(inner=True)
+def find_again(table: Table, read: np.record) -> int:
+    """Return what `find` does for a row of READING; its slot is where the log was, if it was looked for before.
+
+    Behind the slots that were ever used lie those of before all was forgotten.
+    """
+    slot = read.slot
+    if 0 <= slot < table.state[HIGH]:
+        log = table.slots[slot]
+        if log.identity == read.identity and log.kind == read.kind:
+            return int(slot)
+    return find(table, read.kind, read.identity)
+
+
 @njit()
 def forget(table: Table, slot: int) -> None:
     """Drop a log."""
@@ -233,7 +247,7 @@ def expect(table: Table, reads: NDArray[np.record], logs: int, log_of: NDArray[n
                 reads[log_of[row, part]].expected += RECORD_BYTES
     for k in range(logs):
         read = reads[k]
-        slot = find(table, read.kind, read.identity)
+        read.slot = slot = find(table, read.kind, read.identity)
         if slot == NONE:
             continue
         log = table.slots[slot]
@@ -252,7 +266,7 @@ def note(table: Table, reads: NDArray[np.record], logs: int) -> None:
     for k in range(logs):
         read = reads[k]
         if read.known > 0 and read.total % RECORD_BYTES == 0:
-            slot = find(table, read.kind, read.identity)
+            slot = find_again(table, read)
             if slot != NONE:
                 log = table.slots[slot]
                 log.seen = max(log.seen, read.total // RECORD_BYTES)

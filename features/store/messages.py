@@ -11,7 +11,6 @@ import numpy as np
 from features.compiled import njit, row_dtype
 from features.entities import INBOUND, KINDS, OUTBOUND, POSITIONS, REPORTED
 from features.measure.logs import NONE
-from features.measure.risk import REPORT_BYTES
 from features.record import RECORD_WORDS, put_others_record, put_record
 from features.store.layout import ENTRY_BYTES, READ_BYTES, UNKNOWN_LENGTH
 
@@ -228,16 +227,3 @@ def _put_entries(  # type: ignore[no-untyped-def]
             entry.identity[kind] = payment.identity[kind]
         put_record(entry.sent, payment, payment.identity[1], payment.kind)
         put_others_record(entry.got, payment, payment.identity[0], 0)
-
-
-def put_reports(request: Request, located: NDArray[np.record]) -> None:
-    """Fill in where the outcome logs of payments lie in the reply; located: LOCATED[n]."""
-    logs = request.logs
-    if not request.reads["in_reply"][logs:].any():  # nearly always
-        return
-    reads = np.append(request.reads[logs:], np.zeros(1, dtype=READING))  # the last one stands for those without a log
-    which = request.log_of[:, POSITIONS:] - logs
-    which[which < 0] = len(reads) - 1
-    reads["end"][reads["total"] < 0] = NONE
-    located["reports_start"], located["reports_end"] = reads["start"][which], reads["end"][which]
-    located["reports"] = reads["total"][which] // REPORT_BYTES

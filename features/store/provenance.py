@@ -63,7 +63,7 @@ _FORMS: Final = {_FIRST.itemsize: _FIRST} | {
 }
 """What is read, by its length. New kinds stand behind the others, so each form begins like the one before."""
 
-_PACKED: Final = row_dtype(
+PACKED: Final = row_dtype(
     [
         ("version", "u1"),
         ("kinds", "u1"),
@@ -75,9 +75,9 @@ _PACKED: Final = row_dtype(
         ("reports", "<i4", (len(REPORTED),)),
     ]
 )
-"""The same as the kernel fills it in."""
+"""The same as the kernel fills it in; what it leaves alone is 0."""
 
-if WRITTEN.itemsize != _PACKED.itemsize:
+if WRITTEN.itemsize != PACKED.itemsize:
     raise AssertionError("What verdicts keep is not as the kernel fills it in.")
 
 
@@ -121,15 +121,16 @@ def _unreadable(what: str) -> str:
 
 def provenance_of(columns: PaymentColumns, located: NDArray[np.record]) -> NDArray[np.record]:
     """Return WRITTEN[n] of payments and their LOCATED[n]."""
-    packed = np.zeros(len(columns), dtype=_PACKED)
-    _put_provenance(columns.rows, located, packed)
+    packed = np.zeros(len(columns), dtype=PACKED)
+    put_provenance(columns.rows, located, packed)
     return packed.view(WRITTEN)
 
 
 @njit()
-def _put_provenance(  # type: ignore[no-untyped-def]
+def put_provenance(  # type: ignore[no-untyped-def]
     payments, located, rows
 ):  # fmt: skip
+    """Fill in PACKED[n] of payments and their LOCATED[n]."""
     for row in range(len(rows)):
         payment, one = payments[row], rows[row]
         one.version, one.kinds, one.outbound = VERSION, INBOUND, located[row].at[OUTBOUND] + 1

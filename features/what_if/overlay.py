@@ -55,13 +55,14 @@ def measure_overlaid(  # type: ignore[no-untyped-def]
     if not _open_logs(table, logs, asked, reads, in_sequence):
         return TOO_LARGE
     found, n = MEASURED, len(asked.payments)
-    before, aged = np.empty((n, INBOUND, 2), dtype=np.int64), np.zeros(len(reads), dtype=np.bool_)
+    before = np.empty((n, INBOUND, 2), dtype=np.int64)
     for row in range(n):
         this, new = slice(row, row + 1), not asked.there[row]
         if new:
             _append(logs, asked, row, reads, before[row])
         payment, located = asked.payments[this], asked.located[this]
-        if locate(logs, payment, asked.log_of[this], asked.lengths[this], reads, kept_since, located, aged):
+        log_of, lengths = asked.log_of[this], asked.lengths[this]
+        if locate(logs.slots, logs.event_time, payment, log_of, lengths, reads, kept_since, located):
             put_vectors(logs, payment, located, reports, scratch, asked.vectors[this], asked.state[this])
         else:
             found = CONTRADICTION

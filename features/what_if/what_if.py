@@ -17,7 +17,8 @@ from features.measure.logs import NONE
 from features.measure.scratch import Scratch
 from features.measure.vector import PROGRAM
 from features.online import KEPT, MAX_PAYMENTS
-from features.store.messages import READING, Request, put_reports
+from features.replica.locate import locate_reports
+from features.store.messages import READING, Request
 from features.store.provenance import provenance_of
 from features.what_if.answers import EntityWindows, Measured
 from features.what_if.entity_windows import entity_windows, values_by_name
@@ -118,7 +119,7 @@ class WhatIf:
         look = self._known.look(columns, lambda: Request.of_columns(columns), now_ms)
         replicas, n = self._known.replicas, len(columns)
         located = np.zeros(n, dtype=LOCATED)
-        put_reports(look.request, located)
+        locate_reports(look.request.reads, look.request.log_of, located)
         out, state = np.empty((n, len(PROGRAM)), dtype=np.float32), np.zeros(n, dtype=np.uint8)
         asked = Asked(columns.rows, look.there, look.request.log_of, look.lengths, located, out, state)
         reports, kept_since = np.frombuffer(look.reports, dtype=np.uint8), int(self._clock() * 1_000) - KEPT

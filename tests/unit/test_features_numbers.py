@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from features.compiled import njit
 from features.feature import Aggregation
 from features.measure import hll, ingest, plain, vector, wide, window
-from features.measure.logs import Logs, clear_slot
+from features.measure.logs import NONE, Logs, clear_slot
 from features.measure.scratch import MEASURE, Scratch, Work
 from features.measure.window import STAMPS
 from features.schema import PLAIN
 from tests.fixtures.kernels import outer
 from tests.oracle import hyperloglog, round_once
 
-append, measure, received_within_the_hour = map(outer, (ingest.append, window.measure, plain._received))
+append, measure, received_within_the_hour, tell_apart = map(
+    outer, (ingest.append, window.measure, plain._received, window.tell_apart)
+)
 
 BEYOND_FLOAT64 = [
     2**24 + 1,
@@ -158,6 +160,23 @@ def test_the_error_is_what_256_registers_promise(distinct: int) -> None:
 def test_few_are_counted_almost_exactly() -> None:
     assert hll.estimate(np.zeros(hll.REGISTERS, dtype=np.uint8)) == 0.0
     assert round(hll.estimate(registers_of([7]))) == 1
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from((0, 1, 5, 5 + (1 << 12), 2**40 - 1)), max_size=255), st.integers(0, 255))
+def test_first_and_last_records_of_each_counterparty(others: list[int], start: int) -> None:
+    """Some of them share a cell. What is before `start` is as if it were not there."""
+    start, work = min(start, len(others)), Work.make()
+    for own in (5, 7, NONE):
+        work.recent["stop"] = len(others)
+        own_at = tell_apart(np.array(others, dtype=np.int64), np.int64(start), np.int64(own), work)
+        there = others[start:]
+        recent, n = work.recent[0], len(there)
+        assert recent["first"][:n].tolist() == [one not in there[:at] for at, one in enumerate(there)]
+        assert recent["last"][:n].tolist() == [one not in there[at + 1 :] for at, one in enumerate(there)]
+        assert recent["told_from"] == start
+        lasts = [at for at, one in enumerate(others) if one == own and at >= start]
+        assert own_at == (len(others) if own == NONE else max(lasts, default=start - 1))
 
 
 @pytest.mark.slow

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.compiled import njit
 from features.errors import StoreRolledBackError
 from features.measure.logs import NONE
 from features.online import OnlineFeatures
 from features.replica import table as replica_table
 from features.replica.buddies import Buddies, give, order_of, take
 from features.replica.replicas import Replicas
-from features.replica.table import BATCH, FEWEST_UNITS, UNIT, allocate, find, forget
+from features.replica.table import BATCH, FEWEST_UNITS, UNIT, allocate, clear, find, forget
 from features.store.contract import Origin
 from features.store.memory_store import MemoryEntityStore
-from features.store.messages import Claims
+from features.store.messages import READING, Claims
 from features.windows import DAY
 from tests.fixtures.kernels import outer
 from tests.oracle import Payment, columns_of
 
+if TYPE_CHECKING:
+    from features.replica.table import Table
+
 make_room = outer(replica_table.make_room)
+
+
+@njit()
+def find_again(table: Table, reads: np.ndarray) -> int:
+    """Look for the log of the first row of READING."""
+    return replica_table.find_again(table, reads[0])
+
 
 PAYER = np.uint8(ord("p"))
 START = 1_790_000_000_000
@@ -71,6 +84,29 @@ def test_what_is_allocated_is_found_until_it_is_forgotten(steps: list[tuple[bool
             forget(table, held.pop(name))
     assert {name: find(table, *name) for name in held} == held
     assert len(set(held.values())) == len(held)
+
+
+def test_a_log_is_found_again_wherever_it_was_thought_to_be() -> None:
+    """The slot may be another log's by now, free, of before all was forgotten, or none at all."""
+    replicas = Replicas(0)
+    table, logs = replicas.table, replicas.logs
+    for number in range(3):
+        allocate(table, logs, PAYER, np.uint64(number), 1)
+    read = np.zeros(1, dtype=READING)
+    read["kind"], read["identity"] = PAYER, 1
+    for thought in (NONE, 0, 1, 2, 3, FEWEST_UNITS):
+        read["slot"] = thought
+        assert find_again(table, read) == 1
+    read["slot"] = 1
+    forget(table, 1)
+    assert find_again(table, read) == NONE
+    assert allocate(table, logs, PAYER, np.uint64(7), 1) == 1, "the slot that was given back last"
+    assert find_again(table, read) == NONE
+    assert allocate(table, logs, PAYER, np.uint64(1), 1) == 3
+    assert find_again(table, read) == 3
+    read["slot"] = 3
+    clear(table)
+    assert find_again(table, read) == NONE, "the slots have what they had"
 
 
 def test_what_was_not_used_goes_first_and_what_is_needed_stays() -> None:
