@@ -142,7 +142,7 @@ class TransactionFlow:
         """Put the finished micro-batch on the meters."""
         if claimed.duplicates:
             metrics.DUPLICATES.inc(claimed.duplicates)
-        if replays := np.count_nonzero(claimed.replayed):
+        if replays := int(np.count_nonzero(claimed.replayed)):
             metrics.REPLAYS.inc(replays)
         for name, count in decoded.unusable_optional.items():
             metrics.OPTIONAL_FIELDS_UNKNOWN.labels(name).inc(count)

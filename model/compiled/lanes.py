@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba import types
-from numba.core.extending import intrinsic, models, register_model
+from numba.core import extending
+from numba.core.extending import models, register_model
 from numba.np.arrayobj import make_array
 
 if TYPE_CHECKING:
@@ -27,16 +28,17 @@ _INT, _LONG = ir.IntType(32), ir.IntType(64)
 _BYTES, _FLOATS = ir.VectorType(ir.IntType(8), LANES), ir.VectorType(ir.FloatType(), LANES)
 _DOUBLES = ir.VectorType(ir.DoubleType(), LINE)
 
+intrinsic: Any = extending.intrinsic  # whose type says that it leaves the first argument in
 _Typed = tuple[Any, "Callable[[Any, Any, Any, Any], Any]"]
 
 
-class _Lanes(types.Type):  # type: ignore[misc]
+class _Lanes(types.Type):
     def __init__(self) -> None:
         super().__init__(name=f"lanes of {LANES} bytes")
 
 
 @register_model(_Lanes)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _BYTES)
 
@@ -103,7 +105,9 @@ def set_lanes(_typing: Any, out: Any, lanes: Any) -> _Typed:
     """Set an array, uint8 [LANES]."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[1], _place(context, builder, signature.args[0], arguments[0], _LONG(0), _BYTES), align=1)
+        builder.store(
+            arguments[1], _place(context, builder, signature.args[0], arguments[0], _LONG(0), _BYTES), align=1
+        )
         return context.get_dummy_value()
 
     return types.void(out, lanes), generate
@@ -155,7 +159,7 @@ def _in_all(builder: Any, value: Any) -> Any:
 
 
 def _transposed(builder: Any, rows: Sequence[Any]) -> Sequence[Any]:
-    """Return the columns of LINE vectors: in each step blocks beside the diagonal of blocks twice as large change place."""
+    """Return the columns of LINE vectors: blocks beside a diagonal change place, ever larger ones."""
     step = 1
     while step < LINE:
         turned = list(rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.compiled import kernel
+from model.compiled.lanes import LINE
 from model.errors import VectorError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _lay_out(tables: Tables) -> kernel.Layout:
     group_of = np.array([group for group, _ in lines], dtype=np.intp)
     ends = np.cumsum(cells[group_of], dtype=np.int64)
     values = _aligned(int(ends[-1]) if len(ends) else 0)
-    line_slots = np.tile(np.arange(slots, slots + kernel.LINE, dtype=np.uint16), (len(lines), 1))
+    line_slots = np.tile(np.arange(slots, slots + LINE, dtype=np.uint16), (len(lines), 1))
     for line, ((group, part), end) in enumerate(zip(lines, ends.tolist(), strict=True)):
         line_slots[line, : len(part)] = slot[part]
         first = tables.entry_values[part]
@@ -106,7 +107,7 @@ def _lay_out(tables: Tables) -> kernel.Layout:
 
 
 def _parts(entries: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    return [entries[at : at + kernel.LINE] for at in range(0, len(entries), kernel.LINE)]
+    return [entries[at : at + LINE] for at in range(0, len(entries), LINE)]
 
 
 def _records(dtype: np.dtype[np.record], *columns: NDArray[Any]) -> NDArray[np.record]:
@@ -118,7 +119,7 @@ def _records(dtype: np.dtype[np.record], *columns: NDArray[Any]) -> NDArray[np.r
 
 def _aligned(rows: int) -> NDArray[np.float64]:
     """Return zeros, shape [rows, LINE], each row in one line of the cache."""
-    size = kernel.LINE
+    size = LINE
     room = np.zeros((rows + 1) * size, dtype=np.float64)
     first = -(room.ctypes.data // room.itemsize) % size
     return room[first : first + rows * size].reshape(rows, size)

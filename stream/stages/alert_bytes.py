@@ -41,7 +41,7 @@ class Columns(NamedTuple):
     event_time: NDArray[np.int64]
     decided_at: NDArray[np.int64]
     amount_paise: NDArray[np.int64]
-    state: NDArray[np.uint8]
+    state: NDArray[np.integer]
     score: NDArray[np.float64]
 
 

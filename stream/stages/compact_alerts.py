@@ -76,9 +76,10 @@ class CompactAlerts:
         ids, payers, payees = (
             [column[row] for row in picked] for column in (rows.transaction_id, rows.payer_vpa, rows.payee_vpa)
         )
-        plain = texts = _joined([*ids, *payers, *payees])
-        if _TO_ESCAPE.search(texts.text) is not None:
-            plain, texts = _joined(ids), _joined([_encode(text.decode())[1:-1] for text in (*ids, *payers, *payees)])
+        said = [*ids, *payers, *payees]
+        plain = texts = _joined(said)
+        if _TO_ESCAPE.search(texts.text.data) is not None:
+            plain, texts = _joined(ids), _joined([_encode(text.decode())[1:-1] for text in said])
         shares = self._explainer.shares_of_all(rows.vectors, contributions, self._reasons, which)
         decimals = np.concatenate((rows.score[which], rows.margin[which], shares.contribution.ravel()))
         numbers = np.frombuffer(_encode(decimals.tolist())[1:-1] + b",", dtype=np.uint8)

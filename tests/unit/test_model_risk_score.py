@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import ArtifactError
-from model.risk_score import MIN_PAYMENTS, RiskMap, fit_risk_map
+from model.risk_score import MIN_PAYMENTS, RiskMap, fit_risk_map, points_of
 
 RANDOM = np.random.default_rng(11)
 unit = st.floats(0, 1)
