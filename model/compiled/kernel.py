@@ -22,6 +22,7 @@ from model.compiled.lanes import (
     add_above,
     add_lines,
     count_above,
+    fetch_line,
     no_lanes,
     set_bins,
     set_lanes,
@@ -33,10 +34,17 @@ if TYPE_CHECKING:
 SLOT = row_dtype([("feature", "i4"), ("threshold_end", "i4")])
 """A feature in use, and where its thresholds end."""
 
-GROUP = row_dtype([("condition_end", "i4"), ("line_end", "i4")])
-"""Where a group's conditions and its lines end."""
+GROUP = row_dtype([("condition_end", "i4"), ("line_end", "i4"), ("values_at", "i8")])
+"""Where a group's conditions and its lines end, and where the values of its first line begin."""
 
 CONDITION = row_dtype([("row", "u2"), ("bin", "u1"), ("stride", "u1")])
+
+
+AHEAD = 7
+"""Groups whose lines are on their way while one is added: a small micro-batch finds few of them in a cache."""
+
+FEW = 32
+"""Rows whose lines are asked for beforehand; those of further rows are mostly the same ones."""
 
 
 class Layout(NamedTuple):
@@ -64,7 +72,7 @@ def score(  # type: ignore[no-untyped-def]
     width = min(LANES, (n + LINE - 1) // LINE * LINE)
     row_bytes = np.empty(2 * len(slots) * LANES, dtype=np.uint8)
     column = np.zeros(LANES, dtype=np.float32)
-    cells = np.empty(LANES, dtype=np.uint8)
+    cells = np.empty((AHEAD + 1, LANES), dtype=np.uint8)
     total = np.empty((len(slots) + LINE, width), dtype=np.float64)  # the last rows are for values that are for nobody
     margin[:] = base_value
     for start in range(0, n, LANES):
@@ -107,14 +115,22 @@ def _bin_rows(vectors, layout, row_bytes, column):  # type: ignore[no-untyped-de
 def _add_groups(rows, layout, row_bytes, cells, total):  # type: ignore[no-untyped-def]
     condition = 0
     line = 0
-    for group in range(len(layout.groups)):
-        found = no_lanes()
-        for at in range(condition, layout.groups[group].condition_end):
-            compared = layout.conditions[at]
-            found = add_above(found, row_bytes, compared.row, compared.bin, compared.stride)
-        condition = layout.groups[group].condition_end
-        set_lanes(cells, found)
-        while line < layout.groups[group].line_end:
-            for first in range(0, rows, LINE):
-                add_lines(total, first, layout.line_slots, line, layout.values, layout.line_values[line], cells)
-            line += 1
+    groups = len(layout.groups)
+    for group in range(groups + AHEAD):
+        if group < groups:
+            found = no_lanes()
+            for at in range(condition, layout.groups[group].condition_end):
+                compared = layout.conditions[at]
+                found = add_above(found, row_bytes, compared.row, compared.bin, compared.stride)
+            condition = layout.groups[group].condition_end
+            mine = cells[group % (AHEAD + 1)]
+            set_lanes(mine, found)
+            values_at = layout.groups[group].values_at
+            for row in range(min(rows, FEW)):
+                fetch_line(layout.values, values_at + np.int64(mine[row]))
+        if group >= AHEAD:
+            ready = cells[(group - AHEAD) % (AHEAD + 1)]
+            while line < layout.groups[group - AHEAD].line_end:
+                for first in range(0, rows, LINE):
+                    add_lines(total, first, layout.line_slots, line, layout.values, layout.line_values[line], ready)
+                line += 1

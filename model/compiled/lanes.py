@@ -114,6 +114,21 @@ def set_lanes(_typing: Any, out: Any, lanes: Any) -> _Typed:
 
 
 @intrinsic
+def fetch_line(_typing: Any, values: Any, at: Any) -> _Typed:
+    """Begin to read `values[at]`, which is wanted soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, at = arguments
+        place = _place(context, builder, signature.args[0], values, builder.mul(at, _LONG(LINE)), ir.IntType(8))
+        kind = ir.FunctionType(ir.VoidType(), [place.type, _INT, _INT, _INT])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
+        builder.call(prefetch, [place, _INT(0), _INT(3), _INT(1)])
+        return context.get_dummy_value()
+
+    return types.void(values, types.intp), generate
+
+
+@intrinsic
 def add_lines(
     _typing: Any, total: Any, first: Any, slots: Any, line: Any, values: Any, values_at: Any, cells: Any
 ) -> _Typed:

@@ -93,14 +93,17 @@ def _lay_out(tables: Tables) -> kernel.Layout:
         line_slots[line, : len(part)] = slot[part]
         first = tables.entry_values[part]
         values[end - cells[group] : end, : len(part)] = tables.values[first + np.arange(cells[group])[:, None]]
+    line_values = ends - cells[group_of]
+    line_end = np.searchsorted(group_of, np.arange(tables.groups), side="right")
+    first_line = np.minimum(np.concatenate(([0], line_end))[:-1], max(0, len(lines) - 1))
     return kernel.Layout(
         slots=_records(kernel.SLOT, tables.slot_feature, tables.threshold_start[1:]),
         thresholds=tables.thresholds,
         groups=_records(
-            kernel.GROUP, tables.condition_start[1:], np.searchsorted(group_of, np.arange(tables.groups), side="right")
+            kernel.GROUP, tables.condition_start[1:], line_end, line_values[first_line] if lines else first_line
         ),
         conditions=_records(kernel.CONDITION, tables.condition_row, tables.condition_bin, tables.condition_stride),
-        line_values=ends - cells[group_of],
+        line_values=line_values,
         line_slots=line_slots,
         values=values,
     )

@@ -73,7 +73,7 @@ class Judge:
             self._drift.offer(measured.vectors, scored.probability)
         n, provenance = len(claimed), measured.provenance
         verdicts = self._artifact.thresholds.verdicts(scored.probability)
-        flagged = np.flatnonzero(verdicts)  # ALLOW is 0
+        (flagged,) = verdicts.nonzero()  # ALLOW is 0
         hold_until = np.full(n, -1, dtype=np.int64)
         if len(flagged) and self._rules.hold_for:
             hold_until[verdicts == Verdict.HOLD.value] = decided_at + self._rules.hold_for
