@@ -58,7 +58,7 @@ class Calibration:
     def apply(self, margin: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability of each margin, shape [n]; never falls as the margin rises."""
         probability = np.empty(len(margin), dtype=np.float64)
-        _interpolate(margin, self.margin, self.probability, probability)
+        interpolate(margin, self.margin, self.probability, probability)
         return probability
 
 
@@ -165,7 +165,8 @@ def _logit(probability: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @njit()
-def _interpolate(margin, knots, probability, out):  # type: ignore[no-untyped-def]
+def interpolate(margin, knots, probability, out):  # type: ignore[no-untyped-def]
+    """Set `out` [n] to the probability of each margin, by the curve through the knots."""
     last = len(knots) - 1
     for row in range(len(margin)):
         m = margin[row]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from features.compiled import njit, row_dtype
 from features.wording import wording
 from features.words.usual import LONGEST_SECONDS, own_usual
 
@@ -50,9 +51,10 @@ class Share:
 class Shares(NamedTuple):
     """The strongest shares of many payments in a program's words, strongest first; columns of shape [n, k]."""
 
-    which: NDArray[np.intp]
+    which: NDArray[np.int32]
     """Index into `Explainer.words`; -1 where a payment has fewer."""
     contribution: NDArray[np.float64]
+    """0 where a payment has fewer."""
 
 
 class Explained(Protocol):
@@ -90,7 +92,7 @@ class Explainer:
             for side in (feature.wording.high, feature.wording.low, feature.wording.missing)
         ]
         """Feature and code of every side, three a feature: high, low, missing."""
-        self._compared = _Compared.of(self._features)
+        self._compared = _compared(self._features)
 
     def reasons(
         self, vector: NDArray[np.float32], contributions: NDArray[np.float64], limit: int | None = None
@@ -110,32 +112,35 @@ class Explainer:
         values, shares = vector.tolist(), contributions.tolist()
         return tuple(self._share(at, values, shares[at]) for at in _strongest(contributions, shares, limit))
 
-    def shares_of_all(self, vectors: NDArray[np.float32], contributions: NDArray[np.float64], limit: int) -> Shares:
-        """Return of n payments what `shares` would of each, at a tenth of the cost.
+    def shares_of_all(
+        self,
+        vectors: NDArray[np.float32],
+        contributions: NDArray[np.float64],
+        limit: int,
+        rows: NDArray[np.intp] | None = None,
+    ) -> Shares:
+        """Return of n payments, or of some of their rows, what `shares` would of each, at a hundredth of the cost.
 
         vectors: float32 [n, features]; contributions: [n, features].
         """
-        rows, left = np.arange(len(contributions)), contributions.copy()
-        features = np.empty((len(left), min(limit, left.shape[1])), dtype=np.intp)
-        for place in range(features.shape[1]):
-            features[:, place] = left.argmax(axis=1)  # the first of equal ones, as in a stable sort
-            left[rows, features[:, place]] = -np.inf
-        shares = contributions[rows[:, None], features]
-        which = 3 * features + self._compared.sides(vectors, features)
-        which[~(shares > 0)] = -1
-        return Shares(which, shares)
+        rows = np.arange(len(vectors)) if rows is None else rows
+        shares = Shares(np.full((len(rows), limit), -1, dtype=np.int32), np.zeros((len(rows), limit)))
+        if limit:
+            _find_shares(np.ascontiguousarray(vectors), contributions, rows, self._compared, *shares)
+        return shares
 
-    def strongest_codes(self, vectors: NDArray[np.float32], contributions: NDArray[np.float64]) -> dict[str, int]:
+    def strongest_codes(
+        self,
+        vectors: NDArray[np.float32],
+        contributions: NDArray[np.float64],
+        rows: NDArray[np.intp] | None = None,
+    ) -> Counter[str]:
         """Return how many of n payments have each code as that of their first reason, if anything speaks for fraud.
 
-        vectors: float32 [n, features]; contributions: [n, features].
+        Arguments are those of `shares_of_all`.
         """
-        strongest = contributions.argmax(axis=1)
-        speaks = contributions[np.arange(len(contributions)), strongest] > 0
-        found = zip(strongest[speaks].tolist(), vectors[speaks].tolist(), strict=True)
-        return Counter(
-            _side(self._features[at].wording, values[at], self._usual(at, values)[0]).code for at, values in found
-        )
+        which = self.shares_of_all(vectors, contributions, 1, rows).which.ravel().tolist()
+        return Counter(self.words[at][1] for at in which if at >= 0)
 
     def _usual(self, at: int, values: Sequence[float]) -> tuple[float, str]:
         """Return what the feature's value is compared with, and whose it is; nobody's where it is the median."""
@@ -162,54 +167,75 @@ class Explainer:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """What each feature's value is compared with, as columns [features], so that many are compared at once."""
+_COMPARED = row_dtype([("pivot", "f8"), ("median", "f8"), ("seconds", "f8"), ("over", "i4"), ("under", "i4")])
+"""What a feature's value is compared with: its pivot, NaN for what is usual; else `Own`, -1 where no vector tells, or
+the median. Where `seconds` is NaN, `over` is divided by `under`."""
 
-    pivot: NDArray[np.float64]
-    """NaN: with what is usual."""
-    median: NDArray[np.float64]
-    over: NDArray[np.intp]
-    """`Own.over`; -1 where no vector tells."""
-    under: NDArray[np.intp]
-    seconds: NDArray[np.float64]
-    """NaN: `over` is divided by `under`."""
 
-    @classmethod
-    def of(cls, features: Sequence[_Feature]) -> Self:
-        owns = [feature.own for feature in features]
-        pivots = [feature.wording.pivot for feature in features]
-        return cls(
-            pivot=np.array([math.nan if pivot is None else pivot for pivot in pivots], dtype=np.float64),
-            median=np.array([feature.median for feature in features], dtype=np.float64),
-            over=np.array([-1 if own is None else own.over for own in owns], dtype=np.intp),
-            under=np.array([-1 if own is None or own.under is None else own.under for own in owns], dtype=np.intp),
-            seconds=np.array([math.nan if own is None or own.seconds is None else own.seconds for own in owns]),
+def _compared(features: Sequence[_Feature]) -> NDArray[np.record]:
+    compared = np.zeros(len(features), dtype=_COMPARED)
+    for at, feature in enumerate(features):
+        own, pivot = feature.own, feature.wording.pivot
+        compared[at] = (
+            math.nan if pivot is None else pivot,
+            feature.median,
+            math.nan if own is None or own.seconds is None else own.seconds,
+            -1 if own is None else own.over,
+            -1 if own is None or own.under is None else own.under,
         )
+    return compared
 
-    def sides(self, vectors: NDArray[np.float32], features: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return 0, 1 or 2 for high, low and missing, intp [n, k], of the given features of n payments."""
-        rows = np.arange(len(vectors))[:, None]
-        value = vectors[rows, features].astype(np.float64)
-        pivot = self.pivot[features]
-        asked = np.isnan(pivot)
-        if asked.any():
-            pivot = np.where(asked, self._usual(vectors, rows, features), pivot)
-        return np.where(np.isnan(value), 2, np.where(value <= pivot, 1, 0))
 
-    def _usual(
-        self, vectors: NDArray[np.float32], rows: NDArray[np.intp], features: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
-        """Return what `Explainer` compares a value with, by the same arithmetic as `Own.of`."""
-        over_at, under_at, seconds = self.over[features], self.under[features], self.seconds[features]
-        over = vectors[rows, over_at].astype(np.float64)
-        under = np.where(under_at < 0, math.nan, vectors[rows, under_at].astype(np.float64))
-        known = np.where(np.isnan(under), LONGEST_SECONDS, under)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            ratio = np.where(under > 0, over / under, math.nan)
-            rate = np.where(known < seconds, math.nan, over * seconds / np.minimum(LONGEST_SECONDS, known))
-        own = np.where(over_at < 0, math.nan, np.where(np.isnan(seconds), ratio, rate))
-        return np.where(np.isnan(own), self.median[features], own)
+@njit()
+def _find_shares(vectors, contributions, rows, compared, which, shares):  # type: ignore[no-untyped-def]
+    """Set the strongest contributions above 0 of each row, equal ones in vector order, and their words.
+
+    which, shares: [len(rows), k], -1 and 0 before. Features come one after the other, since their columns are
+    contiguous.
+    """
+    last = which.shape[1] - 1
+    for feature in range(contributions.shape[1]):
+        column = contributions[:, feature]
+        for row in range(len(rows)):
+            share = column[rows[row]]
+            if share > shares[row, last]:
+                at = last
+                while at > 0 and share > shares[row, at - 1]:
+                    shares[row, at] = shares[row, at - 1]
+                    which[row, at] = which[row, at - 1]
+                    at -= 1
+                shares[row, at] = share
+                which[row, at] = feature
+    for row in range(len(rows)):
+        for at in range(last + 1):
+            if which[row, at] >= 0:
+                which[row, at] = 3 * which[row, at] + _side_of(vectors[rows[row]], which[row, at], compared)
+
+
+@njit(inner=True)
+def _side_of(vector, feature, compared):  # type: ignore[no-untyped-def]
+    """Return 0, 1 or 2 for high, low and missing, by the same arithmetic as `Own.of`."""
+    value = np.float64(vector[feature])
+    against = compared[feature]
+    if value != value:
+        return 2
+    pivot = against.pivot
+    if pivot != pivot:
+        pivot = against.median
+        if against.over >= 0:
+            over = np.float64(vector[against.over])
+            under = np.nan if against.under < 0 else np.float64(vector[against.under])
+            own = np.nan
+            if against.seconds != against.seconds:
+                if under > 0:
+                    own = over / under
+            else:
+                known = LONGEST_SECONDS if under != under else under
+                if not known < against.seconds:
+                    own = over * against.seconds / min(LONGEST_SECONDS, known)
+            if own == own:
+                pivot = own
+    return 1 if value <= pivot else 0
 
 
 def _strongest(contributions: NDArray[np.float64], shares: Sequence[float], limit: int | None) -> list[int]:

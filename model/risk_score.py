@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from features.compiled import njit
 from model.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -72,18 +73,6 @@ class RiskMap:
             exact = min(scores[low] + share * (scores[high] - scores[low]), scores[high])
         return int(exact + 0.5)
 
-    def of_all(self, probability: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return what `of` does of n probabilities, float64 [n], by the same arithmetic."""
-        knots, scores = np.array(self.probability), np.array(self.score)
-        above = np.searchsorted(knots, probability, side="right")
-        low, high = np.clip(above - 1, 0, None), np.clip(above, None, len(knots) - 1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = (probability - knots[low]) / (knots[high] - knots[low])
-            between = np.minimum(scores[low] + share * (scores[high] - scores[low]), scores[high])
-        exact = np.where(above == 0, scores[0], np.where(above == len(knots), scores[-1], between))
-        points: NDArray[np.int64] = (exact + 0.5).astype(np.int64)
-        return points
-
     def to_json(self) -> dict[str, Any]:
         """Return a JSON value."""
         return {"version": VERSION, "probability": list(self.probability), "score": list(self.score)}
@@ -97,6 +86,23 @@ class RiskMap:
                 "artifact, or train it anew with `upifraud train`."
             )
         return cls(tuple(map(float, value["probability"])), tuple(map(float, value["score"])))
+
+
+@njit()
+def points_of(probability, knots, scores):  # type: ignore[no-untyped-def]
+    """Return what `RiskMap.of` does, by the same arithmetic, for kernels; knots and scores are the map's, float64."""
+    above = 0
+    while above < len(knots) and knots[above] <= probability:
+        above += 1
+    if above == 0:
+        exact = scores[0]
+    elif above == len(knots):
+        exact = scores[above - 1]
+    else:
+        low = above - 1
+        share = (probability - knots[low]) / (knots[above] - knots[low])
+        exact = min(scores[low] + share * (scores[above] - scores[low]), scores[above])
+    return np.int64(exact + 0.5)
 
 
 def fit_risk_map(probability: NDArray[np.float64]) -> RiskMap:

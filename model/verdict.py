@@ -47,7 +47,8 @@ class Thresholds:
 
     def verdicts(self, probability: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Return the verdict code of each probability, shape [n]."""
-        return np.searchsorted([self.review, self.hold, self.block], probability, side="right").astype(np.uint8)
+        least = np.array((self.review, self.hold, self.block))
+        return least.searchsorted(probability, side="right").astype(np.uint8)
 
 
 def choose_thresholds(

@@ -66,7 +66,7 @@ def rehearse(artifact: Artifact, identities: Identities) -> None:
         helper_ended()
         rehearse_vectors()
         rehearse_scores(artifact)
-        judge = Judge(artifact, model_key=0, rules=AlertRules(include_allow=True, allow_reasons="full"))
+        judge = Judge(artifact, model_key=0, rules=AlertRules(include_allow=True))
         features = OnlineFeatures(MemoryEntityStore(), _REPLICA_BYTES)
         for arrivals, claimed in batches:
             claims = Claims(claimed.slice_of, claimed.offset)

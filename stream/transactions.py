@@ -140,8 +140,10 @@ class TransactionFlow:
 
     def _count(self, decoded: Decoded, claimed: Claimed, judged: Judged, stored: StoredVerdicts) -> None:
         """Put the finished micro-batch on the meters."""
-        metrics.DUPLICATES.inc(claimed.duplicates)
-        metrics.REPLAYS.inc(int(np.count_nonzero(claimed.replayed)))
+        if claimed.duplicates:
+            metrics.DUPLICATES.inc(claimed.duplicates)
+        if replays := int(np.count_nonzero(claimed.replayed)):
+            metrics.REPLAYS.inc(replays)
         for name, count in decoded.unusable_optional.items():
             metrics.OPTIONAL_FIELDS_UNKNOWN.labels(name).inc(count)
         self._judge.count(judged, stored.is_new)

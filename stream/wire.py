@@ -7,6 +7,7 @@ is a change of the public contract: docs/specs/messages.md. What is accepted of 
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -394,13 +395,14 @@ class DeadLetterHeaders(Struct, frozen=True, kw_only=True, rename="kebab"):
 
 def alert_id(transaction_id: str) -> str:
     """Return the one id that every alert for this payment has, whoever sends it and when: a version 5 UUID."""
-    return str(uuid.uuid5(ALERT_NAMESPACE, transaction_id))
+    digest = hashlib.sha1(ALERT_NAMESPACE.bytes + transaction_id.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]  # by hand at half the cost of uuid5
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 def utc_time(epoch_ms: int) -> str:
     """Write a time the one way alerts write it: RFC 3339 in UTC, always with three digits of milliseconds."""
-    moment = _EPOCH + timedelta(milliseconds=epoch_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{(_EPOCH + timedelta(milliseconds=epoch_ms)).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 _encoder = msgspec.json.Encoder()

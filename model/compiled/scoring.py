@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from model.compiled import kernel
+from model.compiled.lanes import LINE
 from model.errors import VectorError
 
 if TYPE_CHECKING:
@@ -44,13 +45,7 @@ class Scorer:
         self.calibration = calibration
         self.base_value = float(tables.base_value)
         self.n_features = int(tables.n_features)
-        slots = kernel.Slots(tables.slot_feature, tables.threshold_start, tables.thresholds)
-        conditions = kernel.Conditions(
-            tables.condition_start, tables.condition_row, tables.condition_bin, tables.condition_stride
-        )
-        entries = kernel.Entries(tables.entry_start, tables.entry_group, tables.entry_values, tables.values)
-        self._many = slots, conditions, entries
-        self._one = slots, conditions, _by_group(tables)
+        self._layout = _lay_out(tables)
 
     def score(self, vectors: NDArray[np.float32]) -> Scored:
         """Return the scores of vectors float32 [n, features], missing is NaN.
@@ -64,13 +59,13 @@ class Scorer:
             )
         n = len(vectors)
         contributions = np.zeros((self.n_features, n), dtype=np.float64)
-        margin = np.empty(n, dtype=np.float64)
-        vectors = np.ascontiguousarray(vectors)
-        if n == 1:  # from two rows on the common way is cheaper: docs/model.md
-            kernel.contribute_one(vectors, *self._one, self.base_value, contributions, margin)
-        else:
-            kernel.contribute(vectors, *self._many, self.base_value, contributions, margin)
-        return Scored(margin=margin, probability=self.calibration.apply(margin), contributions=contributions.T)
+        margin, probability = np.empty(n, dtype=np.float64), np.empty(n, dtype=np.float64)
+        curve = self.calibration
+        kernel.score(
+            np.ascontiguousarray(vectors), self._layout, self.base_value, curve.margin, curve.probability,
+            contributions, margin, probability,
+        )  # fmt: skip
+        return Scored(margin=margin, probability=probability, contributions=contributions.T)
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the calibrated probabilities alone, shape [n], in memory that does not grow with n."""
@@ -80,17 +75,54 @@ class Scorer:
         return probability
 
 
-def _by_group(tables: Tables) -> kernel.GroupedEntries:
-    """Return the entries as a lone row reads them."""
-    slots = max(1, len(tables.slot_feature))
-    slot = np.repeat(np.arange(len(tables.entry_start) - 1) % slots, np.diff(tables.entry_start))
+def _lay_out(tables: Tables) -> kernel.Layout:
+    """Return the entries by group, the values of one cell together in lines of the cache."""
+    slots = len(tables.slot_feature)
+    slot = np.repeat(np.arange(len(tables.entry_start) - 1) % max(1, slots), np.diff(tables.entry_start))
     order = np.lexsort((slot, tables.entry_group))
-    group = tables.entry_group[order]
-    start = np.searchsorted(group, np.arange(tables.groups + 1)).astype(np.int32)
-    blocks = []
-    for index, cells in enumerate(tables.cells()):
-        entries = order[start[index] : start[index + 1]]
-        blocks.append(np.stack([tables.values[at : at + cells] for at in tables.entry_values[entries]], axis=1).ravel())
-    values_start = np.concatenate(([0], np.cumsum([block.size for block in blocks], dtype=np.int64))).astype(np.int32)
-    values = np.concatenate([*blocks, np.empty(0)])
-    return kernel.GroupedEntries(start, slot[order].astype(np.int32), group, values_start, values)
+    entries = np.split(order, np.searchsorted(tables.entry_group[order], np.arange(1, tables.groups)))
+    if tables.groups == 0:
+        entries = []
+    cells = tables.cells()
+    lines = [(group, part) for group, found in enumerate(entries) for part in _parts(found)]
+    group_of = np.array([group for group, _ in lines], dtype=np.intp)
+    ends = np.cumsum(cells[group_of], dtype=np.int64)
+    values = _aligned(int(ends[-1]) if len(ends) else 0)
+    line_slots = np.tile(np.arange(slots, slots + LINE, dtype=np.uint16), (len(lines), 1))
+    for line, ((group, part), end) in enumerate(zip(lines, ends.tolist(), strict=True)):
+        line_slots[line, : len(part)] = slot[part]
+        first = tables.entry_values[part]
+        values[end - cells[group] : end, : len(part)] = tables.values[first + np.arange(cells[group])[:, None]]
+    line_values = ends - cells[group_of]
+    line_end = np.searchsorted(group_of, np.arange(tables.groups), side="right")
+    first_line = np.minimum(np.concatenate(([0], line_end))[:-1], max(0, len(lines) - 1))
+    return kernel.Layout(
+        slots=_records(kernel.SLOT, tables.slot_feature, tables.threshold_start[1:]),
+        thresholds=tables.thresholds,
+        groups=_records(
+            kernel.GROUP, tables.condition_start[1:], line_end, line_values[first_line] if lines else first_line
+        ),
+        conditions=_records(kernel.CONDITION, tables.condition_row, tables.condition_bin, tables.condition_stride),
+        line_values=line_values,
+        line_slots=line_slots,
+        values=values,
+    )
+
+
+def _parts(entries: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    return [entries[at : at + LINE] for at in range(0, len(entries), LINE)]
+
+
+def _records(dtype: np.dtype[np.record], *columns: NDArray[Any]) -> NDArray[np.record]:
+    records = np.zeros(len(columns[0]), dtype=dtype)
+    for name, column in zip(dtype.names or (), columns, strict=True):
+        records[name] = column
+    return records
+
+
+def _aligned(rows: int) -> NDArray[np.float64]:
+    """Return zeros, shape [rows, LINE], each row in one line of the cache."""
+    size = LINE
+    room = np.zeros((rows + 1) * size, dtype=np.float64)
+    first = -(room.ctypes.data // room.itemsize) % size
+    return room[first : first + rows * size].reshape(rows, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from stream import metrics
@@ -21,16 +22,16 @@ class Alerts:
         self._publisher = publisher
         self._topic = topic
         self._retry = retry
-        self._alerts: list[tuple[bytes, bytes]] = []
+        self._alerts: list[tuple[bytes, bytes | None]] = []
         """Key and value."""
-        self._verdicts: list[int] = []
+        self._verdicts = bytearray()
 
     def deliver(self, stored: StoredVerdicts) -> None:
         """Take in the alerts of a micro-batch."""
-        for row, alert in enumerate(stored.alerts):
-            if alert is not None:
-                self._alerts.append((stored.payer_vpa[row], alert))
-                self._verdicts.append(int(stored.verdict[row]))
+        there = [alert is not None for alert in stored.alerts]
+        if any(there):
+            self._alerts += compress(zip(stored.payer_vpa, stored.alerts, strict=True), there)
+            self._verdicts += bytes(compress(stored.verdict.tolist(), there))
 
     def confirm(self) -> None:
         """Publish what was taken in; return when every delivery is confirmed.
@@ -41,12 +42,13 @@ class Alerts:
             return
         began = time.perf_counter()
         self._retry.until_done(self._publish)
-        metrics.KAFKA_DELIVERY.labels(self._topic).observe(time.perf_counter() - began)
+        metrics.KAFKA_DELIVERY.observe(self._topic, time.perf_counter() - began)
         metrics.count_verdicts(metrics.ALERTS_PUBLISHED, bytes(self._verdicts))
-        self._alerts, self._verdicts = [], []
+        self._alerts, self._verdicts = [], bytearray()
 
     def _publish(self) -> None:
         # A repeat sends all again: what had arrived is repeated with the same bytes, which readers know by its id.
+        produce, topic = self._publisher.produce, self._topic
         for payer_vpa, alert in self._alerts:
-            self._publisher.produce(self._topic, payer_vpa, alert)
+            produce(topic, payer_vpa, alert)
         self._publisher.confirm(CONFIRM_SECONDS)

@@ -97,7 +97,7 @@ class DeadLetters:
             self._publish(self._letters)
         except TooLargeError:
             self._publish_one_by_one()
-        metrics.KAFKA_DELIVERY.labels(self._letters[0].topic).observe(time.perf_counter() - began)
+        metrics.KAFKA_DELIVERY.observe(self._letters[0].topic, time.perf_counter() - began)
         for rejection in self._rejections:
             metrics.DEAD_LETTERS.labels(str(rejection.reason)).inc()
         self._letters, self._rejections = [], []

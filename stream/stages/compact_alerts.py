@@ -1,12 +1,12 @@
 """The alerts of ALLOWs, rendered for a whole micro-batch at once: the very bytes that `Alerting.alert` gives of each.
 
 A switch that acts on every verdict needs one for every payment, so what an alert costs counts as much as the verdict.
-All that is the same for all of them is rendered once. Numbers are written by msgspec, many in one call.
+All that is the same for all of them is rendered once. Decimals are written by msgspec in one call, all else by a kernel
+(`alert_bytes`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 
 from model.verdict import Verdict
+from stream.stages import alert_bytes
 from stream.stages.alerting import STATE_NAMES
 from stream.wire import ALERT_NAMESPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from stream.verdict_store import VerdictRows
 
 _TO_ESCAPE: Final = re.compile(rb'["\\\x00-\x1f]')
-_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-_NAMESPACE: Final = ALERT_NAMESPACE.bytes
+_NAMESPACE: Final = np.frombuffer(ALERT_NAMESPACE.bytes, dtype=np.uint8)
+_DECIMAL: Final = 25
+"""Bytes of a decimal at most, its comma included."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -40,86 +42,60 @@ class CompactAlerts:
     def __init__(self, artifact: Artifact, explainer: Explainer, alerting: Alerting, *, reasons: int) -> None:
         self._explainer = explainer
         self._reasons = reasons
-        self._risk_map = artifact.risk_map
-        self._words = [
+        risk_map = artifact.risk_map
+        self._knots = np.array(() if risk_map is None else risk_map.probability, dtype=np.float64)
+        self._points = np.array(() if risk_map is None else risk_map.score, dtype=np.float64)
+        decided = _encode(alerting.decision_of(Verdict.ALLOW))
+        template = (
+            b'{"alert_id":"',
+            b'","transaction_id":"',
+            b'","event_time":"',
+            b'Z","decided_at":"',
+            b'Z","verdict":%b,"score":' % _encode(Verdict.ALLOW.name),
+            b',"margin":',
+            b',"base_value":%b,"reasons":[' % _encode(artifact.scorer.base_value),
+            b'],"payer_vpa":"',
+            b'","payee_vpa":"',
+            b'","amount_paise":',
+            b',"feature_state":',
+            b',"model_id":%b,"schema_hash":%b,"policy_id":null,"risk_score":'
+            % (_encode(artifact.model_id), _encode(artifact.schema_hash)),
+            b',"hold_until":null,"decision":%b}' % decided,
+        )
+        said = [
             b'{"feature":%b,"code":%b,"contribution":' % (_encode(feature), _encode(code))
             for feature, code in explainer.words
         ]
-        self._states = [_encode(name) for name in STATE_NAMES]
-        head = b'{"alert_id":"%%b","transaction_id":"%%b","event_time":"%%bZ","decided_at":"%%bZ","verdict":%b,' % (
-            _encode(Verdict.ALLOW.name)
-        )
-        numbers = b'"score":%%b,"margin":%%b,"base_value":%b,"reasons":[%%b],' % _constant(artifact.scorer.base_value)
-        parties = b'"payer_vpa":"%b","payee_vpa":"%b","amount_paise":%d,"feature_state":%b,'
-        model = b'"model_id":%b,"schema_hash":%b,' % (_constant(artifact.model_id), _constant(artifact.schema_hash))
-        decided = b'"policy_id":null,"risk_score":%%b,"hold_until":null,"decision":%b}' % (
-            _constant(alerting.decision_of(Verdict.ALLOW))
-        )
-        self._template = head + numbers + parties + model + decided
+        self._words = _joined([*template, b"null", *map(_encode, STATE_NAMES), *said])
+        states = max(map(len, STATE_NAMES)) + 2
+        self._most = sum(map(len, template)) + states + alert_bytes.OF_A_ROW + reasons * (2 + max(map(len, said)))
 
     def render(self, rows: VerdictRows, contributions: NDArray[np.float64], which: NDArray[np.intp]) -> list[bytes]:
         """Return the alerts of the rows `which`, all ALLOWs; contributions float64 [n, features] are of all rows."""
+        picked = which.tolist()
         ids, payers, payees = (
-            _escaped([column[row] for row in which.tolist()])
-            for column in (rows.transaction_id, rows.payer_vpa, rows.payee_vpa)
+            [column[row] for row in picked] for column in (rows.transaction_id, rows.payer_vpa, rows.payee_vpa)
         )
-        scores = rows.score[which]
-        return [
-            self._template % values
-            for values in zip(
-                map(_alert_id, (rows.transaction_id[row] for row in which.tolist())),
-                ids,
-                _times(rows.event_time[which]),
-                _times(rows.decided_at[which]),
-                _numbers(scores),
-                _numbers(rows.margin[which]),
-                self._reasons_of(rows.vectors[which], contributions[which]),
-                payers,
-                payees,
-                rows.amount_paise[which].tolist(),
-                [self._states[state] for state in rows.feature_state[which].tolist()],
-                [b"null"] * len(which) if self._risk_map is None else _numbers(self._risk_map.of_all(scores)),
-                strict=True,
-            )
-        ]
-
-    def _reasons_of(self, vectors: NDArray[np.float32], contributions: NDArray[np.float64]) -> Iterable[bytes]:
-        if not self._reasons:
-            return [b""] * len(vectors)
-        shares = self._explainer.shares_of_all(vectors, contributions, self._reasons)
-        most, words = shares.which.shape[1], self._words
-        said = [
-            b"" if word < 0 else b"%b%b}" % (words[word], number)
-            for word, number in zip(shares.which.ravel().tolist(), _numbers(shares.contribution.ravel()), strict=True)
-        ]
-        counts = np.count_nonzero(shares.which >= 0, axis=1).tolist()  # those that speak for fraud come first
-        return [b",".join(said[most * row : most * row + count]) for row, count in enumerate(counts)]
+        said = [*ids, *payers, *payees]
+        plain = texts = _joined(said)
+        if _TO_ESCAPE.search(texts.text.data) is not None:
+            plain, texts = _joined(ids), _joined([_encode(text.decode())[1:-1] for text in said])
+        shares = self._explainer.shares_of_all(rows.vectors, contributions, self._reasons, which)
+        decimals = np.concatenate((rows.score[which], rows.margin[which], shares.contribution.ravel()))
+        numbers = np.frombuffer(_encode(decimals.tolist())[1:-1] + b",", dtype=np.uint8)
+        out = np.empty(len(picked) * self._most + len(texts.text) + len(numbers), dtype=np.uint8)
+        ends = np.empty(len(picked), dtype=np.int64)
+        columns = alert_bytes.Columns(
+            rows.event_time, rows.decided_at, rows.amount_paise, rows.feature_state, rows.score
+        )
+        alert_bytes.render(
+            which, columns, self._words, plain, texts, numbers, shares.which, _NAMESPACE, self._knots, self._points,
+            out, ends,
+        )  # fmt: skip
+        rendered, last = out.tobytes(), ends.tolist()
+        return [rendered[first:end] for first, end in zip([0, *last], last, strict=False)]
 
 
-def _alert_id(transaction_id: bytes) -> bytes:
-    """Return what `stream.wire.alert_id` does: a version 5 UUID."""
-    digest = hashlib.sha1(_NAMESPACE + transaction_id, usedforsecurity=False).hexdigest()
-    variant = _VARIANT[digest[16]]
-    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}".encode()
-
-
-def _constant(value: object) -> bytes:
-    """Return a value as JSON, for a template: its percent signs are doubled."""
-    return _encode(value).replace(b"%", b"%%")
-
-
-def _times(epoch_ms: NDArray[np.int64]) -> Sequence[bytes]:
-    """Write times as `stream.wire.utc_time` does, but for the Z."""
-    written: list[bytes] = np.datetime_as_string(epoch_ms.astype("datetime64[ms]")).astype("S").tolist()
-    return written
-
-
-def _numbers(values: NDArray[np.float64] | NDArray[np.int64]) -> list[bytes]:
-    return _encode(values.tolist())[1:-1].split(b",") if len(values) else []
-
-
-def _escaped(texts: list[bytes]) -> list[bytes]:
-    """Return texts as they stand between quotes; nearly always there is nothing to escape."""
-    if _TO_ESCAPE.search(b"".join(texts)) is None:
-        return texts
-    return [_encode(text.decode())[1:-1] for text in texts]
+def _joined(texts: Sequence[bytes]) -> alert_bytes.Texts:
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    return alert_bytes.Texts(np.frombuffer(b"".join(texts), dtype=np.uint8), lengths.cumsum())

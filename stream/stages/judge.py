@@ -15,6 +15,8 @@ from stream.stages.compact_alerts import CompactAlerts
 from stream.verdict_store import VerdictRows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from features.online import FeatureBatch
@@ -42,6 +44,8 @@ class Judged:
     scored: Scored
     rows: VerdictRows
     """What is to be stored, alerts included."""
+    flagged: NDArray[np.intp]
+    """The rows whose verdict is stricter than ALLOW."""
 
 
 class Judge:
@@ -69,6 +73,10 @@ class Judge:
             self._drift.offer(measured.vectors, scored.probability)
         n, provenance = len(claimed), measured.provenance
         verdicts = self._artifact.thresholds.verdicts(scored.probability)
+        (flagged,) = verdicts.nonzero()  # ALLOW is 0
+        hold_until = np.full(n, -1, dtype=np.int64)
+        if len(flagged) and self._rules.hold_for:
+            hold_until[verdicts == Verdict.HOLD.value] = decided_at + self._rules.hold_for
         rows = VerdictRows(
             transaction_id=claimed.transaction_id,
             event_time=claimed.payments.event_time,
@@ -88,38 +96,36 @@ class Judge:
             alerts=[None] * n,
             facts=claimed.facts,
             rrn=claimed.rrn,
-            hold_until=self._hold_until(verdicts, decided_at),
+            hold_until=hold_until,
         )
-        self._put_alerts(rows, scored.contributions)
-        return Judged(scored, rows)
+        for row, alert in self._alerts(rows, scored.contributions, flagged):
+            rows.alerts[row] = alert
+        return Judged(scored, rows, flagged)
 
     def count(self, judged: Judged, is_new: NDArray[np.bool_]) -> None:
         """Put the verdicts of new rows, their scores, and the strongest reason of each alert on the meters."""
-        rows = judged.rows
-        metrics.count_verdicts(metrics.FRAUD_PREDICTIONS, bytes(rows.verdict[is_new].tolist()))
-        metrics.FRAUD_SCORE.observe_all(rows.score[is_new])
-        flagged = np.flatnonzero(rows.verdict)  # ALLOW is 0
-        flagged = flagged[is_new[flagged]]
+        rows, scored = judged.rows, judged.scored
+        verdict, score = rows.verdict, rows.score
+        if not is_new.all():
+            verdict, score = verdict[is_new], score[is_new]
+        metrics.count_verdicts(metrics.FRAUD_PREDICTIONS, verdict.tobytes())
+        metrics.FRAUD_SCORE.observe_all(score)
+        flagged = judged.flagged
         if len(flagged):
-            codes = self._explainer.strongest_codes(rows.vectors[flagged], judged.scored.contributions[flagged])
+            codes = self._explainer.strongest_codes(rows.vectors, scored.contributions, flagged[is_new[flagged]])
             for code, count in codes.items():
                 metrics.ALERT_REASONS.labels(code).inc(count)
 
-    def _put_alerts(self, rows: VerdictRows, contributions: NDArray[np.float64]) -> None:
-        """Put the alerts in: those of ALLOWs, where they have any, all at once if they are compact."""
+    def _alerts(
+        self, rows: VerdictRows, contributions: NDArray[np.float64], flagged: NDArray[np.intp]
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield rows with their alerts: those of ALLOWs, where they have any, made all at once if they are compact."""
+        one_by_one = flagged
         if self._compact is not None:
-            allowed = np.flatnonzero(rows.verdict == Verdict.ALLOW.value)
+            allowed = np.flatnonzero(rows.verdict == Verdict.ALLOW.value) if len(flagged) else np.arange(len(rows))
             if len(allowed):
-                rendered = self._compact.render(rows, contributions, allowed)
-                for row, alert in zip(allowed.tolist(), rendered, strict=True):
-                    rows.alerts[row] = alert
-        one_by_one = self._rules.include_allow and self._compact is None
-        for row in range(len(rows)) if one_by_one else np.flatnonzero(rows.verdict).tolist():
-            rows.alerts[row] = self._alerting.alert(rows, row, contributions[row])
-
-    def _hold_until(self, verdicts: NDArray[np.uint8], decided_at: int) -> NDArray[np.int64]:
-        """Return when each verdict's hold ends, epoch milliseconds, int64 [n]; -1 where none does."""
-        hold_until = np.full(len(verdicts), -1, dtype=np.int64)
-        if self._rules.hold_for:
-            hold_until[verdicts == Verdict.HOLD] = decided_at + self._rules.hold_for
-        return hold_until
+                yield from zip(allowed.tolist(), self._compact.render(rows, contributions, allowed), strict=True)
+        elif self._rules.include_allow:
+            one_by_one = np.arange(len(rows))
+        for row in one_by_one.tolist():
+            yield row, self._alerting.alert(rows, row, contributions[row])

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
-from model.calibration import fit_calibration
+from model.calibration import Calibration, fit_calibration
 from model.compiled.compile import compile_tables
 from model.compiled.scoring import Scorer
+from model.compiled.tables import Tables
 from model.training.reference import compare, probe_vectors
 
 if TYPE_CHECKING:
@@ -173,3 +174,31 @@ def test_more_groups_than_a_tile_keep_the_order_of_additions() -> None:
     for row in range(100):
         assert scorer.score(vectors[row : row + 1]).contributions.tobytes() == whole.contributions[row].tobytes()
     assert compare(estimator, scorer, vectors).greatest < 1e-11
+
+
+def test_a_group_of_more_features_than_a_line_holds_adds_all_of_them() -> None:
+    """No forest makes one, for a group has 256 cells at most; an artifact that somebody made by hand may have it."""
+    slots, cells = 11, 12
+    random = np.random.default_rng(0)
+    values = random.normal(size=(slots, cells))
+    tables = Tables(
+        n_features=np.array(slots + 1, dtype=np.int64),
+        base_value=np.array(0.5),
+        slot_feature=np.arange(1, slots + 1, dtype=np.int32),
+        threshold_start=np.arange(slots + 1, dtype=np.int32),
+        thresholds=np.zeros(slots, dtype=np.float32),
+        condition_start=np.array([0, slots], dtype=np.int32),
+        condition_row=np.arange(1, 2 * slots, 2, dtype=np.int16),
+        condition_bin=np.zeros(slots, dtype=np.uint8),
+        condition_stride=np.ones(slots, dtype=np.uint8),
+        entry_start=np.arange(slots + 1, dtype=np.int32),
+        entry_group=np.zeros(slots, dtype=np.int32),
+        entry_values=np.arange(0, slots * cells, cells, dtype=np.int32),
+        values=values.ravel(),
+        margin_range=np.array([-9.0, 9.0]),
+    )
+    vectors = random.normal(size=(77, slots + 1)).astype(np.float32)
+    scored = Scorer(tables, Calibration(np.array([-9.0, 9.0]), np.array([0.0, 1.0]))).score(vectors)
+    above = (vectors[:, 1:] > 0).sum(axis=1)
+    assert not scored.contributions[:, 0].any()
+    assert np.array_equal(scored.contributions[:, 1:], values.T[above])

@@ -42,14 +42,21 @@ def vectors_of(artifact: Artifact) -> np.ndarray:
     return artifact.probes["probe_vectors"].clip(-1e9, 1e9)
 
 
-def both(artifact: Artifact, vectors: np.ndarray, names: list[str], amounts: list[int], **rules: Any) -> None:
+def both(
+    artifact: Artifact,
+    vectors: np.ndarray,
+    names: list[str],
+    amounts: list[int],
+    times: np.ndarray | None = None,
+    **rules: Any,
+) -> None:
     """Hold that the judge's alerts are those that `Alerting` gives of one row after the other."""
     n = len(vectors)
     claimed = payments_of(n)
     encoded = [name.encode() for name in names]
     claimed = dataclasses.replace(claimed, transaction_id=encoded, payer_vpa=encoded[::-1], payee_vpa=encoded)
     claimed.payments.rows["amount_paise"] = amounts
-    claimed.payments.rows["event_time"] = DECIDED_AT - np.arange(n) * 999_999_937
+    claimed.payments.rows["event_time"] = DECIDED_AT - np.arange(n) * 999_999_937 if times is None else times
     measured = FeatureBatch(vectors, np.arange(n, dtype=np.uint8) % 4, np.zeros(n, dtype=PROVENANCE))
     judged = Judge(artifact, model_key=1, rules=AlertRules(include_allow=True, **rules)).judge(
         claimed, measured, decided_at=DECIDED_AT
@@ -77,6 +84,17 @@ def test_without_a_map_of_risk_scores_the_risk_score_is_null(artifact: Artifact)
 def test_texts_are_escaped_as_in_any_alert(artifact: Artifact, names: list[str], amount: int) -> None:
     vectors = vectors_of(artifact)[: len(names)]
     both(artifact, vectors[: len(names)], names[: len(vectors)], [amount] * len(vectors))
+
+
+def test_ids_of_any_length_and_times_of_any_day_are_written_as_in_any_alert(artifact: Artifact) -> None:
+    """Hashing goes by blocks of 64 bytes, 16 of which the namespace takes and 9 the end."""
+    vectors = np.tile(vectors_of(artifact), (9, 1))
+    names = ["x" * length for length in (*range(1, 130), 171, 172, 235, 256)]
+    names += ["\u00e9" * 64, "\U0001f600" * 64]
+    vectors = vectors[: len(names)]
+    days = np.concatenate((np.arange(-5, 5) * 86_400_000 * 365, np.arange(len(names) - 12) * 86_400_000 * 43 + 999))
+    times = np.concatenate((days, [951_782_400_000, 253_402_300_799_999]))  # a leap day; the last one there is
+    both(artifact, vectors, names, [10**10] * len(names), times=times)
 
 
 @settings(deadline=None, max_examples=150)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import ArtifactError
-from model.risk_score import MIN_PAYMENTS, RiskMap, fit_risk_map
+from model.risk_score import MIN_PAYMENTS, RiskMap, fit_risk_map, points_of
 
 RANDOM = np.random.default_rng(11)
 unit = st.floats(0, 1)
@@ -32,9 +32,10 @@ def test_it_never_falls_and_stays_within_0_and_100(risk: RiskMap, probabilities:
 
 
 @given(risk=maps(), probabilities=st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_many_at_once_get_what_each_gets(risk: RiskMap, probabilities: list[float]) -> None:
-    several = [*probabilities, *risk.probability]
-    assert risk.of_all(np.array(several)).tolist() == [risk.of(one) for one in several]
+def test_kernels_get_what_anybody_gets(risk: RiskMap, probabilities: list[float]) -> None:
+    knots, scores = np.array(risk.probability), np.array(risk.score)
+    for probability in (*probabilities, *risk.probability):
+        assert points_of(probability, knots, scores) == risk.of(probability)
 
 
 @given(maps())
