@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.load import Punctuality
-from bench.report import http_tables
+from bench.report import goal_tables, http_tables
 from bench.report.format import table, us
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def all_of(results: Mapping[str, Any]) -> dict[str, str]:
     for name, written in TABLES.items():
         if name in parts:
             found[name] = written(parts[name])
+    if "rates" in parts:
+        found["rates"] = goal_tables.by_rate({"now": parts})
     if "stages" in parts and "backlog" in parts:
         found["stages"] += "\n\n" + sum_and_whole(parts["stages"], parts["backlog"])
     return found
@@ -32,12 +34,33 @@ def machines(of_parts: Mapping[str, Mapping[str, Any]]) -> str:
     runs: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
     for part, facts in of_parts.items():
         runs.setdefault(facts["measured_at"], (facts, []))[1].append(part)
-    head = ("parts", "measured at", "machine-speed index, s", "load before", "cores", "memory, GB", "Python", "commit")
+    head = (
+        "parts",
+        "measured at",
+        "machine-speed index, s",
+        "load before",
+        "cores",
+        "memory, GB",
+        "Python",
+        "commit",
+        "Redis allocates with",
+    )
     rows = []
     for at, (facts, parts) in runs.items():
         cores, memory = f"{facts['cores']} of {facts['cpu']}", f"{facts['memory_bytes'] / 2**30:.0f}"
         speed = f"{facts['index']:.2f}", f"{facts['load']:.1f}"
-        rows.append((", ".join(_folded(parts)), at, *speed, cores, memory, facts["python"], facts["commit"][:10]))
+        rows.append(
+            (
+                ", ".join(_folded(parts)),
+                at,
+                *speed,
+                cores,
+                memory,
+                facts["python"],
+                facts["commit"][:10],
+                facts.get("redis_allocator", ""),
+            )
+        )
     return table(head, rows)
 
 
@@ -174,6 +197,12 @@ def sustain(run: Mapping[str, Any]) -> str:
         f"median {waited[len(waited) // 2]:,.0f}, most {waited[-1]:,.0f}. "
         f"Verdicts stored in the end: {stored['verdicts']:,} of {stored['records']:,} records."
     )
+    if "folded logs" in stored:
+        outcomes = (run["punctuality"] or {}).get("outcomes", 0)
+        told += f" Outcomes published: {outcomes:,}. Logs folded meanwhile: "
+        told += f"{stored['folded logs'] - stored['folded before']:,}."
+    if worst := [one["latency_ms"]["p99"] for one in run.get("slices", []) if "p99" in one["latency_ms"]]:
+        told += f" p99 of ten seconds, by the worker's histogram: {max(worst):,.0f} ms at most."
     labels = list(run["latency_ms"])
     own = [f"{run['latency_ms'][label]:.1f}" for label in labels]
     rows = [("effects done, by the worker's histogram", *own, f"{run['payments']:,}")]
@@ -229,6 +258,9 @@ def _sentence(text: str) -> str:
 
 
 TABLES: dict[str, Callable[[Any], str]] = {
+    "rounds": goal_tables.rounds,
+    "rates": lambda found: goal_tables.by_rate({"now": {"rates": found}}),
+    "goals": goal_tables.goals,
     "stages": stages,
     "ablations": ablations,
     "peers": peers,

@@ -1,0 +1,64 @@
+"""The goals for rounds, rates and latency as one table: a column a rate, and another commit's beside it.
+
+`python -m bench goals --against DIR` measures the checkout in DIR first, then this one, each on stores of its own with
+the same payments in them. The other one's code is all its own (worker, switch, servers and their settings); the code
+that measures is this one's, but for the cost of a round alone, which each measures by its own bench/rounds.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bench import results, round_cost
+from bench.peers.environment import ROOT
+from bench.report.goal_tables import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+OTHER_PARTS: Final = "backlog,rates,ramp"
+"""What this code measures of another checkout."""
+WAIT_SECONDS: Final = 120.0
+"""For a child that was asked to stop its servers."""
+
+
+def other(checkout: Path, arguments: Iterable[str], say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure another checkout and return its parts; raises RuntimeError if that fails."""
+    found: dict[str, Any] = as_read({"rounds": {DEFAULT: round_cost.measure(say, at=checkout.resolve())}})
+    with _mixed(checkout) as mixed:
+        raw = mixed / "raw.json"
+        command = [sys.executable, "-m", "bench", "goals", "--only", OTHER_PARTS, "--json", str(raw), *arguments]
+        child = subprocess.Popen(command, cwd=mixed, env={**os.environ, "PYTHONPATH": str(mixed)})
+        try:
+            code = child.wait()
+        except BaseException:
+            child.send_signal(signal.SIGINT)  # so that it stops its servers
+            child.wait(WAIT_SECONDS)
+            raise
+        if not raw.exists():
+            raise RuntimeError(f"Measuring {checkout} ended with code {code}.")
+        return found | results.read(raw)["parts"]
+
+
+def as_read(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parts as JSON gives them back."""
+    return dict(json.loads(json.dumps(parts, default=results.plain)))
+
+
+@contextmanager
+def _mixed(checkout: Path) -> Iterator[Path]:
+    """Yield a directory with all that is in a checkout, but with this one's bench."""
+    with tempfile.TemporaryDirectory(prefix="upifraud-bench-mixed-") as directory:
+        for path in checkout.resolve().iterdir():
+            if path.name not in {"bench", ".venv"}:
+                (Path(directory) / path.name).symlink_to(path)
+        (Path(directory) / "bench").symlink_to(ROOT / "bench")
+        yield Path(directory)
