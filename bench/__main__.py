@@ -59,8 +59,10 @@ def goal_table(options: argparse.Namespace) -> int:
     found: dict[str, Any] = {}
     ours: dict[str, Any] = {}
 
+    parts = options.only or suite.GOALS
+
     def before() -> None:
-        found["before"] = goals.other(options.against, _passed_on(options), say)
+        found["before"] = goals.other(options.against, parts, _passed_on(options), say)
 
     def table() -> Any:
         found["after" if found else "now"] = goals.as_read(ours)
@@ -72,7 +74,7 @@ def goal_table(options: argparse.Namespace) -> int:
             options.cache = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="upifraud-bench-cache-")))
             sizes = replace(sizes, cache=options.cache)
         whole = stack.enter_context(suite.Suite(sizes, say))
-        wanted = [_kept(part, ours) for part in whole.parts(options.only or suite.GOALS)]
+        wanted = [_kept(part, ours) for part in whole.parts(parts)]
         if options.against:
             wanted.insert(0, Part("before", f"the same of {options.against}", before))
         return measure([*wanted, Part("goals", "the table", table)], options.json)
@@ -89,7 +91,7 @@ def one_form(options: argparse.Namespace, run: Callable[[Bench], Any], settings:
                 bench.fill(options.days, say, options.cache)
             bench.start_worker()
             forms.backlog(bench, options.payments, say)
-            loops.warm(bench)
+            loops.warm(bench, options.warm)
             return run(bench)
 
     return measure([Part(options.form, "the whole job", part)], options.json)
@@ -105,7 +107,7 @@ def quick(options: argparse.Namespace) -> int:
         backlog=options.payments,
         latency_rate=options.rate,
         latency_seconds=options.seconds or 12,
-        warm_seconds=QUICK_WARM_SECONDS,
+        warm_seconds=options.warm,
         quick=True,
     )
     with suite.Suite(small, say) as whole:
@@ -205,6 +207,10 @@ def parser() -> argparse.ArgumentParser:
             "--days", type=float, default=days, help="of their payments that Redis has before (default %(default)s)"
         )
         form.add_argument("--cache", type=Path, help="a directory that keeps these payments for another run")
+        warm = QUICK_WARM_SECONDS if name == "quick" else loops.WARM_SECONDS
+        form.add_argument(
+            "--warm", type=float, default=warm, help="seconds for the broker to warm up (default %(default)s)"
+        )
         form.add_argument("--rate", type=float, help="payments/s of the open loop; of the first one, in a ramp")
         form.add_argument("--seconds", type=float, help="of an open loop: 12, ramp 15, latency 60, sustain 600")
         if name == "sustain":

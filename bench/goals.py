@@ -22,20 +22,25 @@ from bench.peers.environment import ROOT
 from bench.report.goal_tables import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-OTHER_PARTS: Final = "backlog,rates,ramp"
-"""What this code measures of another checkout."""
+ROUNDS: Final = "rounds"
+"""The part that a checkout measures by its own code."""
 WAIT_SECONDS: Final = 120.0
 """For a child that was asked to stop its servers."""
 
 
-def other(checkout: Path, arguments: Iterable[str], say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure another checkout and return its parts; raises RuntimeError if that fails."""
-    found: dict[str, Any] = as_read({"rounds": {DEFAULT: round_cost.measure(say, at=checkout.resolve())}})
+def other(checkout: Path, parts: Sequence[str], arguments: Iterable[str], say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure these parts of another checkout and return them; raises RuntimeError if that fails."""
+    found: dict[str, Any] = {}
+    if ROUNDS in parts:
+        found = as_read({ROUNDS: {DEFAULT: round_cost.measure(say, at=checkout.resolve())}})
+    by_this_code = ",".join(part for part in parts if part != ROUNDS)
+    if not by_this_code:
+        return found
     with _mixed(checkout) as mixed:
         raw = mixed / "raw.json"
-        command = [sys.executable, "-m", "bench", "goals", "--only", OTHER_PARTS, "--json", str(raw), *arguments]
+        command = [sys.executable, "-m", "bench", "goals", "--only", by_this_code, "--json", str(raw), *arguments]
         child = subprocess.Popen(command, cwd=mixed, env={**os.environ, "PYTHONPATH": str(mixed)})
         try:
             code = child.wait()

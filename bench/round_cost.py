@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SECONDS: Final = 300.0
-"""No run takes so long."""
+SECONDS, STOP_SECONDS = 900.0, 60.0
+"""No run takes so long, and no run needs so long to stop its servers."""
 ALL: Final = "all"
 """The row of the whole process."""
 
@@ -63,7 +63,11 @@ def _printed(command: list[str], at: Path) -> str:
         out, errors = child.communicate(timeout=SECONDS)
     except BaseException:
         child.send_signal(signal.SIGINT)  # so that it stops its servers
-        child.communicate(timeout=60)
+        try:
+            child.communicate(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
         raise
     if child.returncode:
         raise RuntimeError(f"bench.rounds in {at} ended with {child.returncode}: {errors.strip()[-2000:]}")

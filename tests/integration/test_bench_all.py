@@ -75,7 +75,7 @@ def test_the_smallest_table_of_goals_sees_an_alert_of_every_payment(tmp_path: Pa
 def test_a_long_run_has_a_busy_payee_outcomes_and_its_latency_over_time(tmp_path: Path) -> None:
     pytest.importorskip("hdrh", reason="HDR histograms are not installed: run `make install-bench`")
     raw = tmp_path / "sustain.json"
-    few = ("--payers", "500", "--days", "2", "--payments", "6000", "--rate", "300", "--seconds", "12")
+    few = ("--payers", "2000", "--days", "2", "--payments", "24000", "--warm", "3", "--rate", "300", "--seconds", "12")
     done = bench("sustain", *few, "--hot-payee", "150", "--outcomes", "0.3", "--json", str(raw))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     run = json.loads(raw.read_text())["parts"]["sustain"]
