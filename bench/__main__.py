@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 LONG_RUN = {"UPIFRAUD_REPLICA_CACHE_BYTES": str(2 * 2**30)}
 """Millions of payments of 200,000 payers make 600,000 logs, and one worker has all of them: more than the default has
 room for. `feature_store_cache_misses` tells an operator so."""
+PARTITIONS = ("partitions", "alert_partitions")
+"""Options by the same name."""
 QUICK_WARM_SECONDS = 40.0
 """Instead of a minute: the broker's compilers still use a little of it."""
 
@@ -51,7 +53,12 @@ def everything(options: argparse.Namespace) -> int:
 def goal_table(options: argparse.Namespace) -> int:
     """Measure what the goals are about and print it as a table, with another checkout's figures beside it."""
     sizes = suite.TINY if options.tiny else suite.Sizes(days=options.days)
-    sizes = replace(sizes, cache=options.cache, variants={**sizes.variants, **dict(options.variant)})
+    sizes = replace(
+        sizes,
+        cache=options.cache,
+        variants={**sizes.variants, **dict(options.variant)},
+        partitions={name: getattr(options, name) for name in PARTITIONS if getattr(options, name)},
+    )
     if options.rates:
         sizes = replace(sizes, rates=options.rates)
     if options.seconds:
@@ -195,6 +202,8 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument(
         "--tiny", action="store_true", help="only to see that everything works; the figures mean nothing"
     )
+    table.add_argument("--partitions", type=int, help="of every topic (default 4)")
+    table.add_argument("--alert-partitions", type=int, help="of the topic of alerts (default: as many as the others)")
     table.set_defaults(run=goal_table)
     for name, run in (("quick", quick), ("ramp", ramp), ("latency", latency), ("sustain", sustain)):
         form = commands.add_parser(name, help=(run.__doc__ or "").partition(".")[0].lower())
@@ -252,6 +261,8 @@ def _passed_on(options: argparse.Namespace) -> list[str]:
     """Return the options with which another checkout is measured alike."""
     passed = ["--days", str(options.days), *(["--tiny"] if options.tiny else [])]
     passed += ["--cache", str(options.cache.resolve())]
+    for name in PARTITIONS:
+        passed += [f"--{name.replace('_', '-')}", str(getattr(options, name))] if getattr(options, name) else []
     passed += ["--rates", ",".join(map(str, options.rates))] if options.rates else []
     return passed + (["--seconds", str(options.seconds)] if options.seconds else [])
 

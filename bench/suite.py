@@ -45,6 +45,8 @@ class Sizes:
     variants: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: dict(forms.VARIANTS))
     """The worker's settings, by what they are called in the table."""
     warm_seconds: float = loops.WARM_SECONDS
+    partitions: Mapping[str, int] = field(default_factory=dict)
+    """`partitions` and `alert_partitions` of the stack, where they are others than usual."""
     cache: Path | None = None
     """Where the history of the payers is kept for another run."""
     quick: bool = False
@@ -212,7 +214,7 @@ class Suite:
         if self._bench is None:
             from bench.whole import fresh
 
-            self._bench = self._open.enter_context(fresh(self.sizes.payers))
+            self._bench = self._open.enter_context(fresh(self.sizes.payers, **self.sizes.partitions))
             if self.sizes.days:
                 self._bench.fill(self.sizes.days, self.say, self.sizes.cache)
         try:

@@ -61,8 +61,11 @@ class Bench:
         seed: int = 3,
         partitions: int = PARTITIONS,
         calendar: timedelta = CALENDAR,
+        alert_partitions: int | None = None,
     ) -> None:
+        """`alert_partitions`: as many as payments have, unless told."""
         self.partitions = partitions
+        self._of_alerts = {} if alert_partitions is None else {"of_alerts": alert_partitions}
         self._payers, self._seed, self._directory = payers, seed, directory
         self._log = directory / "worker.log"
         self.kafka = JvmKafkaServer(directory / "kafka")
@@ -83,7 +86,9 @@ class Bench:
         try:
             for server in self._servers.values():
                 server.start()
-            kafka_admin.make_topics(self.kafka.bootstrap_servers, topics_of(Settings(), self.partitions))
+            kafka_admin.make_topics(
+                self.kafka.bootstrap_servers, topics_of(Settings(), self.partitions, **self._of_alerts)
+            )
             migrate(self.postgres.url)
         except BaseException:
             self._end()
@@ -345,10 +350,22 @@ def _scraped(port: int) -> list[Any]:
 
 
 @contextlib.contextmanager
-def fresh(payers: int, partitions: int = PARTITIONS, calendar: timedelta = CALENDAR) -> Iterator[Bench]:
+def fresh(
+    payers: int,
+    partitions: int = PARTITIONS,
+    calendar: timedelta = CALENDAR,
+    *,
+    alert_partitions: int | None = None,
+) -> Iterator[Bench]:
     """Yield a bench in a directory that goes away with it."""
     with (
         tempfile.TemporaryDirectory(prefix="upifraud-bench-") as directory,
-        Bench(Path(directory), payers=payers, partitions=partitions, calendar=calendar) as bench,
+        Bench(
+            Path(directory),
+            payers=payers,
+            partitions=partitions,
+            calendar=calendar,
+            alert_partitions=alert_partitions,
+        ) as bench,
     ):
         yield bench

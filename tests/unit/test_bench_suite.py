@@ -39,7 +39,7 @@ class Stack:
 @pytest.fixture
 def stacks(monkeypatch: pytest.MonkeyPatch) -> type[Stack]:
     @contextmanager
-    def fresh(_payers: int) -> Iterator[Stack]:
+    def fresh(_payers: int, **_partitions: int) -> Iterator[Stack]:
         Stack.opened += 1
         try:
             yield Stack()
