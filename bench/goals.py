@@ -41,7 +41,8 @@ def other(checkout: Path, parts: Sequence[str], arguments: Iterable[str], say: C
     with _mixed(checkout) as mixed:
         raw = mixed / "raw.json"
         command = [sys.executable, "-m", "bench", "goals", "--only", by_this_code, "--json", str(raw), *arguments]
-        child = subprocess.Popen(command, cwd=mixed, env={**os.environ, "PYTHONPATH": str(mixed)})
+        path = os.pathsep.join([str(mixed), str(checkout.resolve())])
+        child = subprocess.Popen(command, cwd=mixed, env={**os.environ, "PYTHONPATH": path})
         try:
             code = child.wait()
         except BaseException:
@@ -60,10 +61,11 @@ def as_read(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _mixed(checkout: Path) -> Iterator[Path]:
-    """Yield a directory with all that is in a checkout, but with this one's bench."""
+    """Yield a directory with this bench, and the commit of the checkout; all else is found where the checkout is.
+
+    So its compiled kernels are found, too: they are kept by the path of their module.
+    """
     with tempfile.TemporaryDirectory(prefix="upifraud-bench-mixed-") as directory:
-        for path in checkout.resolve().iterdir():
-            if path.name not in {"bench", ".venv"}:
-                (Path(directory) / path.name).symlink_to(path)
         (Path(directory) / "bench").symlink_to(ROOT / "bench")
+        (Path(directory) / ".git").symlink_to(checkout.resolve() / ".git")
         yield Path(directory)

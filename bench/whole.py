@@ -45,6 +45,8 @@ every 5 ms costs the switch and Kafka 40 us a payment at 10,000/s, every 25 ms 2
 CALENDAR = timedelta(days=90)
 """How long ago the first run begins: the runs of a stack follow each other, and none may reach into the future."""
 OBSERVER_SECONDS = 0.01
+READY_SECONDS = 600.0
+"""For a worker to be ready: the first one of a checkout compiles its kernels."""
 PARTITIONS = 4
 """For up to four workers on a small machine. The switch's librdkafka sends a request for each partition
 (librdkafka issue 1700), and what costs Kafka most is requests."""
@@ -175,14 +177,14 @@ class Bench:
             return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log), port
 
     def _wait_ready(self, worker: subprocess.Popen[bytes], port: int) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and worker.poll() is None:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).close()
                 return
             time.sleep(0.1)
         worker.kill()
-        raise RuntimeError(f"The worker was not ready within 120 s: {self._log.read_text()[-2000:]}")
+        raise RuntimeError(f"The worker was not ready within {READY_SECONDS:.0f} s: {self._log.read_text()[-2000:]}")
 
     def stop_worker(self) -> None:
         """Drain the workers and wait for their end."""
