@@ -11,7 +11,7 @@ TESTERS ?= $(if $(ARGS),0,3)
 PYTEST = $(BIN)/pytest --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-bench demo test test-fast test-long test-cluster check lint types drift manifests image rules-test fmt lock model bench bench-quick bench-sustain bench-api bench-report up down clean
+.PHONY: help install install-bench demo test test-fast test-long test-cluster check lint types drift manifests image rules-test fmt lock model bench bench-quick bench-goals bench-sustain bench-api bench-report up down clean
 
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,13 +114,16 @@ rules-test: install ## Check the Prometheus rules and run their unit tests.
 	promtool test rules deploy/prometheus/tests/*.yaml
 	$(BIN)/pytest tests/deploy/test_rules.py -k "not unit_tests_say and not promtool_accepts" $(ARGS)
 
-bench: install-bench ## Measure everything in one run, in a quarter of an hour (ARGS="--only ramp,latency").
+bench: install-bench ## Measure everything in one run, in half an hour (ARGS="--only ramp,latency").
 	$(BIN)/python -m bench all --json bench/results/all.json $(ARGS)
 
-bench-quick: install-bench ## Measure rate, latency and cost in under two minutes.
+bench-quick: install-bench ## Measure rate, latency, cost and rounds in under two minutes.
 	$(BIN)/python -m bench quick $(ARGS)
 
-bench-sustain: install-bench ## Hold one rate for ten minutes (ARGS="--rate 5000").
+bench-goals: install-bench ## Measure rounds, rates and the knee as one table (ARGS="--against ../before").
+	$(BIN)/python -m bench goals --json bench/results/goals.json $(ARGS)
+
+bench-sustain: install-bench ## Hold one rate for ten minutes over grown stores (ARGS="--rate 15000 --hot-payee 1000").
 	$(BIN)/python -m bench sustain --json bench/results/sustain.json $(ARGS)
 
 bench-api: install-bench ## Measure the API beside the plain handler and beside the stream, in three minutes.

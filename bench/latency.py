@@ -23,6 +23,8 @@ QUANTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9, "p99.99": 99.
 LONGEST_US = 3_600_000_000
 DIGITS = 3
 SILENCE_SECONDS = 60.0
+SOON_MS = 5.0
+"""So long after its row an alert should be readable at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,29 @@ def latencies(
     at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
     found = known[at] == wanted
     return np.maximum(np.where(found, first[at], until_us) - due, 1), int((~found).sum())
+
+
+def behind(
+    verdicts: tuple[NDArray[np.int64], NDArray[np.int64]],
+    alerts: tuple[NDArray[np.int64], NDArray[np.int64]],
+    looks_us: NDArray[np.int64],
+) -> dict[str, Any]:
+    """Return how long after its row was durable an alert could be read, in ms; both are keys and when each was seen.
+
+    A row was durable at some moment between the look that saw it and the one before. So the time is between two
+    bounds, and each is told.
+    """
+    keys, durable_us = first_seen(*verdicts)
+    of_alerts, readable_us = first_seen(*alerts)
+    _, row, alert = np.intersect1d(keys, of_alerts, assume_unique=True, return_indices=True)
+    looks = np.sort(looks_us)
+    before_us = looks[np.maximum(np.searchsorted(looks, durable_us[row]) - 1, 0)]
+    found: dict[str, Any] = {"count": len(row)}
+    for name, since_us in (("at least", durable_us[row]), ("at most", before_us)):
+        ms = (readable_us[alert] - since_us) / 1e3
+        found[name] = {label: float(np.percentile(ms, QUANTILES[label])) for label in ("p50", "p99")} if len(ms) else {}
+        found[f"within {SOON_MS:.0f} ms, {name}"] = float((ms <= SOON_MS).mean()) if len(ms) else None
+    return found
 
 
 def histogram(latency_us: NDArray[np.int64]) -> dict[str, Any]:

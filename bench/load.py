@@ -17,7 +17,9 @@ UPIFRAUD = Path(sys.executable).with_name("upifraud")
 LATE_MS = 100.0
 """A switch whose p99 of lateness is more than this did not give the load that was asked for."""
 
-_PUBLISHED = re.compile(r"published (\d+) payments .* in ([\d.]+) s: (\d+) payments a second, (\d+) failed")
+_PUBLISHED = re.compile(
+    r"published (\d+) payments .* and (\d+) outcomes in ([\d.]+) s: (\d+) payments a second, (\d+) failed"
+)
 _MADE = re.compile(r"made in ([\d.]+) s")
 _LATE = re.compile(r"late by ([\d.]+) ms \(median\), ([\d.]+) ms \(p99\), ([\d.]+) ms")
 
@@ -35,6 +37,7 @@ class Punctuality:
     late_p50_ms: float
     late_p99_ms: float
     late_max_ms: float
+    outcomes: int = 0
 
     @property
     def kept(self) -> bool:
@@ -54,7 +57,8 @@ def punctuality(text: str) -> Punctuality:
     published, late = _PUBLISHED.search(text), _LATE.search(text)
     if published is None or late is None:
         raise LoadError(f"Expected the switch to say what it published and how late, got: {text.strip()[-1000:]!r}")
-    return Punctuality(int(published[1]), int(published[4]), *(float(late[group]) for group in (1, 2, 3)))
+    lateness = (float(late[group]) for group in (1, 2, 3))
+    return Punctuality(int(published[1]), int(published[5]), *lateness, outcomes=int(published[2]))
 
 
 class Switch:

@@ -9,12 +9,12 @@ import numpy as np
 import psycopg
 
 from bench import latency
-from bench.run import Run, between
-from bench.whole import LINGER_MS
+from bench.run import Run, between, slices
+from bench.whole import LINGER_MS, OBSERVER_SECONDS
 from stream.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,17 +30,24 @@ WARM_RATE, WARM_SECONDS = 2_000.0, 60.0
 """Payments a second, and for how long: the broker's compilers fill half a core for a minute after its start."""
 
 
-def warm(bench: Bench) -> None:
+def warm(bench: Bench, seconds: float = WARM_SECONDS) -> None:
     """Let the broker compile what single small batches take; a backlog, in large ones, leaves that cold."""
-    began, payments = bench.consumed(), int(WARM_RATE * WARM_SECONDS)
-    bench.switch(payments, WARM_RATE).finish(WARM_SECONDS + 300)
+    began, payments = bench.consumed(), int(WARM_RATE * seconds)
+    bench.switch(payments, WARM_RATE).finish(seconds + 300)
     bench.wait_for(began + payments)
+
+
+def settle(bench: Bench, payments: int, patience: float = 300.0) -> None:
+    """Let a worker that was just started work off so many payments: it then has the logs of who pays often."""
+    began = bench.consumed()
+    bench.switch(payments, AT_ONCE).finish()
+    bench.wait_for(began + payments, patience)
 
 
 def drain(bench: Bench, payments: int, *, settings: Mapping[str, str] = {}) -> Run:
     """Publish a backlog while the worker is away, then measure how fast it is worked off, after a third of it."""
     bench.stop_worker()
-    bench.switch(payments, AT_ONCE).finish()
+    bench.switch(payments, AT_ONCE).finish(max(300, payments / MADE_A_SECOND))
     bench.start_worker(settings=settings)
     return _worked_off(bench, 0, payments)
 
@@ -80,29 +87,31 @@ def open_loop(
     observed: bool = False,
     patience: float = 120.0,
     linger_ms: float = LINGER_MS,
+    look_seconds: float = OBSERVER_SECONDS,
+    options: Sequence[str] = (),
 ) -> Run:
     """Publish on schedule, whatever the worker does, and measure from the scheduled time on, behind the warm-up.
 
     With `observed` the observer runs beside and its histograms are of every payment scheduled in that time. Where the
     worker does not keep up, what waits is worked off within `patience` seconds, so that the next run begins afresh.
+    `look_seconds`: between two looks of the observer; `options`: more of `upifraud simulate`.
     """
     began = bench.consumed()
     payments = int(rate * (warm_up + seconds + 1))
     begin = (
         latency.ends(bench.kafka.bootstrap_servers, Settings().topic_transactions, bench.partitions) if observed else {}
     )
-    observer = bench.observer(payments) if observed else None
-    switch = bench.switch(payments, rate, linger_ms)
+    observer = bench.observer(payments, look_seconds) if observed else None
+    switch = bench.switch(payments, rate, linger_ms, options)
     bench.wait_for(began + 1, max(300, payments / MADE_A_SECOND))  # making the payments comes first
     time.sleep(warm_up)
-    first = last = bench.look()
-    lags = [(0.0, first.lag)]
-    while last.at < first.at + seconds - 1:
+    looks = [first := bench.look()]
+    while looks[-1].at < first.at + seconds - 1:
         time.sleep(min(5.0, max(0.0, first.at + seconds - 1 - time.monotonic())))
-        last = bench.look()
-        lags.append((last.at - first.at, last.lag))
-    run = between(f"open loop {rate:.0f}/s", first, last)
-    run.lags, run.wanted, run.memory = lags, rate, bench.memory()
+        looks.append(bench.look())
+    run = between(f"open loop {rate:.0f}/s", first, looks[-1])
+    run.lags = [(look.at - first.at, look.lag) for look in looks]
+    run.slices, run.wanted, run.memory = slices(looks), rate, bench.memory()
     run.punctuality = switch.finish()
     bench.wait_for(began + payments, patience)
     if observer is not None:
@@ -126,7 +135,9 @@ def _seen(
             schedule.without(overlooked), verdicts, found["seen_us"], span_us=span, until_us=until
         )
         rows = connection.execute(
-            "SELECT transaction_id, source_partition, source_offset FROM verdicts_by_day WHERE alert IS NOT NULL"
+            "SELECT transaction_id, source_partition, source_offset FROM verdicts_by_day"
+            " WHERE event_time >= %s AND event_time < %s AND alert IS NOT NULL",
+            bench.run_span,
         ).fetchall()
     key_of = {row[0]: latency.key(row[1], row[2]) for row in rows}
     alerts, seen_us = latency.keyed(key_of, found["alert_id"].tolist(), found["alert_seen_us"])
@@ -136,6 +147,7 @@ def _seen(
     return {
         "verdict durable": latency.histogram(durable) | {"never seen": undone, "overlooked": len(overlooked)},
         "alert readable": latency.histogram(readable) | {"never seen": unread},
+        "alert behind its row": latency.behind((verdicts, found["seen_us"]), (alerts, seen_us), found["looks_us"]),
         "looks apart": latency.resolution_ms(found["looks_us"]),
     }
 

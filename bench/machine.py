@@ -43,8 +43,17 @@ def thread_seconds(pid: int) -> dict[int, float]:
             threads = list(Path(f"/proc/{one}/task").iterdir())
         except OSError:
             continue
-        found |= {int(thread.name): _seconds(thread / "stat") for thread in threads}
+        found |= {int(thread.name): _on_cpu(thread) for thread in threads}
     return found
+
+
+def thread_names(pid: int) -> dict[int, str]:
+    """Return the name of every thread of a process, by which the kernel knows it: 15 characters at most."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return {}
+    return {int(thread.name): _text(thread / "comm").strip() for thread in threads}
 
 
 def busy_seconds() -> tuple[float, float]:
@@ -72,6 +81,19 @@ def _pss(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def _on_cpu(thread: Path) -> float:
+    """Return the CPU seconds of a thread: by the scheduler to a nanosecond, by ticks where it does not count."""
+    text = _text(thread / "schedstat").split()
+    return int(text[0]) / 1e9 if text else _seconds(thread / "stat")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # it ended
+        return ""
 
 
 def _seconds(stat: Path, *, ended: bool = False) -> float:

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 SIZES = {1: 25, 8: 25, 34: 25, 128: 12, 512: 6}
 """Records of a micro-batch, and how many of that size are measured in a row."""
-TURNS = 12
+TURNS, QUICK_TURNS = 12, 4
 """How often every size has its turn. The cheapest turn counts: others on the same cores only ever add to it."""
-WARM = 30
+WARM, QUICK_WARM = 30, 10
 """Micro-batches of each size before anything is measured."""
 PARTITIONS = 4
 PAYEES = 3_000
@@ -78,8 +78,8 @@ class NoTopics:
 class Rounds:
     """Stands where the worker has its Faust app: makes micro-batches, one at a time, and notes what each size costs."""
 
-    def __init__(self, every: float) -> None:
-        self._every = every
+    def __init__(self, every: float, turns: int = TURNS, warm: int = WARM) -> None:
+        self._every, self._turns, self._warm = every, turns, warm
         self._offsets: defaultdict[int, int] = defaultdict(int)
         self.cost: dict[int, list[float]] = {size: [] for size in SIZES}
         """Microseconds of the whole process for a micro-batch, turn by turn."""
@@ -95,8 +95,8 @@ class Rounds:
         return 0
 
     async def _measure(self, process: Callable[[Fetch], Awaitable[None]]) -> None:
-        warm = [(size, WARM) for size in SIZES]
-        turns = [*warm, *(turn for _ in range(TURNS) for turn in SIZES.items())]
+        warm = [(size, self._warm) for size in SIZES]
+        turns = [*warm, *(turn for _ in range(self._turns) for turn in SIZES.items())]
         total = sum(size * count for size, count in turns)
         values = iter(decode.payments(total, 1, times="epoch", now_ms=int(time.time() * 1000), payees=PAYEES))
         for number, (size, count) in enumerate(turns):
@@ -160,8 +160,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=120.0, help="micro-batches a second (default 120)")
     parser.add_argument("--hot", action="store_true", help="one at once after the other")
     parser.add_argument("--inline", action="store_true", help="all steps in one thread, without lanes")
+    parser.add_argument("--include-allow", action="store_true", help="an alert of every verdict, not confirmed here")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_TURNS} turns instead of {TURNS}")
     given = parser.parse_args()
-    rounds = Rounds(0.0 if given.hot else 1 / given.rate)
+    turns, warm = (QUICK_TURNS, QUICK_WARM) if given.quick else (TURNS, WARM)
+    rounds = Rounds(0.0 if given.hot else 1 / given.rate, turns, warm)
     with ExitStack() as parts:
         directory = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="rounds-")))
         redis, postgres = ValkeyServer(directory / "redis"), PostgresServer(directory / "postgres")
@@ -180,7 +183,11 @@ def main() -> None:
         for name, stand_in in replaced.items():
             parts.enter_context(patch.object(worker, name, stand_in))
         settings = Settings(
-            redis_url=redis.url, postgres_url=postgres.url, metrics_host="127.0.0.1", metrics_port=free_port()
+            redis_url=redis.url,
+            postgres_url=postgres.url,
+            metrics_host="127.0.0.1",
+            metrics_port=free_port(),
+            alerts_include_allow=given.include_allow,
         )
         memory = valkey.memory_of(redis.url)
         worker.run(settings)

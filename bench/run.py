@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.load import Punctuality
 
 
@@ -27,6 +29,22 @@ class Look:
     stolen: float = 0.0
     stored: dict[str, int] = field(default_factory=dict)
     """Bytes in Redis and Postgres."""
+    rounds: float = 0.0
+    """Micro-batches done."""
+    kinds: dict[str, float] = field(default_factory=dict)
+    """CPU seconds of the workers' threads, by what they do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A stretch of a run."""
+
+    second: float
+    """Its end, since the first look."""
+    rate: float
+    lag: float
+    """Records that waited at its end."""
+    latency_ms: dict[str, float]
 
 
 @dataclass
@@ -60,6 +78,12 @@ class Run:
     """What the observer saw: HDR histograms of alerts and verdicts."""
     accounted: dict[str, int] = field(default_factory=dict)
     """Records that were ever published, and verdicts that are stored."""
+    rounds: float = 0.0
+    """Micro-batches a second."""
+    threads: dict[str, float] = field(default_factory=dict)
+    """CPU microseconds a payment of the workers' threads, by what they do."""
+    slices: list[Slice] = field(default_factory=list)
+    """The run in short stretches, one after the other."""
 
     @property
     def rate(self) -> float:
@@ -72,9 +96,6 @@ def between(name: str, first: Look, last: Look) -> Run:
     payments, seconds = max(1, int(last.consumed - first.consumed)), max(last.at - first.at, 1e-9)
     used = {one: cpu - first.cpu.get(one, 0.0) for one, cpu in last.cpu.items()}
     stages = {one: (last.stage_cpu[one] - first.stage_cpu.get(one, 0.0)) / payments * 1e6 for one in last.stage_cpu}
-    earlier = dict(first.latency)
-    counts = [(bound, count - earlier.get(bound, 0.0)) for bound, count in last.latency]
-    shares = (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)) if counts else ()
     busiest = {
         one: max((cpu - first.threads.get(one, {}).get(thread, 0.0) for thread, cpu in threads.items()), default=0.0)
         / seconds
@@ -87,12 +108,32 @@ def between(name: str, first: Look, last: Look) -> Run:
         seconds,
         us={one: cpu / payments * 1e6 for one, cpu in used.items()},
         stage_us=stages,
-        latency_ms={label: _quantile(counts, share) * 1e3 for label, share in shares},
+        latency_ms=_latency_ms(first, last),
         cores={one: cpu / seconds for one, cpu in used.items()} | {"others": max(0.0, others / seconds)},
         busiest=busiest,
         stolen=(last.stolen - first.stolen) / seconds,
         stored={one: (size - first.stored.get(one, 0)) / payments for one, size in last.stored.items()},
+        rounds=(last.rounds - first.rounds) / seconds,
+        threads={one: (used - first.kinds.get(one, 0.0)) / payments * 1e6 for one, used in last.kinds.items()},
     )
+
+
+def slices(looks: Sequence[Look], seconds: float = 10.0) -> list[Slice]:
+    """Return a run in stretches of about so many seconds, whole looks each."""
+    found, first = [], looks[0]
+    for look in looks[1:]:
+        if look.at - first.at >= 0.9 * seconds:
+            rate = (look.consumed - first.consumed) / (look.at - first.at)
+            found.append(Slice(look.at - looks[0].at, rate, look.lag, _latency_ms(first, look)))
+            first = look
+    return found
+
+
+def _latency_ms(first: Look, last: Look) -> dict[str, float]:
+    earlier = dict(first.latency)
+    counts = [(bound, count - earlier.get(bound, 0.0)) for bound, count in last.latency]
+    shares = (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)) if counts else ()
+    return {label: _quantile(counts, share) * 1e3 for label, share in shares}
 
 
 def _quantile(counts: list[tuple[float, float]], share: float) -> float:

@@ -1,4 +1,4 @@
-"""Everything in one run, in order: stages alone, ablations, peers, the whole job, growth."""
+"""Everything in one run, in order: rounds and stages alone, ablations, peers, the whole job, growth."""
 
 from __future__ import annotations
 
@@ -8,29 +8,48 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from bench import forms, loops
+from bench import forms, loops, round_cost
 from bench.parts import Part, PartlyFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from bench.ablations.ablation import Ablation
     from bench.growth.curve import Curve
     from bench.run import Run
     from bench.whole import Bench
 
-NAMES = ("stages", "ablations", "peers", "backlog", "ramp", "latency", "growth")
+NAMES = ("rounds", "stages", "ablations", "peers", "backlog", "rates", "latency", "ramp", "growth")
+GOALS = ("rounds", "backlog", "rates", "ramp")
+"""The parts that the table of goals is made of."""
 STEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.05)
 """Rates of the ramp, in shares of the rate at which a backlog was worked off: small micro-batches cost more each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much of everything; by default what fits into a quarter of an hour on two slow cores."""
+    """How much of everything; by default what fits into half an hour on two slow cores."""
 
     rounds: int = 5
-    payers: int = 20_000
-    backlog: int = 100_000
+    payers: int = 200_000
+    days: float = 27.0
+    """Of these payers' payments that Redis has before; 0: all stores are empty. The backlog makes them thirty."""
+    backlog: int = 1_500_000
+    """Payments: those of three days, for which ids are kept."""
+    peers_payers: int = 20_000
+    rates: Sequence[float] = (1_000.0, 5_000.0, 15_000.0)
+    rates_seconds: float = 40.0
+    settled: int = 100_000
+    """Payments that a worker works off before its rates are measured."""
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: dict(forms.VARIANTS))
+    """The worker's settings, by what they are called in the table."""
+    warm_seconds: float = loops.WARM_SECONDS
+    partitions: Mapping[str, int] = field(default_factory=dict)
+    """`partitions` and `alert_partitions` of the stack, where they are others than usual."""
+    cache: Path | None = None
+    """Where the history of the payers is kept for another run."""
+    quick: bool = False
     step_seconds: float = 15.0
     latency_rate: float | None = None
     """Payments/s; by default half of what a backlog was worked off at, and 5,000 at most."""
@@ -60,15 +79,25 @@ class Suite:
     def parts(self, only: list[str] | None = None) -> list[Part]:
         """Return the parts that are wanted, in the order of NAMES; `ablations` and `growth` are several."""
         every = [
+            Part("rounds", "a micro-batch alone, fixed and marginal", self.round_cost),
             Part("stages", "each stage alone, CPU us a payment", self.stages),
             *self.ablations(),
             Part("peers", "others doing the same job on the same servers", self.peers),
             Part("backlog", "the whole job as fast as it can", self.backlog),
-            Part("ramp", "the whole job at rising rates, to the knee", self.ramp),
+            Part("rates", "the whole job at several rates, with every verdict sent back and without", self.rates),
             Part("latency", "the whole job at one rate, seen from outside", self.latency),
+            Part("ramp", "the whole job at rising rates, to the knee", self.ramp),
             *self.growth(),
         ]
         return [part for part in every if only is None or part.name.partition(", ")[0] in only]
+
+    def round_cost(self) -> Any:
+        """Measure what a micro-batch costs, with an alert of every verdict and without."""
+        quick = self.sizes.quick or self.sizes.tiny
+        found = {"by default": round_cost.measure(self.say, quick=quick)}
+        if not quick:
+            found["every verdict sent back"] = round_cost.measure(self.say, include_allow=True)
+        return found
 
     def stages(self) -> Any:
         """Measure every stage alone."""
@@ -116,7 +145,7 @@ class Suite:
             found = compare.run(
                 servers,
                 names,
-                backlog=compare.Backlog(backlog, self.sizes.payers),
+                backlog=compare.Backlog(backlog, self.sizes.peers_payers),
                 seconds=seconds,
                 warm_up=warm_up,
                 rounds=1 if self.sizes.tiny else 2,
@@ -136,6 +165,15 @@ class Suite:
             run = forms.backlog(bench, self.sizes.backlog, self.say)
         self._rate = run.rate
         return run
+
+    def rates(self) -> Any:
+        """Measure latency and cost at several rates, over all that was stored before."""
+        sizes = self.sizes
+        with self._whole() as bench:
+            self._warm(bench)
+            return forms.rates(
+                bench, sizes.rates, sizes.rates_seconds, self.say, variants=sizes.variants, settled=sizes.settled
+            )
 
     def ramp(self) -> Any:
         """Raise the rate to the knee."""
@@ -176,7 +214,9 @@ class Suite:
         if self._bench is None:
             from bench.whole import fresh
 
-            self._bench = self._open.enter_context(fresh(self.sizes.payers))
+            self._bench = self._open.enter_context(fresh(self.sizes.payers, **self.sizes.partitions))
+            if self.sizes.days:
+                self._bench.fill(self.sizes.days, self.say, self.sizes.cache)
         try:
             if not self._bench.has_workers:
                 self._bench.start_worker()
@@ -188,8 +228,8 @@ class Suite:
     def _warm(self, bench: Bench) -> None:
         """Warm a stack once, before its first open loop."""
         if self._warmed is not bench and not self.sizes.tiny:
-            self.say(f"  the broker warms up for {loops.WARM_SECONDS:.0f} s")
-            loops.warm(bench)
+            self.say(f"  the broker warms up for {self.sizes.warm_seconds:.0f} s")
+            loops.warm(bench, self.sizes.warm_seconds)
             self._warmed = bench
 
     def _measured_rate(self) -> float:
@@ -204,4 +244,17 @@ class Suite:
         self._open.close()
 
 
-TINY = Sizes(rounds=1, payers=500, backlog=12_000, step_seconds=2.0, latency_seconds=3.0, latency_rate=200.0, tiny=True)
+TINY = Sizes(
+    rounds=1,
+    payers=500,
+    days=4.0,
+    backlog=12_000,
+    peers_payers=500,
+    rates=(200.0,),
+    rates_seconds=3.0,
+    settled=2_000,
+    step_seconds=2.0,
+    latency_seconds=3.0,
+    latency_rate=200.0,
+    tiny=True,
+)

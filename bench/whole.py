@@ -17,10 +17,12 @@ import psycopg
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench import machine
+from bench import grown, machine
 from bench.latency import ends
 from bench.load import Switch
+from bench.named_threads import by_kind
 from bench.observer import Observer
+from bench.peers.environment import ROOT
 from bench.run import Look
 from local import kafka_admin
 from local.kafka_jvm import JvmKafkaServer
@@ -32,17 +34,19 @@ from stream.verdict_store import migrate
 from upifraud.local_stack import topics_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 UPIFRAUD = Path(sys.executable).with_name("upifraud")
-PAYMENTS_A_DAY = 2.5
-"""Of a payer, as the switch has it: by this the days that a run's payments spread over are known."""
+PAYMENTS_A_DAY = grown.PAYMENTS_A_DAY
+"""By this the days that a run's payments spread over are known."""
 LINGER_MS, LONG_LINGER_MS = 5.0, 25.0
 """How long the switch's client gathers records: for latency, and for throughput. A request for each of four partitions
 every 5 ms costs the switch and Kafka 40 us a payment at 10,000/s, every 25 ms 22."""
 CALENDAR = timedelta(days=90)
 """How long ago the first run begins: the runs of a stack follow each other, and none may reach into the future."""
 OBSERVER_SECONDS = 0.01
+READY_SECONDS = 600.0
+"""For a worker to be ready: the first one of a checkout compiles its kernels."""
 PARTITIONS = 4
 """For up to four workers on a small machine. The switch's librdkafka sends a request for each partition
 (librdkafka issue 1700), and what costs Kafka most is requests."""
@@ -59,8 +63,11 @@ class Bench:
         seed: int = 3,
         partitions: int = PARTITIONS,
         calendar: timedelta = CALENDAR,
+        alert_partitions: int | None = None,
     ) -> None:
+        """`alert_partitions`: as many as payments have, unless told."""
         self.partitions = partitions
+        self._of_alerts = {} if alert_partitions is None else {"of_alerts": alert_partitions}
         self._payers, self._seed, self._directory = payers, seed, directory
         self._log = directory / "worker.log"
         self.kafka = JvmKafkaServer(directory / "kafka")
@@ -74,12 +81,16 @@ class Bench:
         self._runs = 0
         self._now = datetime.now(UTC) - calendar
         """When the next run begins, by the switch's clock."""
+        self.run_span = (self._now, self._now)
+        """Of the last run, by the switch's clock."""
 
     def __enter__(self) -> Self:
         try:
             for server in self._servers.values():
                 server.start()
-            kafka_admin.make_topics(self.kafka.bootstrap_servers, topics_of(Settings(), self.partitions))
+            kafka_admin.make_topics(
+                self.kafka.bootstrap_servers, topics_of(Settings(), self.partitions, **self._of_alerts)
+            )
             migrate(self.postgres.url)
         except BaseException:
             self._end()
@@ -111,6 +122,13 @@ class Bench:
                 beside.kill()
         for server in self._servers.values():
             server.kill()
+
+    def fill(self, days: float, say: Callable[[str], None], cache: Path | None = None) -> grown.Filled:
+        """Give Redis the logs of so many days of these payers, which end where the next run begins."""
+        self._now = self._now.replace(hour=0, minute=0, second=0, microsecond=0)  # so that a cached history fits
+        end = int(self._now.timestamp() * 1_000)
+        history = grown.History(self._payers, self._seed, end - int(days * grown.DAY_MS), end)
+        return grown.fill(self.redis.url, history, say, cache)
 
     def start_worker(self, count: int = 1, settings: Mapping[str, str] = {}) -> None:
         """Start workers, all at once, and wait until they are ready."""
@@ -155,17 +173,18 @@ class Bench:
         port = free_port()
         environment = {**self.environment, "UPIFRAUD_METRICS_PORT": str(port), **settings}
         with self._log.open("ab") as log:
-            return subprocess.Popen([UPIFRAUD, "worker"], env=environment, stdout=log, stderr=log), port
+            command = [sys.executable, "-m", "bench.named_threads", "worker"]
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log), port
 
     def _wait_ready(self, worker: subprocess.Popen[bytes], port: int) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and worker.poll() is None:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).close()
                 return
             time.sleep(0.1)
         worker.kill()
-        raise RuntimeError(f"The worker was not ready within 120 s: {self._log.read_text()[-2000:]}")
+        raise RuntimeError(f"The worker was not ready within {READY_SECONDS:.0f} s: {self._log.read_text()[-2000:]}")
 
     def stop_worker(self) -> None:
         """Drain the workers and wait for their end."""
@@ -175,7 +194,7 @@ class Bench:
             worker.wait(60)
         self._workers = []
 
-    def switch(self, payments: int, rate: float, linger_ms: float = LINGER_MS) -> Switch:
+    def switch(self, payments: int, rate: float, linger_ms: float = LINGER_MS, options: Sequence[str] = ()) -> Switch:
         """Start the switch beside. A fraud rate of its own gives each run ids of its own, of the same population.
 
         Each run begins where the one before ended, as time does: runs that each ended now would leave every log with
@@ -183,18 +202,20 @@ class Bench:
         """
         self._runs += 1
         began, self._now = self._now, self._now + self._span(payments)
+        self.run_span = (began, self._now)
         self._switch = Switch(
             self.environment,
             *("--seed", str(self._seed), "--payers", str(self._payers), "--payments", str(payments)),
             *("--rate", str(rate), "--buffered", "--fraud-rate", str(0.003 + self._runs * 1e-6)),
             *("--start", began.isoformat(timespec="seconds"), "--linger-ms", str(linger_ms)),
+            *options,
         )
         return self._switch
 
     def _span(self, payments: int) -> timedelta:
         return span(payments, self._payers)
 
-    def observer(self, payments: int) -> Observer:
+    def observer(self, payments: int, every: float = OBSERVER_SECONDS) -> Observer:
         """Start the observer beside, with the days ready over which the next run of so many payments spreads."""
         first, last = self._now.date(), (self._now + self._span(payments)).date()
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
@@ -210,7 +231,7 @@ class Bench:
             self._directory,
             days=["verdicts_early", *(name for (name,) in days)],
             partitions=self.partitions,
-            every=OBSERVER_SECONDS,
+            every=every,
         )
         return self._observer
 
@@ -219,6 +240,7 @@ class Bench:
         samples = [sample for _, port in self._workers for sample in _scraped(port)]
         buckets: dict[float, float] = {}
         stages: dict[str, float] = {}
+        kinds: dict[str, float] = {}
         for sample in samples:
             if sample.name == "end_to_end_latency_seconds_bucket":
                 bound = float(sample.labels["le"])
@@ -228,6 +250,11 @@ class Bench:
                 stages[stage] = stages.get(stage, 0.0) + sample.value
         cpu, threads = self._used()
         busy, stolen = machine.busy_seconds()
+        for worker, _ in self._workers:
+            own = machine.thread_names(worker.pid)
+            seconds = {thread: used for thread, used in threads["worker"].items() if thread in own}
+            for kind, used in by_kind(worker.pid, own, seconds).items():
+                kinds[kind] = kinds.get(kind, 0.0) + used
         return Look(
             at=time.monotonic(),
             consumed=sum(s.value for s in samples if s.name == "transactions_consumed_total"),
@@ -239,6 +266,8 @@ class Bench:
             busy=busy,
             stolen=stolen,
             stored=self._stored(),
+            rounds=sum(s.value for s in samples if s.name == "micro_batch_records_count"),
+            kinds=kinds,
         )
 
     def _used(self) -> tuple[dict[str, float], dict[str, dict[int, float]]]:
@@ -323,10 +352,22 @@ def _scraped(port: int) -> list[Any]:
 
 
 @contextlib.contextmanager
-def fresh(payers: int, partitions: int = PARTITIONS, calendar: timedelta = CALENDAR) -> Iterator[Bench]:
+def fresh(
+    payers: int,
+    partitions: int = PARTITIONS,
+    calendar: timedelta = CALENDAR,
+    *,
+    alert_partitions: int | None = None,
+) -> Iterator[Bench]:
     """Yield a bench in a directory that goes away with it."""
     with (
         tempfile.TemporaryDirectory(prefix="upifraud-bench-") as directory,
-        Bench(Path(directory), payers=payers, partitions=partitions, calendar=calendar) as bench,
+        Bench(
+            Path(directory),
+            payers=payers,
+            partitions=partitions,
+            calendar=calendar,
+            alert_partitions=alert_partitions,
+        ) as bench,
     ):
         yield bench

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import numpy as np
 import redis
 
 from bench import online_features as bench
+from bench.grown import wait_written
 from bench.growth.curve import Curve, Point
 from features.entities import PAYEE
 from features.online import OnlineFeatures
@@ -113,7 +113,7 @@ def _measured(each: int, payments: PaymentColumns, x: int, *, beside: tuple[byte
             store.load([beside], {})
             used, logs, records = client.memory_usage(key(beside[0][:1], beside[0][1:]), samples=0), 1, x
         client.config_set("appendonly", "yes")
-        _wait_written(client)
+        wait_written(client)
         with bench.counted_kernel() as kernel:
             features = OnlineFeatures(store)
             costs = [
@@ -124,12 +124,6 @@ def _measured(each: int, payments: PaymentColumns, x: int, *, beside: tuple[byte
     spent, inside, server, _ = (median(column) for column in zip(*costs[WARM:], strict=True))
     more = {"Redis bytes an entity": used / logs, "Redis bytes a payment": used / records}
     return Point(x, {"worker": spent - inside, "window kernel": inside, "redis": server}, more)
-
-
-def _wait_written(client: redis.Redis) -> None:
-    """Wait until the append-only file is there: its fork would be measured with the payments."""
-    while (told := client.info("persistence"))["aof_rewrite_in_progress"] or told["aof_rewrite_scheduled"]:
-        time.sleep(0.05)
 
 
 def _apply(features: OnlineFeatures, columns: PaymentColumns, start: int) -> None:

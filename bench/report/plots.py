@@ -23,7 +23,7 @@ def draw(parts: Mapping[str, Any]) -> dict[str, tuple[str, bytes]]:
     ways: dict[str, tuple[str, Callable[[Any], Figure]]] = {
         "ramp.png": ("Cores in use by process as the rate rises", _ramp),
         "latency.png": ("Latency by percentile, from the scheduled publish time", _latency),
-        "sustain.png": ("Records that waited over the long run", _waiting),
+        "sustain.png": ("Records that waited over the long run, and latency by ten seconds", _waiting),
         "growth.png": ("CPU microseconds a payment as one thing grows", _growth),
         "ablations.png": ("What was not chosen, in times of what was", _ablations),
         "histories.png": ("Time and memory of `features` and `train` as the history grows", _histories),
@@ -58,13 +58,21 @@ def _ramp(found: Mapping[str, Any]) -> Figure:
 
 
 def _waiting(run: Mapping[str, Any]) -> Figure:
-    figure, axes = _figure(
-        title=f"{run['wanted']:,.0f} payments/s", xlabel="seconds", ylabel="records published and not done"
-    )
-    axes.plot([second for second, _ in run["lags"]], [lag for _, lag in run["lags"]])
-    axes.axhline(run["wanted"], color="grey", linestyle=":", label="those of one second")
-    axes.set_ylim(bottom=0)
-    axes.legend()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 6.4), layout="constrained")
+    waiting, late = figure.subplots(2, 1, sharex=True)
+    waiting.plot([second for second, _ in run["lags"]], [lag for _, lag in run["lags"]])
+    waiting.axhline(run["wanted"], color="grey", linestyle=":", label="those of one second")
+    waiting.set(title=f"{run['wanted']:,.0f} payments/s", ylabel="records published and not done")
+    for label in ("p50", "p99"):
+        points = [(one["second"], one["latency_ms"][label]) for one in run.get("slices", [])]
+        late.plot([second for second, _ in points], [ms for _, ms in points], label=f"{label} of ten seconds")
+    late.set(xlabel="seconds", ylabel="ms, by the worker's histogram")
+    for axes in (waiting, late):
+        axes.grid(visible=True, alpha=0.3)
+        axes.set_ylim(bottom=0)
+        axes.legend()
     return figure
 
 

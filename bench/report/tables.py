@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.load import Punctuality
-from bench.report import http_tables
+from bench.report import goal_tables, http_tables
 from bench.report.format import table, us
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ def all_of(results: Mapping[str, Any]) -> dict[str, str]:
     for name, written in TABLES.items():
         if name in parts:
             found[name] = written(parts[name])
+    if "rates" in parts:
+        found["rates"] = goal_tables.by_rate({"now": parts})
     if "stages" in parts and "backlog" in parts:
         found["stages"] += "\n\n" + sum_and_whole(parts["stages"], parts["backlog"])
     return found
@@ -187,6 +189,12 @@ def sustain(run: Mapping[str, Any]) -> str:
         f"median {waited[len(waited) // 2]:,.0f}, most {waited[-1]:,.0f}. "
         f"Verdicts stored in the end: {stored['verdicts']:,} of {stored['records']:,} records."
     )
+    if "folded logs" in stored:
+        outcomes = (run["punctuality"] or {}).get("outcomes", 0)
+        told += f" Outcomes published: {outcomes:,}. Logs folded meanwhile: "
+        told += f"{stored['folded logs'] - stored['folded before']:,}."
+    if worst := [one["latency_ms"]["p99"] for one in run.get("slices", []) if "p99" in one["latency_ms"]]:
+        told += f" p99 of ten seconds, by the worker's histogram: {max(worst):,.0f} ms at most."
     labels = list(run["latency_ms"])
     own = [f"{run['latency_ms'][label]:.1f}" for label in labels]
     rows = [("effects done, by the worker's histogram", *own, f"{run['payments']:,}")]
@@ -242,6 +250,9 @@ def _sentence(text: str) -> str:
 
 
 TABLES: dict[str, Callable[[Any], str]] = {
+    "rounds": goal_tables.rounds,
+    "rates": lambda found: goal_tables.by_rate({"now": {"rates": found}}),
+    "goals": goal_tables.goals,
     "stages": stages,
     "ablations": ablations,
     "peers": peers,

@@ -41,6 +41,11 @@ def test_the_smallest_run_sees_every_payment_and_is_reported(tmp_path: Path) -> 
     assert run["punctuality"]["failed"] == 0
     assert {"worker", "redis", "postgres", "kafka", "switch", "observer"} <= set(run["us"])
 
+    assert sum(run["threads"].values()) > 0, "the worker's threads are told apart"
+    assert run["threads"]["ways"] > 0
+    assert run["rounds"] > 0
+    assert found["machine"]["redis_allocator"]
+
     page = tmp_path / "benchmarks.md"
     names = ("machine", *tables.TABLES)
     page.write_text(
@@ -50,3 +55,31 @@ def test_the_smallest_run_sees_every_payment_and_is_reported(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "verdict durable, by the observer" in page.read_text()
     assert (tmp_path / "images" / "latency.png").exists()
+
+
+def test_the_smallest_table_of_goals_sees_an_alert_of_every_payment(tmp_path: Path) -> None:
+    pytest.importorskip("hdrh", reason="HDR histograms are not installed: run `make install-bench`")
+    raw = tmp_path / "goals.json"
+    done = bench("goals", "--tiny", "--only", "rates", "--json", str(raw))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "logs, " in done.stdout, "Redis has a history before"
+    assert "| every verdict sent back: alert readable p50 / p99, ms |" in done.stdout
+    rates = json.loads(raw.read_text())["parts"]["rates"]
+    assert [one["variant"] for one in rates] == ["by default", "every verdict sent back"]
+    observed = rates[1]["run"]["observed"]
+    assert observed["alert readable"]["count"] == observed["verdict durable"]["count"] > 0
+    assert observed["alert readable"]["never seen"] == 0
+    assert observed["alert behind its row"]["count"] >= observed["verdict durable"]["count"]
+
+
+def test_a_long_run_has_a_busy_payee_outcomes_and_its_latency_over_time(tmp_path: Path) -> None:
+    pytest.importorskip("hdrh", reason="HDR histograms are not installed: run `make install-bench`")
+    raw = tmp_path / "sustain.json"
+    few = ("--payers", "2000", "--days", "2", "--payments", "24000", "--warm", "3", "--rate", "300", "--seconds", "12")
+    done = bench("sustain", *few, "--hot-payee", "150", "--outcomes", "0.3", "--json", str(raw))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    run = json.loads(raw.read_text())["parts"]["sustain"]
+    assert run["accounted"]["verdicts"] == run["accounted"]["records"] > 0
+    assert run["accounted"]["folded logs"] > 0, "that of the busy payee"
+    assert run["punctuality"]["outcomes"] > 0
+    assert run["slices"]

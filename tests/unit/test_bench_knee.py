@@ -8,7 +8,7 @@ import pytest
 
 from bench import knee
 from bench.load import Punctuality
-from bench.run import Look, Run, between
+from bench.run import Look, Run, between, slices
 
 PUNCTUAL = Punctuality(1000, 0, 0.1, 5.0, 20.0)
 LATE = Punctuality(1000, 0, 400.0, 900.0, 1000.0)
@@ -99,3 +99,15 @@ def test_quantiles_of_a_histogram_lie_within_its_buckets() -> None:
     assert found["p50"] == pytest.approx(5.5556, rel=1e-3)
     assert found["p99"] == pytest.approx(100.0)
     assert found["p99.9"] == pytest.approx(100.0), "beyond the last bound nothing is known"
+
+
+def test_a_run_is_told_in_stretches_each_with_its_own_latency() -> None:
+    quick, slow = [(0.01, 10.0), (1.0, 10.0)], [(0.01, 10.0), (1.0, 30.0)]
+    looks = [
+        Look(float(at), 2.0 * at, {}, latency, cpu={}, lag=float(at), rounds=at)
+        for at, latency in ((0, [(0.01, 0.0), (1.0, 0.0)]), (5, quick), (10, quick), (15, slow), (20, slow), (24, slow))
+    ]
+    found = slices(looks, 10.0)
+    assert [(one.second, one.rate, one.lag) for one in found] == [(10.0, 2.0, 10.0), (20.0, 2.0, 20.0)]
+    assert found[0].latency_ms["p99"] <= 10.0 < found[1].latency_ms["p50"], "not of all that was before"
+    assert between("run", looks[0], looks[-1]).rounds == 1.0

@@ -34,6 +34,17 @@ def test_latency_is_from_the_scheduled_time_and_warm_up_is_left_out() -> None:
     assert unseen == 0
 
 
+def test_an_alert_is_behind_its_row_by_a_time_between_two_looks() -> None:
+    looks = np.array([0, 10_000, 20_000, 30_000])
+    found = latency.behind(
+        (keys(1, 2, 3), np.array([20_000, 20_000, 30_000])), (keys(2, 1, 9), np.array([21_000, 13_000, 5])), looks
+    )
+    assert found["count"] == 2, "one alert has no row, one row no alert"
+    assert found["at most"]["p50"] == pytest.approx((11 + 3) / 2), "from the look before the one that saw the row"
+    assert found["at least"]["p50"] == pytest.approx((1 - 7) / 2)
+    assert (found["within 5 ms, at most"], found["within 5 ms, at least"]) == (0.5, 1.0)
+
+
 def test_a_stall_counts_for_every_payment_scheduled_in_it() -> None:
     """One look after a second without any: all that was scheduled meanwhile waited, each for its own time."""
     due = np.arange(1_000_000, 2_000_000, 1_000)

@@ -53,6 +53,17 @@ PARTS: dict[str, Any] = {
     },
     "latency": a_run("open loop 1000/s", 1_000.0),
     "sustain": a_run("open loop 1000/s", 1_000.0, accounted={"records": 10_000, "verdicts": 10_000}),
+    "rounds": {"by default": [
+        {"stage": "decode", "fixed": 340.0, "marginal": 2.5, "by_size": {"1": 343.0, "8": 360.0}},
+        {"stage": "all", "fixed": 2_000.0, "marginal": 20.0, "by_size": {"1": 2_020.0, "8": 2_160.0}},
+    ]},
+    "rates": [
+        {"variant": variant, "settings": {}, "rate": rate, "kept": kept,
+         "run": a_run("open loop", rate, rounds=100.0, threads={"ways": 30.0, "event loop": 10.0})}
+        for variant, rate, kept in (
+            ("by default", 1_000.0, True), ("by default", 5_000.0, True), ("every verdict sent back", 1_000.0, False)
+        )
+    ],
     "growth": [
         Curve("trees", "trees", [Point(10, {"score": 1.0}, {"MB": 0.5}), Point(100, {"score": 9.0})], "all else alike")
     ],
@@ -76,6 +87,10 @@ PARTS: dict[str, Any] = {
     "api-crowd": {"callers": 100, "workers": 2, "rate": 812.4, "ms": {"p95": 200.0}, "statuses": {"200": 8_000},
                   "cores": {"api": 0.7}},
 }  # fmt: skip
+
+
+PARTS["goals"] = {which: {name: PARTS[name] for name in ("rounds", "rates", "backlog", "ramp")}
+                  for which in ("before", "after")}  # fmt: skip
 
 
 def as_read(parts: dict[str, Any], at: str = "2026-01-01T00:00:00Z") -> dict[str, Any]:
@@ -127,6 +142,35 @@ def test_latency_is_beside_the_workers_own_word() -> None:
     assert "| verdict durable, by the observer | 12.5 | 33.0 | 80.0 | 5,000 | 0 |" in found
     assert "| effects done, by the worker's histogram | 11.0 | 30.0 |  | 10,000 |  |" in found
     assert "The switch was late by 0.1 ms (median)" in found
+
+
+def test_a_round_beside_its_payments_is_by_the_fit_of_rounds_alone() -> None:
+    found = tables.all_of(merged(PARTS))["rates"]
+    # 50 us a payment, of which 20 are the payment's own, times 10 payments a round.
+    assert "| by default: CPU a round beside its payments, ms | 0.30 | 0.30 |" in found
+    assert "| by default: rounds/s of payments | 100 of 10.0 | 100 of 10.0 |" in found
+    assert "| every verdict sent back: kept up | no, 1,000/s |  |" in found
+    assert "| every verdict sent back: worker, us a payment more than by default | 0.00 |  |" in found
+
+
+def test_versions_stand_beside_each_other_at_every_rate() -> None:
+    found = tables.all_of(merged(PARTS))["goals"]
+    assert "| payments a second | 1,000, before | 1,000, after | 5,000, before | 5,000, after |" in found
+    assert "| round alone, by default: fixed, ms | 2.00 | 2.00 |" in found
+    assert "| knee: kept up, payments/s | 900 | 900 |" in found
+
+
+def test_what_a_version_was_not_measured_for_is_empty() -> None:
+    parts = {**PARTS, "goals": {"before": {"backlog": PARTS["backlog"]}, "after": PARTS["goals"]["after"]}}
+    found = tables.all_of(merged(parts))["goals"]
+    assert "| knee: kept up, payments/s |  | 900 |" in found
+    assert "| by default: kept up |  | yes |  | yes |" in found
+
+
+def test_the_allocator_of_redis_is_named_where_it_is_known() -> None:
+    facts = {"rates": {**MACHINE, "measured_at": "a", "redis_allocator": "/lib/libjemalloc.so.2"}}
+    assert "| libjemalloc.so.2 |" in tables.machines(facts)
+    assert "| not noted |" in tables.machines({"rates": {**MACHINE, "measured_at": "a"}})
 
 
 def test_of_the_long_run_what_waited_and_what_is_stored_is_told() -> None:

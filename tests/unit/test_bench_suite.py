@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +26,11 @@ class Stack:
 
     def __init__(self) -> None:
         self.has_workers = False
+        self.days = 0.0
+
+    def fill(self, days: float, *_arguments: Any) -> None:
+        assert not self.has_workers, "nothing is at work yet"
+        self.days = days
 
     def start_worker(self) -> None:
         self.has_workers = True
@@ -33,7 +39,7 @@ class Stack:
 @pytest.fixture
 def stacks(monkeypatch: pytest.MonkeyPatch) -> type[Stack]:
     @contextmanager
-    def fresh(_payers: int) -> Iterator[Stack]:
+    def fresh(_payers: int, **_partitions: int) -> Iterator[Stack]:
         Stack.opened += 1
         try:
             yield Stack()
@@ -66,7 +72,7 @@ def test_only_leaves_what_is_named_in_the_order_of_the_run() -> None:
 
 
 def test_a_part_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="expected some of stages"):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected some of rounds, stages"):
         command._names("latencies")
 
 
@@ -91,6 +97,31 @@ def test_the_whole_jobs_share_a_stack_and_a_failure_makes_the_next_one_new(
         suite.backlog()
         assert (stacks.opened, stacks.closed) == (2, 1)
     assert stacks.closed == 2
+
+
+def test_a_stack_has_the_history_before_its_first_worker_or_none(
+    stacks: type[Stack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[float] = []
+
+    def backlog(bench: Any, *_arguments: Any) -> Run:
+        found.append(bench.days)
+        return run("backlog")
+
+    monkeypatch.setattr(forms, "backlog", backlog)
+    for days in (TINY.days, 0.0):
+        with Suite(replace(TINY, days=days), print) as suite:
+            suite.backlog()
+            suite.backlog()
+    assert found == [TINY.days, TINY.days, 0.0, 0.0]
+    assert stacks.opened == 2
+
+
+def test_settings_of_a_variant_are_read_and_others_refused() -> None:
+    assert command._variant("fast:UPIFRAUD_A=1,UPIFRAUD_B=x") == ("fast", {"UPIFRAUD_A": "1", "UPIFRAUD_B": "x"})
+    for text in ("fast", "fast:UPIFRAUD_A", "fast:=1"):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected NAME"):
+            command._variant(text)
 
 
 def test_rates_of_a_ramp_follow_the_backlog_that_was_measured(
