@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -102,12 +103,12 @@ def test_below_the_bound_there_is_one_at_a_time():
 
 def test_one_that_takes_longer_than_the_pace_is_followed_at_its_end():
     begun = Worker(fixed=12, a_record=0).take(steady(1_000, milliseconds=100))
-    assert {after.at - before.at for before, after in zip(begun, begun[1:], strict=False)} == {12}
+    assert {after.at - before.at for before, after in itertools.pairwise(begun)} == {12}
 
 
 def test_without_a_pace_the_next_starts_when_the_last_one_ends():
     begun = Worker(apart=0, fixed=3, a_record=0).take(steady(1_000, milliseconds=100))
-    assert {after.at - before.at for before, after in zip(begun, begun[1:], strict=False)} == {3}
+    assert {after.at - before.at for before, after in itertools.pairwise(begun)} == {3}
 
 
 def test_a_burst_overlaps_by_itself_and_what_follows_is_paced_again():

@@ -1,4 +1,4 @@
-"""How the poll thread hands over: small micro-batches after each other, large ones beside each other, never too many."""
+"""How the poll thread hands over: small micro-batches after each other, large ones beside each other, with a bound."""
 
 from __future__ import annotations
 
