@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 VALUE = bytes(500)
 PARTITIONS = 12
 RESULT = "RESULT "
-FETCH_SETTINGS = {  # fetch.min.bytes, fetch.wait.max.ms, linger ms
-    "min 1 B, linger 3 ms": (1, 500, 3),
-    "min 1 B, linger 5 ms": (1, 500, 5),
-    "min 32 KiB, wait 5 ms, linger 2 ms": (32 * 1024, 5, 2),
-    "min 64 KiB, wait 10 ms, linger 10 ms": (64 * 1024, 10, 10),
+FETCH_SETTINGS = {  # fetch.min.bytes, fetch.wait.max.ms, least ms between starts of small micro-batches
+    "min 1 B, pace 0": (1, 100, 0),
+    "min 1 B, pace 8 ms": (1, 100, 8),
+    "min 100 kB, wait 3 ms, pace 5 ms": (100_000, 3, 5),
+    "min 100 kB, wait 3 ms, pace 8 ms": (100_000, 3, 8),
 }
 
 
@@ -107,7 +107,7 @@ def run_ours(bootstrap: str, topic: str, wanted: int, fetch: tuple[int, int, int
     from stream.faust_app.app import make_app, run_worker
     from stream.settings import Settings
 
-    min_bytes, wait_ms, linger_ms = fetch
+    min_bytes, wait_ms, pace_ms = fetch
     meter = Meter(wanted, skip=wanted // 2 if latency else 0)
 
     async def process(fetched: Any) -> None:
@@ -122,7 +122,7 @@ def run_ours(bootstrap: str, topic: str, wanted: int, fetch: tuple[int, int, int
         topic_outcomes=f"{topic}-none",
         kafka_fetch_min_bytes=min_bytes,
         kafka_fetch_wait_seconds=wait_ms / 1000,
-        linger_seconds=linger_ms / 1000,
+        pace_seconds=pace_ms / 1000,
     )
     sys.exit(run_worker(make_app(settings, process, process)))
 
@@ -174,7 +174,7 @@ def measure_drain(bootstrap: str, records: int, stock_records: int, rounds: int)
     found: dict[str, list[Any]] = {kind: [] for kind in topics}
     for _ in range(rounds):
         for kind, (topic, count) in topics.items():
-            found[kind].append(child(kind, bootstrap, topic, count, (1, 500, 3), latency=False))
+            found[kind].append(child(kind, bootstrap, topic, count, (1, 100, 0), latency=False))
     names = {"stock": "stock Faust (aiokafka), event by event", "ours": "our transport, one message a fetch"}
     print(f"{'drained, empty agent':50} {'records/s':>12} {'CPU us a record':>16}")
     for kind, runs in found.items():

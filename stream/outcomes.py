@@ -18,7 +18,7 @@ from stream.verdict_store import OutcomeRow
 from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from stream.decode import DecodedOutcomes
     from stream.kafka.fetch import Fetch
@@ -48,9 +48,13 @@ class OutcomeFlow:
         self._dead_letters = dead_letters
         self._earliest_ms = earliest_ms
 
+    def begin(self, fetch: Fetch) -> Awaitable[None]:
+        """Begin to give every record of the fetch its effects; what is returned is done when all are durable."""
+        return self._lanes.follow(self._lanes.outcomes, self._run, fetch)
+
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
-        await self._lanes.follow(self._lanes.outcomes, self._run, fetch)
+        await self.begin(fetch)
 
     def _run(self, way: Way, fetch: Fetch) -> None:
         lanes = self._lanes

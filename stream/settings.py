@@ -166,17 +166,21 @@ class Settings:
         seconds(1, 1800), 6.0, "Silence after which a worker is dead and its partitions move."
     )
     kafka_heartbeat_seconds: float = setting(seconds(0.1, 600), 0.5, "Time between heartbeats.")
-    kafka_fetch_min_bytes: int = setting(
-        integer(1, 2**30), 1, "Bytes that a broker gathers before it answers a fetch: more saves CPU, costs latency."
+    kafka_fetch_min_bytes: int | None = setting(
+        integer(1, 2**30), None, "Bytes that a broker gathers before it answers a fetch; by UPIFRAUD_PACE_SECONDS."
     )
-    kafka_fetch_wait_seconds: float = setting(seconds(0.001, 300), 0.1, "How long a broker gathers at most.")
+    kafka_fetch_wait_seconds: float | None = setting(
+        seconds(0.001, 300), None, "How long a broker gathers at most; by UPIFRAUD_PACE_SECONDS."
+    )
 
     micro_batch_records: int = setting(integer(1, 1_000_000), 2048, "Records of a micro-batch at most.")
     micro_batch_bytes: int = setting(
         integer(2**16, 2**30), 8 * 2**20, "Bytes of a micro-batch's values and keys at most; one record always fits."
     )
     micro_batches_in_flight: int = setting(integer(1, 16), 3, "Micro-batches at work at the same time.")
-    linger_seconds: float = setting(seconds(0, 10), 0.005, "Wait for more records after the first of a micro-batch.")
+    pace_seconds: float = setting(
+        seconds(0, 1), 0.008, "Least time between the starts of small micro-batches: 0 for least latency, at more CPU."
+    )
     commit_interval_seconds: float = setting(seconds(0.05, 60), 1.0, "Time between offset commits.")
     pause_after_seconds: float = setting(
         seconds(0.1, 60), 2.0, "Without room for so long, partitions are paused and polling goes on."

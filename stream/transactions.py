@@ -31,7 +31,7 @@ from stream.steps import Step
 from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from features.identity import Identities
     from stream.decode import Decoded
@@ -75,9 +75,13 @@ class TransactionFlow:
         self._clock = clock
         self._broken = False
 
+    def begin(self, fetch: Fetch) -> Awaitable[None]:
+        """Begin to give every record of the fetch its effects; what is returned is done when all are durable."""
+        return self._lanes.follow(self._lanes.claim, self._run, fetch)
+
     async def process(self, fetch: Fetch) -> None:
         """Give every record of the fetch its effects; return when all of them are durable."""
-        await self._lanes.follow(self._lanes.claim, self._run, fetch)
+        await self.begin(fetch)
 
     def _run(self, way: Way, fetch: Fetch) -> None:
         lanes = self._lanes

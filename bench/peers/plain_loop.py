@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from stream.settings import Settings
 
 POLL_SECONDS = 0.1
+LINGER_SECONDS = 0.005
 
 
 def run(parts: Parts, *, single: bool) -> None:
@@ -74,7 +75,7 @@ class Loop:
         single: bool,
     ) -> None:
         self._flows, self._single = flows, single
-        self._limit, self._linger = settings.micro_batch_records, settings.linger_seconds
+        self._limit = settings.micro_batch_records
         self._in_flight = 1 if single else settings.micro_batches_in_flight
         self._commit_seconds = settings.commit_interval_seconds
         self._transactions = settings.topic_transactions
@@ -136,7 +137,7 @@ class Loop:
         if first is None:
             return []
         runs: dict[str, dict[int, list[Message]]] = {}
-        for record in [first, *self._consumer.consume(self._limit - 1, self._linger)]:
+        for record in [first, *self._consumer.consume(self._limit - 1, LINGER_SECONDS)]:
             if record.error() is not None:
                 raise RuntimeError(f"Kafka: {record.error().str()}")
             runs.setdefault(record.topic(), {}).setdefault(record.partition(), []).append(record)

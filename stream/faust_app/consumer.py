@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from stream import metrics
 from stream.errors import KafkaRefusedError, RetryableError
+from stream.faust_app import lag
 from stream.faust_app.handover import Handover
 from stream.faust_app.tableless import TablelessConsumer
-from stream.kafka import kafka_errors, lag
+from stream.kafka import kafka_errors
 from stream.kafka.config import consumer_config, is_cooperative
 from stream.kafka.ledger import Ledger
 from stream.kafka.poll_thread import PollOptions, PollThread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from confluent_kafka import KafkaError
-    from faust.types import TP, ConsumerMessage, Message
+    from faust.types import TP, Message
+    from mode import ServiceT
 
     from stream.faust_app.hooks import Hooks
     from stream.kafka.fetch import Fetch
@@ -76,12 +78,13 @@ class FetchConsumer(TablelessConsumer):
             micro_batch_records=settings.micro_batch_records,
             micro_batch_bytes=settings.micro_batch_bytes,
             micro_batches_in_flight=settings.micro_batches_in_flight,
-            linger=settings.linger_seconds,
+            apart=settings.pace_seconds,
             pause_after=settings.pause_after_seconds,
             answer_within=settings.drain_seconds + 30,
         )
         for members_topics in _members(sorted(topics), cooperative=options.cooperative):
-            thread = PollThread(consumer_config(settings), options, members_topics, loop=self.loop, owner=self)
+            config = consumer_config(settings, gathers=settings.topic_transactions in members_topics)
+            thread = PollThread(config, options, members_topics, loop=self.loop, owner=self)
             self._threads.append(thread)
             self._thread_of.update(dict.fromkeys(members_topics, thread))
         self._rebalancing = {thread.name for thread in self._threads}
@@ -137,15 +140,24 @@ class FetchConsumer(TablelessConsumer):
         if records := sum(map(len, fetches)):
             metrics.MICRO_BATCH_RECORDS.observe(records)
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - Faust's signature
-        """Yield what has arrived, waiting so long for a first fetch."""
-        if not self.flow_active:
-            await self.wait_for_stopped(self.can_resume_flow.wait())
-        await self._handover.wait(timeout)
-        for tp, message in self._handover.messages(self.app.consumer_generation_id):
-            if not self.flow_active:
-                return
-            yield tp, message
+    async def _drain_messages(self, fetcher: ServiceT) -> None:
+        """Bring to the agents what has arrived.
+
+        Faust's own loop makes four tasks for each message and one for each wait, to see in time that the flow is
+        suspended. Nothing waits for long here: there is always room in an agent's queue.
+        """
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                await self._handover.wait()
+                if not self.flow_active:
+                    await self.can_resume_flow.wait()
+                for message in self._handover.messages(self.app.consumer_generation_id):
+                    await self.callback(message)
+                    if not self.flow_active:
+                        break
+        except asyncio.CancelledError:
+            if not self.app.should_stop:
+                raise
 
     def ack(self, message: Message) -> bool:
         """Note that all effects of a fetch are done."""
@@ -156,7 +168,7 @@ class FetchConsumer(TablelessConsumer):
         fetch, whole = self._handover.finish(message)
         fetch.passed.set()
         if whole:
-            self._thread_of[fetch.topic].room.release()
+            self._thread_of[fetch.topic].room.give_back()
             metrics.MICRO_BATCHES_IN_FLIGHT.dec()
         self._count(fetch)
         self._health.progress()

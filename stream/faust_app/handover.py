@@ -27,7 +27,7 @@ class Handover:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._arrived: deque[Ticket] = deque()
-        self._arrival = asyncio.Event()
+        self._arrival: asyncio.Future[None] | None = None
         self._messages: dict[int, tuple[Ticket, ConsumerMessage]] = {}
         self._unfinished: dict[int, set[int]] = {}
 
@@ -38,19 +38,16 @@ class Handover:
         for ticket in tickets:
             self._unfinished[ticket.number] = unfinished
         self._arrived.extend(tickets)
-        self._arrival.set()
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until something has arrived, or so long."""
-        if self._arrived:
-            return
-        self._arrival.clear()
-        try:
-            await asyncio.wait_for(self._arrival.wait(), seconds)
-        except TimeoutError:
-            return
+    async def wait(self) -> None:
+        """Wait until something has arrived."""
+        if not self._arrived:
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
 
-    def messages(self, generation_id: int) -> Iterator[tuple[TP, ConsumerMessage]]:
+    def messages(self, generation_id: int) -> Iterator[ConsumerMessage]:
         """Yield what has arrived, in its order."""
         while self._arrived:
             ticket = self._arrived.popleft()
@@ -70,7 +67,7 @@ class Handover:
                 generation_id=generation_id,
             )
             self._messages[ticket.number] = (ticket, message)
-            yield tp, message
+            yield message
 
     def begun(self, ticket: Ticket) -> bool:
         """Return whether an agent has this fetch. A queued one Faust clears when it stops, and nobody works on it."""

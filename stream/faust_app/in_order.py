@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,35 +31,64 @@ async def work_in_order(
     Returns when the events have ended and all work is done. A fetch that fails ends it with its exception, and stays
     unacknowledged like all after it. Whatever is still at work then, or when it is cancelled, is cancelled.
     """
-    at_work: deque[tuple[FetchEvent, asyncio.Future[None]]] = deque()
-    following: asyncio.Future[FetchEvent] | None = None
-    ended = False
-
-    def left() -> list[asyncio.Future[Any]]:
-        return [*(work for _, work in at_work), *([] if following is None else [following])]
-
+    order = _Order(process)
     try:
-        while at_work or not ended:
-            if following is None and not ended and len(at_work) < in_flight:
-                following = asyncio.ensure_future(anext(events))
-            await asyncio.wait(left(), return_when=asyncio.FIRST_COMPLETED)
-            for _, work in at_work:
-                if work.done():
-                    work.result()  # a failure ends the loop even while an older fetch is still at work
-            while at_work and at_work[0][1].done():
-                at_work.popleft()[0].ack()
-            if following is not None and following.done():
-                try:
-                    event, following = following.result(), None
-                except StopAsyncIteration:
-                    ended, following = True, None
-                else:
-                    at_work.append((event, asyncio.ensure_future(process(event.value))))
+        async for event in events:
+            order.begin(event)
+            await order.until_at_work(in_flight - 1)
+        await order.until_at_work(0)
+    except asyncio.CancelledError:
+        if order.failure is None:
+            raise
+        raise order.failure from None
     finally:
-        abandoned = left()
+        await order.abandon()
+
+
+class _Order:
+    """What is at work, in the order in which it was begun. A callback sees to its end: a task that waits costs more."""
+
+    def __init__(self, process: Callable[[Fetch], Awaitable[None]]) -> None:
+        self._process = process
+        self._at_work: deque[tuple[FetchEvent, asyncio.Future[None]]] = deque()
+        self._agent = asyncio.current_task()
+        self._fewer: asyncio.Future[None] | None = None
+        self.failure: BaseException | None = None
+        """What one has failed with; the agent was cancelled then, wherever it waits."""
+
+    def begin(self, event: FetchEvent) -> None:
+        work = asyncio.ensure_future(self._process(event.value))
+        self._at_work.append((event, work))
+        work.add_done_callback(self._ended)
+
+    async def until_at_work(self, most: int) -> None:
+        """Wait until at most so many are at work."""
+        while len(self._at_work) > most:
+            self._fewer = asyncio.get_running_loop().create_future()
+            await self._fewer
+
+    async def abandon(self) -> None:
+        """Cancel what is at work."""
+        abandoned = [work for _, work in self._at_work]
+        self._at_work.clear()
         for work in abandoned:
             work.cancel()
         await asyncio.gather(*abandoned, return_exceptions=True)
+
+    def _ended(self, work: asyncio.Future[None]) -> None:
+        failure = asyncio.CancelledError() if work.cancelled() else work.exception()
+        if failure is not None:
+            self._fail(failure)
+        while self._at_work and self.failure is None and self._at_work[0][1].done():
+            self._at_work.popleft()[0].ack()
+        if self._fewer is not None and not self._fewer.done():
+            self._fewer.set_result(None)
+
+    def _fail(self, failure: BaseException) -> None:
+        """End the agent, even while an older fetch is still at work."""
+        if self._at_work and self.failure is None and self._agent is not None:
+            self.failure = failure
+            self._agent.cancel()
 
 
 def unless(
@@ -72,9 +101,7 @@ def unless(
     unacknowledged until the agent is cancelled.
     """
 
-    async def guarded(fetch: Fetch) -> None:
-        if forgotten(fetch):
-            await asyncio.get_running_loop().create_future()
-        await process(fetch)
+    def guarded(fetch: Fetch) -> Awaitable[None]:
+        return asyncio.get_running_loop().create_future() if forgotten(fetch) else process(fetch)
 
     return guarded

@@ -126,14 +126,14 @@ class KafkaClient:
 
     # Records ----------------------------------------------------------------------------------------------------------
 
-    def receive(self, *, wait: float, linger: float) -> list[Fetch]:
-        """Wait for a record, then a little for more; return them as one fetch a topic, nothing if none came.
+    def receive(self, wait: float) -> list[Fetch]:
+        """Wait for a record and take what is there then; return it as one fetch a topic, nothing if none came.
 
         OffsetLostError and KafkaRefusedError: what the broker holds, or allows, is not what the worker must have.
         """
         if self._rouse_again:
             self._rouse(again=False)
-        records = [one for one in self._intake.take(wait=wait, linger=linger) if self._is_record(one)]
+        records = [one for one in self._intake.take(wait) if self._is_record(one)]
         by_topic = self._by_topic(records)
         ends = self._ends_to_pass(alone=not records)
         gathered = [gather(topic, lot, self.positions, ends) for topic, lot in by_topic.items()]
@@ -142,6 +142,11 @@ class KafkaClient:
             for partition, _, following in fetch.spans():
                 self.positions[TP(fetch.topic, partition)] = following
         return fetches
+
+    @property
+    def has_more(self) -> bool:
+        """Whether records are at hand that went beyond the bounds of what was received last."""
+        return self._intake.has_more
 
     def _ends_to_pass(self, *, alone: bool) -> Mapping[TP, int]:
         """Return what may be passed over now: with records at once, alone not at every mark of a busy producer."""

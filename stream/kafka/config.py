@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stream.errors import SettingsError
 from stream.settings import MAX_POLL_INTERVAL_SECONDS, is_secret_option
@@ -22,6 +22,17 @@ inflates a thousandfold: so this, times a thousand, is what an answer may take. 
 QUEUE_KILOBYTES = 8 * 1024
 QUEUE_RECORDS = 20_000
 """Nothing is fetched while so much waits in the queue; what an answer brings on top of it is not bounded by these."""
+
+
+class Fetching(NamedTuple):
+    """A broker answers a fetch when it has so many bytes, or after so long."""
+
+    least_bytes: int
+    wait_seconds: float
+
+
+GATHERED = Fetching(100_000, 0.003)
+AT_ONCE = Fetching(1, 0.1)
 
 _SECURITY = {
     "security.protocol": "kafka_security_protocol",
@@ -81,8 +92,8 @@ def _check(options: tuple[tuple[str, Any], ...]) -> None:
         ) from None
 
 
-def consumer_config(settings: Settings) -> dict[str, Any]:
-    """Return the options of the consumer."""
+def consumer_config(settings: Settings, *, gathers: bool = True) -> dict[str, Any]:
+    """Return the options of a consumer; where it `gathers`, brokers answer less often while micro-batches are paced."""
     fetch_bytes = settings.kafka_conf.get("fetch.max.bytes", FETCH_BYTES)
     return {
         "fetch.max.bytes": fetch_bytes,
@@ -104,11 +115,20 @@ def consumer_config(settings: Settings) -> dict[str, Any]:
         # A limit of producers; librdkafka wants it below fetch.max.bytes, and fetches larger batches all the same.
         "message.max.bytes": min(int(fetch_bytes), FETCH_BYTES),
         "allow.auto.create.topics": False,
-        "fetch.min.bytes": settings.kafka_fetch_min_bytes,
-        "fetch.wait.max.ms": max(1, round(settings.kafka_fetch_wait_seconds * 1000)),
+        **_fetching(settings, gathers=gathers),
         # 1000 by default, and a consumer faster than its queue stalls for that long.
         "fetch.queue.backoff.ms": 5,
         **_group(settings),
+    }
+
+
+def _fetching(settings: Settings, *, gathers: bool) -> dict[str, Any]:
+    """Return when brokers answer a fetch: each answer wakes threads, and micro-batches are apart anyway."""
+    by_default = GATHERED if gathers and settings.pace_seconds > 0 else AT_ONCE
+    least, seconds = settings.kafka_fetch_min_bytes, settings.kafka_fetch_wait_seconds
+    return {
+        "fetch.min.bytes": by_default.least_bytes if least is None else least,
+        "fetch.wait.max.ms": max(1, round((by_default.wait_seconds if seconds is None else seconds) * 1000)),
     }
 
 

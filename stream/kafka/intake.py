@@ -6,7 +6,6 @@ are is known by nobody: they are taken in portions, and what of the last one goe
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -33,19 +32,24 @@ class Intake:
         self._gone: set[TP] = set()
         self._largest = 0
 
-    def take(self, *, wait: float, linger: float) -> list[Message]:
-        """Wait for something, then a little for more; return at most so many records or, from the second on, bytes.
+    @property
+    def has_more(self) -> bool:
+        """Whether something was kept that went beyond the bounds."""
+        return bool(self._kept)
+
+    def take(self, wait: float) -> list[Message]:
+        """Wait for something and take what is there; return at most so many records or, from the second on, bytes.
 
         Among them is what librdkafka has to say of a partition, in the order in which it came.
         """
         if not self._kept:
             self.poll(wait)
         taken: list[Message] = []
-        size, deadline = self._move(taken, 0), time.monotonic() + linger
+        size = self._move(taken, 0)
         while taken and not self._kept and len(taken) < self._records:
             room = max(1, (self._size - size) // max(1, self._largest))
             wanted = min(self._records - len(taken), _PORTION, room)
-            came = self._still_ours(partial(self._consumer.consume, wanted, max(0.0, deadline - time.monotonic())))
+            came = self._still_ours(partial(self._consumer.consume, wanted, 0.0))
             self._kept = came
             size = self._move(taken, size)
             if len(came) < wanted:

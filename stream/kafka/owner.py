@@ -41,7 +41,7 @@ class Owner(Protocol):
         """Partitions are given back or were lost; these offsets were accepted."""
 
     def deliver(self, fetches: list[Fetch]) -> None:
-        """A micro-batch has come; it holds one permit of `room` until all of it is finished."""
+        """A micro-batch has come; it takes room until all of it is finished."""
 
     def commit_answered(self, member: str, accepted: Mapping[TP, int], refused: Mapping[TP, KafkaError]) -> None:
         """The answer to commit_soon."""

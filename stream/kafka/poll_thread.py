@@ -23,6 +23,7 @@ from confluent_kafka import KafkaException
 from stream.errors import FatalError, KafkaRefusedError
 from stream.kafka.client import Bounds, KafkaClient
 from stream.kafka.owner import Start
+from stream.kafka.pace import Pace, Room
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError
     from faust.types import TP
 
-    from stream.kafka.fetch import Fetch
     from stream.kafka.owner import Owner
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,8 @@ class PollOptions:
     micro_batch_records: int
     micro_batch_bytes: int
     micro_batches_in_flight: int
-    linger: float
+    apart: float
+    """Least time between the starts of small micro-batches."""
     pause_after: float
     answer_within: float
     """Longest wait for the event loop in a rebalance: above the drain bound, below the rebalance timeout."""
@@ -77,7 +78,8 @@ class PollThread(threading.Thread):
         self._owner = owner
         bounds = Bounds(options.micro_batch_records, options.micro_batch_bytes)
         self._client = KafkaClient(config, topics, cooperative=options.cooperative, listener=self, bounds=bounds)
-        self.room = threading.BoundedSemaphore(options.micro_batches_in_flight)
+        self.room = Room(options.micro_batches_in_flight)
+        self._pace = Pace(options.apart)
         self._ahead: list[threading.Event] = []
         self._waiting: set[TP] = set()
         self._committed: dict[TP, int | None] = {}
@@ -153,31 +155,32 @@ class PollThread(threading.Thread):
     def _turn(self) -> None:
         self._errands()
         self._settle()
-        began = time.monotonic()
-        if not self._has_room():
+        if not self._may_form():
             self._keep_membership()
             return
-        fetches: list[Fetch] = []
-        try:
-            self._resume()
-            wait = _POLL_SECONDS if self._question is None else _ANSWER_POLL_SECONDS
-            linger = max(0.0, self._options.linger - (time.monotonic() - began))  # records came while it waited
-            fetches = self._client.receive(wait=wait, linger=linger)
-        finally:
-            if not fetches:
-                self.room.release()
+        self._resume()
+        fetches = self._client.receive(_POLL_SECONDS if self._question is None else _ANSWER_POLL_SECONDS)
         if fetches:
+            self._pace.formed(time.monotonic(), sum(map(len, fetches)), more=self._client.has_more)
             self._ahead = [fetch.passed for fetch in fetches]
+            self.room.take()
             self._tell(self._owner.deliver, fetches)
 
-    def _has_room(self) -> bool:
-        """Take a permit once the micro-batch before has passed; wait a while, but only look if that was in vain."""
+    def _may_form(self) -> bool:
+        """Wait until the next micro-batch may be formed; return False where it was in vain for a while.
+
+        After a small one that is a little later, and at its end. After a large one, or one that takes long, it is once
+        that has passed and there is room; if that was in vain the last time, it is only looked at.
+        """
+        time.sleep(self._pace.rest(time.monotonic()))
+        if self.room.wait(0, self._pace.alone(time.monotonic())):
+            return not self._quiet.is_set()
         deadline = time.monotonic() + (0 if self.paused else self._options.pause_after)
         while not self._quiet.is_set():
             self._errands()
             left = deadline - time.monotonic()
             step = min(max(left, 0), _POLL_SECONDS)
-            if all(passed.wait(step) for passed in self._ahead) and self.room.acquire(timeout=step):
+            if all(passed.wait(step) for passed in self._ahead) and self.room.wait(self.room.most - 1, step):
                 return True
             if left <= 0:
                 break

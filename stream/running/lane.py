@@ -12,8 +12,9 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from stream.steps import Lap
 
@@ -123,43 +124,40 @@ class Ways:
         self._idle: list[_Thread] = []
         self.closed = threading.Event()
 
-    async def follow(self, first: Lane, go: Callable[Concatenate[Way, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `go` with a way that begins in the lane `first`, in a thread, and return what it returns.
+    def follow(
+        self, first: Lane, go: Callable[Concatenate[Way, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        """Call `go` with a way that begins in the lane `first`, in a thread; the future has what it returns.
 
         The turn in the first lane is taken here, where ways begin in order: ways that lead through the same lanes go
-        through each of them in the order in which they were begun. When the caller is cancelled, or the lanes are
+        through each of them in the order in which they were begun. When the future is cancelled, or the lanes are
         closed, no further lane is entered; what the way does in its last one is finished.
         """
         if self.closed.is_set():
             raise RuntimeError("No way can be begun: the threads were told to end.")
         loop = asyncio.get_running_loop()
-        end: asyncio.Future[None] = loop.create_future()
+        end: asyncio.Future[T] = loop.create_future()
         way = Way(first, is_over=lambda: self.closed.is_set() or end.cancelled())
-        returned: list[T] = []
-        failed: list[BaseException] = []
 
         def walk() -> None:
             try:
-                returned.append(self.walk(way, go, *args, **kwargs))
+                tell = partial(_succeed, end, self.walk(way, go, *args, **kwargs))
             except BaseException as error:  # noqa: BLE001 - whatever it is, whoever waits for the end must hear of it
-                failed.append(error)
+                tell = partial(_fail, end, error)
             with suppress(RuntimeError):  # the loop is closed, so nobody waits any more
-                loop.call_soon_threadsafe(_set, end)
+                loop.call_soon_threadsafe(tell)
 
         self._thread().walks.put(walk)
-        await end
-        if failed:
-            raise failed[0]
-        return returned[0]
+        return end
 
-    async def run(self, lane: Lane, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make one call in a lane and return what it returns."""
+    def run(self, lane: Lane, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Make one call in a lane; the future has what it returns."""
 
         def go(way: Way) -> T:
             way.enter(lane)
             return call(*args, **kwargs)
 
-        return await self.follow(lane, go)
+        return self.follow(lane, go)
 
     def walk(self, way: Way, go: Callable[Concatenate[Way, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Take a way to its end in the thread that asks, and put its laps on the meter."""
@@ -201,6 +199,14 @@ class _Thread(threading.Thread):
             self._idle.append(self)
 
 
-def _set(end: asyncio.Future[None]) -> None:
+def _succeed(end: asyncio.Future[T], returned: T) -> None:
     if not end.done():  # cancelled
-        end.set_result(None)
+        end.set_result(returned)
+
+
+def _fail(end: asyncio.Future[Any], error: BaseException) -> None:
+    if isinstance(error, asyncio.CancelledError):
+        end.cancel()
+    elif not end.done():
+        # No future takes a StopIteration: it would end whoever awaits it as if all were well.
+        end.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)

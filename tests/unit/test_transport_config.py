@@ -41,6 +41,23 @@ def test_whoever_wants_larger_fetches_gets_them():
     Consumer(config).close()
 
 
+def fetching(settings, *, gathers=True):
+    config = consumer_config(settings, gathers=gathers)
+    return config["fetch.min.bytes"], config["fetch.wait.max.ms"]
+
+
+def test_brokers_gather_where_micro_batches_are_paced_and_answer_at_once_where_they_are_not():
+    assert fetching(Settings()) == (100_000, 3)
+    assert fetching(Settings(pace_seconds=0.0)) == (1, 100)
+    assert fetching(Settings(), gathers=False) == (1, 100), "nobody waits for outcomes"
+
+
+def test_how_brokers_gather_can_be_set_whatever_the_pace():
+    chosen = {"UPIFRAUD_KAFKA_FETCH_MIN_BYTES": "500", "UPIFRAUD_KAFKA_FETCH_WAIT_SECONDS": "0.02"}
+    for settings in (read_settings(chosen), read_settings({**chosen, "UPIFRAUD_PACE_SECONDS": "0"})):
+        assert fetching(settings) == fetching(settings, gathers=False) == (500, 20)
+
+
 def test_a_producers_limit_does_not_make_fetches_larger():
     config = consumer_config(read_settings({"UPIFRAUD_KAFKA_CONF_MESSAGE_MAX_BYTES": "9000000"}))
     assert config["message.max.bytes"] == config["fetch.max.bytes"] == FETCH_BYTES

@@ -80,7 +80,7 @@ def test_before_the_first_report_it_is_unknown(client: KafkaClient, fetched: Fet
 @pytest.fixture
 def thread(client: KafkaClient) -> Iterator[PollThread]:
     options = PollOptions(
-        cooperative=True, micro_batch_records=1, micro_batch_bytes=1, micro_batches_in_flight=1, linger=0,
+        cooperative=True, micro_batch_records=1, micro_batch_bytes=1, micro_batches_in_flight=1, apart=0,
         pause_after=1, answer_within=1,
     )  # fmt: skip
     loop = asyncio.new_event_loop()

@@ -29,6 +29,8 @@ class Bench:
 
     async def events(self):
         while (value := await self.queue.get()) is not None:
+            if isinstance(value, Exception):
+                raise value
             yield Event(value, self.acked)
 
     async def process(self, value):
@@ -103,6 +105,47 @@ def test_a_failure_ends_the_loop_at_once_with_all_from_there_on_unacknowledged(r
             await loop
         assert bench.acked == []
         assert bench.cancelled == ["a"]
+
+    runs(scenario)
+
+
+def test_a_failure_is_heard_of_while_as_many_are_at_work_as_may_be(runs):
+    async def scenario(bench, loop):
+        for value in "abc":
+            bench.queue.put_nowait(value)
+        await bench.settle()
+        bench.gates["b"].set_exception(ValueError("bad"))
+        with pytest.raises(ValueError, match="bad"):
+            await loop
+        assert bench.begun == ["a", "b"]
+        assert bench.acked == []
+
+    runs(scenario)
+
+
+def test_work_that_was_cancelled_ends_the_loop_and_is_not_acknowledged(runs):
+    async def scenario(bench, loop):
+        for value in "ab":
+            bench.queue.put_nowait(value)
+        await bench.settle()
+        bench.gates["a"].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await loop
+        assert bench.acked == []
+        assert bench.cancelled == ["a", "b"]
+
+    runs(scenario)
+
+
+def test_an_exception_of_the_events_ends_the_loop_and_cancels_what_is_at_work(runs):
+    async def scenario(bench, loop):
+        bench.queue.put_nowait("a")
+        await bench.settle()
+        bench.queue.put_nowait(ZeroDivisionError())
+        with pytest.raises(ZeroDivisionError):
+            await loop
+        assert bench.cancelled == ["a"]
+        assert bench.acked == []
 
     runs(scenario)
 

@@ -55,7 +55,7 @@ def intake(queue: Queue, *, records: int = 2048, size: int = 1000) -> Intake:
 def test_every_record_comes_once_in_its_order_and_no_micro_batch_is_too_large(sizes, most, bound):
     taking = intake(Queue([record(at, size) for at, size in enumerate(sizes)]), records=most, size=bound)
     found: list[int | None] = []
-    while taken := taking.take(wait=0, linger=0):
+    while taken := taking.take(wait=0):
         assert len(taken) <= most
         assert len(taken) == 1 or sum(map(len, taken)) <= bound
         found += offsets(taken)
@@ -64,30 +64,30 @@ def test_every_record_comes_once_in_its_order_and_no_micro_batch_is_too_large(si
 
 def test_keys_count_too():
     taking = intake(Queue([record(at, 10, key=b"k" * 500) for at in range(3)]))
-    assert [offsets(taking.take(wait=0, linger=0)) for _ in range(3)] == [[0], [1], [2]]
+    assert [offsets(taking.take(wait=0)) for _ in range(3)] == [[0], [1], [2]]
 
 
 def test_no_more_is_taken_out_of_the_queue_than_one_portion_beyond_the_bound():
     """What is taken out is a copy: large records must stay where they are."""
     queue = Queue([record(at, 900 if at else 1) for at in range(2000)])
     taking = intake(queue)
-    assert offsets(taking.take(wait=0, linger=0)) == [0, 1]
+    assert offsets(taking.take(wait=0)) == [0, 1]
     assert len(queue.consume(2000, 0)) >= 2000 - 1 - PORTION
 
 
 def test_once_records_are_known_to_be_large_few_are_asked_for():
     queue = Queue([record(at, 400) for at in range(2000)])
     taking = intake(queue)
-    taken = sum(len(taking.take(wait=0, linger=0)) for _ in range(PORTION))
+    taken = sum(len(taking.take(wait=0)) for _ in range(PORTION))
     assert len(queue.consume(2000, 0)) >= 2000 - taken - 3
 
 
 def test_what_is_kept_of_a_partition_goes_with_it():
     queue = Queue([record(at, 900 if at else 1, partition=at % 2) for at in range(6)])
     taking = intake(queue)
-    assert offsets(taking.take(wait=0, linger=0)) == [0, 1]
+    assert offsets(taking.take(wait=0)) == [0, 1]
     taking.drop({TP(TOPIC, 1)})
-    assert [offsets(taking.take(wait=0, linger=0)) for _ in range(3)] == [[2], [4], []]
+    assert [offsets(taking.take(wait=0)) for _ in range(3)] == [[2], [4], []]
 
 
 def test_what_comes_with_the_very_call_that_loses_its_partition_is_dropped():
@@ -96,4 +96,4 @@ def test_what_comes_with_the_very_call_that_loses_its_partition_is_dropped():
     taking = intake(queue)
     taking.poll(0)
     queue.callback = lambda: taking.drop({TP(TOPIC, 1)})
-    assert offsets(taking.take(wait=0, linger=0)) == [0, 2]
+    assert offsets(taking.take(wait=0)) == [0, 2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from faust.types import TP
 
 from stream import metrics
-from stream.kafka import lag
+from stream.faust_app import lag
 from stream.kafka.ledger import Ledger
 
 ONE = TP("a-topic", 0)
