@@ -11,7 +11,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args, get_type_hints
 
 import msgspec
-import numpy as np
 from msgspec import Meta
 
 from stream.wire import MAX_SHORT_TEXT, Payment, Text
@@ -19,12 +18,12 @@ from stream.wire import MAX_SHORT_TEXT, Payment, Text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 _LAST: Final = 4
 """Characters of a concealed value that are shown, but at most half of it."""
 _HASH_DIGITS: Final = 16
-_BIG_ENDIAN: Final = np.dtype(">u8")
 
 
 class Fact(NamedTuple):
@@ -112,10 +111,10 @@ def conceal(texts: Sequence[str | None], hashes: NDArray[np.uint64]) -> list[str
 
     `hashes` are `Identities.hash` of the texts.
     """
-    digits = hashes.astype(_BIG_ENDIAN).tobytes().hex(":", 8).split(":")
+    digits = hashes.tobytes()[::-1].hex(":", 8).split(":")  # the highest byte first, and so the last hash
     return [
         None if text is None else f"{hashed}:{text[-_LAST:] if len(text) >= 2 * _LAST else _half(text)}"
-        for text, hashed in zip(texts, digits, strict=False)  # of no hashes there is one, empty
+        for text, hashed in zip(texts, reversed(digits), strict=False)  # of no hashes there is one, empty
     ]
 
 

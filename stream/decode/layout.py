@@ -89,7 +89,12 @@ def _lay_out(  # type: ignore[no-untyped-def]
         for row in range(len(rows)):
             start, end = end, end + lengths[text * len(rows) + row]
             if text == _RRN:
-                rrn[row] = _number(arena, start, end)
+                rrn[row] = 0 if start < end <= start + _RRN_DIGITS else -1
+                for at in range(start, end):
+                    if rrn[row] < 0 or not 48 <= arena[at] <= 57:
+                        rrn[row] = -1
+                        break
+                    rrn[row] = rrn[row] * 10 + arena[at] - 48
             elif start == end:
                 hashes[text, row] = 0
             else:
@@ -113,19 +118,6 @@ def _lay_out(  # type: ignore[no-untyped-def]
                 cell = 1 + round((latitude + 90.0) / 180.0 * 65534.0)
                 payment.place = cell << 16 | round((longitude + 180.0) / 360.0 * 65535.0)
         fingerprint[row] = _fingerprint(payment, hashes[_PAYER_VPA, row], hashes[_PAYEE_VPA, row])
-
-
-@njit(inner=True)
-def _number(arena: NDArray[np.uint8], start: int, end: int) -> int:
-    """Return a number of up to 12 digits, -1 for all other text."""
-    if not 0 < end - start <= _RRN_DIGITS:
-        return -1
-    number = 0
-    for at in range(start, end):
-        if not 48 <= arena[at] <= 57:
-            return -1
-        number = number * 10 + int(arena[at]) - 48
-    return number
 
 
 @njit(inner=True)

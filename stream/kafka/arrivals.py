@@ -73,8 +73,9 @@ class Arrivals(Struct, frozen=True, eq=False):
 
         A producer may leave it out, or write 0: an age of half a century would spoil every mean and quantile.
         """
-        stamps = np.fromiter((record.timestamp()[1] for record in self.records), dtype=np.int64, count=len(self))
-        return np.maximum(time.time() - stamps[stamps >= EARLIEST_TIME_MS] / 1000.0, 0.0)
+        now = time.time()
+        stamps = [record.timestamp()[1] for record in self.records]
+        return np.array([max(now - stamp / 1000.0, 0.0) for stamp in stamps if stamp >= EARLIEST_TIME_MS])
 
 
 def partition_name(topic: str, partition: int) -> bytes:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from features.columns import pack_place
+from features.columns import PAYMENT, pack_place
 from features.identity import Identities
 from stream.decode import decode_payments
 from stream.decode.codes import CODES
 from stream.decode.fields import PAYMENT_FIELDS, FullPayment
 from stream.decode.kinds import kind_of
+from stream.decode.layout import NUMBERS
 from stream.decode.ordinary import read
 from stream.wire import EARLIEST_TIME_MS, MAX_VALUE_BYTES, Payment
 
@@ -100,6 +101,10 @@ def test_the_table_has_every_field_and_every_code() -> None:
     for name, codes in CODES.items():
         words = get_args(get_args(hints[name])[0])
         assert list(words) == [code.name for code in codes if code != 0], "codes count in the order of the words"
+
+
+def test_every_column_with_the_name_of_a_field_is_filled() -> None:
+    assert {*NUMBERS} >= {*Payment.__struct_fields__} & {*(PAYMENT.names or ())}
 
 
 def test_a_type_that_nobody_reads_is_refused() -> None:
