@@ -21,6 +21,7 @@ UNKNOWN_TIME = np.int64(-(2**62))
 
 UNKNOWN_PLACE = 0
 UNKNOWN_MCC = -1
+UNKNOWN_BANKS = -1
 
 
 class Status(IntEnum):
@@ -89,16 +90,6 @@ def pack_place(latitude: float | None, longitude: float | None) -> int:
     return lat << 16 | lon
 
 
-def pack_places(latitude: NDArray[np.float64], longitude: NDArray[np.float64]) -> NDArray[np.uint32]:
-    """Pack places as `pack_place` does; NaN where a coordinate is unknown, all others within their limits."""
-    known = ~np.isnan(latitude + longitude)
-    lat = 1 + np.rint((latitude[known] + 90.0) / 180.0 * 65534.0).astype(np.uint32)
-    lon = np.rint((longitude[known] + 180.0) / 360.0 * 65535.0).astype(np.uint32)
-    packed = np.full(len(known), UNKNOWN_PLACE, dtype=np.uint32)
-    packed[known] = lat << np.uint32(16) | lon
-    return packed
-
-
 PAYMENT: Final = row_dtype(
     [
         ("payment_id", "u8"),
@@ -117,7 +108,8 @@ PAYMENT: Final = row_dtype(
 milliseconds, money is paise."""
 
 UNKNOWN: Final = {
-    "mcc": UNKNOWN_MCC, "device_bound_at": UNKNOWN_TIME, "sim_changed_at": UNKNOWN_TIME, "same_bank": -1,
+    "mcc": UNKNOWN_MCC, "device_bound_at": UNKNOWN_TIME, "sim_changed_at": UNKNOWN_TIME,
+    "same_bank": UNKNOWN_BANKS,
 }  # fmt: skip
 """What stands in a column where the payment does not say; 0 in all others."""
 

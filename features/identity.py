@@ -27,21 +27,21 @@ class Identities:
         """Take the key; by_account: a party is its account where that is known, and its VPA elsewhere."""
         if len(key) != KEY_BYTES:
             raise ValueError(f"The identity key must be {KEY_BYTES} bytes, not {len(key)}.")
-        self._k0 = np.uint64(int.from_bytes(key[:8], "little"))
-        self._k1 = np.uint64(int.from_bytes(key[8:], "little"))
+        self.k0 = np.uint64(int.from_bytes(key[:8], "little"))
+        self.k1 = np.uint64(int.from_bytes(key[8:], "little"))
         self.by_account = by_account
 
     def hash(self, values: Sequence[bytes]) -> NDArray[np.uint64]:
         """Return one 64-bit hash a value; never 0, which stands for unknown. Empty values are unknown."""
         arena, ends = _arena(values)
-        return _hash_all(arena, ends, self._k0, self._k1)
+        return _hash_all(arena, ends, self.k0, self.k1)
 
     def hash128(self, values: Sequence[bytes]) -> NDArray[np.uint64]:
         """Return two independent 64-bit hashes a value, shape [n, 2]: wide enough to serve as a unique key."""
         arena, ends = _arena(values)
         both = np.empty((len(ends), 2), dtype=np.uint64)
-        both[:, 0] = _hash_all(arena, ends, self._k0, self._k1)
-        both[:, 1] = _hash_all(arena, ends, ~self._k0, ~self._k1)
+        both[:, 0] = _hash_all(arena, ends, self.k0, self.k1)
+        both[:, 1] = _hash_all(arena, ends, ~self.k0, ~self.k1)
         return both
 
     def fingerprint(self) -> bytes:

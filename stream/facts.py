@@ -7,7 +7,7 @@ Postgres reads them by `convert_from(facts, 'UTF8')::jsonb`. A payment without f
 
 from __future__ import annotations
 
-from itertools import repeat
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args, get_type_hints
 
 import msgspec
@@ -56,6 +56,9 @@ def _facts() -> tuple[Fact, ...]:
 FACTS: Final = _facts()
 """All facts, in the order of the payment's fields."""
 
+_NAMES: Final = [fact.name for fact in FACTS]
+_PLACES: Final = {name: place for place, name in enumerate(_NAMES)}
+_UNBOUNDED: Final = [fact.name for fact in FACTS if fact.unbounded]
 _BY_SHORT: Final = {fact.short: fact for fact in FACTS}
 _Packed: Final = msgspec.defstruct("Packed", [(fact.short, Any, None) for fact in FACTS], omit_defaults=True, gc=False)
 _encode: Final = msgspec.json.Encoder().encode
@@ -69,18 +72,26 @@ def pack(columns: Mapping[str, Sequence[Any]], length: int) -> list[bytes | None
     external scores as lists of (provider, type, value), and of hashed ones what `conceal` returns. What it does not
     name is unknown.
     """
-    known = [fact.name in columns for fact in FACTS]
-    if not any(known):
+    last = max([_PLACES[name] for name in columns if name in _PLACES], default=-1)
+    if last < 0:
         return [None] * length
-    last = len(FACTS) - known[::-1].index(True)  # the rest need not be said
-    kept = [_kept(columns[fact.name], fact) if fact.name in columns else repeat(None, length) for fact in FACTS[:last]]
-    return [None if facts == _NOTHING else facts for facts in map(_encode, map(_Packed, *kept))]
+    columns, nothing = _without_long_text(columns), (None,) * length
+    kept = [columns.get(name, nothing) for name in _NAMES[: last + 1]]  # the rest need not be said
+    packed: list[bytes | None] = [*map(_encode, map(_Packed, *kept))]
+    return [None if facts == _NOTHING else facts for facts in packed] if _NOTHING in packed else packed
 
 
-def _kept(column: Sequence[Any], fact: Fact) -> Sequence[Any]:
-    if not fact.unbounded or max(map(len, filter(None, column)), default=0) <= MAX_SHORT_TEXT:
-        return column
-    return [None if text is None or len(text) > MAX_SHORT_TEXT else text for text in column]
+def _without_long_text(columns: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
+    """Return the columns without text that is too long to be kept."""
+    texts = [columns[name] for name in _UNBOUNDED if name in columns]
+    if max(map(len, filter(None, chain(*texts))), default=0) <= MAX_SHORT_TEXT:
+        return columns
+    short = {
+        name: [text if text is None or len(text) <= MAX_SHORT_TEXT else None for text in columns[name]]
+        for name in _UNBOUNDED
+        if name in columns
+    }
+    return {**columns, **short}
 
 
 def unpack(facts: bytes | None) -> dict[str, Any]:
@@ -100,13 +111,10 @@ def conceal(texts: Sequence[str | None], hashes: NDArray[np.uint64]) -> list[str
 
     `hashes` are `Identities.hash` of the texts.
     """
-    digits = hashes.astype(">u8").tobytes().hex()
-    starts = range(0, len(digits), _HASH_DIGITS)
+    digits = hashes.tobytes()[::-1].hex(":", 8).split(":")  # the highest byte first, and so the last hash
     return [
-        None
-        if text is None
-        else f"{digits[at : at + _HASH_DIGITS]}:{text[-_LAST:] if len(text) >= 2 * _LAST else _half(text)}"
-        for text, at in zip(texts, starts, strict=True)
+        None if text is None else f"{hashed}:{text[-_LAST:] if len(text) >= 2 * _LAST else _half(text)}"
+        for text, hashed in zip(texts, reversed(digits), strict=False)  # of no hashes there is one, empty
     ]
 
 

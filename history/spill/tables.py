@@ -29,7 +29,7 @@ _NUMBERS: Final = tuple(name for name in PAYMENT.names or () if name != "identit
 IDS: Final = pa.schema(
     [
         ("row", pa.int64()),
-        ("fingerprint", pa.int64()),  # of time, amount and parties: equal for duplicates (stream.decode.table)
+        ("fingerprint", pa.int64()),  # of time, amount and parties: equal for duplicates (stream.decode.layout)
         ("id_high", pa.uint64()),  # the first half of the keyed hash of the id, which is the payment's id in features
         ("id_low", pa.uint64()),
         ("payee", pa.uint64()),

@@ -70,7 +70,8 @@ def read_optional(fields: tuple[OptionalField, ...], found: Mapping[str, bytes])
         if raw == b"null":
             continue
         try:
-            (value,) = field.kind.usable((field.alone.decode(raw),))
+            column = (field.alone.decode(raw),)
+            (value,) = column if field.kind.usable is None else field.kind.usable(column)
         except MsgspecError:
             value = None
         if value is None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
 
 from msgspec import Meta, Struct
 
+from features.columns import UNKNOWN_MCC
 from stream.decode.times import parse_times
 from stream.wire import (
     LAST_TIME_MS,
     MAX_EXTERNAL_SCORES,
+    MAX_MCC,
     MAX_SHORT_TEXT,
     CodeNumber,
     CodeText,
@@ -38,7 +40,10 @@ Column = Sequence[Any]
 """The values of one field, one a payment; None is unknown."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_MERCHANT_CODE: Final = re.compile(r"[0-9]{4}")
+MERCHANT_CODES: Final[dict[str | None, int]] = {f"{code:04d}": code for code in range(MAX_MCC + 1)} | {
+    None: UNKNOWN_MCC
+}
+"""Every category as it is kept, and its number."""
 _MOBILE: Final = re.compile(r"\+?([0-9]{10,15})")
 
 
@@ -59,10 +64,9 @@ class Kind(NamedTuple):
 
     json: Any
     """The JSON type, as msgspec checks it."""
-    usable: Callable[[Column], Column]
-    """Returns values of that type in the form in which they are kept, None for those that cannot be used."""
-    number: Callable[[Any], int] | None = None
-    """Returns what stands in a column for a usable value; None: the value itself."""
+    usable: Callable[[Column], Column] | None = None
+    """Returns values of that type in the form in which they are kept, None for those that cannot be used; the very same
+    column where all are as they are kept. None: so they always are."""
     is_text: bool = False
     """Whether all that is not empty and has no control character can be used, and is kept as it is."""
 
@@ -77,10 +81,6 @@ def kind_of(hint: Any) -> Kind:
     if types not in _KINDS:
         raise TypeError(f"Expected a type that stream.decode.kinds reads, got {hint}; add its kind there.")
     return _KINDS[types]
-
-
-def _as_they_are(column: Column) -> Column:
-    return column
 
 
 def _texts(column: Column) -> Column:
@@ -132,26 +132,22 @@ def _is_score(score: Score) -> bool:
     return _is_text(score.provider) and _is_text(score.type)
 
 
-@lru_cache(maxsize=4096)  # of texts that are short, or somebody could fill the memory with them
-def _merchant_code(code: str | int | None) -> str | None:
-    if isinstance(code, str):
-        return code if _MERCHANT_CODE.fullmatch(code) else None
-    return None if code is None else f"{code:04d}"
-
-
 def _merchant_codes(column: Column) -> Column:
     """A category is kept as four digits."""
-    return list(map(_merchant_code, column))
+    if MERCHANT_CODES.keys() >= {*column}:
+        return column
+    column = [f"{code:04d}" if type(code) is int else code for code in column]
+    return [code if code in MERCHANT_CODES else None for code in column]
 
 
 def _words(words: tuple[str, ...]) -> Kind:
-    """Return the kind of a field that is one of some words; in a column they count from 1."""
+    """Return the kind of a field that is one of some words."""
     known = frozenset({*words, None})
 
     def usable(column: Column) -> Column:
         return column if known.issuperset(column) else [word if word in known else None for word in column]
 
-    return Kind(str | None, usable, {word: code for code, word in enumerate(words, 1)}.__getitem__)
+    return Kind(str | None, usable)
 
 
 _KINDS: Final = {
@@ -160,12 +156,12 @@ _KINDS: Final = {
     frozenset({Ifsc}): Kind(_up_to(11) | None, partial(_sized, 11)),
     frozenset({TwoCharacters}): Kind(_up_to(2) | None, partial(_sized, 2)),
     frozenset({Mobile}): Kind(_up_to(16) | None, _mobiles),
-    frozenset({bool}): Kind(bool | None, _as_they_are, int),
+    frozenset({bool}): Kind(bool | None),
     frozenset({ExternalScores}): Kind(Annotated[list[Score], Meta(max_length=MAX_EXTERNAL_SCORES)] | None, _scores),
     frozenset({Text, Rrn}): Kind(str | Rrn | None, _references),
     frozenset({EpochMs, Rfc3339}): Kind(str | EpochMs | None, _times),
-    frozenset({CodeNumber, CodeText}): Kind(_up_to(4) | CodeNumber | None, _merchant_codes, int),
-    frozenset({Degrees90}): Kind(Degrees90 | None, _as_they_are),
-    frozenset({Degrees180}): Kind(Degrees180 | None, _as_they_are),
+    frozenset({CodeNumber, CodeText}): Kind(_up_to(4) | CodeNumber | None, _merchant_codes),
+    frozenset({Degrees90}): Kind(Degrees90 | None),
+    frozenset({Degrees180}): Kind(Degrees180 | None),
 }
 """By the types that a field may have besides null."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from itertools import repeat
 from operator import contains
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -31,33 +31,43 @@ _SHALLOW: Final = 2 * MAX_NESTING
 """Bytes in which no JSON nests too deep."""
 
 
-def read(values: Sequence[bytes | None], earliest_ms: int, latest_ms: int) -> tuple[list[ReadPayment | None], bool]:
-    """Return each ordinary payment between two times (epoch milliseconds), None for every other value.
+class Ordinary(NamedTuple):
+    """What the fast lane made of some values."""
 
-    Return also whether no text in them has a control character.
-    """
+    found: list[ReadPayment | None]
+    """Each ordinary payment; None for every other value."""
+    left: list[int]
+    """Where those others stand."""
+    no_controls: bool
+    """Whether it is known that no text has a control character."""
+
+
+def read(values: Sequence[bytes | None], earliest_ms: int, latest_ms: int) -> Ordinary:
+    """Read the ordinary payments between two times (epoch milliseconds)."""
     fit, is_plain = _fit(values)
     found: list[ReadPayment | None] = []
+    left: list[int] = []
     for value in fit:
         try:
             found.append(_decoder.decode(value))
         except (MsgspecError, UnicodeDecodeError):
+            left.append(len(found))
             found.append(None)
-    payments = [payment for payment in found if payment is not None]
-    _parse_times(payments)
-    if not _all_ordinary(payments, earliest_ms, latest_ms, is_plain=is_plain):
+    payments = [payment for payment in found if payment is not None] if left else cast("list[ReadPayment]", found)
+    if payments and not _all_ordinary(payments, earliest_ms, latest_ms, is_plain=is_plain):
         for row, payment in enumerate(found):
             if payment is not None and not _is_ordinary(payment, earliest_ms, latest_ms):
                 found[row] = None
-    return found, is_plain
+        left = [row for row, payment in enumerate(found) if payment is None]
+    return Ordinary(found, left, is_plain)
 
 
-def _fit(values: Sequence[bytes | None]) -> tuple[list[bytes], bool]:
+def _fit(values: Sequence[bytes | None]) -> tuple[Sequence[bytes], bool]:
     """Return the values that msgspec may see, the others empty; and whether all are ASCII without control characters.
 
     msgspec neither checks the UTF-8 of what it passes over, nor counts how deep that nests.
     """
-    whole = [value or b"" for value in values]
+    whole = [b"" if value is None else value for value in values] if None in values else cast("Sequence[bytes]", values)
     joined = b"".join(whole)
     lengths = [*map(len, whole)]
     if max(lengths, default=0) > _SHALLOW:
@@ -93,10 +103,14 @@ def _parse_times(payments: list[ReadPayment]) -> None:
 
 
 def _all_ordinary(payments: list[ReadPayment], earliest_ms: int, latest_ms: int, *, is_plain: bool) -> bool:
-    """Whether all payments are ordinary, by a few calls for all of them: that they are is the rule."""
-    if not payments:
-        return True
+    """Whether all payments are ordinary, by a few calls for all of them: that they are is the rule.
+
+    Their times are epoch milliseconds afterwards.
+    """
     times: list[Any] = [payment.event_time for payment in payments]
+    if str in {*map(type, times)}:
+        _parse_times(payments)
+        times = [payment.event_time for payment in payments]
     vpas = [payment.payer_vpa for payment in payments]
     vpas += [payment.payee_vpa for payment in payments]
     joined = " ".join(vpas)

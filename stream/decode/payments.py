@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -50,11 +50,14 @@ def decode_payments(
 
     Ordinary payments are read all at once; what is in any way unusual is read again, alone and exactly.
     """
-    found, no_controls = ordinary.read(values, earliest_ms, now_ms + MAX_AHEAD_MS)
+    found, left, no_controls = ordinary.read(values, earliest_ms, now_ms + MAX_AHEAD_MS)
+    if not left:
+        payments = cast("list[ReadPayment]", found)
+        return tabulate(Read(payments, np.arange(len(found)), no_controls, [], {}), identities)
     unusable: Counter[str] = Counter()
     rejections: list[Rejection] = []
     doubtful: list[_Doubtful] = []
-    for row in [row for row, payment in enumerate(found) if payment is None]:
+    for row in left:
         try:
             payment, unusable_here = read_payment(values[row], now_ms)
         except Rejected as rejected:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from dataclasses import dataclass
-from itertools import chain, repeat
+from operator import eq
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from msgspec.structs import astuple
 
-from features.columns import PAYMENT, UNKNOWN, PaymentColumns, pack_places
-from features.compiled import njit
+from features.columns import UNKNOWN_BANKS, UNKNOWN_TIME, PaymentColumns
 from stream.decode.codes import CODES, PACKED_KINDS
 from stream.decode.fields import PAYMENT_FIELDS, FullPayment, ReadPayment
+from stream.decode.kinds import MERCHANT_CODES
+from stream.decode.layout import lay_out
 from stream.facts import FACTS, conceal, pack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from features.identity import Identities
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from stream.decode.rejection import Rejection
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True, eq=False):
     """The well-formed payments of a micro-batch in delivery order, what was rejected, and what was odd."""
 
     payments: PaymentColumns
@@ -49,13 +49,13 @@ class Decoded:
     """How often an optional field was there but counts as unknown, by its name; accepted payments only."""
 
 
-_NAMES: Final = FullPayment.__struct_fields__
 _KINDS: Final = {field.name: field.kind for field in PAYMENT_FIELDS}
-_NUMBERS: Final = _KINDS.keys() & {*(PAYMENT.names or ())}
-"""The fields that kernels read as they are: a column has their name."""
-_HASHED: Final = {fact.name for fact in FACTS if fact.hashed}
-_RRN_DIGITS: Final = 12
-_REFERENCE: Final = re.compile(r"[0-9]{1,12}")
+_NAMES: Final = FullPayment.__struct_fields__
+_LOOKED_AT: Final = [(name, kind) for name, kind in _KINDS.items() if kind.usable is not None and name not in CODES]
+"""The optional fields of whose values some cannot be used; `CODES` are looked at together."""
+_HASHED: Final = [fact.name for fact in FACTS if fact.hashed]
+_UNKNOWN_TIME: Final = int(UNKNOWN_TIME)
+_NO_DEGREES: Final = np.empty((2, 0), dtype=np.float64)
 
 
 class Read(NamedTuple):
@@ -67,137 +67,94 @@ class Read(NamedTuple):
     no_controls: bool
     """Whether it is known that no text has a control character."""
     rejections: list[Rejection]
-    unusable: Counter[str]
+    unusable: dict[str, int]
+    """How often an optional field was not of its type, by its name."""
 
 
 def tabulate(read: Read, identities: Identities) -> Decoded:
     """Lay the payments out as columns, and hash their identities."""
-    columns = _columns_of(read.payments)
-    unusable = read.unusable + _keep_usable(columns, no_controls=read.no_controls)
+    length = len(read.payments)
+    nothing = (None,) * length
+    columns = _columns_of(read.payments, nothing)
+    unusable = read.unusable
+    for name, kind in _LOOKED_AT:
+        if name in columns and not (kind.is_text and read.no_controls and "" not in columns[name]):
+            _keep_usable(columns, name, unusable)
+    numbers = _numbers_of(columns, unusable, nothing)
     transaction_id = [text.encode() for text in columns["transaction_id"]]
-    ids128 = identities.hash128(transaction_id)
     payer_vpa, payee_vpa = ([text.lower().encode() for text in columns[name]] for name in ("payer_vpa", "payee_vpa"))
-    hashes = _hashes({"payer_vpa": payer_vpa, "payee_vpa": payee_vpa}, columns, identities)
-    payments = PaymentColumns.unknown(len(transaction_id))
-    rows = payments.rows
-    rows["payment_id"] = ids128[:, 0]  # hash128 begins with the 64 bits of hash
-    rows["event_time"] = columns["event_time"]
-    rows["amount_paise"] = columns["amount_paise"]
-    payments.payer[:], payments.payee[:] = (_party(side, hashes, identities) for side in ("payer", "payee"))
-    if "device_id" in hashes:
-        payments.device[:] = hashes["device_id"]
-    _fill_optional(rows, columns)
+    texts = {"transaction_id": transaction_id, "payer_vpa": payer_vpa, "payee_vpa": payee_vpa}
+    texts["rrn"] = _encoded(columns.get("rrn", nothing))
+    hashed = [name for name in _HASHED if name in columns]
+    for name in hashed:
+        texts[name] = _encoded(columns[name])
+    degrees = _NO_DEGREES
+    if "latitude" in columns and "longitude" in columns:
+        degrees = np.array((columns["latitude"], columns["longitude"]), dtype=np.float64)
+    rows, ids128, fingerprint, rrn, hashes = lay_out(numbers, degrees, texts, identities)
+    for name, of_text in zip(hashed, hashes[len(texts) - len(hashed) :], strict=True):
+        columns[name] = conceal(columns[name], of_text)
+    if "external_scores" in columns:
+        columns["external_scores"] = [scores and [*map(astuple, scores)] for scores in columns["external_scores"]]
     return Decoded(
-        payments=payments,
+        payments=PaymentColumns(rows),
         rows=read.rows,
         transaction_id=transaction_id,
         payer_vpa=payer_vpa,
         payee_vpa=payee_vpa,
         ids128=ids128,
-        fingerprint=fingerprint(payments.event_time, payments.amount_paise, hashes["payer_vpa"], hashes["payee_vpa"]),
-        rrn=_numbers_of(columns.get("rrn", ()), len(rows)),
-        facts=_facts_of(columns, hashes, len(rows)),
+        fingerprint=fingerprint,
+        rrn=rrn,
+        facts=pack(columns, length),
         rejections=read.rejections,
-        unusable_optional=dict(unusable),
+        unusable_optional=unusable,
     )
 
 
-def _columns_of(payments: list[ReadPayment]) -> dict[str, Column]:
+def _columns_of(payments: list[ReadPayment], nothing: Column) -> dict[str, Column]:
     """Return the columns by name; an optional one of which nothing is known is left out."""
     if not payments:
         return dict.fromkeys(ReadPayment.__struct_fields__, ())
     columns = zip(_NAMES, zip(*map(astuple, payments), strict=True), strict=True)
-    return {name: column for name, column in columns if any(column) or column.count(None) < len(column)}
+    return {name: column for name, column in columns if column != nothing}
 
 
-def _keep_usable(columns: dict[str, Column], *, no_controls: bool) -> Counter[str]:
-    """Make unknown what cannot be used; return how often, by field."""
-    unusable: Counter[str] = Counter()
-    for name in columns.keys() & _KINDS.keys():
-        kind, column = _KINDS[name], columns[name]
-        if no_controls and kind.is_text and "" not in column:
-            continue
-        columns[name] = kept = kind.usable(column)
-        if kept is not column and (lost := kept.count(None) - column.count(None)):
-            unusable[name] = lost
-    return unusable
+def _keep_usable(columns: dict[str, Column], name: str, unusable: dict[str, int]) -> None:
+    """Make unknown what cannot be used of a column, and count it."""
+    column, usable = columns[name], _KINDS[name].usable
+    if usable is not None and (kept := usable(column)) is not column:
+        columns[name] = kept
+        if lost := kept.count(None) - column.count(None):
+            unusable[name] = unusable.get(name, 0) + lost
 
 
-def _hashes(
-    texts: dict[str, list[bytes]], columns: dict[str, Column], identities: Identities
-) -> dict[str, NDArray[np.uint64]]:
-    """Return the keyed hashes of some texts, and of the hashed facts of which one is known; one call for all."""
-    for name in _HASHED & columns.keys():
-        texts[name] = [b"" if text is None else text.encode() for text in columns[name]]
-    return dict(zip(texts, identities.hash([*chain(*texts.values())]).reshape(len(texts), -1), strict=True))
+def _numbers_of(columns: dict[str, Column], unusable: dict[str, int], nothing: Column) -> list[Sequence[int]]:
+    """Return the columns of `NUMBERS`; what their words cannot be is made unknown in `columns`, too."""
+    words = [columns.get(name, nothing) for name in CODES]
+    try:
+        kinds = [*map(PACKED_KINDS.__getitem__, zip(*words, strict=True))]
+    except KeyError:  # a word that is none of theirs
+        for name in CODES.keys() & columns.keys():
+            _keep_usable(columns, name, unusable)
+        return _numbers_of(columns, unusable, nothing)
+    times = [
+        [_UNKNOWN_TIME if time is None else time for time in columns.get(name, nothing)]
+        for name in ("device_bound_at", "sim_changed_at")
+    ]
+    codes = [*map(MERCHANT_CODES.__getitem__, columns.get("mcc", nothing))]
+    return [columns["event_time"], columns["amount_paise"], *times, kinds, codes, _same_bank(columns, nothing)]
 
 
-def _party(side: str, hashes: dict[str, NDArray[np.uint64]], identities: Identities) -> NDArray[np.uint64]:
-    """Return what the logs of the payers, or of the payees, are kept by."""
-    vpas, accounts = hashes[f"{side}_vpa"], hashes.get(f"{side}_account")
-    return vpas if accounts is None or not identities.by_account else np.where(accounts, accounts, vpas)
+def _same_bank(columns: dict[str, Column], nothing: Column) -> list[int]:
+    payers, payees = columns.get("payer_bank", nothing), columns.get("payee_bank", nothing)
+    if payers is nothing or payees is nothing:
+        return [UNKNOWN_BANKS] * len(nothing)
+    if all(payers) and all(payees):
+        return [*map(eq, payers, payees)]
+    banks = zip(payers, payees, strict=True)
+    return [int(payer == payee) if payer and payee else UNKNOWN_BANKS for payer, payee in banks]
 
 
-def _numbers_of(references: Column, length: int) -> NDArray[np.int64]:
-    """Return references of digits as numbers, -1 for all others."""
-    if not references:
-        return np.full(length, -1, dtype=np.int64)
-    if None not in references:
-        joined = "".join(references)
-        if joined.isascii() and joined.isdigit() and max(map(len, references)) <= _RRN_DIGITS:
-            return np.fromiter(map(int, references), np.int64, length)
-    is_number = _REFERENCE.fullmatch
-    return np.array([int(text) if text and is_number(text) else -1 for text in references], dtype=np.int64)
-
-
-def _facts_of(columns: dict[str, Column], hashes: dict[str, NDArray[np.uint64]], length: int) -> list[bytes | None]:
-    concealed: dict[str, Column] = {name: conceal(columns[name], hashes[name]) for name in _HASHED & columns.keys()}
-    if "external_scores" in columns:
-        concealed["external_scores"] = [scores and [*map(astuple, scores)] for scores in columns["external_scores"]]
-    return pack({**columns, **concealed}, length)
-
-
-def _fill_optional(rows: NDArray[np.record], columns: dict[str, Column]) -> None:
-    for name in _NUMBERS & columns.keys():
-        unknown, number = UNKNOWN.get(name, 0), _KINDS[name].number
-        if number is None:
-            rows[name] = [unknown if value is None else value for value in columns[name]]
-        else:
-            rows[name] = [unknown if value is None else number(value) for value in columns[name]]
-    if "latitude" in columns and "longitude" in columns:
-        rows["place"] = pack_places(*(np.array(columns[name], dtype=np.float64) for name in ("latitude", "longitude")))
-    words = [columns.get(name) or repeat(None, len(rows)) for name in CODES]
-    rows["kind"] = [*map(PACKED_KINDS.__getitem__, zip(*words, strict=True))]
-    if "payer_bank" in columns and "payee_bank" in columns:
-        banks = zip(columns["payer_bank"], columns["payee_bank"], strict=True)
-        rows["same_bank"] = [int(payer == payee) if payer and payee else -1 for payer, payee in banks]
-
-
-@njit()
-def _mix(word: np.uint64) -> np.uint64:
-    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.uint64 = word ^ (word >> np.uint64(31))
-    return mixed
-
-
-@njit()
-def fingerprint(
-    event_time: NDArray[np.int64],
-    amount_paise: NDArray[np.int64],
-    payer: NDArray[np.uint64],
-    payee: NDArray[np.uint64],
-) -> NDArray[np.int64]:
-    """Hash what makes two payments of one id the same payment.
-
-    It is stored for 3 days and compared across versions and workers: it may never change. The parties come in as keyed
-    hashes, so the finalizer of splitmix64 (Steele, Lea, Flood 2014) between the four words is enough.
-    """
-    step = np.uint64(0x9E3779B97F4A7C15)
-    fingerprints = np.empty(len(event_time), dtype=np.int64)
-    for row in range(len(event_time)):
-        mixed = _mix(step ^ np.uint64(event_time[row]))
-        mixed = _mix((mixed + step) ^ np.uint64(amount_paise[row]))
-        mixed = _mix((mixed + step) ^ payer[row])
-        fingerprints[row] = np.int64(_mix((mixed + step) ^ payee[row]))
-    return fingerprints
+def _encoded(column: Column) -> list[bytes]:
+    """Return text as bytes, of which there are none where it is unknown."""
+    return [text.encode() if text else b"" for text in column]

@@ -60,11 +60,12 @@ def parse_times(texts: Sequence[str]) -> list[int | None]:
     if not texts:
         return []
     written = [text.encode() for text in texts]
-    times = np.empty(len(written), dtype=np.int64)
-    _parse_usual(np.frombuffer(b"".join(written), dtype=np.uint8), np.cumsum([*map(len, written)]), times)
-    if times.min() != _UNUSUAL:
-        return [*times.tolist()]
-    return [parse_rfc3339(text) if time == _UNUSUAL else time for text, time in zip(texts, times.tolist(), strict=True)]
+    lengths = np.fromiter(map(len, written), dtype=np.int64, count=len(written))
+    _parse_usual(np.frombuffer(b"".join(written), dtype=np.uint8), lengths)
+    times: list[int | None] = lengths.tolist()
+    if _UNUSUAL in times:
+        return [parse_rfc3339(text) if time == _UNUSUAL else time for text, time in zip(texts, times, strict=True)]
+    return times
 
 
 def _fraction(text: str) -> tuple[str, str]:
@@ -145,8 +146,9 @@ def _epoch_ms(arena: NDArray[np.uint8], start: int, end: int) -> int:
 
 
 @njit()
-def _parse_usual(arena: NDArray[np.uint8], ends: NDArray[np.int64], times: NDArray[np.int64]) -> None:
-    start = 0
-    for row in range(len(ends)):
-        times[row] = _epoch_ms(arena, start, ends[row])
-        start = ends[row]
+def _parse_usual(arena: NDArray[np.uint8], lengths: NDArray[np.int64]) -> None:
+    """Put into the place of each text's length what `_epoch_ms` says of the text."""
+    end = 0
+    for row in range(len(lengths)):
+        start, end = end, end + lengths[row]
+        lengths[row] = _epoch_ms(arena, start, end)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from features.store.contract import Origin
-from stream.kafka.fetch import offset_of
 from stream.wire import EARLIEST_TIME_MS
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from stream.kafka.fetch import Fetch
 
 
-@dataclass(frozen=True, slots=True)
-class Arrivals:
+class Arrivals(Struct, frozen=True, eq=False):
     """The records of one micro-batch, partition by partition, in offset order."""
 
     topic: str
@@ -38,17 +36,25 @@ class Arrivals:
     @classmethod
     def of(cls, fetch: Fetch) -> Arrivals:
         """Lay the records of a fetch out in one run."""
-        records: list[Message] = [record for _, run in fetch.slices for record in run]
-        spans = fetch.spans()
-        sizes = [len(run) for _, run in fetch.slices]
+        records: list[Message] = []
+        values: list[bytes | None] = []
+        offset: list[int | None] = []
+        partition: list[int] = []
+        slice_of: list[int] = []
+        for number, (source, run) in enumerate(fetch.slices):
+            records += run
+            values += [record.value() for record in run]
+            offset += [record.offset() for record in run]
+            partition += [source] * len(run)
+            slice_of += [number] * len(run)
         return cls(
             topic=fetch.topic,
             records=records,
-            values=[record.value() for record in records],
-            partition=np.repeat(np.array([span[0] for span in spans], dtype=np.int32), sizes),
-            offset=np.fromiter(map(offset_of, records), dtype=np.int64, count=len(records)),
-            slice_of=np.repeat(np.arange(len(sizes), dtype=np.uint16), sizes),
-            spans=spans,
+            values=values,
+            partition=np.array(partition, dtype=np.int32),
+            offset=np.array(offset, dtype=np.int64),
+            slice_of=np.array(slice_of, dtype=np.uint16),
+            spans=fetch.spans(),
         )
 
     def __len__(self) -> int:
@@ -67,8 +73,9 @@ class Arrivals:
 
         A producer may leave it out, or write 0: an age of half a century would spoil every mean and quantile.
         """
-        stamps = np.fromiter((record.timestamp()[1] for record in self.records), dtype=np.int64, count=len(self))
-        return np.maximum(time.time() - stamps[stamps >= EARLIEST_TIME_MS] / 1000.0, 0.0)
+        now = time.time()
+        stamps = [record.timestamp()[1] for record in self.records]
+        return np.array([max(now - stamp / 1000.0, 0.0) for stamp in stamps if stamp >= EARLIEST_TIME_MS])
 
 
 def partition_name(topic: str, partition: int) -> bytes:

@@ -26,6 +26,8 @@ _FRESH, _REPLAY, _DUPLICATE, _CONFLICT = (
     claim.value for claim in (Claim.FRESH, Claim.REPLAY, Claim.DUPLICATE, Claim.CONFLICT)
 )
 
+_ALL: Final = slice(None)
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -93,14 +95,19 @@ class Claimed:
     @property
     def slice_of(self) -> NDArray[np.uint16]:
         """Which of the fetch's slices each payment came in."""
-        return self.arrivals.slice_of[self.record]
+        return self.arrivals.slice_of[self._taken]
 
     @property
     def partition(self) -> NDArray[np.int32]:
         """Each payment's partition."""
-        return self.arrivals.partition[self.record]
+        return self.arrivals.partition[self._taken]
 
     @property
     def offset(self) -> NDArray[np.int64]:
         """Each payment's offset."""
-        return self.arrivals.offset[self.record]
+        return self.arrivals.offset[self._taken]
+
+    @property
+    def _taken(self) -> NDArray[np.intp] | slice:
+        """Which records the payments are: all, where there are as many, as each is one of its own."""
+        return _ALL if len(self.record) == len(self.arrivals.offset) else self.record

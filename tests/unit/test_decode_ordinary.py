@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from features.columns import pack_place, pack_places
+from features.columns import PAYMENT, pack_place
+from features.identity import Identities
+from stream.decode import decode_payments
 from stream.decode.codes import CODES
 from stream.decode.fields import PAYMENT_FIELDS, FullPayment
 from stream.decode.kinds import kind_of
+from stream.decode.layout import NUMBERS
 from stream.decode.ordinary import read
 from stream.wire import EARLIEST_TIME_MS, MAX_VALUE_BYTES, Payment
 
@@ -27,7 +30,8 @@ GOOD = {
 
 
 def taken(*values: bytes | None) -> list[bool]:
-    found, _ = read(values, EARLIEST_TIME_MS, NOW)
+    found, left, _ = read(values, EARLIEST_TIME_MS, NOW)
+    assert left == [row for row, payment in enumerate(found) if payment is None]
     return [payment is not None for payment in found]
 
 
@@ -99,6 +103,10 @@ def test_the_table_has_every_field_and_every_code() -> None:
         assert list(words) == [code.name for code in codes if code != 0], "codes count in the order of the words"
 
 
+def test_every_column_with_the_name_of_a_field_is_filled() -> None:
+    assert {*NUMBERS} >= {*Payment.__struct_fields__} & {*(PAYMENT.names or ())}
+
+
 def test_a_type_that_nobody_reads_is_refused() -> None:
     with pytest.raises(TypeError, match="add its kind there"):
         kind_of(dict[str, int] | None)
@@ -107,8 +115,8 @@ def test_a_type_that_nobody_reads_is_refused() -> None:
 @pytest.mark.parametrize(("name", "limit", "cells"), [("latitude", 90.0, 65534), ("longitude", 180.0, 65535)])
 def test_places_are_packed_all_at_once_as_one_is_packed(name: str, limit: float, cells: int) -> None:
     edges = (np.arange(0, cells, 31) + 0.5) * 2 * limit / cells - limit
-    degrees = np.concatenate([edges, np.nextafter(edges, -1e3), np.nextafter(edges, 1e3), edges + 1e-4, [np.nan]])
-    other = np.full(len(degrees), 0.5)
-    packed = pack_places(degrees, other) if name == "latitude" else pack_places(other, degrees)
-    assert packed.dtype == np.uint32
-    assert packed.tolist() == [pack_place(**{"latitude": 0.5, "longitude": 0.5, name: value}) for value in degrees]
+    degrees = np.concatenate([edges, np.nextafter(edges, -1e3), np.nextafter(edges, 1e3), edges + 1e-4, [limit]])
+    places = [{"latitude": 0.5, "longitude": 0.5, name: value} for value in [None, *degrees.tolist()]]
+    decoded = decode_payments([record(**place) for place in places], NOW, Identities(bytes(16)))
+    assert decoded.payments.place.dtype == np.uint32
+    assert decoded.payments.place.tolist() == [pack_place(**place) for place in places]
