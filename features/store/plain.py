@@ -1,0 +1,199 @@
+"""A micro-batch as plain commands: what is sent, and what the replies mean.
+
+Nothing here talks to a server. docs/specs/online_store.md has the argument, under "Plain commands".
+"""
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from features.entities import INBOUND, POSITIONS
+from features.errors import StoreCorruptError
+from features.measure.logs import NONE
+from features.record import RECORD_BYTES
+from features.store.commands import BYTES, LOG_BYTES, REPORTS_TOGETHER, Room, write
+from features.store.contract import Applied, ApplyRequest
+from features.store.layout import PREFIX_BYTES, REPORT_LETTERS, UNKNOWN_LENGTH
+from features.store.messages import ENTRY, NAME, READ, name_of, names_of
+from features.store.replies import FIX, settle, take
+from features.windows import BLOCK
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Planner:
+    """Makes plans; one at a time, as they share its room."""
+
+    def __init__(self) -> None:
+        self._room = Room.make(0, 0)
+
+    def plan(self, request: ApplyRequest, refresh: bytes) -> Plan | None:
+        """Return the plan of a micro-batch whose payments are all new; None where it names a log twice.
+
+        refresh: names of logs whose expiry is pushed out, 9 bytes each.
+        """
+        entries = np.frombuffer(request.entries, dtype=ENTRY)
+        reads, absent = np.frombuffer(request.reads, dtype=READ), np.frombuffer(request.absent, dtype=NAME)
+        expiries, n = np.frombuffer(refresh, dtype=NAME), len(entries)
+        logs = len(reads) + len(absent) + POSITIONS * n
+        size = (logs + len(expiries)) * LOG_BYTES + len(request.entries)
+        if logs > len(self._room.logs) or size > len(self._room.out):
+            self._room = Room.make(logs, size, self._room)
+        which, rank = np.empty((n, POSITIONS), dtype=np.int64), np.empty((n, POSITIONS), dtype=np.int64)
+        counts = np.zeros(BYTES + 1, dtype=np.int64)
+        raw = np.frombuffer(request.entries, dtype=np.uint8)
+        count = write(entries, raw, reads, absent, expiries, self._room, which, rank, counts)
+        if count == NONE:
+            return None
+        return Plan(request, entries, reads, self._room, self._room.logs[:count], which, rank, counts)
+
+
+class Found(NamedTuple):
+    """What the replies to a plan say."""
+
+    applied: Applied
+    """Without the logs of `again` and the outcome logs."""
+    again: NDArray[np.int64]
+    """Logs of the plan that are to be read again: others appended to them."""
+    new: bytes
+    """Names of logs that are new: nothing says yet when they expire."""
+    fixes: bytes
+    """FIX of each number that is to be put right before anybody hears of the micro-batch."""
+    reports: list[int]
+    """Which reads are of outcome logs of which some are there."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """One micro-batch as plain commands."""
+
+    request: ApplyRequest
+    entries: NDArray[np.record]
+    reads: NDArray[np.record]
+    room: Room
+    logs: NDArray[np.record]
+    """LOG of each that is touched."""
+    which: NDArray[np.int64]
+    """[n, positions]: which log; NONE for none."""
+    rank: NDArray[np.int64]
+    """[n, positions]: how many records of this micro-batch it had got when the payment came to it."""
+    counts: NDArray[np.int64]
+    wholes: list[bytes | None] = field(default_factory=list)
+    """Logs that were read whole; None for one that is not there."""
+    tails: list[bytes] = field(default_factory=list)
+    """The last records of logs that had a header, as far as the worker knows."""
+    heads: dict[int, bytes] = field(default_factory=dict)
+    """First bytes of headers, by log."""
+    hit: list[int] = field(default_factory=list)
+
+    @property
+    def commands(self) -> bytes:
+        """The packed commands."""
+        return self.room.out[: self.counts[BYTES]].tobytes()
+
+    @property
+    def queued(self) -> int:
+        """How many commands these are."""
+        strlens, appends, heads, tails, wholes, absent, reports, expiries, _ = self.counts.tolist()
+        groups = -(-reports // REPORTS_TOGETHER)
+        return strlens + appends + heads + tails + (wholes > 0) + (absent > 0) + groups + expiries
+
+    def take(self, replies: list[Any]) -> list[int]:
+        """Take in what the commands replied; return the logs with a header whose first bytes are not known.
+
+        Raises the error that a command replied, and `StoreCorruptError` where a log is of another type.
+        """
+        strlens, appends, heads, tails, wholes, absent, reports, _, _ = self.counts.tolist()
+        at = strlens + appends
+        try:
+            numbers = np.array(replies[:at], dtype=np.int64)
+        except (TypeError, ValueError):
+            raise next(reply for reply in replies if isinstance(reply, Exception)) from None
+        first, at = replies[at : at + heads], at + heads
+        self.tails, at = replies[at : at + tails], at + tails
+        if wholes:
+            self.wholes, at = replies[at], at + 1
+        sizes = np.fromiter([len(log) if log else 0 for log in self.wholes], dtype=np.int64, count=wholes)
+        folded, there = take(self.logs, numbers, sizes)
+        if absent:
+            if replies[at] != there:  # MGET passes over what is no string, and nobody may take that for an empty log
+                raise StoreCorruptError("Redis refused: a log is of another type. Run `upifraud rebuild-features`.")
+            at += 1
+        if reports and any(groups := replies[at : at - (-reports // REPORTS_TOGETHER)]):
+            asked = np.flatnonzero(np.isin(self.reads["kind"], list(b"".join(REPORT_LETTERS)))).tolist()
+            for number, count in enumerate(groups):
+                self.hit += asked[number * REPORTS_TOGETHER : (number + 1) * REPORTS_TOGETHER] if count else ()
+        return self._headers(first) if folded else []
+
+    def _headers(self, first: list[bytes]) -> list[int]:
+        logs = self.logs
+        asked = np.flatnonzero((logs["known"] >= BLOCK) | (logs["known"] > 0) & (logs["expected"] == UNKNOWN_LENGTH))
+        whole = np.flatnonzero((logs["known"] == 0) & (logs["read"] != NONE))
+        told = dict(zip(asked.tolist(), first, strict=True)) | dict(zip(whole.tolist(), self.wholes, strict=True))
+        missing = []
+        for k in np.flatnonzero(logs["total"] % RECORD_BYTES).tolist():
+            if head := told.get(k):
+                self.put_header(k, head[:PREFIX_BYTES])
+            else:
+                missing.append(k)
+        return missing
+
+    def put_header(self, log: int, head: bytes) -> None:
+        """Note the first bytes of a log's header."""
+        self.heads[log] = head
+        self.logs["header"][log] = int.from_bytes(head[4:8], "little")
+        self.logs["folded"][log] = int.from_bytes(head[8:PREFIX_BYTES], "little")
+
+    def name(self, log: int) -> tuple[bytes, bytes]:
+        """Return a log's kind and identity."""
+        name = name_of(self.logs[log])
+        return name[:1], name[1:]
+
+    def found(self) -> Found:
+        """Return what the replies say, once all headers are known."""
+        n, most = len(self.entries), len(self.logs)
+        positions, fixes = np.empty((n, POSITIONS), dtype="<u4"), np.empty(n * INBOUND, dtype=FIX)
+        told, again = np.empty((most, 4), dtype=np.int64), np.empty(most, dtype=np.int64)
+        fixed_logs = np.empty(len(fixes), dtype=np.int64)
+        count, agains, fixed = settle(
+            self.entries, self.room, self.logs, self.which, self.rank, positions, fixes, fixed_logs, told, again
+        )
+        replied, totals, sources, which = (column.tolist() for column in told[:count].T)
+        wholes, tails, heads = self.wholes, self.tails, self.heads
+        logs: list[bytes | bytearray] = [
+            (wholes[source] or b"") if source >= 0 else heads[log] + tails[-1 - source]
+            for source, log in zip(sources, which, strict=True)
+        ]
+        if fixed:
+            _put_right(logs, totals, dict(zip(which, range(count), strict=True)), fixes[:fixed], fixed_logs[:fixed])
+        own = self.logs["appended"] * RECORD_BYTES
+        return Found(
+            Applied(positions.tobytes(), replied, totals, logs),
+            again[:agains],
+            names_of(self.logs[(own > 0) & (self.logs["total"] == own)]),
+            fixes[:fixed].tobytes(),
+            self.hit,
+        )
+
+
+def _put_right(
+    told: list[bytes | bytearray],
+    totals: list[int],
+    at: dict[int, int],
+    fixes: NDArray[np.record],
+    logs: NDArray[np.int64],
+) -> None:
+    """Put numbers right in logs that were read together with the records; at: where in `told` a log is."""
+    for fix, log in zip(fixes.tolist(), logs.tolist(), strict=True):
+        index = at.get(log)
+        if index is not None:
+            _, _, end, _, field, value = fix
+            here = len(told[index]) - (totals[index] - end) - RECORD_BYTES + field
+            if isinstance(log_told := told[index], bytes):
+                told[index] = log_told = bytearray(log_told)
+            log_told[here : here + 4] = value.to_bytes(4, "little")
