@@ -40,8 +40,8 @@ REPORTS_TOGETHER: Final = 32
 """Outcome logs that are one question."""
 
 STRLENS, APPENDS, HEADS, TAILS, WHOLES, ABSENT, REPORTS, EXPIRIES, BYTES = range(9)
-"""Of the counts of a plan: commands of each kind, in their order; of `WHOLES`, `ABSENT` and `REPORTS` the logs that they
-are about. Of those read whole, the absent ones are not appended to. The last one: bytes of all."""
+"""Of the counts of a plan: commands of each kind, in their order; of `WHOLES`, `ABSENT` and `REPORTS` the logs that
+they are about. Of those read whole, the absent ones are not appended to. The last one: bytes of all."""
 
 _REMEMBERED: Final = 1 << 20
 _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -223,7 +223,7 @@ def _guess(room, logs):  # type: ignore[no-untyped-def]
 
 @njit(inner=True)
 def _put_appends(out, logs, counts):  # type: ignore[no-untyped-def]
-    """Ask how long the logs are that are known and not appended to, and append to the others; leave room for records."""
+    """Ask how long logs are that are known and not appended to; append to others, leaving room for the records."""
     at = np.int64(0)
     for k in range(len(logs)):
         log = logs[k]

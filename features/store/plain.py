@@ -101,7 +101,7 @@ class Plan:
         """How many commands these are."""
         strlens, appends, heads, tails, wholes, absent, reports, expiries, _ = self.counts.tolist()
         groups = -(-reports // REPORTS_TOGETHER)
-        return strlens + appends + heads + tails + (wholes > 0) + (absent > 0) + groups + expiries
+        return int(strlens + appends + heads + tails + (wholes > 0) + (absent > 0) + groups + expiries)
 
     def take(self, replies: list[Any]) -> list[int]:
         """Take in what the commands replied; return the logs with a header whose first bytes are not known.

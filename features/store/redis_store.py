@@ -81,7 +81,6 @@ class RedisEntityStore:
         """primary: of a replica that is only looked at, the server that its functions come from."""
         self._primary = primary or self
         self._connection = Connection(url, timeout)
-        self._command = self._connection.command
         self._loaded = self._moved = 0
         """The connections over which the functions were loaded, and offsets were seen to have keys of their own."""
         self._guard = Guard()
@@ -94,6 +93,9 @@ class RedisEntityStore:
             with suppress(FeatureError):
                 self._connection.commands([("PEXPIRE", key, EXPIRY) for key in _keys(self._new)])
         self._connection.close()
+
+    def _command(self, *args: Any) -> Any:
+        return self._connection.command(*args)
 
     def _call(self, function: str, *args: Any) -> Any:
         self._load()
@@ -226,7 +228,7 @@ class RedisEntityStore:
         call = (request.entries, request.reads, request.absent, refresh, *origins)
         guard = self._guard.with_names(origin.partition for origin in request.origins)
         name = f"{library().name}_apply".encode()
-        packed = _packed(b"FCALL", name, b"0", *(arg if isinstance(arg, bytes) else b"%d" % arg for arg in call))
+        packed = _packed(b"FCALL", name, b"0", *(arg if isinstance(arg, bytes) else str(arg).encode() for arg in call))
         # What the function moves is watched as well, and would make the next plain commands do nothing.
         reply, *more = self._exchange(packed + _UNWATCH + guard.commands, b"", 4 if guard.names else 2)
         self._guard = guard.watching(self._connection.number, more[-1]) if guard.names else guard

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +14,11 @@ import redis
 
 from features import entities
 from features.columns import FeatureState
-from features.errors import StoreCorruptError, StoreUnavailableError
+from features.errors import StoreCorruptError, StoreRolledBackError, StoreUnavailableError
 from features.online import FeatureBatch, OnlineFeatures
 from features.schema import FEATURE_NAMES
 from features.store.contract import ApplyRequest, Origin
-from features.store.layout import OFFSETS, key
+from features.store.layout import key, offset_key
 from features.store.messages import Claims
 from features.store.redis_store import RedisEntityStore, library
 from features.windows import DAY, EXPIRY
@@ -105,7 +107,7 @@ def test_a_full_server_refuses_a_micro_batch_whole(client: redis.Redis, store: R
         with pytest.raises(StoreUnavailableError):
             store.load([(PAYER + bytes(8), bytes(32))], {})
         assert client.strlen(PAYER_KEY) == 96
-        assert client.hget(OFFSETS, b"transactions:0") == b"3"
+        assert client.get(offset_key(b"transactions:0")) == b"3"
     finally:
         client.config_set("maxmemory", 0)
     assert process(features, 3, 5).provenance["payer_at"].tolist() == [3, 4, 5, 6, 7]
@@ -121,9 +123,11 @@ def test_a_server_without_its_replicas_is_retryable(client: redis.Redis, store: 
 
 
 def test_functions_that_were_lost_are_loaded_again(client: redis.Redis, store: RedisEntityStore) -> None:
+    """Plain commands need none; what is delivered again does."""
     features = OnlineFeatures(store)
     process(features, 0)
     client.function_flush()
+    assert process(features, 1).provenance["payer_at"].tolist() == [1]
     with pytest.raises(StoreUnavailableError, match="functions"):
         process(features, 1)
     assert process(features, 1).provenance["payer_at"].tolist() == [1]
@@ -162,6 +166,39 @@ def test_a_connection_lost_while_idle_is_seen_by_the_caller(client: redis.Redis,
         process(features, 301)
     assert process(features, 301).provenance["payer_at"].tolist() == [301]
     assert features.hits == known, "every log was read whole"
+
+
+def test_a_store_that_was_rolled_back_is_refused_by_plain_commands(
+    client: redis.Redis, store: RedisEntityStore
+) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0, 3)
+    kept = {name: client.dump(name) for name in client.scan_iter("*")}
+    process(features, 3, 3)
+    for name, content in kept.items():
+        client.restore(name, 0, content, replace=True)
+    with pytest.raises(StoreRolledBackError, match="applied up to 3, expected 6"):
+        process(features, 6)
+    assert client.strlen(PAYER_KEY) == 96
+
+
+def test_who_may_do_what_a_worker_does_can_be_a_worker(client: redis.Redis, redis_url: str) -> None:
+    """As docs/operations.md says it."""
+    text = Path("docs/operations.md").read_text()
+    allowed = re.search(r"`(~\* [^`]*)`", text)
+    assert allowed is not None
+    client.execute_command("ACL", "SETUSER", "worker", "on", ">secret", *allowed[1].split())
+    try:
+        store = RedisEntityStore(redis_url.replace("redis://", "redis://worker:secret@"))
+        store.check_identity(b"key")
+        features = OnlineFeatures(store)
+        for offset in (0, 1, 1, 2):
+            process(features, offset)
+        store.report([(PAYEE_REPORTS + bytes(8), bytes(16))])
+        assert store.memory().evicted_keys == 0
+        store.close()
+    finally:
+        client.acl_deluser("worker")
 
 
 # What may not -----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Plain commands do what the contract says: what is sent is carried out by a server of a page, against the in-memory store.
+"""Plain commands do what the contract says: what is sent is carried out by a server of a page.
 
 The oracle is `MemoryEntityStore`, which the contract suite holds: the same logs, the same positions, the same replies.
 """
@@ -133,7 +133,10 @@ class Case:
         touched |= {DEVICE.letter + device for _, _, device in payments if any(device)}
         reads, absent = [], []
         for name in r.sample(sorted(touched | set(r.sample(self.names, 3))), len(touched)):
-            own = sum((name == PAYER.letter + a) + (name == PAYEE.letter + b) + (name == DEVICE.letter + c) for a, b, c in payments)
+            own = sum(
+                (name == PAYER.letter + a) + (name == PAYEE.letter + b) + (name == DEVICE.letter + c)
+                for a, b, c in payments
+            )
             records, size = lengths(bytes(self.store.logs.get(name, b"")))
             base = records - (len(self.store.logs.get(name, b"")) - size) // RECORD_BYTES
             known = r.choice((0, records, records, max(base + 1, records - 1), max(0, base - 5), records + 1))
@@ -184,7 +187,9 @@ def test_logs_and_replies_are_those_of_the_contract(seed: int) -> None:
         assert told == {read: what for read, what in wanted.items() if read in told}
         assert set(wanted) <= set(told) | others
         new = {name for name in case.names if name in (found.new[at : at + 9] for at in range(0, len(found.new), 9))}
-        assert server.expiries == {layout.key(at[:1], at[1:]): EXPIRY for at in (request.refresh[:9], request.refresh[9:])}
+        assert server.expiries == {
+            layout.key(at[:1], at[1:]): EXPIRY for at in (request.refresh[:9], request.refresh[9:])
+        }
         for name in new:
             assert all(record[:8] >= (1 << 20).to_bytes(8, "little")[:0] for record in (case.store.logs[name],))
 
