@@ -1,11 +1,11 @@
 """Microseconds of CPU and bytes a payment for the online features: `python bench/online_features.py`.
 
 Starts embedded Valkeys with their production settings (append-only file on), one for each way, or measures those of
-`--url`, which it empties: give it twice. Payers of 0 to 200 payments, devices of 0 to 60, payees by a power law of exponent
-1.1 whose first has 2 % of the traffic: the mix of the design. As many payments as `--people` says go to payees who pay
+`--url`, which it empties: give it twice. Payers of 0 to 200 payments, devices of 0 to 60, payees by a power law of
+exponent 1.1 whose first has 2 % of the traffic: the mix of the design. As many as `--people` says go to payees who pay
 themselves, drawn evenly from the payers; merchants never pay. The history is put there as a rebuild would; then
 micro-batches of several sizes are applied, read and measured, interleaved, by plain commands and by the server function
-alone. CPU of this process, of its window kernel and of the server are told apart. The server's allocator is named, as the
+alone. CPU of this process, of its window kernel and of the server are told apart. The allocator is named, as the
 C library's doubles the figures.
 
 The yardstick, in the same run on the same payments, is the textbook way: one sorted set an entity and windows summed in

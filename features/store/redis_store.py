@@ -308,7 +308,8 @@ class RedisEntityStore:
     def _move_offsets(self) -> None:
         """Let offsets have keys of their own, if a release before 2026-12 put them there."""
         if self._moved != self._connection.number or not self._moved:
-            self._call("stand", b"", b"")
+            if self._command("TYPE", layout.OFFSETS) != b"set":
+                self._call("stand", b"", b"")
             self._moved = self._connection.number
 
     def load(self, logs: Iterable[tuple[bytes, bytes]], offsets: Mapping[bytes, int]) -> None:
