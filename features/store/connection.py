@@ -88,6 +88,8 @@ class Connection:
 
     def commands(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Send commands together and return the replies; an error among them is raised when all are there."""
+        if not commands:
+            return []
         with self._told():
             self._connection.send_packed_command(self._connection.pack_commands(commands))
             replies = [self._reply() for _ in commands]

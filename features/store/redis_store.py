@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from features.store.plain import Found, Plan
 
 LOAD_BATCH = 1_000
+SCANNED = 1_000
 
 PART_BYTES = 1 << 19
 """Of a long log that is read in parts: what a server does in a tenth of a millisecond."""
@@ -332,6 +333,22 @@ class RedisEntityStore:
         """Refuse another identity key's fingerprint than the one remembered."""
         if self._command("GET", layout.IDENTITY_CHECK) not in (None, fingerprint):
             raise IdentityKeyMismatchError(IdentityKeyMismatchError.__doc__)
+
+    def give_expiries(self) -> int:
+        """Give logs an expiry that have none, as their worker died before it could; return how many had none.
+
+        Looks at all keys, a thousand at a time.
+        """
+        prefixes, cursor, given = tuple(map(layout.prefix, layout.LETTERS)), b"0", 0
+        while True:
+            cursor, keys = self._command("SCAN", cursor, "COUNT", SCANNED)
+            logs = [key for key in keys if key.startswith(prefixes)]
+            left = self._connection.commands([("PTTL", key) for key in logs])
+            bare = [key for key, milliseconds in zip(logs, left, strict=True) if milliseconds == -1]
+            self._connection.commands([("PEXPIRE", key, EXPIRY) for key in bare])
+            given += len(bare)
+            if cursor == b"0":
+                return given
 
     def memory(self) -> Memory:
         """Ask the server how full it is."""

@@ -262,6 +262,43 @@ def test_expiry_is_pushed_out_by_the_next_micro_batch_once_a_day(client: redis.R
     assert client.pttl(PAYER_KEY) > EXPIRY - DAY
 
 
+def test_new_logs_get_their_expiry_with_the_next_micro_batch(client: redis.Redis, store: RedisEntityStore) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0)
+    for shop in (71, 72):
+        payment = Payment(shop, START + 5_000, 100, shop, shop, PHONE)
+        origin, claims = (
+            Origin(b"transactions:0", shop, shop + 1),
+            Claims(np.zeros(1, dtype=np.uint16), np.array([shop])),
+        )
+        features.process(columns_of([payment]), claims, [origin])
+    first, last = (key(PAYEE, shop.to_bytes(8, "little")) for shop in (71, 72))
+    assert [client.pttl(first) > 0, client.pttl(last)] == [True, -1]
+    store.close()  # or when the worker ends
+    assert all(client.pttl(name) > 0 for name in client.scan_iter("[pmd]*"))
+
+
+def test_a_new_log_whose_worker_died_gets_its_expiry_when_the_payment_comes_again(
+    client: redis.Redis, store: RedisEntityStore, redis_url: str
+) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0)
+    payment = columns_of([Payment(9, START + 5_000, 100, 71, 71, PHONE)])
+    arguments = payment, Claims(np.zeros(1, dtype=np.uint16), np.array([1])), [Origin(b"transactions:0", 1, 2)]
+    features.process(*arguments)
+    assert client.pttl(key(PAYEE, (71).to_bytes(8, "little"))) == -1
+    OnlineFeatures(RedisEntityStore(redis_url)).process(*arguments)
+    assert all(client.pttl(name) > 0 for name in client.scan_iter("[pmd]*"))
+
+
+def test_housekeeping_gives_logs_an_expiry_that_have_none(client: redis.Redis, store: RedisEntityStore) -> None:
+    process(OnlineFeatures(store), 0)
+    client.persist(PAYER_KEY)
+    assert [store.give_expiries(), store.give_expiries()] == [1, 0]
+    assert client.pttl(PAYER_KEY) > EXPIRY - DAY
+    assert client.ttl(offset_key(b"transactions:0")) == -1
+
+
 def test_folding_keeps_the_expiry(client: redis.Redis, store: RedisEntityStore) -> None:
     name = PAYEE + bytes(8)
     store.load([(name, bytes(32) * 300)], {})
