@@ -105,22 +105,36 @@ class Connection:
         replies there are behind them. An error among what it begins with is raised when all replies were read.
         """
         with self._told():
-            self._connection.send_packed_command([request])
-            received = self._received()
-            while len(received) < len(begins) and begins.startswith(received):
-                received += self._received()
-            reader = hiredis.Reader(
-                protocolError=redis.InvalidResponse,
-                replyError=self._connection._parser.parse_error,  # noqa: SLF001 - redis-py's classes of errors
-                notEnoughData=_MORE,
-            )
-            if received.startswith(begins):
-                reader.feed(received[len(begins) :])
-                return self._read(reader, more)
-            reader.feed(received)
-            lines = begins.count(b"\n")
-            replies = self._read(reader, lines + more)
-            raise next(reply for reply in replies[:lines] if isinstance(reply, Exception))
+            try:
+                first, replies = self._exchanged(request, begins, more)
+            except redis.RedisError:
+                raise
+            except BaseException:
+                self.close()  # the rest of the reply may come yet
+                raise
+            for reply in first:
+                if isinstance(reply, Exception):
+                    raise reply
+            return replies
+
+    def _exchanged(self, request: bytes, begins: bytes, more: int) -> tuple[list[Any], list[Any]]:
+        """Return the first replies, unless they are told by heart, and those behind them."""
+        self._connection.send_packed_command([request])
+        received = self._received()
+        while len(received) < len(begins) and begins.startswith(received):
+            received += self._received()
+        reader = hiredis.Reader(
+            protocolError=redis.InvalidResponse,
+            replyError=self._connection._parser.parse_error,  # noqa: SLF001 - redis-py's classes of errors
+            notEnoughData=_MORE,
+        )
+        if received.startswith(begins):
+            reader.feed(received[len(begins) :])
+            return [], self._read(reader, more)
+        reader.feed(received)
+        lines = begins.count(b"\n")
+        replies = self._read(reader, lines + more)
+        return replies[:lines], replies[lines:]
 
     def fail(self, error: Exception) -> NoReturn:
         """Raise what an error that was part of a reply stands for."""

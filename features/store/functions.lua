@@ -461,7 +461,7 @@ local function report(_, args)
 end
 
 redis.register_function('@LIBRARY@_apply', apply)
-redis.register_function('@LIBRARY@_correct', correct)
+redis.register_function{ function_name = '@LIBRARY@_correct', callback = correct, flags = { 'allow-oom' } }
 redis.register_function('@LIBRARY@_fold', fold)
 redis.register_function('@LIBRARY@_report', report)
 redis.register_function('@LIBRARY@_stand', stand)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +45,8 @@ class Guarded(RedisEntityStore):
     plain = 0
 
     def apply(self, request: ApplyRequest) -> Applied:
+        if request.entries and [*request.origins] == [Origin(PARTITION, 0, 0)]:
+            request = self._moving(request)
         names = [origin.partition for origin in request.origins]
         stands = self.next_offsets(names)
         fine = all(not origin.expected for origin in request.origins)
@@ -57,6 +60,13 @@ class Guarded(RedisEntityStore):
         new = all((at or 0) <= origin.first_offset for at, origin in zip(stands, request.origins, strict=True))
         assert self.plain > before or not (names and fine and new and len(set(asked)) == len(asked))
         return applied
+
+    def _moving(self, request: ApplyRequest) -> ApplyRequest:
+        """Let the offset move with the payments: what plain commands have appended, the function may have to locate."""
+        first, size = self.next_offsets([PARTITION])[0] or 0, len(entry(1, ALICE, BOB))
+        each = [request.entries[at : at + size] for at in range(0, len(request.entries), size)]
+        entries = [one[:-8] + (first + at).to_bytes(8, "little") for at, one in enumerate(each)]
+        return replace(request, entries=b"".join(entries), origins=[Origin(PARTITION, first, first + len(each))])
 
     def _execute(self, plan: Plan) -> list[Any] | None:
         done = super()._execute(plan)
