@@ -55,14 +55,16 @@ def store(redis_url: str) -> Iterator[RedisEntityStore]:
     entity_store.close()
 
 
-def process(features: OnlineFeatures, first: int, count: int = 1, *, step: int = 1_000) -> FeatureBatch:
+def process(
+    features: OnlineFeatures, first: int, count: int = 1, *, step: int = 1_000, expected: int = 0
+) -> FeatureBatch:
     """Payments of Alice to the shop, one a source offset from `first` on."""
     payments = [
         Payment(offset + 1, START + offset * step, 100 + offset, ALICE, SHOP, PHONE)
         for offset in range(first, first + count)
     ]
     claims = Claims(np.zeros(count, dtype=np.uint16), np.arange(first, first + count))
-    return features.process(columns_of(payments), claims, [Origin(b"transactions:0", first, first + count)])
+    return features.process(columns_of(payments), claims, [Origin(b"transactions:0", first, first + count, expected)])
 
 
 def patiently(call: Callable[[], FeatureBatch]) -> FeatureBatch:
@@ -178,7 +180,7 @@ def test_a_store_that_was_rolled_back_is_refused_by_plain_commands(
     for name, content in kept.items():
         client.restore(name, 0, content, replace=True)
     with pytest.raises(StoreRolledBackError, match="applied up to 3, expected 6"):
-        process(features, 6)
+        process(features, 6, expected=6)
     assert client.strlen(PAYER_KEY) == 96
 
 
