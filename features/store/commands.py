@@ -12,7 +12,7 @@ from features.entities import INBOUND, KINDS, OUTBOUND, PAYEE, PAYER, POSITIONS
 from features.measure.logs import NONE
 from features.record import PAID_OUT_AT, RECEIVED_AT, RECORD_BYTES
 from features.store.layout import ENTRY_BYTES, GOT, PREFIX_BYTES, REPORT_LETTERS, SENT, TAG, UNKNOWN_LENGTH
-from features.windows import BLOCK, EXPIRY
+from features.windows import EXPIRY, FOLD_RECORDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,6 +47,7 @@ _REMEMBERED: Final = 1 << 20
 _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 _HALF: Final = np.uint64(32)
 _TOP: Final = np.uint64(44)  # 64 less the bits of _REMEMBERED
+_LENGTH: Final = np.uint64((1 << 24) - 1)
 _STEPS: Final = (
     (OUTBOUND, PAYER.letter[0], 1),
     *((at, KINDS[at].letter[0], at) for at in range(1, INBOUND)),
@@ -92,8 +93,8 @@ class Room(NamedTuple):
     logs: NDArray[np.record]
     cells: NDArray[np.int32]
     out: NDArray[np.uint8]
-    names: NDArray[np.uint64]
-    lengths: NDArray[np.uint32]
+    lengths: NDArray[np.uint64]
+    """What is remembered: 40 bits of a log's name, and how many records it had."""
 
     @classmethod
     def make(cls, logs: int, size: int, before: Room | None = None) -> Room:
@@ -103,38 +104,37 @@ class Room(NamedTuple):
             np.empty(logs, dtype=LOG),
             np.zeros(2 * logs, dtype=np.int32),
             np.empty(size, dtype=np.uint8),
-            np.zeros(_REMEMBERED, dtype=np.uint64) if before is None else before.names,
-            np.zeros(_REMEMBERED, dtype=np.uint32) if before is None else before.lengths,
+            np.zeros(_REMEMBERED, dtype=np.uint64) if before is None else before.lengths,
         )
 
 
 @njit()
 def write(  # type: ignore[no-untyped-def]
-    entries, raw, reads, absent, expiries, room, which, rank, counts
+    entries, raw, reads, absent, expiries, logs, cells, out, lengths, which, rank, counts
 ):  # fmt: skip
     """Fill in the logs, what payments find in them, the counts, and the commands; return how many logs there are.
 
     entries, reads, absent: of ENTRY, READ, NAME; raw: the bytes of the entries. expiries: NAME of logs whose expiry is
-    pushed out. which, rank: as `Plan` has them. Returns NONE where a log is asked for twice.
+    pushed out. logs, cells, out, lengths: of `Room`. which, rank: as `Plan` has them. Returns NONE where a log is asked
+    for twice.
     """
     size = 64
     while size < 2 * (len(reads) + len(absent) + POSITIONS * len(entries)):
         size *= 2
-    cells = room.cells[:size]
+    cells = cells[:size]
     cells[:] = 0
-    count = _asked(reads, absent, cells, room.logs, counts)
+    count = _asked(reads, absent, cells, logs, counts)
     if count == NONE:
         return NONE
-    count = _touched(entries, cells, room.logs, count, which, rank)
-    logs = room.logs[:count]
-    _guess(room, logs)
-    at = _put_appends(room.out, logs, counts)
-    _put_records(raw, logs, which, rank, room.out)
-    at = _put_reads(room.out, at, logs, counts)
-    at = _put_questions(room.out, at, logs, reads, counts)
+    count = _touched(entries, cells, logs, count, which, rank)
+    logs = logs[:count]
+    _guess(lengths, logs)
+    at = _put_appends(out, logs, counts)
+    _put_records(raw, logs, which, rank, out)
+    at = _put_reads(out, at, logs, counts)
+    at = _put_questions(out, at, logs, reads, counts)
     for j in range(len(expiries)):
-        at = _key(room.out, _put(room.out, at, _PEXPIRE), expiries[j].kind, expiries[j].identity)
-        at = _put(room.out, at, _EXPIRY)
+        at = _put(out, _key(out, _put(out, at, _PEXPIRE), expiries[j].kind, expiries[j].identity), _EXPIRY)
     counts[EXPIRIES], counts[BYTES] = len(expiries), at
     return count
 
@@ -205,20 +205,27 @@ def _of_reports(kind):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def remembered(log):  # type: ignore[no-untyped-def]
-    """Return where the length of a log is remembered, and by what name."""
-    name = log.identity + np.uint64(log.kind)
-    return (name * _MIXED) >> _TOP, name
+    """Return where the length of a log is remembered, and the bits beside it that say so."""
+    name = (log.identity + np.uint64(log.kind)) * _MIXED
+    return name >> _TOP, name & ~_LENGTH
+
+
+@njit(inline="always")
+def remember(lengths, log, records):  # type: ignore[no-untyped-def]
+    """Remember how many records a log had."""
+    cell, name = remembered(log)
+    lengths[cell] = name | min(np.uint64(records), _LENGTH)
 
 
 @njit(inner=True)
-def _guess(room, logs):  # type: ignore[no-untyped-def]
+def _guess(lengths, logs):  # type: ignore[no-untyped-def]
     """Take logs of which nothing is known to be as long as they were when they were touched last."""
     for k in range(len(logs)):
         log = logs[k]
         if log.counted and log.known == 0:
             cell, name = remembered(log)
-            if room.names[cell] == name:
-                log.guess = room.lengths[cell]
+            if lengths[cell] & ~_LENGTH == name:
+                log.guess = lengths[cell] & _LENGTH
 
 
 @njit(inner=True)
@@ -270,12 +277,18 @@ def is_folded(log):  # type: ignore[no-untyped-def]
     return log.known > 0 and log.expected == UNKNOWN_LENGTH
 
 
+@njit(inline="always")
+def asks_for_head(log):  # type: ignore[no-untyped-def]
+    """Tell whether a log may have a header, whose first bytes are read: nobody folds shorter ones."""
+    return log.known >= FOLD_RECORDS or is_folded(log)
+
+
 @njit(inner=True)
 def _put_reads(out, at, logs, counts):  # type: ignore[no-untyped-def]
     """Read what is needed of logs: the first bytes of those that may have a header, the last of folded ones, wholes."""
     for k in range(len(logs)):
         log = logs[k]
-        if log.known >= BLOCK or is_folded(log):
+        if asks_for_head(log):
             at = _put(out, _key(out, _put(out, at, _GETRANGE), log.kind, log.identity), _HEAD)
             counts[HEADS] += 1
     for k in range(len(logs)):

@@ -18,12 +18,15 @@ from features.record import RECORD_BYTES
 from features.store.commands import BYTES, LOG_BYTES, REPORTS_TOGETHER, Room, write
 from features.store.contract import Applied, ApplyRequest
 from features.store.layout import PREFIX_BYTES, REPORT_LETTERS, UNKNOWN_LENGTH
-from features.store.messages import ENTRY, NAME, READ, name_of, names_of
-from features.store.replies import FIX, settle, take
-from features.windows import BLOCK
+from features.store.messages import ENTRY, NAME, READ, name_of
+from features.store.replies import FIX, MISSING, settle
+from features.windows import FOLD_RECORDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+_NO_NUMBERS = np.zeros(0, dtype=np.int64)
 
 
 class Planner:
@@ -47,7 +50,7 @@ class Planner:
         which, rank = np.empty((n, POSITIONS), dtype=np.int64), np.empty((n, POSITIONS), dtype=np.int64)
         counts = np.zeros(BYTES + 1, dtype=np.int64)
         raw = np.frombuffer(request.entries, dtype=np.uint8)
-        count = write(entries, raw, reads, absent, expiries, self._room, which, rank, counts)
+        count = write(entries, raw, reads, absent, expiries, *self._room, which, rank, counts)
         if count == NONE:
             return None
         return Plan(request, entries, reads, self._room, self._room.logs[:count], which, rank, counts)
@@ -83,13 +86,20 @@ class Plan:
     rank: NDArray[np.int64]
     """[n, positions]: how many records of this micro-batch it had got when the payment came to it."""
     counts: NDArray[np.int64]
-    wholes: list[bytes | None] = field(default_factory=list)
-    """Logs that were read whole; None for one that is not there."""
+    numbers: NDArray[np.int64] = field(default_factory=lambda: _NO_NUMBERS)
+    """What the first commands replied."""
+    heads: dict[int, bytes] = field(default_factory=dict)
+    """First bytes of headers that were read apart, by log."""
+    firsts: list[bytes] = field(default_factory=list)
+    """First bytes of logs that may have a header."""
     tails: list[bytes] = field(default_factory=list)
     """The last records of logs that had a header, as far as the worker knows."""
-    heads: dict[int, bytes] = field(default_factory=dict)
-    """First bytes of headers, by log."""
-    hit: list[int] = field(default_factory=list)
+    wholes: list[bytes | None] = field(default_factory=list)
+    """Logs that were read whole; None for one that is not there."""
+    there: int = 0
+    """How many are there of the logs that nothing is appended to and of which nothing is known."""
+    reports: list[int] = field(default_factory=list)
+    """Which reads are of outcome logs of which some are there."""
 
     @property
     def commands(self) -> bytes:
@@ -103,48 +113,72 @@ class Plan:
         groups = -(-reports // REPORTS_TOGETHER)
         return int(strlens + appends + heads + tails + (wholes > 0) + (absent > 0) + groups + expiries)
 
-    def take(self, replies: list[Any]) -> list[int]:
-        """Take in what the commands replied; return the logs with a header whose first bytes are not known.
-
-        Raises the error that a command replied, and `StoreCorruptError` where a log is of another type.
-        """
+    def take(self, replies: list[Any]) -> None:
+        """Take in what the commands replied; raise the error that one of them replied."""
         strlens, appends, heads, tails, wholes, absent, reports, _, _ = self.counts.tolist()
         at = strlens + appends
         try:
-            numbers = np.array(replies[:at], dtype=np.int64)
+            self.numbers = np.array(replies[:at], dtype=np.int64)
         except (TypeError, ValueError):
             raise next(reply for reply in replies if isinstance(reply, Exception)) from None
-        first, at = replies[at : at + heads], at + heads
-        self.tails, at = replies[at : at + tails], at + tails
+        if heads:
+            self.firsts, at = replies[at : at + heads], at + heads
+            self.tails, at = replies[at : at + tails], at + tails
         if wholes:
             self.wholes, at = replies[at], at + 1
-        sizes = np.fromiter([len(log) if log else 0 for log in self.wholes], dtype=np.int64, count=wholes)
-        folded, there = take(self.logs, numbers, sizes)
         if absent:
-            if replies[at] != there:  # MGET passes over what is no string, and nobody may take that for an empty log
-                raise StoreCorruptError("Redis refused: a log is of another type. Run `upifraud rebuild-features`.")
-            at += 1
+            self.there, at = replies[at], at + 1
         if reports and any(groups := replies[at : at - (-reports // REPORTS_TOGETHER)]):
             asked = np.flatnonzero(np.isin(self.reads["kind"], list(b"".join(REPORT_LETTERS)))).tolist()
             for number, count in enumerate(groups):
-                self.hit += asked[number * REPORTS_TOGETHER : (number + 1) * REPORTS_TOGETHER] if count else ()
-        return self._headers(first) if folded else []
+                self.reports += asked[number * REPORTS_TOGETHER : (number + 1) * REPORTS_TOGETHER] if count else ()
 
-    def _headers(self, first: list[bytes]) -> list[int]:
-        logs = self.logs
-        asked = np.flatnonzero((logs["known"] >= BLOCK) | (logs["known"] > 0) & (logs["expected"] == UNKNOWN_LENGTH))
-        whole = np.flatnonzero((logs["known"] == 0) & (logs["read"] != NONE))
-        told = dict(zip(asked.tolist(), first, strict=True)) | dict(zip(whole.tolist(), self.wholes, strict=True))
-        missing = []
-        for k in np.flatnonzero(logs["total"] % RECORD_BYTES).tolist():
-            if head := told.get(k):
-                self.put_header(k, head[:PREFIX_BYTES])
-            else:
-                missing.append(k)
-        return missing
+    def found(self) -> Found | list[int]:
+        """Return what the replies say, or the logs whose headers have to be read before it can be said.
+
+        Raises `StoreCorruptError` where a log is of another type.
+        """
+        n, most, wholes = len(self.entries), len(self.logs), self.wholes
+        sizes = [len(log) if log else 0 for log in wholes]
+        heads = b"".join([first.ljust(PREFIX_BYTES, b"\0") for first in self.firsts]) + b"".join(
+            [log[:PREFIX_BYTES] for log, size in zip(wholes, sizes, strict=True) if log and size % RECORD_BYTES]
+        )
+        positions, fixes = np.empty((n, POSITIONS), dtype="<u4"), np.empty(n * INBOUND, dtype=FIX)
+        fixed_logs, again = np.empty(len(fixes), dtype=np.int64), np.empty(most, dtype=np.int64)
+        told, new = np.empty((most, 4), dtype=np.int64), np.empty(most, dtype=NAME)
+        counted = np.empty(MISSING + 1, dtype=np.int64)
+        settle(
+            self.entries, self.logs, self.room.lengths, self.which, self.rank, self.numbers,
+            np.array(sizes, dtype=np.int64), np.frombuffer(heads, dtype=np.uint8), positions, fixes, fixed_logs, told,
+            again, new, counted,
+        )  # fmt: skip
+        tell, agains, fixed, news, there, missing = counted.tolist()
+        if there != self.there:  # MGET passes over what is no string, and nobody may take that for an empty log
+            raise StoreCorruptError("Redis refused: a log is of another type. Run `upifraud rebuild-features`.")
+        if missing:
+            return np.flatnonzero((self.logs["total"] % RECORD_BYTES > 0) & (self.logs["header"] == 0)).tolist()
+        replied, totals, sources, which = told[:tell].T.tolist()
+        logs: list[bytes | bytearray] = [
+            (wholes[source] or b"") if source >= 0 else (self.head(log) or b"") + self.tails[-1 - source]
+            for source, log in zip(sources, which, strict=True)
+        ]
+        if fixed:
+            _put_right(logs, totals, dict(zip(which, range(tell), strict=True)), fixes[:fixed], fixed_logs[:fixed])
+        applied = Applied(positions.tobytes(), replied, totals, logs)
+        return Found(applied, again[:agains], new[:news].tobytes(), fixes[:fixed].tobytes(), self.reports)
+
+    def head(self, log: int) -> bytes | None:
+        """Return the first bytes of a log's header; None for a log that has none."""
+        if not self.logs["header"][log]:
+            return None
+        if log in self.heads:
+            return self.heads[log]
+        known = self.logs["known"][:log]
+        asked = (known >= FOLD_RECORDS) | (known > 0) & (self.logs["expected"][:log] == UNKNOWN_LENGTH)
+        return self.firsts[int(asked.sum())]
 
     def put_header(self, log: int, head: bytes) -> None:
-        """Note the first bytes of a log's header."""
+        """Note the first bytes of a log's header, which were read apart."""
         self.heads[log] = head
         self.logs["header"][log] = int.from_bytes(head[4:8], "little")
         self.logs["folded"][log] = int.from_bytes(head[8:PREFIX_BYTES], "little")
@@ -153,32 +187,6 @@ class Plan:
         """Return a log's kind and identity."""
         name = name_of(self.logs[log])
         return name[:1], name[1:]
-
-    def found(self) -> Found:
-        """Return what the replies say, once all headers are known."""
-        n, most = len(self.entries), len(self.logs)
-        positions, fixes = np.empty((n, POSITIONS), dtype="<u4"), np.empty(n * INBOUND, dtype=FIX)
-        told, again = np.empty((most, 4), dtype=np.int64), np.empty(most, dtype=np.int64)
-        fixed_logs = np.empty(len(fixes), dtype=np.int64)
-        count, agains, fixed = settle(
-            self.entries, self.room, self.logs, self.which, self.rank, positions, fixes, fixed_logs, told, again
-        )
-        replied, totals, sources, which = (column.tolist() for column in told[:count].T)
-        wholes, tails, heads = self.wholes, self.tails, self.heads
-        logs: list[bytes | bytearray] = [
-            (wholes[source] or b"") if source >= 0 else heads[log] + tails[-1 - source]
-            for source, log in zip(sources, which, strict=True)
-        ]
-        if fixed:
-            _put_right(logs, totals, dict(zip(which, range(count), strict=True)), fixes[:fixed], fixed_logs[:fixed])
-        own = self.logs["appended"] * RECORD_BYTES
-        return Found(
-            Applied(positions.tobytes(), replied, totals, logs),
-            again[:agains],
-            names_of(self.logs[(own > 0) & (self.logs["total"] == own)]),
-            fixes[:fixed].tobytes(),
-            self.hit,
-        )
 
 
 def _put_right(

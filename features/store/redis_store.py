@@ -178,24 +178,33 @@ class RedisEntityStore:
     def _taken(self, plan: Plan, replies: list[Any]) -> Applied:
         """Return what was replied; before that, put right what was not known, and read what others appended."""
         try:
-            missing = plan.take(replies)
+            plan.take(replies)
         except Exception as error:  # noqa: BLE001 - one that a command replied
             self._fail(error)
-        for log in missing:  # which another worker folded: never before
-            key = layout.key(*plan.name(log))
-            plan.put_header(log, self._command("GETRANGE", key, 0, layout.PREFIX_BYTES - 1))
         found = plan.found()
+        if is_doubtful := isinstance(found, list):
+            found = self._with_headers(plan, found)
         self._new = found.new
         if found.fixes:
             with suppress(FunctionsLostError):
                 self._call("correct", found.fixes)
             if not self._loaded:  # they are put right whatever happens: the payments are appended
                 self._call("correct", found.fixes)
-        if missing:  # by then it may have been folded once more
+        if is_doubtful:  # by then one of them may have been folded once more
             return self._by_function(plan.request)
         if not len(found.again) and not found.reports:
             return found.applied
         return self._with_the_rest(plan, found) or self._by_function(plan.request)
+
+    def _with_headers(self, plan: Plan, logs: list[int]) -> Found:
+        """Read the headers of logs that another worker has folded, which this one did not know."""
+        for log in logs:
+            kind, identity = plan.name(log)
+            plan.put_header(log, self._command("GETRANGE", layout.key(kind, identity), 0, layout.PREFIX_BYTES - 1))
+        found = plan.found()
+        if isinstance(found, list):
+            raise StoreUnavailableError("A log is gone whose header was to be read. Ask again.")
+        return found
 
     def _with_the_rest(self, plan: Plan, found: Found) -> Applied | None:
         """Read what others appended, and outcome logs; None where a log was folded since: its bytes lie elsewhere."""
@@ -209,7 +218,7 @@ class RedisEntityStore:
             total, read = told[at]
             before = int(plan.logs["total"][log])
             head = read[: layout.PREFIX_BYTES] if total % RECORD_BYTES else None
-            if total < before or head != plan.heads.get(log):
+            if total < before or head != plan.head(log):
                 return None
         applied = found.applied
         return Applied(
