@@ -1,10 +1,12 @@
 """Microseconds of CPU and bytes a payment for the online features: `python bench/online_features.py`.
 
-Starts the embedded Valkey with its production settings (append-only file on), or measures the one of `--url`, which it
-empties. Payers of 0 to 200 payments, devices of 0 to 60, payees by a power law of exponent 1.1 whose first has 2 % of
-the traffic: the mix of the design. As many payments as `--people` says go to payees who pay themselves, drawn evenly
-from the payers; merchants never pay. The history is put there as a rebuild would; then micro-batches of several sizes
-are applied, read and measured, interleaved. CPU of this process, of its window kernel and of the server are told apart.
+Starts embedded Valkeys with their production settings (append-only file on), one for each way, or measures those of
+`--url`, which it empties: give it twice. Payers of 0 to 200 payments, devices of 0 to 60, payees by a power law of
+exponent 1.1 whose first has 2 % of the traffic: the mix of the design. As many as `--people` says go to payees who pay
+themselves, drawn evenly from the payers; merchants never pay. The history is put there as a rebuild would; then
+micro-batches of several sizes are applied, read and measured, interleaved, by plain commands and by the server function
+alone. CPU of this process, of its window kernel and of the server are told apart. The allocator is named, as the
+C library's doubles the figures.
 
 The yardstick, in the same run on the same payments, is the textbook way: one sorted set an entity and windows summed in
 a server function, one call a micro-batch too.
@@ -39,9 +41,9 @@ from local import valkey
 from local.valkey import ValkeyServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-SIZES = (64, 256, 1024)
+SIZES = (34, 512)
 START = 1_790_000_000_000
 PARTITION = b"transactions:0"
 
@@ -226,6 +228,47 @@ def textbook_arguments(columns: PaymentColumns) -> list[Any]:
     return [value for row in zip(*(column.tolist() for column in table), strict=True) for value in row]
 
 
+class FunctionStore(RedisEntityStore):
+    """Lets the server function decide every micro-batch, as if all were in doubt."""
+
+    def _guards(self, origins: Sequence[Origin]) -> bool:  # noqa: ARG002 - as the other one
+        return False
+
+
+WAYS = {"plain commands": RedisEntityStore, "server function": FunctionStore}
+
+
+class AtWork:
+    """A way on a server of its own, with the history in it."""
+
+    def __init__(self, url: str, way: type[RedisEntityStore], columns: PaymentColumns, history: int) -> None:
+        self.url, self.client = url, redis.Redis.from_url(url, socket_timeout=None)
+        self.client.flushall()
+        self.pid = self.client.info("server")["process_id"]
+        self.empty = self.used()
+        store = way(url, timeout=60)
+        store.load(rebuilt_logs(provenance(columns.take(slice(0, history)))), {PARTITION: history})
+        self._features, self._columns, self.at = OnlineFeatures(store), columns, history
+        self.costs = {size: Cost() for size in SIZES}
+
+    def used(self) -> int:
+        """Return the bytes that the server uses."""
+        return int(self.client.info("memory")["used_memory"])
+
+    def run(self, count: int, size: int) -> None:
+        """Apply and measure so many payments."""
+        for start in range(self.at, self.at + count, size):
+            rows = np.arange(start, min(start + size, self.at + count))
+            n = len(rows)
+            claims = Claims(np.zeros(n, dtype=np.uint16), rows)
+            self._features.process(self._columns.take(rows), claims, [Origin(PARTITION, start, start + n, start)])
+        self.at += count
+
+    def measure(self, count: int, size: int, kernel: Kernel) -> None:
+        """Do that, and note what it cost."""
+        self.costs[size].rounds.append(measured(lambda: self.run(count, size), count, self.pid, kernel))
+
+
 def main() -> None:
     """Print a line per way and size of micro-batch, and what a payment takes in the server's memory."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -236,54 +279,45 @@ def main() -> None:
     share = f"share of payments to people, who pay too (default {PEOPLE}, the simulator's)"
     arguments.add_argument("--people", type=float, default=PEOPLE, help=share)
     arguments.add_argument("--textbook", type=int, default=512, help="payments a round of the yardstick (default 512)")
-    arguments.add_argument("--url", help="a server to empty and measure, instead of one of our own")
+    arguments.add_argument("--url", action="append", help="servers to empty and measure, instead of our own")
     given = arguments.parse_args()
 
     warm = 4 * given.payments
     count = warm + len(SIZES) * given.rounds * given.payments + given.rounds * given.textbook
     columns = payments(given.history, count, given.rate, 1, given.people)
-    with server(given.url) as url, redis.Redis.from_url(url, socket_timeout=None) as client:
-        client.flushall()
-        pid = client.info("server")["process_id"]
-        empty = client.info("memory")["used_memory"]
-        store = RedisEntityStore(url, timeout=60)
-        store.load(rebuilt_logs(provenance(columns.take(slice(0, given.history)))), {PARTITION: given.history})
+    with contextlib.ExitStack() as servers:
+        urls = [servers.enter_context(server(url)) for url in given.url or len(WAYS) * [None]]
+        ways = dict(
+            zip(
+                WAYS,
+                (AtWork(*one, columns, given.history) for one in zip(urls, WAYS.values(), strict=True)),
+                strict=True,
+            )
+        )
         kernel = online.vectors = Kernel()  # type: ignore[assignment]
-        features = OnlineFeatures(store)
-        at = given.history
-
-        def run(count: int, size: int) -> None:
-            nonlocal at
-            for start in range(at, at + count, size):
-                rows = np.arange(start, min(start + size, at + count))
-                n = len(rows)
-                claims = Claims(np.zeros(n, dtype=np.uint16), rows)
-                origin = Origin(PARTITION, start, start + n, start)
-                features.process(columns.take(rows), claims, [origin])
-            at += count
-
-        for size in (*SIZES, SIZES[-1]):
-            run(warm // 4, size)
-        costs = {size: Cost() for size in SIZES}
+        for size in (*SIZES, *SIZES):
+            for way in ways.values():
+                way.run(warm // 4, size)
         for _ in range(given.rounds):
             for size in SIZES:
-                costs[size].rounds.append(
-                    measured(lambda size=size: run(given.payments, size), given.payments, pid, kernel)
-                )
-        applied = at
-        print(f"{len(FEATURE_NAMES)} features, {applied} payments; Redis takes its memory from {valkey.memory_of(url)}")
+                for way in ways.values():
+                    way.measure(given.payments, size, kernel)
+        first, client = ways["plain commands"], ways["plain commands"].client
+        memory = valkey.memory_of(first.url)
+        print(f"{len(FEATURE_NAMES)} features, {first.at} payments; Redis takes its memory from {memory}")
         print(f"{'us a payment':<24} {'batch':>6} {'client':>9}{'kernel':>9}{'server':>9}{'wall':>9}")
-        for size in SIZES:
-            print(costs[size].line("entity logs", size))
-        used = (client.info("memory")["used_memory"] - empty) / applied
+        for name, way in ways.items():
+            for size in SIZES:
+                print(way.costs[size].line(name, size))
+        used = (first.used() - first.empty) / first.at
 
-        textbook(client, columns.take(slice(0, applied)), given.history // 20)
-        in_sets = (client.info("memory")["used_memory"] - empty) / applied - used
-        cost = Cost()
+        textbook(client, columns.take(slice(0, first.at)), given.history // 20)
+        in_sets = (first.used() - first.empty) / first.at - used
+        cost, at = Cost(), first.at
         for _ in range(given.rounds):
             rows = columns.take(slice(at, at + given.textbook))
             call = "FCALL", "textbook_apply", 0, f"[{','.join(map(str, WINDOWS.values()))}]", *textbook_arguments(rows)
-            cost.rounds.append(measured(lambda call=call: client.execute_command(*call), len(rows), pid, kernel))
+            cost.rounds.append(measured(lambda call=call: client.execute_command(*call), len(rows), first.pid, kernel))
             at += given.textbook
         print(cost.line("sorted sets, in Lua", given.textbook))
         print(f"bytes a payment: {used:.0f} in entity logs, {in_sets:.0f} in sorted sets")

@@ -23,12 +23,14 @@ from features.measure.logs import NONE, Logs
 from features.measure.risk import FRAUD, pack_report
 from features.measure.vector import vectors
 from features.online import OnlineFeatures
+from features.record import RECORD_BYTES
 from features.replica.fold import fewest_to_fold
 from features.replica.replicas import Replicas
 from features.store.contract import ApplyRequest, Origin
 from features.store.layout import IDENTITY_BYTES
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import Claims, Reply, Request, entries_of
+from features.store.plain import Planner
 from features.what_if.what_if import WhatIf
 from features.windows import BLOCK
 from stream.decode import decode_payments
@@ -116,6 +118,11 @@ def rehearse_reading() -> None:
     request = Request.of_columns(columns)
     replicas.expect(request, 1, 0)
     entries = ApplyRequest(entries_of(columns, claims), *request.packed(), b"", [Origin(b"rehearsal:0", 0, 2)])
+    plan = Planner().plan(entries, b"")
+    assert plan is not None  # noqa: S101 - no log is asked for twice
+    strlens, appends, _, _, wholes, *_ = plan.counts.tolist()
+    plan.take([*strlens * [0], *appends * [RECORD_BYTES], wholes * [None], 0])
+    plan.found()
     store = MemoryEntityStore()
     reply = Reply.of(store.apply(entries), request, len(columns))
     replicas.note(request)

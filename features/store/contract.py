@@ -56,7 +56,7 @@ class Applied:
     expected, and have no header, so the worker knows what is in them. Other outcome logs are empty."""
     totals: Sequence[int]
     """Byte lengths of the logs in the reply; -1 where an outcome log could not be read."""
-    logs: Sequence[bytes]
+    logs: Sequence[bytes | bytearray]
     """Those logs: whole, or from the last known record on, preceded by 16 header bytes where it was folded."""
 
 

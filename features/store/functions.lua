@@ -1,7 +1,8 @@
 #!lua name=@LIBRARY@
 -- Entity logs: docs/specs/online_store.md. Everything here is one atomic step; arithmetic on payments never runs here.
 
-local OFFSETS = '@OFFSETS@'
+local OFFSETS = '@OFFSETS@'  -- the names of partitions; each has a key of its own behind it
+local BY_PARTITION = '@BY_PARTITION@'
 local EXPIRY = '@EXPIRY@'
 local NOBODY = '\0\0\0\0\0\0\0\0'
 local RECORD = 32
@@ -103,6 +104,8 @@ local function locate_old(entries, applied)
     for n = 1, #KINDS do
       local key = one.keys[n]
       ends[n] = key and wanted[key][n == 1 and one.sent or one.got] or 0
+      -- Plain commands give a new log its expiry with the next micro-batch, and their worker may have died before that.
+      if ends[n] == RECORD then redis.call('PEXPIRE', key, EXPIRY) end
     end
     old[at] = ends
   end
@@ -221,12 +224,27 @@ local function read_all(reads, absent, lengths, reply, most)
   end
 end
 
+-- Releases before 2026-12 kept offsets and topic ids in one hash: moves them to keys of their own. The set that takes its
+-- place makes the server refuse whatever workers of such a release still do.
+local function by_partition()
+  local kind = redis.call('TYPE', OFFSETS).ok
+  if kind == 'set' then return end
+  local held = kind == 'hash' and redis.call('HGETALL', OFFSETS) or {}
+  redis.call('DEL', OFFSETS)
+  redis.call('SADD', OFFSETS, BY_PARTITION)
+  for at = 1, #held, 2 do
+    redis.call('SET', OFFSETS .. ':' .. held[at], held[at + 1])
+    if string.sub(held[at], -3) ~= ':id' then redis.call('SADD', OFFSETS, held[at]) end
+  end
+end
+
 -- Where the source offsets stand: four arguments an origin from `first` on (partition, first offset, next offset,
 -- expected). Returns them, whether any payment may have been applied before, and an error if the store was rolled back.
 local function standing(args, first)
   local applied, again = {}, false
+  by_partition()
   for at = first, #args, 4 do
-    local stands = tonumber(redis.call('HGET', OFFSETS, args[at]) or '0')
+    local stands = tonumber(redis.call('GET', OFFSETS .. ':' .. args[at]) or '0')
     if stands < tonumber(args[at + 3]) then
       local message = 'ROLLEDBACK %s: applied up to %d, expected %s'
       return nil, false, redis.error_reply(string.format(message, args[at], stands, args[at + 3]))
@@ -240,10 +258,51 @@ end
 -- Moves the source offsets, after what they stand for.
 local function advance(args, first, applied)
   for at = first, #args, 4 do
-    if tonumber(args[at + 2]) > applied[(at - first) / 4 + 1] then
-      redis.call('HSET', OFFSETS, args[at], args[at + 2])
+    local stands = applied[(at - first) / 4 + 1]
+    if tonumber(args[at + 2]) > stands then
+      redis.call('SET', OFFSETS .. ':' .. args[at], args[at + 2])
+      if stands == 0 then redis.call('SADD', OFFSETS, args[at]) end
     end
   end
+end
+
+-- args: a topic that is taken for another than before, or nothing; its id, or nothing; partitions and next offsets in turn
+-- The offsets of the topic's partitions give way to these, and its id to this. Other offsets are set, wherever they stood.
+local function stand(_, args)
+  by_partition()
+  local topic, id = args[1], args[2]
+  if topic ~= '' then
+    redis.call('DEL', OFFSETS .. ':' .. topic .. ':id')
+    for _, name in ipairs(redis.call('SMEMBERS', OFFSETS)) do
+      if string.match(name, '^(.*):[^:]*$') == topic then
+        redis.call('SREM', OFFSETS, name)
+        redis.call('DEL', OFFSETS .. ':' .. name)
+      end
+    end
+  end
+  if id ~= '' then redis.call('SET', OFFSETS .. ':' .. topic .. ':id', id) end
+  for at = 3, #args, 2 do
+    redis.call('SET', OFFSETS .. ':' .. args[at], args[at + 1])
+    redis.call('SADD', OFFSETS, args[at])
+  end
+  return redis.status_reply('OK')
+end
+
+-- All source offsets, a line each name and each value, whichever form they are in; writes nothing.
+local function all_offsets()
+  local lines = {}
+  local function tell(name, value)
+    if value and string.find(name, ':', 1, true) and string.sub(name, -3) ~= ':id' then
+      lines[#lines + 1], lines[#lines + 2] = name, value
+    end
+  end
+  if redis.call('TYPE', OFFSETS).ok == 'hash' then
+    local held = redis.call('HGETALL', OFFSETS)
+    for at = 1, #held, 2 do tell(held[at], held[at + 1]) end
+  else
+    for _, name in ipairs(redis.call('SMEMBERS', OFFSETS)) do tell(name, redis.call('GET', OFFSETS .. ':' .. name)) end
+  end
+  return table.concat(lines, '\n')
 end
 
 -- args: entries (each: the identities of all kinds; the payer's record, that of the others; origin, offset),
@@ -322,6 +381,26 @@ local function apply(_, args)
   return reply
 end
 
+-- args: numbers to be put right in records that plain commands appended (42 bytes each: kind, identity, the byte just behind
+--       the record, its first 24 bytes, where in it the number stands, the number)
+-- The log may have been folded since; then the record is looked for.
+local function correct(_, args)
+  local fixes, sub = args[1], string.sub
+  for at = 1, #fixes, 42 do
+    local key, same = KEY[sub(fixes, at, at)] .. sub(fixes, at + 1, at + 8), sub(fixes, at + 13, at + 36)
+    local stop = struct.unpack('<I4', sub(fixes, at + 9, at + 12))
+    if redis.call('GETRANGE', key, stop - RECORD, stop - RECORD + SAME - 1) ~= same then
+      local wanted = { [same] = 0 }
+      locate(key, wanted, 1)
+      stop = wanted[same]
+    end
+    if stop > 0 then
+      redis.call('SETRANGE', key, stop - RECORD + string.byte(fixes, at + 37), sub(fixes, at + 38, at + 41))
+    end
+  end
+  return redis.status_reply('OK')
+end
+
 -- args: single records (13 bytes each: kind, identity, position), reads and logs that should not be there as above, bytes
 --       of logs that may be told of
 -- reply: the records, zeros for one that is not there or was folded away; the source offsets, fields and values in turn, a
@@ -336,7 +415,7 @@ local function peek(_, args)
     local record = start >= size and redis.call('GETRANGE', key, start, start + RECORD - 1) or ''
     found[#found + 1] = #record == RECORD and record or NOTHING
   end
-  local reply = { table.concat(found), table.concat(redis.call('HGETALL', OFFSETS), '\n') }
+  local reply = { table.concat(found), all_offsets() }
   local lengths = {}
   read_all(args[2], look_for(args[3], lengths), lengths, reply, tonumber(args[4]))
   return reply
@@ -382,6 +461,8 @@ local function report(_, args)
 end
 
 redis.register_function('@LIBRARY@_apply', apply)
+redis.register_function{ function_name = '@LIBRARY@_correct', callback = correct, flags = { 'allow-oom' } }
 redis.register_function('@LIBRARY@_fold', fold)
 redis.register_function('@LIBRARY@_report', report)
+redis.register_function('@LIBRARY@_stand', stand)
 redis.register_function{ function_name = '@LIBRARY@_peek', callback = peek, flags = { 'no-writes' } }

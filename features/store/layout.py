@@ -21,10 +21,11 @@ LETTERS: Final = (*(kind.letter for kind in KINDS), *REPORT_LETTERS)
 
 LIBRARY: Final = f"upifraud_{TAG}"
 OFFSETS: Final = f"upifraud:{TAG}:offsets".encode()
-"""A hash: topic and partition to the next offset that is not applied yet."""
+"""A set: the names of the partitions that have a next offset. Releases before 2026-12 had the offsets themselves there,
+in a hash; as it is a set, the server refuses their workers."""
 
-TOPIC_ID: Final = b"id"
-"""In that hash, instead of a partition: the id of the topic that the offsets are of."""
+BY_PARTITION: Final = b"by partition"
+"""A member of that set, which is no name of a partition: so the set is there before any offset is."""
 
 IDENTITY_CHECK: Final = f"upifraud:{TAG}:identity".encode()
 """A fingerprint of the identity key, so that a worker with another key refuses to start."""
@@ -47,14 +48,14 @@ UNKNOWN_LENGTH: Final = 0xFFFFFFFF
 """Expected of a log of which nothing is expected."""
 
 
-def topic_id_field(topic: bytes) -> bytes:
-    """Return the field of the offsets' hash that has a topic's id; no topic has a colon in its name."""
-    return topic + b":" + TOPIC_ID
+def offset_key(partition: bytes) -> bytes:
+    """Return the key of a partition's next offset: what is below it was applied."""
+    return OFFSETS + b":" + partition
 
 
-def is_offset(field: bytes) -> bool:
-    """Tell whether a field of the offsets' hash is that of a partition."""
-    return field.rpartition(b":")[2] != TOPIC_ID
+def topic_key(topic: bytes) -> bytes:
+    """Return the key of the id of the topic that the offsets are of; no topic has a colon in its name."""
+    return OFFSETS + b":" + topic + b":id"
 
 
 def key(kind: bytes, identity: bytes) -> bytes:

@@ -56,8 +56,10 @@ READING: Final = row_dtype(
 )
 """One log that a micro-batch needs: what is asked of it, what the reply has, and what becomes of it."""
 
-_NAME: Final = row_dtype([("kind", "u1"), ("identity", "<u8")], packed=True)
-_LETTERS: Final = np.frombuffer(
+NAME: Final = row_dtype([("kind", "u1"), ("identity", "<u8")], packed=True)
+"""A log that is named."""
+
+LETTERS: Final = np.frombuffer(
     b"".join((*(kind.letter for kind in KINDS), *(KINDS[at].reports for at in REPORTED))), dtype=np.uint8
 )
 _WHOSE: Final = np.array((*range(len(KINDS)), *REPORTED), dtype=np.int64)
@@ -103,7 +105,7 @@ class Request:
 
         Nothing is known of these, and nothing is appended to them: most payees never pay.
         """
-        packed, names = np.empty(len(self.reads), dtype=READ), np.empty(self.logs, dtype=_NAME)
+        packed, names = np.empty(len(self.reads), dtype=READ), np.empty(self.logs, dtype=NAME)
         asked = _pack(self.reads, self.logs, packed, names, self.order)
         return packed[:asked].tobytes(), names[: len(self.reads) - asked].tobytes()
 
@@ -115,7 +117,7 @@ def name_of(read: np.record) -> bytes:
 
 def names_of(reads: NDArray[np.record]) -> bytes:
     """Return the kinds and identities of READING[n], one behind the other."""
-    names = np.empty(len(reads), dtype=_NAME)
+    names = np.empty(len(reads), dtype=NAME)
     names["kind"], names["identity"] = reads["kind"], reads["identity"]
     return names.tobytes()
 
@@ -153,7 +155,7 @@ def _find_logs(  # type: ignore[no-untyped-def]
         size *= 2
     cells = np.empty(size, dtype=np.int64)
     count = logs = written = 0
-    for part in range(len(_LETTERS)):
+    for part in range(len(LETTERS)):
         if part == INBOUND:
             logs = count
         cells[:] = NONE
@@ -169,7 +171,7 @@ def _find_logs(  # type: ignore[no-untyped-def]
             for row in range(n):
                 log_of[row, other], count = _find(cells, reads, count, payments[row].identity[1 - part])
         for read in range(written, count):
-            reads[read].kind = _LETTERS[part]
+            reads[read].kind = LETTERS[part]
         written = count
     return logs, count
 

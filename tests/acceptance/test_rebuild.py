@@ -63,15 +63,18 @@ def split(here: Path) -> None:
 
 
 def contents(server: ValkeyServer) -> dict[bytes, object]:
-    """Return all that Redis holds but the identity key's fingerprint."""
+    """Return all that Redis holds but the identity key's fingerprint; source offsets as the version before had them."""
     with redis.Redis.from_url(server.url) as client:
         found: dict[bytes, object] = {}
+        offsets: dict[bytes, bytes | None] = {}
         for key in client.keys("*"):
-            if client.type(key) == b"hash":
-                found[key] = client.hgetall(key)
+            if key == layout.OFFSETS:
+                offsets |= client.hgetall(key) if client.type(key) == b"hash" else {}
+            elif key.startswith(layout.OFFSETS):
+                offsets[key[len(layout.OFFSETS) + 1 :]] = client.get(key)
             elif key != layout.IDENTITY_CHECK:
                 found[key] = client.get(key)
-        return found
+        return {**found, layout.OFFSETS: offsets} if offsets else found
 
 
 def test_what_follows_a_rebuild_is_what_follows_no_loss(

@@ -104,7 +104,7 @@ def test_a_topic_that_lost_records_is_gone_on_with_behind_what_was_judged_of_it(
     assert worker.terminate() == 0
     (partition,) = {record.partition for record in deployment.records(TOPIC)}
     with redis.Redis.from_url(deployment.environment["UPIFRAUD_REDIS_URL"]) as client:
-        client.hset(layout.OFFSETS, f"{TOPIC}:{partition}", 140)
+        client.set(layout.offset_key(f"{TOPIC}:{partition}".encode()), 140)
     settings = read_settings(deployment.environment)
     set_back(settings, {(TOPIC, partition): 140})
     publish(deployment, [payment(f"new-{n}", START + (40 + n) * 1_000) for n in range(5)])

@@ -57,9 +57,8 @@ def ends_and_committed(deployment: Deployment) -> tuple[dict[str, int], dict[str
 
 def applied(deployment: Deployment) -> dict[str, int]:
     with redis.Redis.from_url(deployment.environment["UPIFRAUD_REDIS_URL"]) as store:
-        held = store.hgetall(layout.OFFSETS)
-    ids = {layout.topic_id_field(topic) for topic in (b"transactions", b"outcomes")}
-    return {name.decode(): int(offset) for name, offset in held.items() if name not in ids}
+        names = store.smembers(layout.OFFSETS) - {layout.BY_PARTITION}
+        return {name.decode(): int(store.get(layout.offset_key(name)) or 0) for name in names}
 
 
 def test_store_and_group_stand_at_the_logs_end_and_a_restart_begins_there(deployment: Deployment) -> None:

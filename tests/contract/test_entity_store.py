@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,13 +16,16 @@ from features.errors import IdentityKeyMismatchError, StoreRolledBackError
 from features.measure.risk import FRAUD, MAX_REPORTS, pack_report
 from features.record import NOT_KNOWN
 from features.replica.fold import PANE, Header
-from features.store.contract import ApplyRequest, EntityReader, EntityStore, Origin, PeekRequest
+from features.store.contract import Applied, ApplyRequest, EntityReader, EntityStore, Origin, PeekRequest
 from features.store.layout import NAME_BYTES, READ_BYTES, UNKNOWN_LENGTH
 from features.store.memory_store import MemoryEntityStore
 from features.store.redis_store import RedisEntityStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
+
+    from features.store.plain import Plan
 
 DEVICE = entities.DEVICE.letter
 DEVICE_REPORTS = entities.DEVICE.reports
@@ -35,12 +39,49 @@ NOBODY = bytes(8)
 PARTITION = b"transactions:0"
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.servers)])
+class Guarded(RedisEntityStore):
+    """Has plain commands decide wherever they may, which is so from the second micro-batch of a partition on."""
+
+    plain = 0
+
+    def apply(self, request: ApplyRequest) -> Applied:
+        if request.entries and [*request.origins] == [Origin(PARTITION, 0, 0)]:
+            request = self._moving(request)
+        names = [origin.partition for origin in request.origins]
+        stands = self.next_offsets(names)
+        fine = all(not origin.expected for origin in request.origins)
+        if fine:
+            self.load([], dict.fromkeys((name for name, at in zip(names, stands, strict=True) if at is None), 0))
+            guarded = [Origin(name, at or 0, 0) for name, at in zip(names, stands, strict=True)]
+            super().apply(ApplyRequest(b"", b"", b"", b"", guarded))
+        before, reads = self.plain, request.reads
+        applied = super().apply(request)
+        asked = [reads[at : at + NAME_BYTES] for at in range(0, len(reads), READ_BYTES)]
+        new = all((at or 0) <= origin.first_offset for at, origin in zip(stands, request.origins, strict=True))
+        assert self.plain > before or not (names and fine and new and len(set(asked)) == len(asked))
+        return applied
+
+    def _moving(self, request: ApplyRequest) -> ApplyRequest:
+        """Let the offset move with the payments: what plain commands have appended, the function may have to locate."""
+        first, size = self.next_offsets([PARTITION])[0] or 0, len(entry(1, ALICE, BOB))
+        each = [request.entries[at : at + size] for at in range(0, len(request.entries), size)]
+        entries = [one[:-8] + (first + at).to_bytes(8, "little") for at, one in enumerate(each)]
+        return replace(request, entries=b"".join(entries), origins=[Origin(PARTITION, first, first + len(each))])
+
+    def _execute(self, plan: Plan) -> list[Any] | None:
+        done = super()._execute(plan)
+        self.plain += done is not None
+        return done
+
+
+@pytest.fixture(params=["memory", *(pytest.param(name, marks=pytest.mark.servers) for name in ("redis", "plain"))])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """The store in memory, that in Redis, and the same with plain commands from the first micro-batch on."""
     if request.param == "memory":
         yield MemoryEntityStore()
         return
-    redis_store = RedisEntityStore(request.getfixturevalue("redis_url"))
+    kind = Guarded if request.param == "plain" else RedisEntityStore
+    redis_store = kind(request.getfixturevalue("redis_url"))
     yield redis_store
     redis_store.close()
 

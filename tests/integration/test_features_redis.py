@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +14,11 @@ import redis
 
 from features import entities
 from features.columns import FeatureState
-from features.errors import StoreCorruptError, StoreUnavailableError
+from features.errors import StoreCorruptError, StoreRolledBackError, StoreUnavailableError
 from features.online import FeatureBatch, OnlineFeatures
 from features.schema import FEATURE_NAMES
 from features.store.contract import ApplyRequest, Origin
-from features.store.layout import OFFSETS, key
+from features.store.layout import key, offset_key
 from features.store.messages import Claims
 from features.store.redis_store import RedisEntityStore, library
 from features.windows import DAY, EXPIRY
@@ -53,14 +55,16 @@ def store(redis_url: str) -> Iterator[RedisEntityStore]:
     entity_store.close()
 
 
-def process(features: OnlineFeatures, first: int, count: int = 1, *, step: int = 1_000) -> FeatureBatch:
+def process(
+    features: OnlineFeatures, first: int, count: int = 1, *, step: int = 1_000, expected: int = 0
+) -> FeatureBatch:
     """Payments of Alice to the shop, one a source offset from `first` on."""
     payments = [
         Payment(offset + 1, START + offset * step, 100 + offset, ALICE, SHOP, PHONE)
         for offset in range(first, first + count)
     ]
     claims = Claims(np.zeros(count, dtype=np.uint16), np.arange(first, first + count))
-    return features.process(columns_of(payments), claims, [Origin(b"transactions:0", first, first + count)])
+    return features.process(columns_of(payments), claims, [Origin(b"transactions:0", first, first + count, expected)])
 
 
 def patiently(call: Callable[[], FeatureBatch]) -> FeatureBatch:
@@ -105,7 +109,7 @@ def test_a_full_server_refuses_a_micro_batch_whole(client: redis.Redis, store: R
         with pytest.raises(StoreUnavailableError):
             store.load([(PAYER + bytes(8), bytes(32))], {})
         assert client.strlen(PAYER_KEY) == 96
-        assert client.hget(OFFSETS, b"transactions:0") == b"3"
+        assert client.get(offset_key(b"transactions:0")) == b"3"
     finally:
         client.config_set("maxmemory", 0)
     assert process(features, 3, 5).provenance["payer_at"].tolist() == [3, 4, 5, 6, 7]
@@ -121,9 +125,11 @@ def test_a_server_without_its_replicas_is_retryable(client: redis.Redis, store: 
 
 
 def test_functions_that_were_lost_are_loaded_again(client: redis.Redis, store: RedisEntityStore) -> None:
+    """Plain commands need none; what is delivered again does."""
     features = OnlineFeatures(store)
     process(features, 0)
     client.function_flush()
+    assert process(features, 1).provenance["payer_at"].tolist() == [1]
     with pytest.raises(StoreUnavailableError, match="functions"):
         process(features, 1)
     assert process(features, 1).provenance["payer_at"].tolist() == [1]
@@ -162,6 +168,39 @@ def test_a_connection_lost_while_idle_is_seen_by_the_caller(client: redis.Redis,
         process(features, 301)
     assert process(features, 301).provenance["payer_at"].tolist() == [301]
     assert features.hits == known, "every log was read whole"
+
+
+def test_a_store_that_was_rolled_back_is_refused_by_plain_commands(
+    client: redis.Redis, store: RedisEntityStore
+) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0, 3)
+    kept = {name: client.dump(name) for name in client.scan_iter("*")}
+    process(features, 3, 3)
+    for name, content in kept.items():
+        client.restore(name, 0, content, replace=True)
+    with pytest.raises(StoreRolledBackError, match="applied up to 3, expected 6"):
+        process(features, 6, expected=6)
+    assert client.strlen(PAYER_KEY) == 96
+
+
+def test_who_may_do_what_a_worker_does_can_be_a_worker(client: redis.Redis, redis_url: str) -> None:
+    """As docs/operations.md says it."""
+    text = Path("docs/operations.md").read_text()
+    allowed = re.search(r"`(~\* [^`]*)`", text)
+    assert allowed is not None
+    client.execute_command("ACL", "SETUSER", "worker", "on", ">secret", *allowed[1].split())
+    try:
+        store = RedisEntityStore(redis_url.replace("redis://", "redis://worker:secret@"))
+        store.check_identity(b"key")
+        features = OnlineFeatures(store)
+        for offset in (0, 1, 1, 2):
+            process(features, offset)
+        store.report([(PAYEE_REPORTS + bytes(8), bytes(16))])
+        assert store.memory().evicted_keys == 0
+        store.close()
+    finally:
+        client.acl_deluser("worker")
 
 
 # What may not -----------------------------------------------------------------------------------------------------
@@ -223,6 +262,43 @@ def test_expiry_is_pushed_out_by_the_next_micro_batch_once_a_day(client: redis.R
     process(features, 3, step=DAY)  # three days later
     process(features, 4, step=DAY)
     assert client.pttl(PAYER_KEY) > EXPIRY - DAY
+
+
+def test_new_logs_get_their_expiry_with_the_next_micro_batch(client: redis.Redis, store: RedisEntityStore) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0)
+    for shop in (71, 72):
+        payment = Payment(shop, START + 5_000, 100, shop, shop, PHONE)
+        origin, claims = (
+            Origin(b"transactions:0", shop, shop + 1),
+            Claims(np.zeros(1, dtype=np.uint16), np.array([shop])),
+        )
+        features.process(columns_of([payment]), claims, [origin])
+    first, last = (key(PAYEE, shop.to_bytes(8, "little")) for shop in (71, 72))
+    assert [client.pttl(first) > 0, client.pttl(last)] == [True, -1]
+    store.close()  # or when the worker ends
+    assert all(client.pttl(name) > 0 for name in client.scan_iter("[pmd]*"))
+
+
+def test_a_new_log_whose_worker_died_gets_its_expiry_when_the_payment_comes_again(
+    client: redis.Redis, store: RedisEntityStore, redis_url: str
+) -> None:
+    features = OnlineFeatures(store)
+    process(features, 0)
+    payment = columns_of([Payment(9, START + 5_000, 100, 71, 71, PHONE)])
+    arguments = payment, Claims(np.zeros(1, dtype=np.uint16), np.array([1])), [Origin(b"transactions:0", 1, 2)]
+    features.process(*arguments)
+    assert client.pttl(key(PAYEE, (71).to_bytes(8, "little"))) == -1
+    OnlineFeatures(RedisEntityStore(redis_url)).process(*arguments)
+    assert all(client.pttl(name) > 0 for name in client.scan_iter("[pmd]*"))
+
+
+def test_housekeeping_gives_logs_an_expiry_that_have_none(client: redis.Redis, store: RedisEntityStore) -> None:
+    process(OnlineFeatures(store), 0)
+    client.persist(PAYER_KEY)
+    assert [store.give_expiries(), store.give_expiries()] == [1, 0]
+    assert client.pttl(PAYER_KEY) > EXPIRY - DAY
+    assert client.ttl(offset_key(b"transactions:0")) == -1
 
 
 def test_folding_keeps_the_expiry(client: redis.Redis, store: RedisEntityStore) -> None:

@@ -20,7 +20,7 @@ from features.record import pack_records
 from features.replica import fold as folding
 from features.store import redis_store
 from features.store.contract import Origin
-from features.store.layout import OFFSETS, key
+from features.store.layout import key, offset_key
 from features.store.messages import Claims
 from features.store.redis_store import RedisEntityStore, library
 from features.what_if.what_if import CACHE_BYTES, WhatIf
@@ -280,7 +280,7 @@ def test_a_store_that_was_rolled_back_is_read_anew(
         client.restore(name, 0, content, replace=True)
     assert what_if.windows(PAYER, 999, START).offsets == {b"transactions:0": 300}
     process(OnlineFeatures(store), 310, 50)
-    client.hset(OFFSETS, b"transactions:0", 350)
+    client.set(offset_key(b"transactions:0"), 350)
     assert what_if.measure(probe).vectors.tobytes() == ask(store).measure(probe).vectors.tobytes()
 
 

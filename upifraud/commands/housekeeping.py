@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 
 import click
 
@@ -19,7 +20,8 @@ Examples:
   upifraud housekeeping --keep-days 400    daily; older verdicts and their outcomes are removed for good
 
 \b
-It builds the indexes that searches need of days that are over; the first time after an upgrade that takes a while.
+It gives entity logs an expiry whose worker died before it could. It builds the indexes that searches need of days that
+are over; the first time after an upgrade that takes a while.
 Workers go on meanwhile. Twice at the same time is harmless: one does the work. While a backup runs no day is removed;
 the next run does it.
 """
@@ -54,7 +56,8 @@ def command(keep_days: int | None, ahead: int, keep_access_days: int) -> None:
 
     today = int(time.time()) // 86_400
     try:
-        url = read_settings(os.environ).postgres_url
+        settings = read_settings(os.environ)
+        url = settings.postgres_url
         # First: a day that is missing costs a worker a lock in its hot path, everything else can wait.
         made = housekeeping.make_days(url, today - 1, today + ahead)
         click.echo(f"partitions: {made} made, there are all until {ahead} days ahead")
@@ -66,6 +69,14 @@ def command(keep_days: int | None, ahead: int, keep_access_days: int) -> None:
             click.echo(f"outcomes: {outcomes} of payments without a verdict removed")
             click.echo(f"holds: {housekeeping.forget_holds(url, today - keep_days)} of removed payments forgotten")
         click.echo(f"access log: {access_log.forget(url, today - keep_access_days)} lines forgotten")
+        from features.errors import FeatureError
+        from features.store.redis_store import RedisEntityStore
+
+        try:
+            with closing(RedisEntityStore(settings.redis_url)) as store:
+                click.echo(f"entity logs: {store.give_expiries()} without an expiry given one")
+        except FeatureError as error:  # the next run does it
+            click.echo(f"entity logs: not looked at. {error}", err=True)
         # Last: it takes longest. Days that were removed need no index any more.
         click.echo(f"indexes: {sum(1 for _ in day_indexes.build(url, today))} built")
     except StreamError as error:
