@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import psycopg
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, TransactionStatus
 
 from stream.server_url import TO_ENCODE
 from stream.verdict_store.binary import to_epoch_ms
@@ -77,7 +77,7 @@ class Session:
         self._answer_seconds = answer_seconds
         self._connection: psycopg.Connection[Any] | None = None
         self._prepared: set[str] = set()
-        self._poll = select.poll()
+        self._poll, self._awaited = select.poll(), select.POLLIN
 
     def call(self, statement: Statement, *parameters: bytes) -> list[Cells]:
         """Run a statement in a transaction of its own and return its rows, cells as PostgreSQL sent them."""
@@ -94,17 +94,23 @@ class Session:
             self.close()
             raise
         self._check(server, result)
-        columns = range(result.nfields)
-        return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
+        return _rows(result)
 
-    def copy_in(self, statement: Statement, buffer: Buffer, then: str = "") -> None:
+    def copy_in(
+        self, statement: Statement, buffer: Buffer, then: str = "", *, after: tuple[Statement, int] | None = None
+    ) -> list[Cells]:
         """Send a whole COPY in a transaction of its own: all of its rows are stored, or none.
 
-        `then` is a statement behind it in the same transaction and the same round trip.
+        `then` is a statement behind it in the same transaction. `after` is one with its number that runs once that
+        transaction is committed, in one of its own; its rows are returned, cells as text. Both take no exchange more:
+        the server asks for the COPY's rows, and answers all at the end of them. Where `after` fails the rows may be
+        stored.
         """
         server = self._open()
         try:
-            server.send_query(f"{statement.sql}; {then}".encode() if then else statement.sql.encode())
+            if after is not None:
+                self._prepare(server, after[0])
+            server.send_query(_script(statement, then, after))
             begun = self._answer(server)
             if begun.status == ExecStatus.COPY_IN:
                 server.put_copy_data(buffer)
@@ -116,6 +122,7 @@ class Session:
             self.close()
             raise
         self._check(server, begun)
+        return _rows(begun)
 
     @property
     def server_pid(self) -> int:
@@ -136,7 +143,7 @@ class Session:
                     connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
             self._connection = connection
             self._prepared.clear()
-            self._poll = select.poll()
+            self._poll, self._awaited = select.poll(), select.POLLIN
             self._poll.register(connection.pgconn.socket, select.POLLIN)
         return self._connection.pgconn
 
@@ -167,7 +174,9 @@ class Session:
         return answer
 
     def _wait(self, server: PGconn, events: int, deadline: float) -> None:
-        self._poll.modify(server.socket, events)
+        if events != self._awaited:
+            self._poll.modify(server.socket, events)
+            self._awaited = events
         ready = self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
         if not ready:
             raise self._gone(f"no answer in {self._answer_seconds:g} s")
@@ -185,11 +194,36 @@ class Session:
         error = error_for(sqlstate.decode(), message.decode(errors="replace"))
         if isinstance(error, UnavailableError):
             self.close()
+        elif server.transaction_status == TransactionStatus.INERROR:
+            self._roll_back(server)
         raise error
+
+    def _roll_back(self, server: PGconn) -> None:
+        try:
+            server.send_query(b"ROLLBACK")
+            self._answer(server)
+        except psycopg.Error as error:
+            raise self._gone(str(error)) from error
+        except BaseException:
+            self.close()
+            raise
 
     def _gone(self, why: str) -> UnavailableError:
         self.close()
         return UnavailableError(f"Postgres: expected an answer, got: {' '.join(why.split())}")
+
+
+def _script(statement: Statement, then: str, after: tuple[Statement, int] | None) -> bytes:
+    """Write what is sent with a COPY as one query: statements without a BEGIN are one transaction, all of them."""
+    if after is None:
+        return (f"{statement.sql}; {then}" if then else statement.sql).encode()
+    look, number = after
+    return f"BEGIN; {statement.sql}; {then}; COMMIT; EXECUTE {look.name} ({number})".encode()
+
+
+def _rows(result: PGresult) -> list[Cells]:
+    columns = range(result.nfields)
+    return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
 
 
 class _EpochMs(Loader):
