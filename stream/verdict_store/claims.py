@@ -83,8 +83,14 @@ def contest(claims: Claimants) -> Contest:
 
 
 @njit()
-def _lay_out(order, words, first, place, out):  # type: ignore[no-untyped-def]
-    """Fill in who claims each distinct id first, and the arrays, one behind the other; return how many ids there are."""
+def _lay_out(
+    order: NDArray[np.intp],
+    words: NDArray[np.int64],
+    first: NDArray[np.intp],
+    place: NDArray[np.intp],
+    out: NDArray[np.uint8],
+) -> int:
+    """Fill in who claims each id first, and the arrays, one behind the other; return how many ids there are."""
     distinct = before = 0
     for row in order:
         if distinct == 0 or words[0, row] != words[0, before] or words[1, row] != words[1, before]:

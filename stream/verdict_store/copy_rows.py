@@ -37,6 +37,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 """The columns of the COPY, in order."""
 
+_IN_ARENA: Final = len(_TEXTS) + 2
+"""Columns whose values are bytes of any length: the texts, alert and facts."""
 _FIELDS: Final = len(COLUMNS)
 _WIDTHS: Final = tuple(width for _, width in _FIXED)
 _MOST_BYTES: Final = 2 + 4 * _FIELDS + 2 * 8 + sum(_WIDTHS) + 2 * 8
@@ -58,7 +60,7 @@ def copy_buffer(rows: VerdictRows) -> NDArray[np.uint8]:
     laid_out: NDArray[np.uint8] = _lay_out(
         _numbers(rows),
         np.frombuffer(b"".join((joined, *filter(None, optional))), dtype=np.uint8),
-        np.fromiter(lengths, dtype=np.int64, count=5 * len(rows)),
+        np.fromiter(lengths, dtype=np.int64, count=_IN_ARENA * len(rows)),
         np.ascontiguousarray(rows.vectors, dtype="<f4").view(np.uint8),
         np.ascontiguousarray(rows.provenance),
         _SIGNATURE,
@@ -92,16 +94,16 @@ def _put_time(out: NDArray[np.uint8], at: int, epoch_ms: int) -> int:
 
 @njit()
 def _lay_out(numbers, arena, lengths, vectors, provenance, signature):  # type: ignore[no-untyped-def]
-    """Write all rows. `lengths` of the bytes in `arena`: of each text of all rows, then of each alert, of each facts."""
+    """Write all rows. In `arena` lies the first column of bytes, then the next; `lengths` has those of each value."""
     n = numbers.shape[1]
     vector_bytes, provenance_bytes = vectors.shape[1], provenance.shape[1]
     vectors, provenance = vectors.ravel(), provenance.ravel()
     most = _MOST_BYTES + vector_bytes + provenance_bytes
     out = np.empty(len(signature) + n * most + len(arena) + 2, dtype=np.uint8)
-    starts = np.zeros(6, dtype=np.int64)
-    for which in range(5 * n):
-        starts[which // n + 1] += max(lengths[which], 0)
-    starts = np.cumsum(starts)
+    starts = np.zeros(_IN_ARENA + 1, dtype=np.int64)
+    for value in range(_IN_ARENA * n):
+        starts[value // n + 1] += max(lengths[value], 0)
+    starts = np.cumsum(starts)  # where the next value of each column lies
     at = put_bytes(out, 0, signature, 0, len(signature))
     for row in range(n):
         at = put_number(out, at, _FIELDS, 2)
@@ -110,15 +112,15 @@ def _lay_out(numbers, arena, lengths, vectors, provenance, signature):  # type: 
         for field in range(len(_WIDTHS)):
             width = _WIDTHS[field]
             at = put_number(out, put_length(out, at, width), numbers[2 + field, row], width)
-        for which in range(5):
-            if which == 3:
+        for column in range(_IN_ARENA):
+            if column == len(_TEXTS):  # between the texts and what is optional
                 at = put_bytes(out, put_length(out, at, vector_bytes), vectors, row * vector_bytes, vector_bytes)
                 at = put_length(out, at, provenance_bytes)
                 at = put_bytes(out, at, provenance, row * provenance_bytes, provenance_bytes)
-            length = lengths[which * n + row]
+            length = lengths[column * n + row]
             at = put_length(out, at, length)
-            at = put_bytes(out, at, arena, starts[which], max(length, 0))
-            starts[which] += max(length, 0)
+            at = put_bytes(out, at, arena, starts[column], max(length, 0))
+            starts[column] += max(length, 0)
         rrn, hold_until = numbers[10, row], numbers[11, row]
         at = put_length(out, at, -1) if rrn < 0 else put_number(out, put_length(out, at, 8), rrn, 8)
         at = put_length(out, at, -1) if hold_until < 0 else _put_time(out, at, hold_until)

@@ -14,7 +14,17 @@ import psycopg
 import pytest
 
 from stream.facts import FACTS, pack, unpack
-from stream.verdict_store import Claim, Inserted, Model, OutcomeRow, VerdictRows, VerdictStore, housekeeping, migrate, scans
+from stream.verdict_store import (
+    Claim,
+    Inserted,
+    Model,
+    OutcomeRow,
+    VerdictRows,
+    VerdictStore,
+    housekeeping,
+    migrate,
+    scans,
+)
 from stream.verdict_store.connector import Statement
 from stream.verdict_store.errors import (
     ContendedError,
@@ -324,12 +334,11 @@ def test_outcomes_are_looked_for_when_the_verdicts_can_be_seen(url: str) -> None
 
 def hold_commits_up(url: str) -> None:
     """Let each commit of today's verdicts wait for the advisory lock 7."""
-    (partition,) = query(url, f"SELECT partition::text FROM verdict_days WHERE day = date '1970-01-01' + {today(url)}")[0]
     query(
         url,
         "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql"
         " AS $$ BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END $$;"
-        f"CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON {partition} DEFERRABLE INITIALLY DEFERRED"
+        f"CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON {verdicts_of(url, today(url))} DEFERRABLE INITIALLY DEFERRED"
         " FOR EACH ROW EXECUTE FUNCTION wait()",
     )
 
