@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 30.0
 
+# To look a member of an enum up takes longer than what is done with it.
+_DONE: Final = frozenset({ExecStatus.COMMAND_OK.value, ExecStatus.TUPLES_OK.value})
+_COPY_IN: Final = ExecStatus.COPY_IN.value
+_BINARY: Final = Format.BINARY
+
 _UNIQUE_VIOLATION: Final = "23505"
 _QUERY_CANCELED: Final = "57014"
 _CHECK_VIOLATION: Final = "23514"
@@ -84,9 +89,7 @@ class Session:
         server = self._open()
         try:
             self._prepare(server, statement)
-            server.send_query_prepared(
-                statement.name.encode(), parameters, [Format.BINARY] * len(parameters), Format.BINARY
-            )
+            server.send_query_prepared(statement.name.encode(), parameters, [_BINARY] * len(parameters), _BINARY)
             result = self._answer(server)
         except psycopg.Error as error:
             raise self._gone(str(error)) from error
@@ -112,7 +115,7 @@ class Session:
                 self._prepare(server, after[0])
             server.send_query(_script(statement, then, after))
             begun = self._answer(server)
-            if begun.status == ExecStatus.COPY_IN:
+            if begun.status == _COPY_IN:
                 server.put_copy_data(buffer)
                 server.put_copy_end()
                 begun = self._answer(server)
@@ -167,7 +170,7 @@ class Session:
             if result is None:
                 break
             answer = result
-            if result.status == ExecStatus.COPY_IN:
+            if result.status == _COPY_IN:
                 break
         if answer is None:
             raise self._gone("the connection closed without an answer")
@@ -184,7 +187,7 @@ class Session:
             server.consume_input()
 
     def _check(self, server: PGconn, result: PGresult) -> None:
-        if result.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+        if result.status in _DONE:
             return
         if server.status != ConnStatus.OK:
             raise self._gone(result.error_message.decode(errors="replace"))

@@ -116,20 +116,22 @@ class VerdictStore:
         before: dict[int, StoredVerdict] = {}
         if not len(rows):
             return Inserted(before, [])
-        pending = np.arange(len(rows))
+        pending: Sequence[int] = range(len(rows))
         repeated: list[int] = []
+        few = len(rows) // 4 + 1  # as many ids are cheaper to fetch than all of the rows' to look up
         if replays is not None and replays.any():
             before.update(self._stored(rows, np.flatnonzero(replays)))
         for _ in range(_ATTEMPTS):
             if before:
-                pending = np.array([row for row in pending.tolist() if row not in before], dtype=np.intp)
+                pending = [row for row in pending if row not in before]
             try:
-                waiting = self._store(rows if len(pending) == len(rows) else rows.take(pending), _few(rows))
+                new = rows if len(pending) == len(rows) else rows.take(np.array(pending, dtype=np.intp))
+                some = self._store(new, few)
             except KeyTakenError as error:
                 contention: ContendedError = error
                 pending, again = _distinct(rows, pending)
                 repeated += again
-                before.update(self._stored(rows, pending))
+                before.update(self._stored(rows, np.array(pending)))
             except DayMissingError as error:
                 contention = error
                 self._make_days(rows)
@@ -138,13 +140,13 @@ class VerdictStore:
             else:
                 if repeated:
                     before.update(self._stored(rows, np.array(repeated)))
-                return Inserted(before, self._waiting(rows, waiting))
+                return Inserted(before, self._waiting(rows, some, few))
         raise contention
 
     def _store(self, rows: VerdictRows, few: int) -> set[bytes]:
         """Store rows that are new, and commit; then return the ids of some outcomes that wait, whomever they are of.
 
-        One exchange, with the COPY's data in it: looking takes none of its own.
+        Looking takes no exchange of its own where there are rows to store.
         """
         if len(rows):
             found = self._verdicts.copy_in(
@@ -250,9 +252,11 @@ class VerdictStore:
             binary.int4_array(np.array(places)),
         )
 
-    def _waiting(self, rows: VerdictRows, some: set[bytes]) -> list[PaymentRef]:
+    def _waiting(self, rows: VerdictRows, some: set[bytes], few: int) -> list[PaymentRef]:
         """Return the outcomes that wait for these verdicts, which are stored; `some` were found when they were."""
-        if len(some) < _few(rows):  # these are all that wait
+        if not some:  # nearly always
+            return []
+        if len(some) < few:  # these are all that wait
             waiting: list[bytes | None] = [*sorted(some.intersection(rows.transaction_id))]
         else:
             ids = binary.text_array(rows.transaction_id)
@@ -303,11 +307,6 @@ def check_same_model(there: Model, given: Model) -> None:
             )
 
 
-def _few(rows: VerdictRows) -> int:
-    """Return how many ids of waiting outcomes are cheaper to fetch than all of the rows' are to look up."""
-    return len(rows) // 4 + 1
-
-
 def _known(found: Sequence[Cells]) -> Known:
     if not found:
         return NOTHING_KNOWN
@@ -316,16 +315,16 @@ def _known(found: Sequence[Cells]) -> Known:
     return Known(place.astype(np.intp), fingerprints, partitions.astype(np.int32), offsets)
 
 
-def _distinct(rows: VerdictRows, among: NDArray[np.intp]) -> tuple[NDArray[np.intp], list[int]]:
+def _distinct(rows: VerdictRows, among: Sequence[int]) -> tuple[list[int], list[int]]:
     """Split rows into the first of each payment and those that repeat it."""
     seen: set[Key] = set()
     first: list[int] = []
     again: list[int] = []
-    for row in among.tolist():
+    for row in among:
         key = (rows.transaction_id[row], int(rows.event_time[row]))
         (again if key in seen else first).append(row)
         seen.add(key)
-    return np.array(first, dtype=np.intp), again
+    return first, again
 
 
 def _text(value: str | None) -> bytes | None:
