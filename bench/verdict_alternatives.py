@@ -15,7 +15,7 @@ import psycopg
 from verdicts import SIZES, TODAY, Cost, Payments, measured_store, parser_of
 
 from stream.verdict_store import VerdictRows, VerdictStore, binary, statements
-from stream.verdict_store.claims import contest
+from stream.verdict_store.claims import Claimants, contest
 from stream.verdict_store.connector import Session, Statement
 from stream.verdict_store.copy_rows import copy_buffer
 
@@ -48,7 +48,7 @@ def id_copy(claims: Claimed) -> bytes:
     row = np.dtype([("n", ">i2")] + [part for kind in kinds for part in ((f"{kind[0]}_length", ">i4"), kind)])
     buffer = np.empty(len(ids), dtype=row)
     buffer["n"] = len(kinds)
-    order = contest(ids).first
+    order = contest(Claimants(*claims)).first
     for (name, *_), column in zip(kinds, columns, strict=True):
         buffer[f"{name}_length"] = row[name].itemsize
         buffer[name] = column[order]
@@ -57,16 +57,7 @@ def id_copy(claims: Claimed) -> bytes:
 
 def unnest(session: Session, claims: Claimed) -> None:
     """Claim by arrays, ON CONFLICT DO NOTHING; what conflicted would have to be asked for."""
-    ids, fingerprints, partitions, offsets = claims
-    first = contest(ids).first
-    session.call(
-        ON_CONFLICT,
-        binary.uuid_array(ids[first]),
-        binary.int8_array(fingerprints[first]),
-        binary.int4_array(partitions[first]),
-        binary.int8_array(offsets[first]),
-        binary.int4(TODAY),
-    )
+    session.call(ON_CONFLICT, *contest(Claimants(*claims)).arrays, binary.int4(TODAY))
 
 
 def staged(session: Session, claims: Claimed) -> None:

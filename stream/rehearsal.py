@@ -41,6 +41,7 @@ from stream.stages.claimed import Claimed
 from stream.stages.judge import AlertRules, Judge
 from stream.verdict_store import Claim
 from stream.verdict_store.binary import text_array
+from stream.verdict_store.claims import Claimants, contest
 from stream.verdict_store.copy_rows import copy_buffer
 from stream.wire import MAX_NESTING
 
@@ -94,6 +95,7 @@ def _decoded(first: int, now_ms: int, identities: Identities) -> tuple[Arrivals,
         spans=[(0, first, first + PAYMENTS)],
     )
     decoded = decode_payments(values, now_ms, identities)
+    contest(Claimants(decoded.ids128, decoded.fingerprint, arrivals.partition, arrivals.offset))
     return arrivals, Claimed.of(arrivals, decoded, np.full(PAYMENTS, Claim.FRESH, dtype=np.uint8))
 
 

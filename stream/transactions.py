@@ -116,10 +116,9 @@ class TransactionFlow:
         judged = self._judge.judge(claimed, measured, decided_at=int(self._clock() * 1000))
 
         way.enter(lanes.store, Step.STORE)
-        stored = self._verdicts.store(judged.rows, claimed)
+        stored, waiting = self._verdicts.store(judged.rows, claimed)
 
         way.enter(lanes.store, Step.OUTCOMES)
-        waiting = self._verdicts.waiting_outcomes(judged.rows)
         if waiting:
             way.enter(lanes.features, Step.OUTCOMES)
             self._features.report(reports_of(waiting))

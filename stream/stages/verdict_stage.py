@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stream.kafka.arrivals import Arrivals
     from stream.running.retry import Retry
     from stream.stages.claimed import Claimed
-    from stream.verdict_store import OutcomeRow, PaymentRef, StoredVerdict, VerdictRows
+    from stream.verdict_store import Inserted, OutcomeRow, PaymentRef, VerdictRows
 
 
 class Store(Protocol):
@@ -35,11 +35,8 @@ class Store(Protocol):
     def claimed(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Return which of some ids have a claim."""
 
-    def insert(self, rows: VerdictRows, *, replays: NDArray[np.bool_] | None = None) -> dict[int, StoredVerdict]:
-        """Store verdicts, and return by row those that were there before."""
-
-    def waiting_outcomes(self, rows: VerdictRows) -> list[PaymentRef]:
-        """Return the outcomes that waited for these verdicts."""
+    def insert(self, rows: VerdictRows, *, replays: NDArray[np.bool_] | None = None) -> Inserted:
+        """Store verdicts; return those that were there before, and the outcomes that waited for them."""
 
     def put_outcomes(self, outcomes: Sequence[OutcomeRow]) -> list[PaymentRef]:
         """Store outcomes, and return those whose payment has a verdict."""
@@ -66,14 +63,13 @@ class VerdictStage:
         """Return which of some ids, uint64 [n, 2], have a claim; claims nothing."""
         return self._retry.until_done(lambda: self._store.claimed(ids), "claimed")
 
-    def store(self, rows: VerdictRows, claimed: Claimed) -> StoredVerdicts:
-        """Store verdicts; return what stands of them, which is what was there where something was."""
-        before = self._retry.until_done(lambda: self._store.insert(rows, replays=claimed.replayed), "insert")
-        return StoredVerdicts.of(rows, before)
+    def store(self, rows: VerdictRows, claimed: Claimed) -> tuple[StoredVerdicts, list[PaymentRef]]:
+        """Store verdicts; return what stands of them, and the outcomes that waited for them.
 
-    def waiting_outcomes(self, rows: VerdictRows) -> list[PaymentRef]:
-        """Return the outcomes that waited for these verdicts, which are stored."""
-        return self._retry.until_done(lambda: self._store.waiting_outcomes(rows), "waiting")
+        What stands is what was there where something was.
+        """
+        inserted = self._retry.until_done(lambda: self._store.insert(rows, replays=claimed.replayed), "insert")
+        return StoredVerdicts.of(rows, inserted.before), inserted.waiting
 
     def put_outcomes(self, outcomes: Sequence[OutcomeRow]) -> list[PaymentRef]:
         """Store outcomes; return those whose payment has a verdict, each with the outcome that stands."""

@@ -9,6 +9,7 @@ from stream.verdict_store.migrations import migrate
 from stream.verdict_store.postgres import VerdictStore
 from stream.verdict_store.records import (
     Claim,
+    Inserted,
     Model,
     OutcomeRow,
     PaymentRef,
@@ -20,6 +21,7 @@ from stream.verdict_store.records import (
 
 __all__ = [
     "Claim",
+    "Inserted",
     "MemoryVerdictStore",
     "Model",
     "OutcomeRow",

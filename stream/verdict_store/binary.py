@@ -121,6 +121,23 @@ def put_length(out: NDArray[np.uint8], at: int, length: int) -> int:
 
 
 @njit(inline="always")
+def put_number(out: NDArray[np.uint8], at: int, number: int, width: int) -> int:
+    """Write an integer of `width` bytes, or the bits of a real; return where the next goes."""
+    to = out[at : at + width]
+    for byte in range(width):
+        to[byte] = (number >> (8 * (width - 1 - byte))) & 0xFF
+    return at + width
+
+
+@njit(inline="always")
+def put_array_header(out: NDArray[np.uint8], at: int, oid: int, length: int) -> int:
+    """Write what stands before the elements of an array without NULLs, 20 bytes; return where they go."""
+    for word in (1, 0, oid, length, 1):
+        at = put_number(out, at, word, 4)
+    return at
+
+
+@njit(inline="always")
 def put_bytes(out: NDArray[np.uint8], at: int, source: NDArray[np.uint8], start: int, length: int) -> int:
     """Copy bytes; return where the next go."""
     # Slices, so that no index can be negative and the loop becomes a plain block copy; assigning one slice to the other

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from features.compiled import njit
+from stream.verdict_store.binary import put_array_header, put_length, put_number
 from stream.verdict_store.records import Claim
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ class Contest:
     sessions that insert the same ids wait for each other in one order and never deadlock."""
     place: NDArray[np.intp]
     """For every record the place of its id in `first`."""
+    arrays: tuple[bytes, bytes, bytes, bytes]
+    """Of the records in `first` id, fingerprint, partition and offset: arrays as PostgreSQL takes them in binary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +55,67 @@ class Known:
     offsets: NDArray[np.int64]
 
 
-def contest(ids: NDArray[np.uint64]) -> Contest:
+NOTHING_KNOWN: Final = Known(*np.empty((4, 0), dtype=np.int64))
+
+_UUID, _BIGINT, _INTEGER = 2950, 20, 23
+_HEADER_BYTES: Final = 20
+_ELEMENT_BYTES: Final = (4 + 16, 4 + 8, 4 + 4, 4 + 8)
+
+
+def contest(claims: Claimants) -> Contest:
     """Find the records that claim the same id; the order of delivery decides within one id."""
-    order = np.lexsort((ids[:, 1], ids[:, 0]))  # stable
-    ordered = ids[order]
-    leads = np.ones(len(ids), dtype=np.bool_)
-    leads[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    place = np.empty(len(ids), dtype=np.intp)
-    place[order] = np.cumsum(leads) - 1
-    return Contest(order[leads], place)
+    high, low = claims.ids[:, 0], claims.ids[:, 1]
+    # Of one type whatever the columns are made of: for another combination the kernel would be compiled again.
+    words = np.array(
+        (high.view(np.int64), low.view(np.int64), claims.fingerprints, claims.partitions, claims.offsets),
+        dtype=np.int64,
+    )
+    n = len(claims)
+    first, place = np.empty(n, dtype=np.intp), np.empty(n, dtype=np.intp)
+    arrays = np.empty(4 * _HEADER_BYTES + sum(_ELEMENT_BYTES) * n, dtype=np.uint8)
+    order = np.lexsort((low, high))  # stable
+    distinct = _lay_out(order, words, first, place, arrays)
+    laid_out, ends = arrays.tobytes(), [0]
+    for bytes_ in _ELEMENT_BYTES:
+        ends.append(ends[-1] + _HEADER_BYTES + bytes_ * distinct)
+    ids, fingerprints, partitions, offsets = (laid_out[start:end] for start, end in pairwise(ends))
+    return Contest(first[:distinct], place, (ids, fingerprints, partitions, offsets))
+
+
+@njit()
+def _lay_out(
+    order: NDArray[np.intp],
+    words: NDArray[np.int64],
+    first: NDArray[np.intp],
+    place: NDArray[np.intp],
+    out: NDArray[np.uint8],
+) -> int:
+    """Fill in who claims each id first, and the arrays, one behind the other; return how many ids there are."""
+    distinct = before = 0
+    for row in order:
+        if distinct == 0 or words[0, row] != words[0, before] or words[1, row] != words[1, before]:
+            first[distinct] = row
+            distinct += 1
+        place[row] = distinct - 1
+        before = row
+    at = put_array_header(out, 0, _UUID, distinct)
+    for row in first[:distinct]:
+        at = put_length(out, at, 16)
+        at = put_number(out, at, words[0, row], 8)
+        at = put_number(out, at, words[1, row], 8)
+    for field, (oid, width) in enumerate(((_BIGINT, 8), (_INTEGER, 4), (_BIGINT, 8)), 2):
+        at = put_array_header(out, at, oid, distinct)
+        for row in first[:distinct]:
+            at = put_length(out, at, width)
+            at = put_number(out, at, words[field, row], width)
+    return distinct
 
 
 def decide(claims: Claimants, contested: Contest, known: Known) -> NDArray[np.uint8]:
     """Return a `Claim` a record: against whoever had its id before, else against the first of the micro-batch."""
     first, place = contested.first, contested.place
     if len(first) == len(claims) and not len(known.place):  # the ordinary micro-batch
-        return np.full(len(claims), Claim.FRESH, dtype=np.uint8)
+        return np.zeros(len(claims), dtype=np.uint8)  # all FRESH
     fingerprints, partitions, offsets = claims.fingerprints[first], claims.partitions[first], claims.offsets[first]
     fingerprints[known.place] = known.fingerprints
     partitions[known.place] = known.partitions

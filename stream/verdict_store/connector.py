@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import psycopg
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, TransactionStatus
 
 from stream.server_url import TO_ENCODE
 from stream.verdict_store.binary import to_epoch_ms
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 30.0
+
+# To look a member of an enum up takes longer than what is done with it.
+_DONE: Final = frozenset({ExecStatus.COMMAND_OK.value, ExecStatus.TUPLES_OK.value})
+_COPY_IN: Final = ExecStatus.COPY_IN.value
+_BINARY: Final = Format.BINARY
 
 _UNIQUE_VIOLATION: Final = "23505"
 _QUERY_CANCELED: Final = "57014"
@@ -77,16 +82,14 @@ class Session:
         self._answer_seconds = answer_seconds
         self._connection: psycopg.Connection[Any] | None = None
         self._prepared: set[str] = set()
-        self._poll = select.poll()
+        self._poll, self._awaited = select.poll(), select.POLLIN
 
     def call(self, statement: Statement, *parameters: bytes) -> list[Cells]:
         """Run a statement in a transaction of its own and return its rows, cells as PostgreSQL sent them."""
         server = self._open()
         try:
             self._prepare(server, statement)
-            server.send_query_prepared(
-                statement.name.encode(), parameters, [Format.BINARY] * len(parameters), Format.BINARY
-            )
+            server.send_query_prepared(statement.name.encode(), parameters, [_BINARY] * len(parameters), _BINARY)
             result = self._answer(server)
         except psycopg.Error as error:
             raise self._gone(str(error)) from error
@@ -94,19 +97,25 @@ class Session:
             self.close()
             raise
         self._check(server, result)
-        columns = range(result.nfields)
-        return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
+        return _rows(result)
 
-    def copy_in(self, statement: Statement, buffer: Buffer, then: str = "") -> None:
+    def copy_in(
+        self, statement: Statement, buffer: Buffer, then: str = "", *, after: tuple[Statement, int] | None = None
+    ) -> list[Cells]:
         """Send a whole COPY in a transaction of its own: all of its rows are stored, or none.
 
-        `then` is a statement behind it in the same transaction and the same round trip.
+        `then` is a statement behind it in the same transaction. `after` is one with its number that runs once that
+        transaction is committed, in one of its own; its rows are returned, cells as text. Both take no exchange more:
+        the server asks for the COPY's rows, and answers all at the end of them. Where `after` fails the rows may be
+        stored.
         """
         server = self._open()
         try:
-            server.send_query(f"{statement.sql}; {then}".encode() if then else statement.sql.encode())
+            if after is not None:
+                self._prepare(server, after[0])
+            server.send_query(_script(statement, then, after))
             begun = self._answer(server)
-            if begun.status == ExecStatus.COPY_IN:
+            if begun.status == _COPY_IN:
                 server.put_copy_data(buffer)
                 server.put_copy_end()
                 begun = self._answer(server)
@@ -116,6 +125,7 @@ class Session:
             self.close()
             raise
         self._check(server, begun)
+        return _rows(begun)
 
     @property
     def server_pid(self) -> int:
@@ -136,7 +146,7 @@ class Session:
                     connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
             self._connection = connection
             self._prepared.clear()
-            self._poll = select.poll()
+            self._poll, self._awaited = select.poll(), select.POLLIN
             self._poll.register(connection.pgconn.socket, select.POLLIN)
         return self._connection.pgconn
 
@@ -160,14 +170,16 @@ class Session:
             if result is None:
                 break
             answer = result
-            if result.status == ExecStatus.COPY_IN:
+            if result.status == _COPY_IN:
                 break
         if answer is None:
             raise self._gone("the connection closed without an answer")
         return answer
 
     def _wait(self, server: PGconn, events: int, deadline: float) -> None:
-        self._poll.modify(server.socket, events)
+        if events != self._awaited:
+            self._poll.modify(server.socket, events)
+            self._awaited = events
         ready = self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
         if not ready:
             raise self._gone(f"no answer in {self._answer_seconds:g} s")
@@ -175,7 +187,7 @@ class Session:
             server.consume_input()
 
     def _check(self, server: PGconn, result: PGresult) -> None:
-        if result.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+        if result.status in _DONE:
             return
         if server.status != ConnStatus.OK:
             raise self._gone(result.error_message.decode(errors="replace"))
@@ -185,11 +197,36 @@ class Session:
         error = error_for(sqlstate.decode(), message.decode(errors="replace"))
         if isinstance(error, UnavailableError):
             self.close()
+        elif server.transaction_status == TransactionStatus.INERROR:
+            self._roll_back(server)
         raise error
+
+    def _roll_back(self, server: PGconn) -> None:
+        try:
+            server.send_query(b"ROLLBACK")
+            self._answer(server)
+        except psycopg.Error as error:
+            raise self._gone(str(error)) from error
+        except BaseException:
+            self.close()
+            raise
 
     def _gone(self, why: str) -> UnavailableError:
         self.close()
         return UnavailableError(f"Postgres: expected an answer, got: {' '.join(why.split())}")
+
+
+def _script(statement: Statement, then: str, after: tuple[Statement, int] | None) -> bytes:
+    """Write what is sent with a COPY as one query: statements without a BEGIN are one transaction, all of them."""
+    if after is None:
+        return (f"{statement.sql}; {then}" if then else statement.sql).encode()
+    look, number = after
+    return f"BEGIN; {statement.sql}; {then}; COMMIT; EXECUTE {look.name} ({number})".encode()
+
+
+def _rows(result: PGresult) -> list[Cells]:
+    columns = range(result.nfields)
+    return [tuple(result.get_value(row, column) for column in columns) for row in range(result.ntuples)]
 
 
 class _EpochMs(Loader):

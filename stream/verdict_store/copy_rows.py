@@ -1,4 +1,4 @@
-"""Verdicts as one COPY buffer in PostgreSQL's binary format: numpy lays out what is fixed, one kernel adds the rest.
+"""Verdicts as one COPY buffer in PostgreSQL's binary format: numbers in one array, bytes in another, and one kernel.
 
 Format: https://www.postgresql.org/docs/current/sql-copy.html, Binary Format. A row is the number of its fields, then a
 length and the bytes of each.
@@ -6,12 +6,13 @@ length and the bytes of each.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from features.compiled import njit
-from stream.verdict_store.binary import put_bytes, put_length, timestamps
+from stream.verdict_store.binary import POSTGRES_EPOCH_MS, put_bytes, put_length, put_number
 from stream.verdict_store.errors import RefusedRowsError
 
 if TYPE_CHECKING:
@@ -23,28 +24,25 @@ if TYPE_CHECKING:
 
 _SIGNATURE: Final = np.frombuffer(b"PGCOPY\n\xff\r\n\0" + bytes(8), dtype=np.uint8)
 
+_TIMES: Final = ("event_time", "decided_at")
 _FIXED: Final = (
-    ("event_time", ">i8"),
-    ("decided_at", ">i8"),
-    ("amount_paise", ">i8"),
-    ("score", ">f8"),
-    ("margin", ">f8"),
-    ("source_offset", ">i8"),
-    ("source_partition", ">i4"),
-    ("verdict", ">i2"),
-    ("feature_state", ">i2"),
-    ("model_key", ">i2"),
-)
-_VARIABLE: Final = (
-    "transaction_id", "payer_vpa", "payee_vpa", "vector", "provenance", "alert", "facts", "rrn", "hold_until",
+    ("amount_paise", 8), ("score", 8), ("margin", 8), ("source_offset", 8), ("source_partition", 4), ("verdict", 2),
+    ("feature_state", 2), ("model_key", 2),
 )  # fmt: skip
+"""Numbers that every row has, and in how many bytes."""
+_TEXTS: Final = ("transaction_id", "payer_vpa", "payee_vpa")
 
-COLUMNS: Final = (*(name for name, _ in _FIXED), *_VARIABLE)
+COLUMNS: Final = (
+    *_TIMES, *(name for name, _ in _FIXED), *_TEXTS, "vector", "provenance", "alert", "facts", "rrn", "hold_until",
+)  # fmt: skip
 """The columns of the COPY, in order."""
 
-_ROW: Final = np.dtype(
-    [("fields", ">i2"), *(part for name, kind in _FIXED for part in ((f"{name}_length", ">i4"), (name, kind)))]
-)
+_IN_ARENA: Final = len(_TEXTS) + 2
+"""Columns whose values are bytes of any length: the texts, alert and facts."""
+_FIELDS: Final = len(COLUMNS)
+_WIDTHS: Final = tuple(width for _, width in _FIXED)
+_MOST_BYTES: Final = 2 + 4 * _FIELDS + 2 * 8 + sum(_WIDTHS) + 2 * 8
+"""Of a row, without those fields that have a length of their own."""
 
 
 def copy_buffer(rows: VerdictRows) -> NDArray[np.uint8]:
@@ -56,91 +54,75 @@ def copy_buffer(rows: VerdictRows) -> NDArray[np.uint8]:
     joined = b"".join(texts)
     if b"\0" in joined:
         raise RefusedRowsError(_refusal(rows, texts))
-    assembled: NDArray[np.uint8] = _assemble(
-        _fixed_fields(rows),
-        np.frombuffer(joined, dtype=np.uint8),
-        np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)),
+    optional = [*rows.alerts, *rows.facts]
+    lengths = chain(map(len, texts), [-1 if one is None else len(one) for one in optional])
+    # Each of one type whatever the columns are made of: for another combination the kernel would be compiled again.
+    laid_out: NDArray[np.uint8] = _lay_out(
+        _numbers(rows),
+        np.frombuffer(b"".join((joined, *filter(None, optional))), dtype=np.uint8),
+        np.fromiter(lengths, dtype=np.int64, count=_IN_ARENA * len(rows)),
         np.ascontiguousarray(rows.vectors, dtype="<f4").view(np.uint8),
         np.ascontiguousarray(rows.provenance),
-        *_optional(rows.alerts),
-        *_optional(rows.facts),
-        # Copies: for a view, or one that is only to be read, numba would compile again.
-        np.array(rows.rrn, dtype=np.int64),
-        np.where(rows.hold_until < 0, -1, timestamps(rows.hold_until)).astype(np.int64),
         _SIGNATURE,
     )
-    return assembled
+    return laid_out
 
 
 def _refusal(rows: VerdictRows, texts: Sequence[bytes]) -> str:
     which = next(index for index, text in enumerate(texts) if b"\0" in text)
-    name = _VARIABLE[which // len(rows)]
+    name = _TEXTS[which // len(rows)]
     return f"Expected texts without U+0000, got one in {name} of row {which % len(rows)}; decoding must reject it."
 
 
-def _fixed_fields(rows: VerdictRows) -> NDArray[np.uint8]:
-    fixed = np.empty(len(rows), dtype=_ROW)
-    fixed["fields"] = len(COLUMNS)
-    for name, kind in _FIXED:
-        column = getattr(rows, name)
-        fixed[f"{name}_length"] = np.dtype(kind).itemsize
-        fixed[name] = timestamps(column) if name in ("event_time", "decided_at") else column
-    return fixed.view(np.uint8).reshape(len(rows), _ROW.itemsize)
-
-
-def _optional(values: Sequence[bytes | None]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the bytes of those that are there, one after the other, and the length of each; -1 for NULL."""
-    there = [value for value in values if value is not None]
-    arena = np.frombuffer(b"".join(there), dtype=np.uint8)
-    if not there:  # the ordinary micro-batch
-        return arena, np.full(len(values), -1, dtype=np.int64)
-    return arena, np.array([-1 if value is None else len(value) for value in values], dtype=np.int64)
+def _numbers(rows: VerdictRows) -> NDArray[np.int64]:
+    """Return the columns of _TIMES and _FIXED, reals by their bits, and then rrn and hold_until; -1 is NULL there."""
+    return np.array(
+        (
+            rows.event_time, rows.decided_at, rows.amount_paise, rows.score.view(np.int64), rows.margin.view(np.int64),
+            rows.source_offset, rows.source_partition, rows.verdict, rows.feature_state, rows.model_key,
+            rows.rrn, rows.hold_until,
+        ),
+        dtype=np.int64,
+    )  # fmt: skip
 
 
 @njit(inline="always")
-def _put(out: NDArray[np.uint8], at: int, source: NDArray[np.uint8], start: int, length: int) -> int:
-    """Write a field; a length of -1 is NULL and has no bytes."""
-    at = put_length(out, at, length)
-    return put_bytes(out, at, source, start, max(length, 0))
-
-
-@njit(inline="always")
-def _put_number(out: NDArray[np.uint8], at: int, number: int) -> int:
-    """Write a bigint; a negative one is NULL."""
-    if number < 0:
-        return put_length(out, at, -1)
-    at = put_length(out, at, 8)
-    for byte in range(8):
-        out[at + byte] = (number >> (56 - 8 * byte)) & 0xFF
-    return at + 8
+def _put_time(out: NDArray[np.uint8], at: int, epoch_ms: int) -> int:
+    """Write a timestamptz."""
+    return put_number(out, put_length(out, at, 8), (epoch_ms - POSTGRES_EPOCH_MS) * 1000, 8)
 
 
 @njit()
-def _assemble(  # type: ignore[no-untyped-def]
-    fixed, text_arena, text_lengths, vectors, provenance, alert_arena, alert_lengths, fact_arena, fact_lengths, rrn,
-    hold_until, signature,
-):  # fmt: skip
-    n, fixed_bytes = fixed.shape
+def _lay_out(numbers, arena, lengths, vectors, provenance, signature):  # type: ignore[no-untyped-def]
+    """Write all rows. In `arena` lies the first column of bytes, then the next; `lengths` has those of each value."""
+    n = numbers.shape[1]
     vector_bytes, provenance_bytes = vectors.shape[1], provenance.shape[1]
-    fixed, vectors, provenance = fixed.ravel(), vectors.ravel(), provenance.ravel()
-    row_bytes = fixed_bytes + 9 * 4 + vector_bytes + provenance_bytes + 2 * 8
-    arenas = len(text_arena) + len(alert_arena) + len(fact_arena)
-    out = np.empty(len(signature) + n * row_bytes + arenas + 2, dtype=np.uint8)
+    vectors, provenance = vectors.ravel(), provenance.ravel()
+    most = _MOST_BYTES + vector_bytes + provenance_bytes
+    out = np.empty(len(signature) + n * most + len(arena) + 2, dtype=np.uint8)
+    starts = np.zeros(_IN_ARENA + 1, dtype=np.int64)
+    for value in range(_IN_ARENA * n):
+        starts[value // n + 1] += max(lengths[value], 0)
+    starts = np.cumsum(starts)  # where the next value of each column lies
     at = put_bytes(out, 0, signature, 0, len(signature))
-    text_starts = np.cumsum(text_lengths) - text_lengths
-    alert_start = fact_start = 0
     for row in range(n):
-        at = put_bytes(out, at, fixed, row * fixed_bytes, fixed_bytes)
-        for text in range(row, 3 * n, n):
-            at = _put(out, at, text_arena, text_starts[text], text_lengths[text])
-        at = _put(out, at, vectors, row * vector_bytes, vector_bytes)
-        at = _put(out, at, provenance, row * provenance_bytes, provenance_bytes)
-        at = _put(out, at, alert_arena, alert_start, alert_lengths[row])
-        alert_start += max(alert_lengths[row], 0)
-        at = _put(out, at, fact_arena, fact_start, fact_lengths[row])
-        fact_start += max(fact_lengths[row], 0)
-        at = _put_number(out, at, rrn[row])
-        at = _put_number(out, at, hold_until[row])
-    out[at] = 0xFF  # the trailer: -1 in place of a number of fields
-    out[at + 1] = 0xFF
-    return out[: at + 2]
+        at = put_number(out, at, _FIELDS, 2)
+        at = _put_time(out, at, numbers[0, row])
+        at = _put_time(out, at, numbers[1, row])
+        for field in range(len(_WIDTHS)):
+            width = _WIDTHS[field]
+            at = put_number(out, put_length(out, at, width), numbers[2 + field, row], width)
+        for column in range(_IN_ARENA):
+            if column == len(_TEXTS):  # between the texts and what is optional
+                at = put_bytes(out, put_length(out, at, vector_bytes), vectors, row * vector_bytes, vector_bytes)
+                at = put_length(out, at, provenance_bytes)
+                at = put_bytes(out, at, provenance, row * provenance_bytes, provenance_bytes)
+            length = lengths[column * n + row]
+            at = put_length(out, at, length)
+            at = put_bytes(out, at, arena, starts[column], max(length, 0))
+            starts[column] += max(length, 0)
+        rrn, hold_until = numbers[10, row], numbers[11, row]
+        at = put_length(out, at, -1) if rrn < 0 else put_number(out, put_length(out, at, 8), rrn, 8)
+        at = put_length(out, at, -1) if hold_until < 0 else _put_time(out, at, hold_until)
+    at = put_number(out, at, -1, 2)  # the trailer: in place of a number of fields
+    return out[:at]

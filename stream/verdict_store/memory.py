@@ -15,6 +15,7 @@ from stream.verdict_store.copy_rows import copy_buffer
 from stream.verdict_store.outcomes import standing
 from stream.verdict_store.postgres import check_same_model
 from stream.verdict_store.records import (
+    Inserted,
     Model,
     OutcomeRow,
     PaymentRef,
@@ -60,7 +61,8 @@ class MemoryVerdictStore:
         day: int,
     ) -> NDArray[np.uint8]:
         """See `VerdictStore.claim`."""
-        contested = contest(ids)
+        claims = Claimants(ids, fingerprints, partitions, offsets)
+        contested = contest(claims)
         with self._lock:
             known = []
             for place, row in enumerate(contested.first.tolist()):
@@ -70,7 +72,7 @@ class MemoryVerdictStore:
                 if owner is not claimed:
                     known.append((place, *owner[:3]))
         columns = np.array(known, dtype=np.int64).reshape(-1, 4).T
-        return decide(Claimants(ids, fingerprints, partitions, offsets), contested, Known(*columns))
+        return decide(claims, contested, Known(*columns))
 
     def claimed(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """See `VerdictStore.claimed`."""
@@ -91,7 +93,7 @@ class MemoryVerdictStore:
                 del self._ids[id_]
         return len(old)
 
-    def insert(self, rows: VerdictRows, *, replays: NDArray[np.bool_] | None = None) -> dict[int, StoredVerdict]:  # noqa: ARG002 - only a hint
+    def insert(self, rows: VerdictRows, *, replays: NDArray[np.bool_] | None = None) -> Inserted:  # noqa: ARG002 - only a hint
         """See `VerdictStore.insert`."""
         if len(rows):
             copy_buffer(rows)  # refuses what Postgres would
@@ -104,7 +106,7 @@ class MemoryVerdictStore:
                     stored[row] = self._stored(key)
                 else:
                     self._verdicts[key] = record
-        return stored
+            return Inserted(stored, self._with_verdict(sorted(self._waiting & set(rows.transaction_id))))
 
     def stored(self, keys: Sequence[Key]) -> dict[Key, StoredVerdict]:
         """See `VerdictStore.stored`."""
@@ -132,11 +134,6 @@ class MemoryVerdictStore:
                     self._outcomes[outcome.transaction_id] = outcome
                     self._waiting.add(outcome.transaction_id)
             return self._with_verdict(given)
-
-    def waiting_outcomes(self, rows: VerdictRows) -> list[PaymentRef]:
-        """See `VerdictStore.waiting_outcomes`."""
-        with self._lock:
-            return self._with_verdict(sorted(self._waiting & set(rows.transaction_id)))
 
     def settle(self, refs: Sequence[PaymentRef]) -> None:
         """See `VerdictStore.settle`."""

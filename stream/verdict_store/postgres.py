@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 
 from stream.verdict_store import binary, housekeeping, scans, statements
-from stream.verdict_store.claims import Claimants, Known, contest, decide
+from stream.verdict_store.claims import NOTHING_KNOWN, Claimants, Known, contest, decide
 from stream.verdict_store.connector import ANSWER_SECONDS, Cells, Session
 from stream.verdict_store.copy_rows import copy_buffer
 from stream.verdict_store.errors import ContendedError, DayMissingError, KeyTakenError, ModelChangedError
 from stream.verdict_store.open_holds import open_holds
 from stream.verdict_store.outcomes import standing
-from stream.verdict_store.records import Model, OutcomeRow, PaymentRef, StoredVerdict
+from stream.verdict_store.records import Inserted, Model, OutcomeRow, PaymentRef, StoredVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,7 +51,6 @@ class VerdictStore:
         settings = _SETTINGS | _DURABLE
         self._claims = Session(url, name="claims", settings=settings, answer_seconds=answer_seconds)
         self._verdicts = Session(url, name="verdicts", settings=settings, answer_seconds=answer_seconds)
-        self._days: set[int] = set()
 
     def close(self) -> None:
         """Close both sessions."""
@@ -81,18 +80,11 @@ class VerdictStore:
         if not len(ids):
             return np.empty(0, dtype=np.uint8)
         claims = Claimants(ids, fingerprints, partitions, offsets)
-        contested = contest(ids)
-        first = contested.first
-        parameters = (
-            binary.uuid_array(ids[first]),
-            binary.int8_array(fingerprints[first]),
-            binary.int4_array(partitions[first]),
-            binary.int8_array(offsets[first]),
-            binary.int4(day),
-        )
+        contested = contest(claims)
         for attempt in range(_ATTEMPTS):
+            is_contended = binary.boolean(attempt > 0)
             try:
-                found = self._claims.call(statements.CLAIM, *parameters, binary.boolean(attempt > 0))
+                found = self._claims.call(statements.CLAIM, *contested.arrays, binary.int4(day), is_contended)
             except ContendedError as error:
                 contention = error
             else:
@@ -113,44 +105,56 @@ class VerdictStore:
 
     # Verdicts -----------------------------------------------------------------------------------------------------
 
-    def insert(self, rows: VerdictRows, *, replays: NDArray[np.bool_] | None = None) -> dict[int, StoredVerdict]:
-        """Store verdicts, all that are new in one transaction, and return by row those that were there before.
+    def insert(self, rows: VerdictRows, *, replays: NDArray[np.bool_] | None = None) -> Inserted:
+        """Store verdicts, all that are new in one transaction; return those that were there, and outcomes that waited.
 
         `replays` marks rows that are probably there (`Claim.REPLAY`): they are looked up first, so that the COPY need
-        not fail because of them. A row whose payment occurs twice in `rows` is stored once, as first delivered. Raises
-        RefusedRowsError for texts that Postgres cannot hold.
+        not fail because of them. A row whose payment occurs twice in `rows` is stored once, as first delivered. The
+        outcomes are looked for when all of the rows are committed. Raises RefusedRowsError for texts that Postgres
+        cannot hold.
         """
-        stored: dict[int, StoredVerdict] = {}
+        before: dict[int, StoredVerdict] = {}
         if not len(rows):
-            return stored
-        self._make_days(rows)
-        pending = np.arange(len(rows))
+            return Inserted(before, [])
+        pending: Sequence[int] = range(len(rows))
         repeated: list[int] = []
+        few = len(rows) // 4 + 1  # as many ids are cheaper to fetch than all of the rows' to look up
         if replays is not None and replays.any():
-            stored.update(self._stored(rows, np.flatnonzero(replays)))
+            before.update(self._stored(rows, np.flatnonzero(replays)))
         for _ in range(_ATTEMPTS):
-            if stored:
-                pending = np.array([row for row in pending.tolist() if row not in stored], dtype=np.intp)
+            if before:
+                pending = [row for row in pending if row not in before]
             try:
-                if len(pending):
-                    new = rows if len(pending) == len(rows) else rows.take(pending)
-                    self._verdicts.copy_in(statements.COPY_VERDICTS, copy_buffer(new).data, open_holds(new))
+                new = rows if len(pending) == len(rows) else rows.take(np.array(pending, dtype=np.intp))
+                some = self._store(new, few)
             except KeyTakenError as error:
                 contention: ContendedError = error
                 pending, again = _distinct(rows, pending)
                 repeated += again
-                stored.update(self._stored(rows, pending))
-            except DayMissingError as error:  # removed since we made it, or saw it
+                before.update(self._stored(rows, np.array(pending)))
+            except DayMissingError as error:
                 contention = error
-                self._days.clear()
                 self._make_days(rows)
             except ContendedError as error:
                 contention = error
             else:
                 if repeated:
-                    stored.update(self._stored(rows, np.array(repeated)))
-                return stored
+                    before.update(self._stored(rows, np.array(repeated)))
+                return Inserted(before, self._waiting(rows, some, few))
         raise contention
+
+    def _store(self, rows: VerdictRows, few: int) -> set[bytes]:
+        """Store rows that are new, and commit; then return the ids of some outcomes that wait, whomever they are of.
+
+        Looking takes no exchange of its own where there are rows to store.
+        """
+        if len(rows):
+            found = self._verdicts.copy_in(
+                statements.COPY_VERDICTS, copy_buffer(rows).data, open_holds(rows), after=(statements.SOME_WAITING, few)
+            )
+        else:
+            found = self._verdicts.call(statements.SOME_WAITING, binary.int4(few))
+        return {cast("bytes", row[0]) for row in found}
 
     def stored(self, keys: Sequence[Key]) -> dict[Key, StoredVerdict]:
         """Return those of the payments (transaction_id, event_time) that have a verdict, with it."""
@@ -205,13 +209,8 @@ class VerdictStore:
         return {row: found[key] for row, key in keys.items() if key in found}
 
     def _make_days(self, rows: VerdictRows) -> None:
-        first, last = int(rows.event_time.min()) // _DAY_MS, int(rows.event_time.max()) // _DAY_MS
-        if first == last and first in self._days:  # nearly always
-            return
         for day in np.unique(rows.event_time // _DAY_MS).tolist():
-            if day not in self._days:
-                self._verdicts.call(statements.MAKE_DAY, binary.int4(day))
-                self._days.add(day)
+            self._verdicts.call(statements.MAKE_DAY, binary.int4(day))
 
     # Outcomes -----------------------------------------------------------------------------------------------------
 
@@ -237,23 +236,6 @@ class VerdictStore:
         )
         return self._with_verdict(ids)
 
-    def waiting_outcomes(self, rows: VerdictRows) -> list[PaymentRef]:
-        """Return the outcomes that waited for these verdicts; to be called after `insert`.
-
-        Costs one small query unless many outcomes wait for payments that never came.
-        """
-        if not len(rows):
-            return []
-        few = len(rows) // 4 + 1  # as many ids are cheaper to fetch than all of the rows' to look up
-        some = {cast("bytes", row[0]) for row in self._verdicts.call(statements.SOME_WAITING, binary.int4(few))}
-        if len(some) < few:
-            waiting: list[bytes | None] = [*sorted(some.intersection(rows.transaction_id))]
-        else:
-            waiting = [
-                row[0] for row in self._verdicts.call(statements.WAITING, binary.text_array(rows.transaction_id))
-            ]
-        return self._with_verdict(binary.text_array(waiting)) if waiting else []
-
     def settle(self, refs: Sequence[PaymentRef]) -> None:
         """Note that entity risk has these outcomes, in this order; one that another has replaced goes on waiting."""
         if not refs:
@@ -269,6 +251,17 @@ class VerdictStore:
             binary.boolean_array([outcome.is_fraud for outcome in outcomes]),
             binary.int4_array(np.array(places)),
         )
+
+    def _waiting(self, rows: VerdictRows, some: set[bytes], few: int) -> list[PaymentRef]:
+        """Return the outcomes that wait for these verdicts, which are stored; `some` were found when they were."""
+        if not some:  # nearly always
+            return []
+        if len(some) < few:  # these are all that wait
+            waiting: list[bytes | None] = [*sorted(some.intersection(rows.transaction_id))]
+        else:
+            ids = binary.text_array(rows.transaction_id)
+            waiting = [row[0] for row in self._verdicts.call(statements.WAITING, ids)]
+        return self._with_verdict(binary.text_array(waiting)) if waiting else []
 
     def _with_verdict(self, ids: bytes) -> list[PaymentRef]:
         payments = self._verdicts.call(statements.LATEST_PAYMENTS, ids)
@@ -315,21 +308,23 @@ def check_same_model(there: Model, given: Model) -> None:
 
 
 def _known(found: Sequence[Cells]) -> Known:
+    if not found:
+        return NOTHING_KNOWN
     cells = np.array([[binary.to_int(cast("bytes", cell)) for cell in row] for row in found], dtype=np.int64)
     place, fingerprints, partitions, offsets = cells.reshape(-1, 4).T
     return Known(place.astype(np.intp), fingerprints, partitions.astype(np.int32), offsets)
 
 
-def _distinct(rows: VerdictRows, among: NDArray[np.intp]) -> tuple[NDArray[np.intp], list[int]]:
+def _distinct(rows: VerdictRows, among: Sequence[int]) -> tuple[list[int], list[int]]:
     """Split rows into the first of each payment and those that repeat it."""
     seen: set[Key] = set()
     first: list[int] = []
     again: list[int] = []
-    for row in among.tolist():
+    for row in among:
         key = (rows.transaction_id[row], int(rows.event_time[row]))
         (again if key in seen else first).append(row)
         seen.add(key)
-    return np.array(first, dtype=np.intp), again
+    return first, again
 
 
 def _text(value: str | None) -> bytes | None:

@@ -116,6 +116,16 @@ class PaymentRef:
         return Report(self.outcome.reported_at, self.outcome.is_fraud, self.provenance)
 
 
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What a store tells of verdicts that were given to it."""
+
+    before: dict[int, StoredVerdict]
+    """By row, the verdicts that were there before: they stand."""
+    waiting: list[PaymentRef]
+    """The outcomes that waited for these payments, new and old, when all of the rows were stored."""
+
+
 class Report(NamedTuple):
     """What the entity logs got of one outcome."""
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from local.postgres import make_database
 from stream.verdict_store import (
     Claim,
+    Inserted,
     MemoryVerdictStore,
     Model,
     OutcomeRow,
@@ -181,7 +182,7 @@ def test_what_was_stored_is_read_back_bit_for_bit(store: Store) -> None:
     vectors.view(np.uint32)[0] = 0x7FC00000, 0xFFC12345, 0x7F800000  # NaN, NaN with a payload and a sign, infinity
     vectors.view(np.uint32)[1] = 0x80000000, 0x00000001, 0xFF7FFFFF  # -0, the least subnormal, the least number
     rows = verdict_rows(store, *payments, vectors=vectors, score=np.full(9, 5e-324))
-    assert store.insert(rows) == {}
+    assert store.insert(rows).before == {}
     there = read_back(store)
     assert list(there) == payments
     for row, key in enumerate(payments):
@@ -206,7 +207,7 @@ def test_a_verdict_that_is_there_stands_and_is_returned_with_its_alert(store: St
     first = verdict_rows(store, ("a", NOON), ("b", NOON), alerts=[b"first", None])
     store.insert(first)
     later = verdict_rows(store, ("b", NOON), ("a", NOON), alerts=[b"second", b"second"], score=np.array([0.9, 0.8]))
-    stored = store.insert(later)
+    stored = store.insert(later).before
     assert {row: (one.alert, one.verdict, one.score) for row, one in stored.items()} == {
         0: (None, 1, 1.0),
         1: (b"first", 0, 0.0),
@@ -224,20 +225,20 @@ def test_new_verdicts_among_stored_ones_are_stored(store: Store, hint: str | Non
         "none": np.zeros(20, dtype=np.bool_),
         "a wrong one": np.arange(20) == 1,
     }
-    stored = store.insert(rows, replays=hints.get(hint or ""))
+    stored = store.insert(rows, replays=hints.get(hint or "")).before
     assert sorted(stored) == list(range(0, 20, 3))
     assert len(read_back(store)) == 20
 
 
 def test_a_payment_that_comes_twice_in_a_micro_batch_is_stored_as_first_delivered(store: Store) -> None:
     rows = verdict_rows(store, ("a", NOON), ("b", NOON), ("a", NOON), ("a", NOON), alerts=[b"0", b"1", b"2", b"3"])
-    stored = store.insert(rows)
+    stored = store.insert(rows).before
     assert {row: one.alert for row, one in stored.items()} == {2: b"0", 3: b"0"}
     assert {key: record.alert for key, record in read_back(store).items()} == {("a", NOON): b"0", ("b", NOON): b"1"}
 
 
 def test_the_same_id_at_another_time_is_another_verdict(store: Store) -> None:
-    assert store.insert(verdict_rows(store, ("a", NOON), ("a", NOON + 1), ("a", NOON + 10**9))) == {}
+    assert store.insert(verdict_rows(store, ("a", NOON), ("a", NOON + 1), ("a", NOON + 10**9))).before == {}
     assert len(read_back(store)) == 3
 
 
@@ -254,14 +255,13 @@ def test_every_day_that_can_turn_up_is_stored(store: Store) -> None:
         253_402_300_799_999,
     ]
     payments = [("a", event_time) for event_time in times]
-    assert store.insert(verdict_rows(store, *payments)) == {}
+    assert store.insert(verdict_rows(store, *payments)).before == {}
     assert list(read_back(store)) == [("a", event_time) for event_time in sorted(times)]
-    assert len(store.insert(verdict_rows(store, *payments))) == len(times)
+    assert len(store.insert(verdict_rows(store, *payments)).before) == len(times)
 
 
 def test_no_verdicts_are_stored_without_complaint(store: Store) -> None:
-    assert store.insert(verdict_rows(store)) == {}
-    assert store.waiting_outcomes(verdict_rows(store)) == []
+    assert store.insert(verdict_rows(store)) == Inserted({}, [])
 
 
 def test_a_text_that_cannot_be_held_refuses_the_rows_and_stores_none(store: Store) -> None:
@@ -356,10 +356,9 @@ def test_an_outcome_of_a_known_payment_comes_back_with_its_provenance(store: Sto
 def test_an_outcome_before_its_payment_waits_for_the_verdict(store: Store) -> None:
     given = outcome("b")
     assert store.put_outcomes([given]) == []
-    assert store.waiting_outcomes(verdict_rows(store, ("a", NOON))) == []
+    assert store.insert(verdict_rows(store, ("a", NOON))).waiting == []
     rows = verdict_rows(store, ("a", NOON), ("b", NOON + 1))
-    store.insert(rows)
-    found = store.waiting_outcomes(rows)
+    found = store.insert(rows).waiting
     assert refs(found) == [(b"b", NOON + 1, rows.provenance[1].tobytes())]
     assert found[0].outcome == given
 
@@ -368,21 +367,22 @@ def test_an_outcome_before_its_payment_waits_for_the_verdict(store: Store) -> No
 def test_an_outcome_that_waits_is_found_by_one_of_many_verdicts(store: Store, others: int) -> None:
     store.put_outcomes([outcome("t17"), *(outcome(f"never{number}") for number in range(others))])
     rows = verdict_rows(store, *[(f"t{number}", NOON) for number in range(40)])
-    store.insert(rows)
-    assert refs(store.waiting_outcomes(rows)) == [(b"t17", NOON, rows.provenance[17].tobytes())]
+    expected = [(b"t17", NOON, rows.provenance[17].tobytes())]
+    assert refs(store.insert(rows).waiting) == expected
+    assert refs(store.insert(rows).waiting) == expected  # though nothing was stored
+    assert refs(store.insert(rows, replays=np.ones(40, dtype=np.bool_)).waiting) == expected
 
 
 def test_an_outcome_waits_until_it_is_settled(store: Store) -> None:
     rows = verdict_rows(store, ("a", NOON), ("b", NOON))
     store.put_outcomes([outcome("a"), outcome("b")])
-    store.insert(rows)
-    found = store.waiting_outcomes(rows)
+    found = store.insert(rows).waiting
     assert len(found) == 2
-    assert store.waiting_outcomes(rows) == found  # a crash before settle
+    assert store.insert(rows).waiting == found  # a crash before settle
     store.settle(found[:1])
-    assert refs(store.waiting_outcomes(rows)) == refs(found[1:])
+    assert refs(store.insert(rows).waiting) == refs(found[1:])
     store.settle(found)
-    assert store.waiting_outcomes(rows) == []
+    assert store.insert(rows).waiting == []
 
 
 def test_an_outcome_delivered_again_comes_back_again_but_waits_no_more(store: Store) -> None:
@@ -391,7 +391,7 @@ def test_an_outcome_delivered_again_comes_back_again_but_waits_no_more(store: St
     found = store.put_outcomes([outcome("a")])
     store.settle(found)
     assert store.put_outcomes([outcome("a")]) == found
-    assert store.waiting_outcomes(rows) == []
+    assert store.insert(rows).waiting == []
 
 
 def test_an_older_outcome_brings_back_the_one_that_stands(store: Store) -> None:
@@ -407,9 +407,9 @@ def test_settling_an_outcome_leaves_the_one_that_replaced_it_waiting(store: Stor
     first = store.put_outcomes([outcome("a", NOON + 1)])
     correction = store.put_outcomes([outcome("a", NOON + 2, is_fraud=False)])
     store.settle(first)
-    assert store.waiting_outcomes(rows) == correction
+    assert store.insert(rows).waiting == correction
     store.settle(correction)
-    assert store.waiting_outcomes(rows) == []
+    assert store.insert(rows).waiting == []
 
 
 def test_an_outcome_belongs_to_the_latest_payment_of_its_id(store: Store) -> None:
@@ -431,7 +431,7 @@ def test_many_outcomes_of_many_payments_at_once(store: Store) -> None:
         (b"t%05d" % number, number) for number in range(2000, 4000)
     ]
     store.settle(found)
-    assert store.waiting_outcomes(rows) == []
+    assert store.insert(rows).waiting == []
 
 
 def test_outcomes_are_read_back_with_their_payments(store: Store) -> None:
@@ -498,10 +498,9 @@ def test_the_newest_outcome_stands_in_whatever_order_they_arrive(
         batch, arrivals = arrivals[:size], arrivals[size:]
         found = store.put_outcomes([one for one in batch if one != "verdict"])
         if "verdict" in batch:
-            store.insert(rows)
-            found += store.waiting_outcomes(rows)
+            found += store.insert(rows).waiting
         if found:
             latest = found[-1].outcome
             store.settle(found)
     assert latest == max(outcomes, key=lambda one: (one.reported_at, one.source_offset, one.source_partition))
-    assert store.waiting_outcomes(rows) == []
+    assert store.insert(rows).waiting == []

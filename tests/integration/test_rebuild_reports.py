@@ -51,8 +51,7 @@ class World:
 
     def payments(self, rows: VerdictRows) -> None:
         """Let payments come, for some of which outcomes wait."""
-        self.verdicts.insert(rows)
-        waiting = self.verdicts.waiting_outcomes(rows)
+        waiting = self.verdicts.insert(rows).waiting
         self.entities.report(reports_of(waiting))
         self.verdicts.settle(waiting)
 

@@ -14,7 +14,17 @@ import psycopg
 import pytest
 
 from stream.facts import FACTS, pack, unpack
-from stream.verdict_store import Claim, Model, OutcomeRow, VerdictRows, VerdictStore, housekeeping, migrate, scans
+from stream.verdict_store import (
+    Claim,
+    Inserted,
+    Model,
+    OutcomeRow,
+    VerdictRows,
+    VerdictStore,
+    housekeeping,
+    migrate,
+    scans,
+)
 from stream.verdict_store.connector import Statement
 from stream.verdict_store.errors import (
     ContendedError,
@@ -261,14 +271,14 @@ def test_sessions_that_store_the_same_verdicts_at_once_store_each_once(url: str)
         with open_store(url) as store:
             for batch in np.split(order, 10):
                 rows = verdict_rows(store, [names[row] for row in batch])
-                new += len(rows) - len(insert_patiently(store, rows))
+                new += len(rows) - len(insert_patiently(store, rows).before)
         return new
 
     assert sum(at_once([lambda s=session: work(s) for session in range(3)])) == len(names)
     assert query(url, "SELECT count(*), count(DISTINCT transaction_id) FROM verdicts_by_day") == [(300, 300)]
 
 
-def insert_patiently(store: VerdictStore, rows: VerdictRows) -> dict:
+def insert_patiently(store: VerdictStore, rows: VerdictRows) -> Inserted:
     while True:
         try:
             return store.insert(rows)
@@ -302,6 +312,62 @@ def test_times_before_this_installation_share_one_partition(url: str) -> None:
     assert query(url, "SELECT count(*) FROM verdict_days") == [(5,)]
 
 
+def test_outcomes_are_looked_for_when_the_verdicts_can_be_seen(url: str) -> None:
+    """One that comes while a verdict is being committed sees no verdict, so whoever stores the verdict must see it.
+
+    A lock holds the verdict's commit up: a look before it would have found nothing.
+    """
+    hold_commits_up(url)
+    with open_store(url) as store, open_store(url) as other, psycopg.connect(url) as gate:
+        rows = verdict_rows(store, ["a", "b"], today(url) * DAY_MS)
+        gate.execute("SELECT pg_advisory_lock(7)")
+        with ThreadPoolExecutor(1) as pool:
+            inserting = pool.submit(store.insert, rows)
+            waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted"
+            until(lambda: query(url, waits) == [(1,)], "the commit waits")
+            origin = {"source_partition": 0, "source_offset": 0}
+            given = OutcomeRow(b"b", is_fraud=True, reported_at=NOON, typology=None, source=None, **origin)
+            assert other.put_outcomes([given]) == []
+            gate.execute("SELECT pg_advisory_unlock(7)")
+            assert [ref.outcome for ref in inserting.result(30).waiting] == [given]
+
+
+def hold_commits_up(url: str) -> None:
+    """Let each commit of today's verdicts wait for the advisory lock 7."""
+    query(
+        url,
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END $$;"
+        f"CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON {verdicts_of(url, today(url))} DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION wait()",
+    )
+
+
+def test_after_a_copy_that_failed_the_session_goes_on(url: str) -> None:
+    """With the rows that were refused nothing is stored, and what comes next is in a transaction of its own."""
+    with open_store(url) as store:
+        store.insert(verdict_rows(store, ["a"]))
+        pid = store.server_pids[1]
+        for refused in (["b", "c"], ["b", "d"]):
+            rows = verdict_rows(store, refused, payer_vpa=[b"asha@okaxis", b"\xff@ybl"])
+            with pytest.raises(RefusedRowsError):
+                store.insert(rows)
+        assert list(store.insert(verdict_rows(store, ["e", "a"])).before) == [1]
+        assert store.server_pids[1] == pid
+    assert query(url, "SELECT array_agg(transaction_id ORDER BY 1) FROM verdicts_by_day") == [(["a", "e"],)]
+    assert query(url, "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'") == [(0,)]
+
+
+def test_holds_are_opened_with_their_verdicts_or_not_at_all(url: str) -> None:
+    held = {"verdict": np.array([2, 2], dtype=np.int16), "hold_until": np.array([NOON, -1])}
+    with open_store(url) as store:
+        with pytest.raises(RefusedRowsError):
+            store.insert(verdict_rows(store, ["a", "b"], payer_vpa=[b"asha@okaxis", b"\xff@ybl"], **held))
+        assert query(url, "SELECT count(*) FROM open_holds") == [(0,)]
+        store.insert(verdict_rows(store, ["a", "b"], **held))
+    assert query(url, "SELECT transaction_id FROM open_holds ORDER BY 1") == [("a",), ("b",)]
+
+
 # Housekeeping -----------------------------------------------------------------------------------------------------
 
 
@@ -317,7 +383,7 @@ def test_dropping_days_leaves_the_later_ones(url: str) -> None:
         assert housekeeping.drop_days(url, now - 29) == [verdicts_of(url, now - 30)]
         assert [record.transaction_id for part in store.verdicts() for record in part] == ["d29", "d0"]
         # The store believes in the day that is gone; a late payment makes it anew.
-        assert store.insert(verdict_rows(store, ["late"], (now - 30) * DAY_MS)) == {}
+        assert store.insert(verdict_rows(store, ["late"], (now - 30) * DAY_MS)).before == {}
         assert [record.transaction_id for part in store.verdicts() for record in part] == ["late", "d29", "d0"]
 
 
@@ -439,7 +505,7 @@ def test_a_server_that_was_gone_is_used_again(url: str, postgres_server: Postgre
                 call()
         postgres_server.start()
         assert claim(store, np.arange(3)).tolist() == [Claim.REPLAY] * 3
-        assert list(store.insert(rows)) == [0]
+        assert list(store.insert(rows).before) == [0]
 
 
 def test_what_was_returned_survives_a_crash_of_the_server(url: str, postgres_server: PostgresServer) -> None:
@@ -475,7 +541,7 @@ def test_a_session_that_was_terminated_is_replaced(url: str) -> None:
         query(url, f"SELECT pg_terminate_backend({store.server_pids[1]}, 5000)")
         with pytest.raises(UnavailableError):
             store.insert(rows)
-        assert store.insert(rows) == {}
+        assert store.insert(rows).before == {}
 
 
 def test_bytes_that_are_no_text_refuse_the_rows_and_are_not_quoted(url: str) -> None:
@@ -484,7 +550,7 @@ def test_bytes_that_are_no_text_refuse_the_rows_and_are_not_quoted(url: str) -> 
         with pytest.raises(RefusedRowsError) as refusal:
             store.insert(rows)
         assert "secret" not in str(refusal.value)
-        assert store.insert(verdict_rows(store, ["a"])) == {}  # the session goes on
+        assert store.insert(verdict_rows(store, ["a"])).before == {}  # the session goes on
 
 
 def test_claims_are_durable_where_the_server_would_not_wait_for_the_disk(url: str) -> None:

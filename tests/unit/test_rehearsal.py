@@ -36,6 +36,7 @@ from features.what_if.what_if import WhatIf
 from stream.rehearsal import rehearse, rehearse_what_if
 from stream.schemas.examples import PAYMENT
 from stream.verdict_store.binary import text_array
+from stream.verdict_store.claims import Claimants, contest
 from stream.verdict_store.copy_rows import copy_buffer
 
 # Few payers and a busy shop.
@@ -73,6 +74,7 @@ decode_payments([b"[" * 300, rb'"\\ud800"'], 1, identities)
 decoded = decode_payments(values, 2_000_000_000_000, identities)
 arrivals = Arrivals(
     "t", [], values, np.zeros(n, np.int32), np.arange(n), np.zeros(n, np.uint16), [(0, 0, n)])
+contest(Claimants(decoded.ids128, decoded.fingerprint, arrivals.partition, arrivals.offset))
 claimed = Claimed.of(arrivals, decoded, np.zeros(n, np.uint8))
 claims = Claims(claimed.slice_of, claimed.offset)
 measured = features.process(claimed.payments, claims, arrivals.origins({}))

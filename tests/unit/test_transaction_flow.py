@@ -249,12 +249,12 @@ def test_the_next_micro_batch_may_be_formed_when_the_store_is_asked(program: Pro
 
 
 def test_effects_come_in_the_order_that_makes_it_safe_to_die_anywhere(program: Program) -> None:
-    for store, names in ((program.verdicts, ("claim", "insert", "waiting_outcomes")), (program.entities, ("apply",))):
+    for store, names in ((program.verdicts, ("claim", "insert")), (program.entities, ("apply",))):
         for name in names:
             call = getattr(store, name)
             setattr(store, name, lambda *a, name=name, call=call, **k: (program.order.append(name), call(*a, **k))[1])
     asyncio.run(program.flow.process(fetch(0, 4, odd=b"no payment")))
-    assert program.order == ["claim", "apply", "insert", "waiting_outcomes", "deliver", "confirm", "dead letters"]
+    assert program.order == ["claim", "apply", "insert", "deliver", "confirm", "dead letters"]
     assert program.published.records == [("transactions.dead-letter", b"no payment")]
     assert program.sink.stored[0].transaction_id == [b"t0", b"t1", b"t2"]
 
