@@ -61,8 +61,7 @@ def catch_up(  # type: ignore[no-untyped-def]
             _read_on(table, logs, read, reads.words, slot) if read.in_reply else _prepare(table, logs, read, slot)
         ):
             return TOO_LARGE
-    _append_own(logs, reads.rows, payments, log_of, lengths)
-    return _close(logs, table.state, reads.rows)
+    return _append_own(logs, table.state, reads.rows, payments, log_of, lengths)
 
 
 @njit(inner=True)
@@ -139,8 +138,11 @@ def _behind_known(log: np.record, read: np.record, words: NDArray[np.uint64], at
 
 
 @njit(inner=True)
-def _append_own(logs, rows, payments, log_of, lengths):  # type: ignore[no-untyped-def]
-    """Append the payments of a micro-batch to the logs for which that is left to do."""
+def _append_own(logs, state, rows, payments, log_of, lengths):  # type: ignore[no-untyped-def]
+    """Append the payments of a micro-batch to the logs for which that is left to do; return what is left then.
+
+    A log that is not as long in the end as the store said is LOST.
+    """
     for row in range(len(payments)):
         payment = payments[row]
         for part in range(INBOUND):
@@ -156,11 +158,6 @@ def _append_own(logs, rows, payments, log_of, lengths):  # type: ignore[no-untyp
                 put_record(log.last, payment, party, lengths[row, INBOUND])
             else:
                 put_others_record(log.last, payment, party, lengths[row, OUTBOUND])
-
-
-@njit(inner=True)
-def _close(logs, state, rows):  # type: ignore[no-untyped-def]
-    """Tell which logs are as the store said; one that is not as long in the end is LOST. Return what is left to do."""
     left = 0
     for k in range(len(rows)):
         read = rows[k]
