@@ -74,7 +74,7 @@ class ApiProcess:
         sys.setswitchinterval(SWITCH_SECONDS)
         artifact = load(settings.model_dir or DEFAULT_DIR, schema_hash=SCHEMA_HASH)
         identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
-        rehearse(artifact, identities)
+        rehearse(artifact, identities, alert_all=False)
         rehearse_what_if()
         meters.begin_series()
         servers = Servers()

@@ -33,6 +33,7 @@ from features.store.messages import Claims, Reply, Request, entries_of
 from features.store.plain import Planner
 from features.what_if.what_if import WhatIf
 from features.windows import BLOCK
+from model.reasons import Explainer
 from stream.decode import decode_payments
 from stream.first_rehearsal import HELP, end_with_parent, shared_rehearsal
 from stream.kafka.arrivals import Arrivals
@@ -59,8 +60,11 @@ _REPLICA_BYTES: Final = 1 << 22
 _HOUR_MS: Final = 3_600_000
 
 
-def rehearse(artifact: Artifact, identities: Identities) -> None:
-    """Decode, measure, judge, explain and lay out payments that nobody made; no server and no meter hears of them."""
+def rehearse(artifact: Artifact, identities: Identities, *, alert_all: bool = True) -> None:
+    """Decode, measure, judge, explain and lay out payments that nobody made; no server and no meter hears of them.
+
+    alert_all: whether ALLOWs have alerts, which takes kernels of its own.
+    """
     with shared_rehearsal() as helper_ended:
         text_array((b"as Postgres gets it", None))
         now_ms = int(time.time() * 1000)
@@ -69,7 +73,7 @@ def rehearse(artifact: Artifact, identities: Identities) -> None:
         helper_ended()
         rehearse_vectors()
         rehearse_scores(artifact)
-        judge = Judge(artifact, model_key=0, rules=AlertRules(include_allow=True))
+        judge = Judge(artifact, model_key=0, rules=AlertRules(include_allow=alert_all))
         features = OnlineFeatures(MemoryEntityStore(), _REPLICA_BYTES)
         for arrivals, claimed in batches:
             claims = Claims(claimed.slice_of, claimed.offset)
@@ -108,9 +112,9 @@ def rehearse_vectors() -> None:
 
 
 def rehearse_scores(artifact: Artifact) -> None:
-    """Score and explain some vectors, and one alone, which has kernels of its own."""
-    for rows in (PAYMENTS, 1):
-        artifact.scorer.score(np.zeros((rows, len(artifact.feature_names)), dtype=np.float32))
+    """Score some vectors, and find their strongest reasons."""
+    vectors = np.zeros((PAYMENTS, len(artifact.feature_names)), dtype=np.float32)
+    Explainer(artifact).strongest_codes(vectors, artifact.scorer.score(vectors).contributions)
 
 
 def rehearse_reading() -> None:

@@ -83,7 +83,7 @@ def run(settings: Settings) -> int:
 
         identities = Identities(settings.identity_key, by_account=settings.party_identity == "account")
         redis.until_done(lambda: check_identity(entity_store, identities), "identity")
-        rehearse(artifact, identities)
+        rehearse(artifact, identities, alert_all=settings.alerts_include_allow)
         drift = Drift(artifact)
         keep_artifact(settings, artifact, postgres)
         judge = Judge(

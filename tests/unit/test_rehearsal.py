@@ -31,7 +31,7 @@ from simulator.run import Extent, Extras, compressed
 from stream.kafka.arrivals import Arrivals
 from stream.stages.claimed import Claimed
 from stream.decode import decode_payments
-from stream.stages.judge import Judge
+from stream.stages.judge import AlertRules, Judge
 from features.what_if.what_if import WhatIf
 from stream.rehearsal import rehearse, rehearse_what_if
 from stream.schemas.examples import PAYMENT
@@ -64,7 +64,8 @@ if "what-if" in sys.argv:
 assert meters() == before, "the meters moved"
 rehearsed = loaded()
 
-n, judge, features = 40, Judge(artifact, model_key=0), OnlineFeatures(MemoryEntityStore(), 1 << 22)
+ALERTS = AlertRules(include_allow=True)
+n, judge, features = 40, Judge(artifact, model_key=0, rules=ALERTS), OnlineFeatures(MemoryEntityStore(), 1 << 22)
 values = [
     msgspec.json.encode(msgspec.structs.replace(
         PAYMENT, transaction_id=f"t{row}", payer_vpa=f"p{row}@x", device_id=f"d{row % 7}", amount_paise=100 + row))
