@@ -1,9 +1,9 @@
 """Stores that have a month of payments in them before anything is measured.
 
 The payments are those of the switch, encoded and decoded as on their way through Kafka, in order of their time. Their
-logs are put into Redis as a rebuild would after a loss. All that takes 12 us of CPU a payment, a tenth of what a worker
-and its servers would take. The last days' payments come through the worker itself, as a backlog: so Postgres has the
-ids that it keeps, and the verdicts of the newest days. Days before those are tables that nobody touches.
+logs are put into Redis as a rebuild would after a loss. All that takes 20 us of CPU a payment. The last days' payments
+come through the worker itself, as a backlog: so Postgres has the ids that it keeps, and the verdicts of the newest
+days. Days before those are tables that nobody touches.
 """
 # mypy: disable-error-code="no-untyped-call"
 
