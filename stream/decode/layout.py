@@ -98,10 +98,10 @@ def _lay_out(  # type: ignore[no-untyped-def]
             elif start == end:
                 hashes[text, row] = 0
             else:
-                hashes[text, row] = max(siphash(arena, start, end, k0, k1), np.uint64(1))
+                hashes[text, row] = siphash(arena, start, end, k0, k1) or np.uint64(1)
             if text == _ID:  # as `Identities.hash128`
                 ids128[row, 0] = hashes[text, row]
-                ids128[row, 1] = max(siphash(arena, start, end, ~k0, ~k1), np.uint64(1))
+                ids128[row, 1] = siphash(arena, start, end, ~k0, ~k1) or np.uint64(1)
     for row in range(len(rows)):
         payment = rows[row]
         payment.payment_id = hashes[_ID, row]
