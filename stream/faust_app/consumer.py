@@ -83,7 +83,7 @@ class FetchConsumer(TablelessConsumer):
             answer_within=settings.drain_seconds + 30,
         )
         for members_topics in _members(sorted(topics), cooperative=options.cooperative):
-            config = consumer_config(settings, gathers=settings.topic_transactions in members_topics)
+            config = consumer_config(settings, gathers=members_topics == [settings.topic_transactions])
             thread = PollThread(config, options, members_topics, loop=self.loop, owner=self)
             self._threads.append(thread)
             self._thread_of.update(dict.fromkeys(members_topics, thread))
