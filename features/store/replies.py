@@ -34,7 +34,7 @@ _PAYER, _PAYEE = PAYER.letter[0], PAYEE.letter[0]
 def settle(  # type: ignore[no-untyped-def]
     entries, logs, lengths, which, rank, numbers, sizes, heads, positions, fixes, fixed_logs, told, again, new, found
 ):  # fmt: skip
-    """Say where payments are, what to put right, which logs are told of (read, length, source, head, log), which are not.
+    """Say where payments are, what to put right, and which logs are told of (read, length, source, head, log).
 
     logs, lengths: of `Room`; what is known of headers already stays. numbers: what `STRLEN` and `APPEND` replied.
     sizes: of the logs that were read whole. heads: 16 bytes of each log that asks for them, then of those read whole
