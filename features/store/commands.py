@@ -32,6 +32,7 @@ LOG: Final = row_dtype(
         ("total", "i8"),  # bytes just behind the micro-batch
         ("header", "i8"),  # bytes of its header then; 0: it has none
         ("folded", "i8"),  # records folded away then
+        ("head", "i8"),  # which of the first bytes that were asked for are its own; NONE for none
     ]
 )
 """A log that a micro-batch touches."""
@@ -191,7 +192,7 @@ def _find(cells, logs, count, kind, identity):  # type: ignore[no-untyped-def]
     log = logs[count]
     log.identity, log.kind, log.counted, log.read = identity, kind, False, NONE
     log.known = log.guess = log.appended = log.total = log.header = log.folded = 0
-    log.expected = UNKNOWN_LENGTH
+    log.expected, log.head = UNKNOWN_LENGTH, NONE
     return count, count + 1
 
 

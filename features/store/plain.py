@@ -17,10 +17,9 @@ from features.measure.logs import NONE
 from features.record import RECORD_BYTES
 from features.store.commands import BYTES, LOG_BYTES, REPORTS_TOGETHER, Room, write
 from features.store.contract import Applied, ApplyRequest
-from features.store.layout import PREFIX_BYTES, REPORT_LETTERS, UNKNOWN_LENGTH
+from features.store.layout import PREFIX_BYTES, REPORT_LETTERS
 from features.store.messages import ENTRY, NAME, READ, name_of
 from features.store.replies import FIX, MISSING, settle
-from features.windows import FOLD_RECORDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,7 +144,7 @@ class Plan:
         )
         positions, fixes = np.empty((n, POSITIONS), dtype="<u4"), np.empty(n * INBOUND, dtype=FIX)
         fixed_logs, again = np.empty(len(fixes), dtype=np.int64), np.empty(most, dtype=np.int64)
-        told, new = np.empty((most, 4), dtype=np.int64), np.empty(most, dtype=NAME)
+        told, new = np.empty((most, 5), dtype=np.int64), np.empty(most, dtype=NAME)
         counted = np.empty(MISSING + 1, dtype=np.int64)
         settle(
             self.entries, self.logs, self.room.lengths, self.which, self.rank, self.numbers,
@@ -157,10 +156,10 @@ class Plan:
             raise StoreCorruptError("Redis refused: a log is of another type. Run `upifraud rebuild-features`.")
         if missing:
             return np.flatnonzero((self.logs["total"] % RECORD_BYTES > 0) & (self.logs["header"] == 0)).tolist()
-        replied, totals, sources, which = told[:tell].T.tolist()
+        replied, totals, sources, owns, which = told[:tell].T.tolist()
         logs: list[bytes | bytearray] = [
-            (wholes[source] or b"") if source >= 0 else (self.head(log) or b"") + self.tails[-1 - source]
-            for source, log in zip(sources, which, strict=True)
+            (wholes[source] or b"") if source >= 0 else self.firsts[own] + self.tails[-1 - source]
+            for source, own in zip(sources, owns, strict=True)
         ]
         if fixed:
             _put_right(logs, totals, dict(zip(which, range(tell), strict=True)), fixes[:fixed], fixed_logs[:fixed])
@@ -171,11 +170,7 @@ class Plan:
         """Return the first bytes of a log's header; None for a log that has none."""
         if not self.logs["header"][log]:
             return None
-        if log in self.heads:
-            return self.heads[log]
-        known = self.logs["known"][:log]
-        asked = (known >= FOLD_RECORDS) | (known > 0) & (self.logs["expected"][:log] == UNKNOWN_LENGTH)
-        return self.firsts[int(asked.sum())]
+        return self.heads[log] if log in self.heads else self.firsts[self.logs["head"][log]]
 
     def put_header(self, log: int, head: bytes) -> None:
         """Note the first bytes of a log's header, which were read apart."""

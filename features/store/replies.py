@@ -34,7 +34,7 @@ _PAYER, _PAYEE = PAYER.letter[0], PAYEE.letter[0]
 def settle(  # type: ignore[no-untyped-def]
     entries, logs, lengths, which, rank, numbers, sizes, heads, positions, fixes, fixed_logs, told, again, new, found
 ):  # fmt: skip
-    """Say where payments are, what to put right, which logs are told of (read, length, source, log), and which are not.
+    """Say where payments are, what to put right, and which logs are told of (read, length, source, head, log).
 
     logs, lengths: of `Room`; what is known of headers already stays. numbers: what `STRLEN` and `APPEND` replied.
     sizes: of the logs that were read whole. heads: 16 bytes of each log that asks for them, then of those read whole
@@ -71,7 +71,7 @@ def settle(  # type: ignore[no-untyped-def]
             continue
         if known:
             row = told[found[TOLD]]
-            row[0], row[1], row[2], row[3] = log.read, log.total, source, k
+            row[0], row[1], row[2], row[3], row[4] = log.read, log.total, source, log.head, k
             found[TOLD] += 1
         else:
             again[found[AGAIN]] = k
@@ -102,6 +102,7 @@ def _take(logs, numbers, sizes, heads, found):  # type: ignore[no-untyped-def]
             taken += 1
         if asks_for_head(log):
             _put_header(log, heads, head)
+            log.head = head
             head += 1
     for k in range(len(logs)):
         log = logs[k]
