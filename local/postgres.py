@@ -33,8 +33,8 @@ SETTINGS = {
     "max_wal_size": "4GB",
     "min_wal_size": "512MB",
     "checkpoint_timeout": "15min",
-    # Whole pages after a checkpoint are pages of indexes, whose keys are random: pglz saves a tenth of the log, and
-    # takes twice the CPU of all else that a micro-batch costs.
+    # Whole pages after a checkpoint are pages of indexes, whose keys are random. pglz saves a tenth of the log's bytes,
+    # and takes twice the CPU of all else that a micro-batch costs.
     "wal_compression": "off",
     # A local disk is no spinning one; short statements gain nothing from compiling their plan.
     "random_page_cost": "1.1",
