@@ -96,15 +96,14 @@ class Keys:
         """Return the key of a request that may do what needs the scope; raises Problem otherwise."""
         secret, subject = self._shown(request)
         key = self._find(secret, subject)
-        if key is None:
+        if key is None or not (self._is_fresh() or self._goes_on(key)):
             loop = asyncio.get_running_loop()
             read = loop.create_future()
             self._waiting.append((loop, read))
             self._wanted.set()
             await asyncio.wait([read], timeout=FRESH)
             key = self._find(secret, subject)
-        now = time.monotonic()
-        is_fresh = now - self._copy.read_at < FRESH
+        is_fresh = self._is_fresh()
         if key is None or (key.expires_at is not None and key.expires_at <= time.time()):
             if not is_fresh:
                 raise self._cannot_tell()
@@ -113,13 +112,13 @@ class Keys:
                 "key-invalid",
                 "Expected a key that was neither revoked nor has expired; `upifraud keys create` makes one.",
             )
-        if not is_fresh and now - self._used.get(key.key_id, -math.inf) > GOES_ON:
+        if not (is_fresh or self._goes_on(key)):
             raise self._cannot_tell()
         if scope not in key.scopes:
             raise self._refused(
                 HTTPStatus.FORBIDDEN, "scope-missing", f"Expected a key with the scope {scope}; this one has others."
             )
-        rate = key.rate or self._rate
+        now, rate = time.monotonic(), key.rate or self._rate
         bucket = self._buckets.get(key.key_id)
         if bucket is None:
             bucket = self._buckets[key.key_id] = Bucket(rate, now)
@@ -134,6 +133,12 @@ class Keys:
         self._used[key.key_id] = now
         self._untold[key.key_id] = time.time()
         return key
+
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._copy.read_at < FRESH
+
+    def _goes_on(self, key: ApiKey) -> bool:
+        return time.monotonic() - self._used.get(key.key_id, -math.inf) <= GOES_ON
 
     def _shown(self, request: Request) -> tuple[bytes | None, str | None]:
         """Return the hash of the key that a request shows, or its certificate's subject; raises Problem for neither."""
