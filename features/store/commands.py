@@ -21,6 +21,7 @@ LOG: Final = row_dtype(
     [
         ("identity", "u8"),
         ("kind", "u1"),
+        ("whole", "?"),  # whether it is read whole
         ("counted", "?"),  # whether a payment's record says how many records it had
         ("read", "i8"),  # which read asks for it, absent ones behind the others; NONE where none does
         ("known", "i8"),  # records, as the read says
@@ -111,12 +112,13 @@ class Room(NamedTuple):
 
 @njit()
 def write(  # type: ignore[no-untyped-def]
-    entries, raw, reads, absent, expiries, logs, cells, out, lengths, which, rank, counts
+    entries, raw, reads, absent, expiries, logs, cells, out, lengths, read_new, which, rank, counts
 ):  # fmt: skip
     """Fill in the logs, what payments find in them, the counts, and the commands; return how many logs there are.
 
     entries, reads, absent: of ENTRY, READ, NAME; raw: the bytes of the entries. expiries: NAME of logs whose expiry is
-    pushed out. logs, cells, out, lengths: of `Room`. which, rank: as `Plan` has them. Returns NONE where a log is asked
+    pushed out. logs, cells, out, lengths: of `Room`. read_new: whether to read logs
+    that may be new. which, rank: as `Plan` has them. Returns NONE where a log is asked
     for twice.
     """
     size = 64
@@ -129,6 +131,7 @@ def write(  # type: ignore[no-untyped-def]
         return NONE
     count = _touched(entries, cells, logs, count, which, rank)
     logs = logs[:count]
+    _choose(logs, read_new)
     _guess(lengths, logs)
     at = _put_appends(out, logs, counts)
     _put_records(raw, logs, which, rank, out)
@@ -190,7 +193,7 @@ def _find(cells, logs, count, kind, identity):  # type: ignore[no-untyped-def]
         cell = (cell + np.uint64(1)) & mask
     cells[cell] = count + 1
     log = logs[count]
-    log.identity, log.kind, log.counted, log.read = identity, kind, False, NONE
+    log.identity, log.kind, log.whole, log.counted, log.read = identity, kind, False, False, NONE
     log.known = log.guess = log.appended = log.total = log.header = log.folded = 0
     log.expected, log.head = UNKNOWN_LENGTH, NONE
     return count, count + 1
@@ -235,7 +238,7 @@ def _put_appends(out, logs, counts):  # type: ignore[no-untyped-def]
     at = np.int64(0)
     for k in range(len(logs)):
         log = logs[k]
-        if log.appended == 0 and not is_whole(log):
+        if log.appended == 0 and not log.whole:
             at = _key(out, _put(out, at, _STRLEN), log.kind, log.identity)
             counts[STRLENS] += 1
     for k in range(len(logs)):
@@ -266,10 +269,18 @@ def _put_records(raw, logs, which, rank, out):  # type: ignore[no-untyped-def]
                 out[at + field + byte] = (number >> (8 * byte)) & 255
 
 
+@njit(inner=True)
+def _choose(logs, read_new):  # type: ignore[no-untyped-def]
+    """Choose the logs that are read whole: nothing is known of them. One that is appended to may be new, though."""
+    for k in range(len(logs)):
+        log = logs[k]
+        log.whole = log.read != NONE and log.known == 0 and (read_new or not may_be_new(log))
+
+
 @njit(inline="always")
-def is_whole(log):  # type: ignore[no-untyped-def]
-    """Tell whether a log is read whole: it is asked for, and nothing of it is known."""
-    return log.known == 0 and log.read != NONE
+def may_be_new(log):  # type: ignore[no-untyped-def]
+    """Tell whether the worker takes a log that is appended to for one that it begins."""
+    return log.appended > 0 and log.known == 0 and log.expected == log.appended * RECORD_BYTES
 
 
 @njit(inline="always")
@@ -302,13 +313,13 @@ def _put_reads(out, at, logs, counts):  # type: ignore[no-untyped-def]
             out[at] = _MINUS
             at = _put(out, _number(out, at + 1, back), _TO_END)
             counts[TAILS] += 1
-        elif is_whole(log):
+        elif log.whole:
             counts[WHOLES] += 1
             counts[ABSENT] += log.appended == 0
     if counts[WHOLES] > 0:
         at = _begin(out, at, counts[WHOLES], _MGET)
         for k in range(len(logs)):
-            if is_whole(logs[k]):
+            if logs[k].whole:
                 at = _key(out, _put(out, at, _KEY), logs[k].kind, logs[k].identity)
     return at
 
@@ -319,7 +330,7 @@ def _put_questions(out, at, logs, reads, counts):  # type: ignore[no-untyped-def
     if counts[ABSENT] > 0:
         at = _begin(out, at, counts[ABSENT], _EXISTS)
         for k in range(len(logs)):
-            if is_whole(logs[k]) and logs[k].appended == 0:
+            if logs[k].whole and logs[k].appended == 0:
                 at = _key(out, _put(out, at, _KEY), logs[k].kind, logs[k].identity)
     asked = np.int64(0)
     for j in range(len(reads)):

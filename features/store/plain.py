@@ -19,7 +19,7 @@ from features.store.commands import BYTES, LOG_BYTES, REPORTS_TOGETHER, Room, wr
 from features.store.contract import Applied, ApplyRequest
 from features.store.layout import PREFIX_BYTES, REPORT_LETTERS
 from features.store.messages import ENTRY, NAME, READ, name_of
-from features.store.replies import FIX, MISSING, settle
+from features.store.replies import COLD, FIX, settle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +33,8 @@ class Planner:
 
     def __init__(self) -> None:
         self._room = Room.make(0, 0)
+        self.reads_new = False
+        """Whether logs that may be new are read, too: one that is not has to be asked for again."""
 
     def plan(self, request: ApplyRequest, refresh: bytes) -> Plan | None:
         """Return the plan of a micro-batch whose payments are all new; None where it names a log twice.
@@ -49,7 +51,7 @@ class Planner:
         which, rank = np.empty((n, POSITIONS), dtype=np.int64), np.empty((n, POSITIONS), dtype=np.int64)
         counts = np.zeros(BYTES + 1, dtype=np.int64)
         raw = np.frombuffer(request.entries, dtype=np.uint8)
-        count = write(entries, raw, reads, absent, expiries, *self._room, which, rank, counts)
+        count = write(entries, raw, reads, absent, expiries, *self._room, self.reads_new, which, rank, counts)
         if count == NONE:
             return None
         return Plan(request, entries, reads, self._room, self._room.logs[:count], which, rank, counts)
@@ -68,6 +70,8 @@ class Found(NamedTuple):
     """FIX of each number that is to be put right before anybody hears of the micro-batch."""
     reports: list[int]
     """Which reads are of outcome logs of which some are there."""
+    are_cold: bool
+    """Whether of the logs that were taken for new so many are not that such logs are better read at once."""
 
 
 @dataclass(slots=True)
@@ -145,13 +149,13 @@ class Plan:
         positions, fixes = np.empty((n, POSITIONS), dtype="<u4"), np.empty(n * INBOUND, dtype=FIX)
         fixed_logs, again = np.empty(len(fixes), dtype=np.int64), np.empty(most, dtype=np.int64)
         told, new = np.empty((most, 5), dtype=np.int64), np.empty(most, dtype=NAME)
-        counted = np.empty(MISSING + 1, dtype=np.int64)
+        counted = np.empty(COLD + 1, dtype=np.int64)
         settle(
             self.entries, self.logs, self.room.lengths, self.which, self.rank, self.numbers,
             np.array(sizes, dtype=np.int64), np.frombuffer(heads, dtype=np.uint8), positions, fixes, fixed_logs, told,
             again, new, counted,
         )  # fmt: skip
-        tell, agains, fixed, news, there, missing = counted.tolist()
+        tell, agains, fixed, news, there, missing, begun, cold = counted.tolist()
         if there != self.there:  # MGET passes over what is no string, and nobody may take that for an empty log
             raise StoreCorruptError("Redis refused: a log is of another type. Run `upifraud rebuild-features`.")
         if missing:
@@ -164,7 +168,9 @@ class Plan:
         if fixed:
             _put_right(logs, totals, dict(zip(which, range(tell), strict=True)), fixes[:fixed], fixed_logs[:fixed])
         applied = Applied(positions.tobytes(), replied, totals, logs)
-        return Found(applied, again[:agains], new[:news].tobytes(), fixes[:fixed].tobytes(), self.reports)
+        return Found(
+            applied, again[:agains], new[:news].tobytes(), fixes[:fixed].tobytes(), self.reports, 4 * cold > begun
+        )
 
     def head(self, log: int) -> bytes | None:
         """Return the first bytes of a log's header; None for a log that has none."""

@@ -185,6 +185,8 @@ class RedisEntityStore:
         if is_doubtful := isinstance(found, list):
             found = self._with_headers(plan, found)
         self._new = found.new
+        if self._planner is not None:
+            self._planner.reads_new = found.are_cold
         if found.fixes:
             with suppress(FunctionsLostError):
                 self._call("correct", found.fixes)

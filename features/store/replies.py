@@ -11,7 +11,7 @@ from features.compiled import njit, row_dtype
 from features.entities import INBOUND, OUTBOUND, PAYEE, PAYER, POSITIONS
 from features.measure.logs import NONE
 from features.record import PAID_OUT_AT, RECEIVED_AT, RECORD_BYTES
-from features.store.commands import asks_for_head, is_folded, is_whole, remember
+from features.store.commands import asks_for_head, is_folded, may_be_new, remember
 from features.store.layout import PREFIX_BYTES
 
 FIX: Final = row_dtype(
@@ -23,9 +23,10 @@ FIX: Final = row_dtype(
 """A number in a record that is to be put right: the log, the byte just behind the record, its first 24 bytes, where in
 it the number stands, and what it is."""
 
-TOLD, AGAIN, FIXED, NEW, THERE, MISSING = range(6)
-"""What is counted: logs that are told of, logs to be read again, numbers to be put right, new logs, logs that are there
-although nothing was known of them and nothing is appended to them, and headers of which nothing is known."""
+TOLD, AGAIN, FIXED, NEW, THERE, MISSING, BEGUN, COLD = range(8)
+"""What is counted: logs that are told of, logs to be read again, numbers to be put right, new logs; logs that are there
+although nothing was known of them and nothing is appended to them; headers of which nothing is known; logs that were
+taken for new, and those of them that are not."""
 
 _PAYER, _PAYEE = PAYER.letter[0], PAYEE.letter[0]
 
@@ -57,8 +58,10 @@ def settle(  # type: ignore[no-untyped-def]
             found[NEW] += 1
         if log.read == NONE:
             continue
+        found[BEGUN] += may_be_new(log)
+        found[COLD] += may_be_new(log) and log.before > 0
         source, known = np.int64(0), True
-        if is_whole(log):
+        if log.whole:
             source = wholes
             wholes += 1
         elif is_folded(log):
@@ -87,7 +90,7 @@ def _take(logs, numbers, sizes, heads, found):  # type: ignore[no-untyped-def]
     taken = whole = np.int64(0)
     for k in range(len(logs)):
         log = logs[k]
-        if is_whole(log):
+        if log.whole:
             log.total = sizes[whole]
             found[THERE] += log.appended == 0 and sizes[whole] > 0
             whole += 1
@@ -106,7 +109,7 @@ def _take(logs, numbers, sizes, heads, found):  # type: ignore[no-untyped-def]
             head += 1
     for k in range(len(logs)):
         log = logs[k]
-        if is_whole(log) and log.total % RECORD_BYTES != 0:
+        if log.whole and log.total % RECORD_BYTES != 0:
             _put_header(log, heads, head)
             head += 1
         found[MISSING] += log.total % RECORD_BYTES != 0 and log.header == 0

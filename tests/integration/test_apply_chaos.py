@@ -102,7 +102,7 @@ class Deployment:
         payee = np.where(draw.random(total) < 0.25, HOT, draw.integers(1, PEOPLE + 1, total))
         self.columns = PaymentColumns.of(
             payment_id=np.arange(1, total + 1, dtype=np.uint64),
-            event_time=START + np.arange(total) % EACH * 5_000,
+            event_time=START + np.arange(total) % EACH * 60_000,
             amount_paise=draw.integers(1, 10_000, total),
             payer=draw.integers(1, PEOPLE + 1, total).astype(np.uint64),
             payee=payee.astype(np.uint64),

@@ -171,6 +171,7 @@ def test_logs_and_replies_are_those_of_the_contract(seed: int) -> None:
     case, planner = Case(seed), Planner()
     for _ in range(3):
         server, request = Server(case.store.logs), case.request()
+        planner.reads_new = case.random.random() < 0.5
         plan = planned(request, planner)
         replies = server.replies(plan.commands)
         assert len(replies) == plan.queued
