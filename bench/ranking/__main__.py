@@ -36,7 +36,8 @@ def main() -> None:
         choices=PARTS,
         default=["main"],
         help="main: before and now; without, alone: now without each group of features, before with it alone; "
-        "training: now with each setting of before; tried: now with other settings (%(default)s)",
+        "training: now with each setting of before; tried: now with other settings; doubtful: now without a group that "
+        "helps on one kind and hurts on another (%(default)s)",
     )
     parser.add_argument("--payers", type=int, default=usual.payers, help="people who pay (%(default)s)")
     parser.add_argument(

@@ -11,7 +11,7 @@ import numpy as np
 from bench.ranking.figures import Standing, compare
 from bench.ranking.histories import KINDS, REUSED, SHAPE, TODAY
 from bench.ranking.run import read
-from bench.ranking.variants import ALL, BEFORE, GROUPS, NONE, NOW, OLD_FEATURES, OLD_TRAINING, TOGETHER, TRIED
+from bench.ranking.variants import ALL, BEFORE, DOUBTFUL, GROUPS, NONE, NOW, OLD_FEATURES, OLD_TRAINING, TOGETHER, TRIED
 from bench.report.sections import replace
 
 if TYPE_CHECKING:
@@ -184,6 +184,9 @@ def _groups(found: Found) -> Iterator[str]:
         last = [_worth(found, column, f"without {name}", ALL) for column in COLUMNS]
         alone = [_worth(found, column, NONE, f"only {name}") for column in COLUMNS]
         rows[name] = [*map(_cell, last), _verdict(last, alone), *map(_cell, alone)]
+    for name in DOUBTFUL:
+        last = [_worth(found, column, f"now without {name}", NOW) for column in COLUMNS]
+        rows[f"{name}, as models are trained"] = [*map(_cell, last), _verdict(last), *([""] * len(COLUMNS))]
     heads = [*(f"{column}: last one in" for column in COLUMNS), "verdict", *(f"{column}: alone" for column in COLUMNS)]
     yield from _table(["group of features", *heads], rows)
 

@@ -23,7 +23,8 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "payee_seconds_since_fraud_report",
         "payee_seconds_since_genuine_report",
     ),
-    "quotients": ("payer_max_ratio_7d", "payer_max_ratio_24h", "payer_mean_ratio_7d", "payer_mean_ratio_24h"),
+    "quotients of maxima": ("payer_max_ratio_7d", "payer_max_ratio_24h"),
+    "quotients of means": ("payer_mean_ratio_7d", "payer_mean_ratio_24h"),
     "payee as payer": (
         "payee_seconds_since_paid_out",
         "payee_outbound_sum_1h",
@@ -39,9 +40,11 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 """New features by what they have in common."""
 
 REPORTS: Final = "all three of reports"
-HABITS: Final = "all six others"
+QUOTIENTS: Final = "quotients"
+HABITS: Final = "all others"
 TOGETHER: Final[dict[str, tuple[str, ...]]] = {
     REPORTS: tuple(one for name in list(GROUPS)[:3] for one in GROUPS[name]),
+    QUOTIENTS: (*GROUPS["quotients of maxima"], *GROUPS["quotients of means"]),
     HABITS: tuple(one for name in list(GROUPS)[3:] for one in GROUPS[name]),
 }
 """Groups that can stand for each other, which "without one of them" does not show."""
@@ -54,6 +57,9 @@ ALL: Final = "all groups"
 NONE: Final = "no group"
 ABLATED: Final = {"genuine_per_fraud": 50}
 """Groups are compared on half of the genuine payments, so twice as many models can be grown."""
+
+DOUBTFUL: Final = (QUOTIENTS,)
+"""What helps on one kind of history and hurts on another by that: compared once more, as models are trained."""
 
 CANDIDATES: Final[dict[str, tuple[float, ...]]] = {"l2_regularization": (30.0, 3.0)}
 """Other settings that are tried on the features of now."""
@@ -73,11 +79,18 @@ class Variant:
 
 def variants(parts: Iterable[str], now: Checkout, before: Checkout) -> list[Variant]:
     """Return the variants of some of PARTS."""
-    ways = {"main": _main, "without": _without, "alone": _alone, "training": _training, "tried": _tried}
+    ways = {
+        "main": _main,
+        "without": _without,
+        "alone": _alone,
+        "training": _training,
+        "tried": _tried,
+        "doubtful": _doubtful,
+    }
     return [variant for part in parts for variant in ways[part](now, before)]
 
 
-PARTS: Final = ("main", "tried", "without", "training", "alone")
+PARTS: Final = ("main", "tried", "without", "training", "alone", "doubtful")
 
 
 def _main(now: Checkout, before: Checkout) -> list[Variant]:
@@ -117,6 +130,13 @@ def _tried(now: Checkout, _before: Checkout) -> list[Variant]:
         Variant(f"{name} {value:g}", now.features, {name: value})
         for name, values in CANDIDATES.items()
         for value in values
+    ]
+
+
+def _doubtful(now: Checkout, _before: Checkout) -> list[Variant]:
+    return [
+        Variant(f"now without {name}", tuple(one for one in now.features if one not in TOGETHER[name]))
+        for name in DOUBTFUL
     ]
 
 

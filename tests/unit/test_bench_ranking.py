@@ -16,7 +16,7 @@ from bench.ranking.histories import DAY_MS, SHAPE, START_MS, Sizes
 from bench.ranking.report import BY, PLOT, write_report
 from bench.ranking.run import Bench, read
 from bench.ranking.shape import CUSTOMER, MERCHANT, Size, write_shape
-from bench.ranking.variants import BEFORE, GROUPS, NOW, OLD_TRAINING, PARTS, variants
+from bench.ranking.variants import BEFORE, GROUPS, NOW, OLD_TRAINING, PARTS, TOGETHER, variants
 
 RNG = np.random.default_rng(7)
 NEW = tuple(name for group in GROUPS.values() for name in group)
@@ -87,8 +87,9 @@ def test_every_new_feature_is_in_one_group() -> None:
 def test_a_variant_lacks_its_group_or_has_it_alone() -> None:
     now, before = checkout(("old", *NEW)), checkout(("old",))
     by_name = {one.name: one for one in variants(PARTS, now, before)}
-    assert set(NEW) - set(by_name["without quotients"].features) == set(GROUPS["quotients"])
-    assert by_name["only quotients"].features == ("old", *GROUPS["quotients"])
+    assert set(NEW) - set(by_name["without quotients"].features) == set(TOGETHER["quotients"])
+    assert by_name["only quotients"].features == ("old", *TOGETHER["quotients"])
+    assert by_name["now without quotients"].settings == {}, "as models are trained"
     assert by_name[BEFORE].by_earlier_code
     assert not by_name[NOW].by_earlier_code
 
