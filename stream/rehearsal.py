@@ -56,6 +56,8 @@ PAYMENTS: Final = 3 * BLOCK // 4
 _ODD: Final[list[bytes | None]] = [b"[" * (MAX_NESTING + 1), rb'"\ud800"']
 """Values that are read by kernels of their own: brackets beyond count, half a surrogate pair."""
 
+NO_ALLOW: Final = "--no-alerts-of-allow"
+
 _REPLICA_BYTES: Final = 1 << 22
 _HOUR_MS: Final = 3_600_000
 
@@ -67,6 +69,7 @@ def rehearse(artifact: Artifact, identities: Identities, *, alert_all: bool = Tr
     """
     with shared_rehearsal() as helper_ended:
         text_array((b"as Postgres gets it", None))
+        identities.fingerprint()
         now_ms = int(time.time() * 1000)
         batches = [_decoded(first, now_ms, identities) for first in (0, PAYMENTS)]
         rehearse_reading()
@@ -199,7 +202,10 @@ def _columns(at: int, payments: int) -> PaymentColumns:
 
 
 def main() -> None:
-    """Compile every kernel there is, on two cores if there are two; with `--vectors` a half of them, as a helper."""
+    """Compile every kernel there is, on two cores if there are two; with `--vectors` a half of them, as a helper.
+
+    With `--no-alerts-of-allow` those are left out that only a worker needs which sends every verdict back.
+    """
     from features.identity import Identities
     from features.schema import SCHEMA_HASH
     from model.artifact import DEFAULT_DIR, load
@@ -211,7 +217,7 @@ def main() -> None:
         rehearse_vectors()
         rehearse_scores(artifact)
         return
-    rehearse(artifact, Identities(bytes(16)))
+    rehearse(artifact, Identities(bytes(16)), alert_all=NO_ALLOW not in sys.argv)
     rehearse_what_if()
     sys.stdout.write(f"all kernels are there, after {time.monotonic() - began:.1f} s\n")
 

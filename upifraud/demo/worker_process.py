@@ -19,7 +19,7 @@ class KernelProcess:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "stream.rehearsal"),
+            (sys.executable, "-m", "stream.rehearsal", "--no-alerts-of-allow"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # whatever is wrong, the worker meets it too, and says so in its log
