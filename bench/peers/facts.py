@@ -29,7 +29,7 @@ def facts() -> dict[str, object]:
 
 
 def _allocator() -> str:
-    """Return the library that our Redis is started with; a checkout of before, measured beside, knows jemalloc alone."""
+    """Return the library that our Redis is started with; an earlier checkout knows jemalloc alone."""
     known = getattr(valkey, "library", None) or valkey.jemalloc
     return known() or "the C library's"
 
