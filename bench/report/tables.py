@@ -25,8 +25,6 @@ def all_of(results: Mapping[str, Any]) -> dict[str, str]:
             found[name] = written(parts[name])
     if "rates" in parts:
         found["rates"] = goal_tables.by_rate({"now": parts})
-    if "stages" in parts and "backlog" in parts:
-        found["stages"] += "\n\n" + sum_and_whole(parts["stages"], parts["backlog"])
     return found
 
 
@@ -67,15 +65,6 @@ def stages(found: Sequence[Mapping[str, Any]]) -> str:
     rows = [(stage["name"], *(us(stage["us"].get(name)) for name in names), stage["note"]) for stage in found]
     total = ["**sum**", *(f"**{sum(stage['us'].get(name, 0) for stage in found):.1f}**" for name in names), ""]
     return table(("stage alone, CPU us a payment", *names, ""), [*rows, total])
-
-
-def sum_and_whole(found: Sequence[Mapping[str, Any]], whole: Mapping[str, Any]) -> str:
-    """Hold the sum of the stages against the whole job."""
-    clauses = []
-    for name in ("worker", "redis", "postgres", "kafka"):
-        alone, together = sum(stage["us"].get(name, 0) for stage in found), whole["us"].get(name, 0.0)
-        clauses.append(f"{name} {together:.1f} of {alone:.1f}" + (f" ({together / alone:.2f}x)" if alone else ""))
-    return f"The whole job on a backlog takes, of the sum of its stages alone: {', '.join(clauses)}."
 
 
 def ablations(found: Sequence[Mapping[str, Any]]) -> str:

@@ -119,12 +119,6 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(name: str) -> None:
     assert heads
 
 
-def test_the_sum_of_stages_is_held_against_the_whole() -> None:
-    found = tables.all_of(merged(PARTS))["stages"]
-    assert "| **sum** | **6.0** | **10.0** |  |" in found
-    assert "worker 50.0 of 6.0 (8.33x)" in found
-
-
 def test_ratios_are_those_of_the_run() -> None:
     found = tables.all_of(merged(PARTS))
     assert "| rows | COPY | 10.00 | 1 (chosen) | quick |" in found["ablations"]
