@@ -161,6 +161,10 @@ def test_what_a_version_was_not_measured_for_is_empty() -> None:
     assert "| by default: kept up |  | yes |  | yes |" in found
 
 
+def test_stages_alone_are_added_up() -> None:
+    assert "| **sum** | **6.0** | **10.0** |  |" in tables.all_of(merged(PARTS))["stages"]
+
+
 def test_the_allocator_of_redis_is_named_where_it_is_known() -> None:
     facts = {"rates": {**MACHINE, "measured_at": "a", "redis_allocator": "/lib/libjemalloc.so.2"}}
     assert "| libjemalloc.so.2 |" in tables.machines(facts)
