@@ -31,7 +31,7 @@ def heed_signals(arguments: Sequence[str]) -> None:
     """
     clean = runs_until_told(arguments)
     if clean or os.getpid() == 1:
-        names = [signal.SIGTERM, signal.SIGHUP, *([signal.SIGINT] if clean else [])]
+        names = [*([signal.SIGINT] if clean else []), signal.SIGHUP, signal.SIGTERM]
         for name in names:
             # `nohup`, and a shell that starts something in the background, ask for these to be ignored.
             if signal.getsignal(name) != signal.SIG_IGN:

@@ -67,7 +67,9 @@ class Mortal(RedisEntityStore):
             raise DiedError
         connection = self._connection._connection
         if chance < 0.02:
-            connection.send_packed_command([request[: self._deaths.randrange(1, len(request))]])
+            part = request[: self._deaths.randrange(1, len(request))]
+            self.cut_short = b"\r\nEXEC\r\n" in part  # what follows only watches the offsets
+            connection.send_packed_command([part])
             raise DiedError
         if chance < 0.03:
             connection.send_packed_command([request])
