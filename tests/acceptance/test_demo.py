@@ -55,7 +55,8 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # Ctrl-C makes a terminal throw away what it has not shown yet: half a sign may stay
         )
         begun.append(demo)
         return demo
