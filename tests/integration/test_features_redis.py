@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import redis
 
 from features import entities
 from features.columns import FeatureState
@@ -27,7 +26,9 @@ from tests.fixtures.payment_streams import REPORTED
 from tests.oracle import Payment, columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    import redis
 
     from local.valkey import ValkeyServer
 
@@ -40,19 +41,6 @@ START = 1_790_000_000_000
 ALICE, SHOP, PHONE = 11, 22, 33
 PAYER_KEY = key(PAYER, ALICE.to_bytes(8, "little"))
 RISK_KEY = key(PAYEE_REPORTS, SHOP.to_bytes(8, "little"))
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def store(redis_url: str) -> Iterator[RedisEntityStore]:
-    entity_store = RedisEntityStore(redis_url)
-    yield entity_store
-    entity_store.close()
 
 
 def process(

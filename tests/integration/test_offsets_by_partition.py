@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
@@ -22,9 +21,6 @@ from features.store import layout, redis_store
 from features.store.contract import ApplyRequest, Origin, PeekRequest
 from features.store.redis_store import RedisEntityStore, library
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 pytestmark = pytest.mark.servers
 
 ROOT = Path(__file__).parents[2]
@@ -32,19 +28,6 @@ WAY_BACK = ROOT / "deploy" / "redis" / "offsets_in_a_hash.lua"
 ALICE, SHOP = b"A" * 8, b"S" * 8
 ALICE_KEY = layout.key(PAYER.letter, ALICE)
 PARTITION = b"transactions:0"
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def store(redis_url: str) -> Iterator[RedisEntityStore]:
-    entity_store = RedisEntityStore(redis_url)
-    yield entity_store
-    entity_store.close()
 
 
 class Before:

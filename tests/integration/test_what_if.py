@@ -57,19 +57,6 @@ class Watched(RedisEntityStore):
 
 
 @pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def store(redis_url: str) -> Iterator[RedisEntityStore]:
-    entity_store = RedisEntityStore(redis_url)
-    yield entity_store
-    entity_store.close()
-
-
-@pytest.fixture
 def looked_at(redis_url: str) -> Iterator[Watched]:
     watched = Watched(redis_url)
     yield watched
