@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from features.entities import POSITIONS
 from features.errors import ReplicaBudgetError, StoreCorruptError
@@ -41,8 +42,7 @@ _ALL: Final = np.ones(MAX_PAYMENTS * POSITIONS, dtype=np.bool_)
 """Nearly always all logs of a micro-batch are measured together."""
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureBatch:
+class FeatureBatch(Struct, frozen=True, eq=False):
     """What the store and the kernel say of n payments."""
 
     vectors: NDArray[np.float32]

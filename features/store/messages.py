@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 
 from features.compiled import njit, row_dtype
 from features.entities import INBOUND, KINDS, OUTBOUND, POSITIONS, REPORTED
@@ -68,8 +68,7 @@ _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIXED_BITS: Final = np.uint64(50)  # the best mixed ones; 14 are as many as the largest micro-batch needs
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True, eq=False):
     """Where the payments of a micro-batch came from: columns of one length."""
 
     origin: NDArray[np.uint16]
@@ -77,8 +76,7 @@ class Claims:
     offset: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, eq=False):
     """Which logs a micro-batch needs: each once, however many payments need it."""
 
     reads: NDArray[np.record]
@@ -122,8 +120,7 @@ def names_of(reads: NDArray[np.record]) -> bytes:
     return names.tobytes()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True, eq=False):
     """What the store replied to a request; what it says of the logs stands in the request's reads."""
 
     lengths: NDArray[np.int64]

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 
 from features.compiled import njit
 from stream.verdict_store.binary import put_array_header, put_length, put_number
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
-class Claimants:
+class Claimants(Struct, frozen=True, eq=False):
     """The records of a micro-batch that claim ids, in delivery order.
 
     ids uint64 [n, 2], fingerprints int64 [n], partitions int32 [n], offsets int64 [n].
@@ -32,8 +32,7 @@ class Claimants:
         return len(self.fingerprints)
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
+class Contest(Struct, frozen=True, eq=False):
     """Who claims the same id within a micro-batch."""
 
     first: NDArray[np.intp]
