@@ -93,10 +93,9 @@ class Request(Struct, frozen=True, eq=False):
     def of_columns(cls, columns: PaymentColumns) -> Request:
         """Find the distinct entities of a micro-batch."""
         log_of = np.empty((len(columns), POSITIONS + len(REPORTED)), dtype=np.int64)
-        reads = np.zeros(log_of.size, dtype=READING)
-        logs, count = _find_logs(columns.rows, reads, log_of)
-        reads["expected"][:logs] = UNKNOWN_LENGTH
-        return cls(reads[:count], logs, log_of, np.arange(count))
+        reads, order = np.zeros(log_of.size, dtype=READING), np.empty(log_of.size, dtype=np.int64)
+        logs, count = _find_logs(columns.rows, reads, log_of, order)
+        return cls(reads[:count], logs, log_of, order[:count])
 
     def packed(self) -> tuple[bytes, bytes]:
         """Return the reads as the store takes them, and the names of the logs that are not there as far as is known.
@@ -144,9 +143,9 @@ class Reply(Struct, frozen=True, eq=False):
 
 @njit()
 def _find_logs(  # type: ignore[no-untyped-def]
-    payments, reads, log_of
+    payments, reads, log_of, order
 ):  # fmt: skip
-    """Fill in the reads and what each payment needs of them; return how many are of entity logs, and of all."""
+    """Fill in the reads, their order, and what each payment needs of them; return how many are of entity logs, and all."""
     n, size = len(payments), 16
     while size < 4 * n:
         size *= 2
@@ -168,7 +167,8 @@ def _find_logs(  # type: ignore[no-untyped-def]
             for row in range(n):
                 log_of[row, other], count = _find(cells, reads, count, payments[row].identity[1 - part])
         for read in range(written, count):
-            reads[read].kind = LETTERS[part]
+            reads[read].kind, order[read] = LETTERS[part], read
+            reads[read].expected = UNKNOWN_LENGTH if part < INBOUND else 0
         written = count
     return logs, count
 
@@ -211,17 +211,17 @@ def _pack(  # type: ignore[no-untyped-def]
 def entries_of(columns: PaymentColumns, claims: Claims) -> bytes:
     """Pack payments and where they came from, as the store takes them."""
     entries = np.empty(len(columns), dtype=ENTRY)
-    entries["origin"], entries["offset"] = claims.origin, claims.offset
-    _put_entries(columns.rows, entries)
+    _put_entries(columns.rows, claims.origin, claims.offset, entries)
     return entries.tobytes()
 
 
 @njit()
 def _put_entries(  # type: ignore[no-untyped-def]
-    payments, entries
+    payments, origin, offset, entries
 ):  # fmt: skip
     for row in range(len(payments)):
         payment, entry = payments[row], entries[row]
+        entry.origin, entry.offset = origin[row], offset[row]
         for kind in range(INBOUND):
             entry.identity[kind] = payment.identity[kind]
         put_record(entry.sent, payment, payment.identity[1], payment.kind)
