@@ -225,7 +225,7 @@ def _read(
     """Make the one call to the store; with replicas only what is not in them is read."""
     request = Request.of_columns(columns)
     if replicas is not None:
-        replicas.expect(request, number, int(columns.event_time.max(initial=0)))
+        replicas.expect(request, number, request.newest)
     applied = store.apply(ApplyRequest(entries_of(columns, claims), *request.packed(), refresh, origins))
     reply = Reply.of(applied, request, len(columns))
     if replicas is not None:

@@ -88,14 +88,16 @@ class Request(Struct, frozen=True, eq=False):
     its payee's outbound log, and the outcome logs of the kinds that have them; NONE where it has none."""
     order: NDArray[np.int64]
     """[r]: which read is which of those that were packed last."""
+    newest: int = 0
+    """The latest event time of the payments, epoch milliseconds; 0 where there are none."""
 
     @classmethod
     def of_columns(cls, columns: PaymentColumns) -> Request:
         """Find the distinct entities of a micro-batch."""
         log_of = np.empty((len(columns), POSITIONS + len(REPORTED)), dtype=np.int64)
         reads, order = np.zeros(log_of.size, dtype=READING), np.empty(log_of.size, dtype=np.int64)
-        logs, count = _find_logs(columns.rows, reads, log_of, order)
-        return cls(reads[:count], logs, log_of, order[:count])
+        logs, count, newest = _find_logs(columns.rows, reads, log_of, order)
+        return cls(reads[:count], logs, log_of, order[:count], newest)
 
     def packed(self) -> tuple[bytes, bytes]:
         """Return the reads as the store takes them, and the names of the logs that are not there as far as is known.
@@ -145,7 +147,10 @@ class Reply(Struct, frozen=True, eq=False):
 def _find_logs(  # type: ignore[no-untyped-def]
     payments, reads, log_of, order
 ):  # fmt: skip
-    """Fill in the reads, their order, and what each payment needs of them; return how many are of entity logs, and all."""
+    """Fill in the reads, their order, and what each payment needs of them.
+
+    Returns how many reads are of entity logs, how many there are, and the latest event time.
+    """
     n, size = len(payments), 16
     while size < 4 * n:
         size *= 2
@@ -170,7 +175,10 @@ def _find_logs(  # type: ignore[no-untyped-def]
             reads[read].kind, order[read] = LETTERS[part], read
             reads[read].expected = UNKNOWN_LENGTH if part < INBOUND else 0
         written = count
-    return logs, count
+    newest = np.int64(0)
+    for row in range(n):
+        newest = max(newest, payments[row].event_time)
+    return logs, count, newest
 
 
 @njit(inner=True)

@@ -100,7 +100,7 @@ class Judge:
     def count(self, judged: Judged, is_new: NDArray[np.bool_]) -> None:
         """Put the verdicts of new rows, their scores, and the strongest reason of each alert on the meters."""
         rows, scored = judged.rows, judged.scored
-        verdict, score = rows.verdict, scored.probability
+        verdict, score = rows.numbers["verdict"], scored.probability
         if np.count_nonzero(is_new) < len(is_new):
             verdict, score = verdict[is_new], score[is_new]
         metrics.count_verdicts(metrics.FRAUD_PREDICTIONS, bytes(verdict.tolist()))

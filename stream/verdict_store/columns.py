@@ -113,7 +113,8 @@ class StoredVerdicts(Struct, frozen=True, eq=False):
     @classmethod
     def of(cls, rows: VerdictRows, before: Mapping[int, StoredVerdict]) -> Self:
         """Return what stands of rows that were given to the store; `before` has, by row, the verdicts it had."""
-        verdict, score, alerts = rows.verdict, rows.score, rows.alerts
+        numbers, alerts = rows.numbers, rows.alerts
+        verdict, score = numbers["verdict"], numbers["score"]
         is_new = np.empty(len(rows), dtype=np.bool_)
         is_new[:] = True
         if before:
@@ -123,10 +124,10 @@ class StoredVerdicts(Struct, frozen=True, eq=False):
                 is_new[row] = False
         return cls(
             transaction_id=rows.transaction_id,
-            event_time=rows.event_time,
+            event_time=numbers["event_time"],
             payer_vpa=rows.payer_vpa,
             payee_vpa=rows.payee_vpa,
-            amount_paise=rows.amount_paise,
+            amount_paise=numbers["amount_paise"],
             verdict=verdict,
             score=score,
             alerts=alerts,

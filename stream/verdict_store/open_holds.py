@@ -28,7 +28,7 @@ ON CONFLICT DO NOTHING
 
 def open_holds(rows: VerdictRows) -> str:
     """Return the statement that opens the holds of some rows; empty where there are none."""
-    held = (rows.verdict == _HOLD).nonzero()[0].tolist()
+    held = (rows.numbers["verdict"] == _HOLD).nonzero()[0].tolist()
     if not held:
         return ""
     values = (
