@@ -27,7 +27,7 @@ class Origin(NamedTuple):
     """What the caller knows to be applied; a store that stands before it was rolled back, and says so."""
 
 
-class ApplyRequest(Struct, frozen=True, eq=False):
+class ApplyRequest(Struct, frozen=True):
     """One micro-batch for `EntityStore.apply`, packed as docs/specs/online_store.md says."""
 
     entries: bytes
@@ -44,7 +44,7 @@ class ApplyRequest(Struct, frozen=True, eq=False):
     origins: Sequence[Origin]
 
 
-class Applied(Struct, frozen=True, eq=False):
+class Applied(Struct, frozen=True):
     """The reply to one micro-batch of n payments."""
 
     positions: bytes

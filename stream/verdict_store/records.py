@@ -118,7 +118,7 @@ class PaymentRef:
         return Report(self.outcome.reported_at, self.outcome.is_fraud, self.provenance)
 
 
-class Inserted(Struct, frozen=True, eq=False):
+class Inserted(Struct, frozen=True):
     """What a store tells of verdicts that were given to it."""
 
     before: dict[int, StoredVerdict]
