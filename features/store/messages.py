@@ -131,16 +131,25 @@ class Reply(Struct, frozen=True, eq=False):
     @classmethod
     def of(cls, applied: Applied, request: Request, payments: int) -> Reply:
         """Lay a reply out."""
-        reads, logs = request.reads, request.logs
-        reads["total"][:logs] = reads["expected"][:logs]
-        if applied.replied:
-            which = request.order[np.array(applied.replied, dtype=np.int64)]
-            sizes = np.fromiter(map(len, applied.logs), dtype=np.int64, count=len(which))
-            ends = np.cumsum(sizes)
-            reads["in_reply"][which], reads["total"][which] = True, applied.totals
-            reads["start"][which], reads["end"][which] = ends - sizes, ends
+        told = np.array((applied.replied, applied.totals, [*map(len, applied.logs)]), dtype=np.int64)
+        _take_reply(request.reads, request.logs, request.order, told)
         lengths = np.frombuffer(applied.positions, dtype="<u4").reshape(payments, POSITIONS).astype(np.int64)
         return cls(lengths, b"".join(applied.logs))
+
+
+@njit()
+def _take_reply(  # type: ignore[no-untyped-def]
+    reads, logs, order, told
+):  # fmt: skip
+    """Fill in what the reply has of the reads. told [3, m]: which it tells of, their lengths, and bytes of each."""
+    for k in range(logs):
+        reads[k].total = reads[k].expected
+    end = np.int64(0)
+    for at in range(told.shape[1]):
+        read = reads[order[told[0, at]]]
+        read.in_reply, read.total = True, told[1, at]
+        read.start, read.end = end, end + told[2, at]
+        end += told[2, at]
 
 
 @njit()
