@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psycopg
+from msgspec.structs import replace
 from verdicts import SIZES, TODAY, Cost, Payments, measured_store, parser_of
 
-from stream.verdict_store import VerdictRows, VerdictStore, binary, statements
+from stream.verdict_store import VerdictStore, binary, statements
 from stream.verdict_store.claims import Claimants, contest
 from stream.verdict_store.connector import Session, Statement
 from stream.verdict_store.copy_rows import copy_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from stream.verdict_store import VerdictRows
 
 Claimed = tuple[np.ndarray, ...]
 
@@ -91,9 +94,8 @@ def as_arrays(rows: VerdictRows) -> memoryview:
     elements["length"], elements["value"] = 4, rows.vectors
     head = np.frombuffer(struct.pack(">iiIii", 1, 0, 700, f, 1), dtype=np.uint8)
     arrays = np.concatenate((np.tile(head, (n, 1)), elements.view(np.uint8).reshape(n, -1)), axis=1)
-    columns = {name: getattr(rows, name) for name in VerdictRows.__dataclass_fields__}
     # The bytes of whatever float32 matrix it is given are copied as they are.
-    return copy_buffer(VerdictRows(**columns | {"vectors": np.ascontiguousarray(arrays).view("<f4")})).data
+    return copy_buffer(replace(rows, vectors=np.ascontiguousarray(arrays).view("<f4"))).data
 
 
 def compare(url: str, store: VerdictStore, payments: Payments, rounds: int) -> dict[tuple[str, int], Cost]:

@@ -81,7 +81,7 @@ class Payments:
         times = int(time.time() * 1000) + np.arange(n) % 1000
         payers, payees = draw.integers(0, 10**6, n), draw.integers(0, 10**5, n)
         facts = self._facts
-        return VerdictRows(
+        return VerdictRows.of(
             transaction_id=[f"AXB{draw.bytes(16).hex()}".encode() for _ in range(n)],
             event_time=times,
             decided_at=times + 20,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
+from msgspec import Struct
 
 from features.compiled import row_dtype
 from features.entities import KINDS
@@ -116,8 +116,7 @@ UNKNOWN: Final = {
 _ENTITIES: Final = {kind.name: at for at, kind in enumerate(KINDS)}
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentColumns:
+class PaymentColumns(Struct, frozen=True, eq=False):
     """A run of payments, a row each, in delivery order; a column is an attribute of its name."""
 
     rows: NDArray[np.record]

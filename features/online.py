@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from features.entities import POSITIONS
 from features.errors import ReplicaBudgetError, StoreCorruptError
@@ -41,8 +42,7 @@ _ALL: Final = np.ones(MAX_PAYMENTS * POSITIONS, dtype=np.bool_)
 """Nearly always all logs of a micro-batch are measured together."""
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureBatch:
+class FeatureBatch(Struct, frozen=True, eq=False):
     """What the store and the kernel say of n payments."""
 
     vectors: NDArray[np.float32]
@@ -225,7 +225,7 @@ def _read(
     """Make the one call to the store; with replicas only what is not in them is read."""
     request = Request.of_columns(columns)
     if replicas is not None:
-        replicas.expect(request, number, int(columns.event_time.max(initial=0)))
+        replicas.expect(request, number, request.newest)
     applied = store.apply(ApplyRequest(entries_of(columns, claims), *request.packed(), refresh, origins))
     reply = Reply.of(applied, request, len(columns))
     if replicas is not None:

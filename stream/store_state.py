@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from stream import metrics
 from stream.holds import show
 from stream.running.periodic import Round
-from stream.stages.feature_stage import worker_errors
+from stream.stages.feature_stage import WorkerErrors
 from stream.verdict_store.housekeeping import days_ahead
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def redis_round(store: RedisEntityStore) -> Round:
     """Return the round that asks Redis how full it is; the store is for it alone."""
 
     def ask() -> None:
-        with worker_errors():
+        with WorkerErrors():
             state = store.memory()
         metrics.REDIS_MEMORY_USED.set(state.used_bytes)
         metrics.REDIS_MEMORY_MAX.set(state.max_bytes)

@@ -33,7 +33,7 @@ from stream.running.zero_series import begin_zero_series
 from stream.sinks.alerts import Alerts
 from stream.sinks.dead_letters import DeadLetters
 from stream.stages.drift import SHOW_SECONDS, Drift
-from stream.stages.feature_stage import FeatureStage, worker_errors
+from stream.stages.feature_stage import FeatureStage, WorkerErrors
 from stream.stages.judge import AlertRules, Judge
 from stream.stages.verdict_stage import VerdictStage
 from stream.store_state import holds_round, postgres_round, redis_round
@@ -135,7 +135,7 @@ def run(settings: Settings) -> int:
 
 def check_identity(store: RedisEntityStore, identities: Identities) -> None:
     """Raise FatalError where the logs were written with another identity key."""
-    with worker_errors():
+    with WorkerErrors():
         store.check_identity(identities.fingerprint())
 
 

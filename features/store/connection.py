@@ -6,7 +6,6 @@ redis-py's pool and what it does for each command: that cost more than the serve
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import hiredis
@@ -17,7 +16,7 @@ from redis.retry import Retry
 from features.errors import StoreAddressError, StoreCorruptError, StoreRolledBackError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 REFUSALS: Final = (
     "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "READONLY", "TRYAGAIN",
@@ -59,6 +58,7 @@ class Connection:
                 "after its ? is unknown or has no value of its kind, or a password is not percent-encoded. Correct it."
             ) from None
         self._met = False
+        self._told = _Told(self)
         self.number = 0
         """Counts connections: what one of them was told, the next one does not know."""
 
@@ -82,7 +82,7 @@ class Connection:
 
     def command(self, *args: Any) -> Any:
         """Send a command and return what the server replied."""
-        with self._told():
+        with self._told:
             self._connection.send_command(*args)
             return self._connection.read_response()
 
@@ -90,7 +90,7 @@ class Connection:
         """Send commands together and return the replies; an error among them is raised when all are there."""
         if not commands:
             return []
-        with self._told():
+        with self._told:
             self._connection.send_packed_command(self._connection.pack_commands(commands))
             replies = [self._reply() for _ in commands]
             for reply in replies:
@@ -104,7 +104,7 @@ class Connection:
         begins: the bytes that the reply begins with unless something went wrong; a reply each line. more: how many
         replies there are behind them. An error among what it begins with is raised when all replies were read.
         """
-        with self._told():
+        with self._told:
             try:
                 first, replies = self._exchanged(request, begins, more)
             except redis.RedisError:
@@ -138,7 +138,7 @@ class Connection:
 
     def fail(self, error: Exception) -> NoReturn:
         """Raise what an error that was part of a reply stands for."""
-        with self._told():
+        with self._told:
             raise error
 
     def _read(self, reader: hiredis.Reader, count: int) -> list[Any]:
@@ -169,26 +169,33 @@ class Connection:
         except redis.ResponseError as error:
             return error
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Raise what redis-py raises as what the caller acts on."""
-        try:
-            yield
-        except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.InvalidResponse) as error:
-            lost = "" if "lost" in str(error) or not self._met else "the connection was lost: "
-            self.close()
+
+class _Told:
+    """Raises what redis-py raises as what the caller acts on; a connection that was lost is closed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.InvalidResponse)):
+            lost = "" if "lost" in str(error) or not self._connection.is_open else "the connection was lost: "
+            self._connection.close()
             raise StoreUnavailableError(
                 f"Redis does not answer: {lost}{error}. See that it runs, and UPIFRAUD_REDIS_URL."
             ) from error
-        except redis.ResponseError as error:
-            if isinstance(error, redis.OutOfMemoryError) or "OOM" in str(error):
-                raise StoreUnavailableError(
-                    "Redis is at maxmemory, and evicts nothing so that no window is lost: give it more memory."
-                ) from error
-            if any(word in str(error) for word in REFUSALS):
-                raise StoreUnavailableError(f"Redis refuses for now: {error}.") from error
-            if "unction not found" in str(error):
-                raise FunctionsLostError("Redis lost its functions; they are loaded again.") from error
-            if str(error).startswith("ROLLEDBACK"):
-                raise StoreRolledBackError(f"The online store lost what was applied to it: {error}.") from error
-            raise StoreCorruptError(f"Redis refused: {error}") from error
+        if not isinstance(error, redis.ResponseError):
+            return
+        if isinstance(error, redis.OutOfMemoryError) or "OOM" in str(error):
+            raise StoreUnavailableError(
+                "Redis is at maxmemory, and evicts nothing so that no window is lost: give it more memory."
+            ) from error
+        if any(word in str(error) for word in REFUSALS):
+            raise StoreUnavailableError(f"Redis refuses for now: {error}.") from error
+        if "unction not found" in str(error):
+            raise FunctionsLostError("Redis lost its functions; they are loaded again.") from error
+        if str(error).startswith("ROLLEDBACK"):
+            raise StoreRolledBackError(f"The online store lost what was applied to it: {error}.") from error
+        raise StoreCorruptError(f"Redis refused: {error}") from error

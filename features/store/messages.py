@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 
 from features.compiled import njit, row_dtype
 from features.entities import INBOUND, KINDS, OUTBOUND, POSITIONS, REPORTED
@@ -68,8 +68,7 @@ _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIXED_BITS: Final = np.uint64(50)  # the best mixed ones; 14 are as many as the largest micro-batch needs
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True, eq=False):
     """Where the payments of a micro-batch came from: columns of one length."""
 
     origin: NDArray[np.uint16]
@@ -77,8 +76,7 @@ class Claims:
     offset: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, eq=False):
     """Which logs a micro-batch needs: each once, however many payments need it."""
 
     reads: NDArray[np.record]
@@ -90,15 +88,16 @@ class Request:
     its payee's outbound log, and the outcome logs of the kinds that have them; NONE where it has none."""
     order: NDArray[np.int64]
     """[r]: which read is which of those that were packed last."""
+    newest: int = 0
+    """The latest event time of the payments, epoch milliseconds; 0 where there are none."""
 
     @classmethod
     def of_columns(cls, columns: PaymentColumns) -> Request:
         """Find the distinct entities of a micro-batch."""
         log_of = np.empty((len(columns), POSITIONS + len(REPORTED)), dtype=np.int64)
-        reads = np.zeros(log_of.size, dtype=READING)
-        logs, count = _find_logs(columns.rows, reads, log_of)
-        reads["expected"][:logs] = UNKNOWN_LENGTH
-        return cls(reads[:count], logs, log_of, np.arange(count))
+        reads, order = np.zeros(log_of.size, dtype=READING), np.empty(log_of.size, dtype=np.int64)
+        logs, count, newest = _find_logs(columns.rows, reads, log_of, order)
+        return cls(reads[:count], logs, log_of, order[:count], newest)
 
     def packed(self) -> tuple[bytes, bytes]:
         """Return the reads as the store takes them, and the names of the logs that are not there as far as is known.
@@ -122,8 +121,7 @@ def names_of(reads: NDArray[np.record]) -> bytes:
     return names.tobytes()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True, eq=False):
     """What the store replied to a request; what it says of the logs stands in the request's reads."""
 
     lengths: NDArray[np.int64]
@@ -133,23 +131,35 @@ class Reply:
     @classmethod
     def of(cls, applied: Applied, request: Request, payments: int) -> Reply:
         """Lay a reply out."""
-        reads, logs = request.reads, request.logs
-        reads["total"][:logs] = reads["expected"][:logs]
-        if applied.replied:
-            which = request.order[np.array(applied.replied, dtype=np.int64)]
-            sizes = np.fromiter(map(len, applied.logs), dtype=np.int64, count=len(which))
-            ends = np.cumsum(sizes)
-            reads["in_reply"][which], reads["total"][which] = True, applied.totals
-            reads["start"][which], reads["end"][which] = ends - sizes, ends
+        told = np.array((applied.replied, applied.totals, [*map(len, applied.logs)]), dtype=np.int64)
+        _take_reply(request.reads, request.logs, request.order, told)
         lengths = np.frombuffer(applied.positions, dtype="<u4").reshape(payments, POSITIONS).astype(np.int64)
         return cls(lengths, b"".join(applied.logs))
 
 
 @njit()
-def _find_logs(  # type: ignore[no-untyped-def]
-    payments, reads, log_of
+def _take_reply(  # type: ignore[no-untyped-def]
+    reads, logs, order, told
 ):  # fmt: skip
-    """Fill in the reads and what each payment needs of them; return how many are of entity logs, and of all."""
+    """Fill in what the reply has of the reads. told [3, m]: which it tells of, their lengths, and bytes of each."""
+    for k in range(logs):
+        reads[k].total = reads[k].expected
+    end = np.int64(0)
+    for at in range(told.shape[1]):
+        read = reads[order[told[0, at]]]
+        read.in_reply, read.total = True, told[1, at]
+        read.start, read.end = end, end + told[2, at]
+        end += told[2, at]
+
+
+@njit()
+def _find_logs(  # type: ignore[no-untyped-def]
+    payments, reads, log_of, order
+):  # fmt: skip
+    """Fill in the reads, their order, and what each payment needs of them.
+
+    Returns how many reads are of entity logs, how many there are, and the latest event time.
+    """
     n, size = len(payments), 16
     while size < 4 * n:
         size *= 2
@@ -171,9 +181,13 @@ def _find_logs(  # type: ignore[no-untyped-def]
             for row in range(n):
                 log_of[row, other], count = _find(cells, reads, count, payments[row].identity[1 - part])
         for read in range(written, count):
-            reads[read].kind = LETTERS[part]
+            reads[read].kind, order[read] = LETTERS[part], read
+            reads[read].expected = UNKNOWN_LENGTH if part < INBOUND else 0
         written = count
-    return logs, count
+    newest = np.int64(0)
+    for row in range(n):
+        newest = max(newest, payments[row].event_time)
+    return logs, count, newest
 
 
 @njit(inner=True)
@@ -214,17 +228,17 @@ def _pack(  # type: ignore[no-untyped-def]
 def entries_of(columns: PaymentColumns, claims: Claims) -> bytes:
     """Pack payments and where they came from, as the store takes them."""
     entries = np.empty(len(columns), dtype=ENTRY)
-    entries["origin"], entries["offset"] = claims.origin, claims.offset
-    _put_entries(columns.rows, entries)
+    _put_entries(columns.rows, claims.origin, claims.offset, entries)
     return entries.tobytes()
 
 
 @njit()
 def _put_entries(  # type: ignore[no-untyped-def]
-    payments, entries
+    payments, origin, offset, entries
 ):  # fmt: skip
     for row in range(len(payments)):
         payment, entry = payments[row], entries[row]
+        entry.origin, entry.offset = origin[row], offset[row]
         for kind in range(INBOUND):
             entry.identity[kind] = payment.identity[kind]
         put_record(entry.sent, payment, payment.identity[1], payment.kind)

@@ -6,10 +6,10 @@ Nothing here talks to a server. docs/specs/online_store.md has the argument, und
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from features.entities import INBOUND, POSITIONS
 from features.errors import StoreCorruptError
@@ -74,8 +74,7 @@ class Found(NamedTuple):
     """Whether of the logs that were taken for new so many are not that such logs are better read at once."""
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct, eq=False):
     """One micro-batch as plain commands."""
 
     request: ApplyRequest
@@ -89,19 +88,19 @@ class Plan:
     rank: NDArray[np.int64]
     """[n, positions]: how many records of this micro-batch it had got when the payment came to it."""
     counts: NDArray[np.int64]
-    numbers: NDArray[np.int64] = field(default_factory=lambda: _NO_NUMBERS)
+    numbers: NDArray[np.int64] = _NO_NUMBERS
     """What the first commands replied."""
-    heads: dict[int, bytes] = field(default_factory=dict)
+    heads: dict[int, bytes] = {}
     """First bytes of headers that were read apart, by log."""
-    firsts: list[bytes] = field(default_factory=list)
+    firsts: list[bytes] = []
     """First bytes of logs that may have a header."""
-    tails: list[bytes] = field(default_factory=list)
+    tails: list[bytes] = []
     """The last records of logs that had a header, as far as the worker knows."""
-    wholes: list[bytes | None] = field(default_factory=list)
+    wholes: list[bytes | None] = []
     """Logs that were read whole; None for one that is not there."""
     there: int = 0
     """How many are there of the logs that nothing is appended to and of which nothing is known."""
-    reports: list[int] = field(default_factory=list)
+    reports: list[int] = []
     """Which reads are of outcome logs of which some are there."""
 
     @property

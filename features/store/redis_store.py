@@ -393,9 +393,8 @@ class Guard(NamedTuple):
     def watching(self, connection: int, offsets: Sequence[bytes | None]) -> Guard:
         """Return the same as the server replied to it."""
         pairs = zip(self.names, offsets, strict=True)
-        return self._replace(
-            connection=connection, stands={name: int(offset) for name, offset in pairs if offset is not None}
-        )
+        stands = {name: int(offset) for name, offset in pairs if offset is not None}
+        return Guard(self.names, self.commands, connection, stands)
 
 
 def _packed(*args: bytes) -> bytes:

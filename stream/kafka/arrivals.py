@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,6 +79,7 @@ class Arrivals(Struct, frozen=True, eq=False):
         return np.array([max(now - stamp / 1000.0, 0.0) for stamp in stamps if stamp >= EARLIEST_TIME_MS])
 
 
+@cache
 def partition_name(topic: str, partition: int) -> bytes:
     """Return the one name that the online store knows a partition by."""
     return f"{topic}:{partition}".encode()

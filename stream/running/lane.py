@@ -89,7 +89,8 @@ class Way:
 
     def end(self) -> None:
         """Leave the last lane; to be called whatever happened."""
-        self._end_lap()
+        if self._lap is not None:
+            self._end_lap()
         self._wait()
         self._lane.leave()
 

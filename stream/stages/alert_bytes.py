@@ -35,26 +35,16 @@ class Texts(NamedTuple):
     end: NDArray[np.int64]
 
 
-class Columns(NamedTuple):
-    """What the alerts say, by row of the micro-batch."""
-
-    event_time: NDArray[np.int64]
-    decided_at: NDArray[np.int64]
-    amount_paise: NDArray[np.int64]
-    state: NDArray[np.integer]
-    score: NDArray[np.float64]
-
-
 @njit()
 def render(  # type: ignore[no-untyped-def]
-    which, columns, words, ids, texts, numbers, reasons, namespace, knots, points, out, ends
+    which, rows, words, ids, texts, numbers, reasons, namespace, knots, points, out, ends
 ):
-    """Write the alerts of the rows `which`, one after the other, and set where each ends.
+    """Write the alerts of `which` of the rows, one after the other, and set where each ends.
 
-    words: pieces, null, states, and what stands before each reason's number; ids: as they came; texts: ids, payers and
-    payees as they stand between quotes; numbers: n scores, n margins, then the reasons' contributions, each with a
-    comma behind it; reasons [n, k]: index into the words, -1 where there is none; knots and points: of the map of risk
-    scores, empty where there is none.
+    rows: `NUMBERS` of the micro-batch; words: pieces, null, states, and what stands before each reason's number; ids:
+    as they came; texts: ids, payers and payees as they stand between quotes; numbers: n scores, n margins, then the
+    reasons' contributions, each with a comma behind it; reasons [n, k]: index into the words, -1 where there is none;
+    knots and points: of the map of risk scores, empty where there is none.
     """
     n = len(which)
     number_end = np.empty((2 + reasons.shape[1]) * n, dtype=np.int64)
@@ -64,12 +54,12 @@ def render(  # type: ignore[no-untyped-def]
     digest = np.empty(5, dtype=np.uint64)
     at = 0
     for row in range(n):
-        source = which[row]
+        one = rows[which[row]]
         _hash(namespace, ids, row, block, schedule, digest)
         at = _uuid(out, _text(out, at, words, 0), digest)
         at = _text(out, _text(out, at, words, 1), texts, row)
-        at = _time(out, _text(out, at, words, 2), columns.event_time[source])
-        at = _time(out, _text(out, at, words, 3), columns.decided_at[source])
+        at = _time(out, _text(out, at, words, 2), one.event_time)
+        at = _time(out, _text(out, at, words, 3), one.decided_at)
         at = _number(out, _text(out, at, words, 4), numbers, number_end, row)
         at = _number(out, _text(out, at, words, 5), numbers, number_end, n + row)
         at = _text(out, at, words, 6)
@@ -85,13 +75,10 @@ def render(  # type: ignore[no-untyped-def]
             at += 1
         at = _text(out, _text(out, at, words, 7), texts, n + row)
         at = _text(out, _text(out, at, words, 8), texts, 2 * n + row)
-        at = _whole(out, _text(out, at, words, 9), columns.amount_paise[source])
-        at = _text(out, _text(out, at, words, 10), words, PIECES + 1 + np.int64(columns.state[source]))
+        at = _whole(out, _text(out, at, words, 9), one.amount_paise)
+        at = _text(out, _text(out, at, words, 10), words, PIECES + 1 + np.int64(one.feature_state))
         at = _text(out, at, words, 11)
-        if len(knots):
-            at = _whole(out, at, points_of(columns.score[source], knots, points))
-        else:
-            at = _text(out, at, words, PIECES)
+        at = _whole(out, at, points_of(one.score, knots, points)) if len(knots) else _text(out, at, words, PIECES)
         at = _text(out, at, words, 12)
         ends[row] = at
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 
 from stream.decode import Rejection
 from stream.verdict_store import Claim
@@ -29,8 +29,7 @@ _FRESH, _REPLAY, _DUPLICATE, _CONFLICT = (
 _ALL: Final = slice(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True, eq=False):
     """The payments of a micro-batch that get a verdict here: columns of one length, in delivery order."""
 
     payments: PaymentColumns
@@ -58,7 +57,7 @@ class Claimed:
     @classmethod
     def of(cls, arrivals: Arrivals, decoded: Decoded, claims: NDArray[np.uint8]) -> Claimed:
         """Sort the decoded payments by their `Claim`."""
-        if not claims.any():  # the ordinary micro-batch: every payment is FRESH
+        if not np.count_nonzero(claims):  # the ordinary micro-batch: every payment is FRESH
             return cls(
                 payments=decoded.payments,
                 transaction_id=decoded.transaction_id,

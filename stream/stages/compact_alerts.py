@@ -85,12 +85,9 @@ class CompactAlerts:
         numbers = np.frombuffer(_encode(decimals.tolist())[1:-1] + b",", dtype=np.uint8)
         out = np.empty(len(picked) * self._most + len(texts.text) + len(numbers), dtype=np.uint8)
         ends = np.empty(len(picked), dtype=np.int64)
-        columns = alert_bytes.Columns(
-            rows.event_time, rows.decided_at, rows.amount_paise, rows.feature_state, rows.score
-        )
         alert_bytes.render(
-            which, columns, self._words, plain, texts, numbers, shares.which, _NAMESPACE, self._knots, self._points,
-            out, ends,
+            which, rows.numbers, self._words, plain, texts, numbers, shares.which, _NAMESPACE, self._knots,
+            self._points, out, ends,
         )  # fmt: skip
         rendered, last = out.tobytes(), ends.tolist()
         return [rendered[first:end] for first, end in zip([0, *last], last, strict=False)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from features.errors import FeatureError, StoreUnavailableError
@@ -14,7 +13,7 @@ from stream.kafka.arrivals import partition_name
 from stream.running.retry import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from features.online import FeatureBatch, OnlineFeatures, Pending
     from features.store.contract import EntityStore
@@ -42,6 +41,9 @@ class FeatureStage:
         self._expected: dict[bytes, int] = {}
         self._ids: dict[str, str] = {}
         self._renewed: TopicRenewedError | None = None
+        metrics.FEATURE_STORE_CACHE_HITS.set_function(lambda: features.hits)
+        metrics.FEATURE_STORE_CACHE_MISSES.set_function(lambda: features.misses)
+        metrics.FEATURE_STORE_CACHE_BYTES.set_function(lambda: features.replica_bytes)
 
     def apply(self, claimed: Claimed) -> Pending:
         """Append the payments that are new and read their logs; the offsets of all arrivals move."""
@@ -50,7 +52,7 @@ class FeatureStage:
         origins = claimed.arrivals.origins(self._expected)
 
         def apply() -> Pending:
-            with worker_errors():
+            with WorkerErrors():
                 return self._features.apply(claimed.payments, claims, origins)
 
         pending = self._retry.until_done(apply, "apply")
@@ -61,14 +63,10 @@ class FeatureStage:
         """Return the vectors of what was applied; in the order in which it was."""
 
         def measure() -> FeatureBatch:
-            with worker_errors():
+            with WorkerErrors():
                 return self._features.measure(pending)
 
-        batch = self._retry.until_done(measure)  # it seldom asks Redis
-        metrics.FEATURE_STORE_CACHE_HITS.set(self._features.hits)
-        metrics.FEATURE_STORE_CACHE_MISSES.set(self._features.misses)
-        metrics.FEATURE_STORE_CACHE_BYTES.set(self._features.replica_bytes)
-        return batch
+        return self._retry.until_done(measure)  # it seldom asks Redis
 
     def report(self, reports: Sequence[tuple[bytes, bytes]], arrivals: Arrivals | None = None) -> None:
         """Set outcome reports; the offsets of the arrivals, if they came from the outcomes topic, move with them."""
@@ -76,7 +74,7 @@ class FeatureStage:
         origins = [] if arrivals is None else arrivals.origins(self._expected)
 
         def report() -> None:
-            with worker_errors():
+            with WorkerErrors():
                 self._store.report(reports, origins)
 
         self._retry.until_done(report, "report")
@@ -91,11 +89,11 @@ class FeatureStage:
         ids: which topics they are now. Raises TopicRenewedError where the offsets are of another of that name.
         """
         for topic, now in ids.items():
-            with worker_errors():
+            with WorkerErrors():
                 held = self._store.topic_id(topic.encode())
             if held is not None and now is not None and held != now.encode():
                 raise _another(topic, held.decode(), now)
-        with worker_errors():
+        with WorkerErrors():
             applied = self._store.next_offsets([partition_name(*partition) for partition in committed])
         both = zip(committed.items(), applied, strict=True)
         return {partition: most for (partition, offset), stands in both if (most := max(stands or 0, offset or 0)) > 0}
@@ -122,7 +120,7 @@ class FeatureStage:
             )
         partitions = list(committed)
         names = [partition_name(topic, partition) for topic, partition in partitions]
-        with worker_errors():
+        with WorkerErrors():
             applied = self._store.next_offsets(names)
         starts = {}
         again = 0
@@ -146,7 +144,7 @@ class FeatureStage:
         for topic, now in ids.items():
             if now is not None:
                 self._ids[topic] = now
-                with worker_errors():
+                with WorkerErrors():
                     self._store.keep_topic_id(topic.encode(), now.encode())
         return starts
 
@@ -177,12 +175,14 @@ def _another(topic: str, held: str, now: str) -> TopicRenewedError:
     )
 
 
-@contextmanager
-def worker_errors() -> Iterator[None]:
-    """Raise what the features package raises as what the worker acts on."""
-    try:
-        yield
-    except StoreUnavailableError as error:
-        raise RetryableError(str(error), server=Server.REDIS) from error
-    except FeatureError as error:
-        raise FatalError(str(error)) from error
+class WorkerErrors:
+    """Raises what the features package raises as what the worker acts on."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, StoreUnavailableError):
+            raise RetryableError(str(error), server=Server.REDIS) from error
+        if isinstance(error, FeatureError):
+            raise FatalError(str(error)) from error

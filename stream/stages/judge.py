@@ -1,18 +1,21 @@
 """The judge: one artifact that scores vectors, gives verdicts and says why."""
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 
+from features.compiled import njit
 from model.reasons import Explainer
 from model.verdict import Verdict
 from stream import metrics
 from stream.stages.alerting import REASONS, Alerting
 from stream.stages.compact_alerts import CompactAlerts
-from stream.verdict_store import VerdictRows
+from stream.verdict_store import NUMBERS, VerdictRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from model.compiled.scoring import Scored
     from stream.stages.claimed import Claimed
     from stream.stages.drift import Drift
+
+_HOLD: Final = Verdict.HOLD.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,7 @@ class AlertRules:
     """Milliseconds from decided_at to the end of a HOLD; 0 for no end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True, eq=False):
     """The verdicts of a micro-batch, as computed."""
 
     scored: Scored
@@ -74,29 +78,20 @@ class Judge:
         n, provenance = len(claimed), measured.provenance
         verdicts = self._artifact.thresholds.verdicts(scored.probability)
         (flagged,) = verdicts.nonzero()  # ALLOW is 0
-        hold_until = np.full(n, -1, dtype=np.int64)
-        if len(flagged) and self._rules.hold_for:
-            hold_until[verdicts == Verdict.HOLD.value] = decided_at + self._rules.hold_for
+        numbers = np.empty(n, dtype=NUMBERS)
+        _put_numbers(
+            claimed.payments.rows, claimed.partition, claimed.offset, claimed.rrn, measured.state, scored.margin,
+            scored.probability, verdicts, decided_at, self._rules.hold_for, self.model_key, numbers,
+        )  # fmt: skip
         rows = VerdictRows(
-            transaction_id=claimed.transaction_id,
-            event_time=claimed.payments.event_time,
-            decided_at=np.full(n, decided_at, dtype=np.int64),
-            payer_vpa=claimed.payer_vpa,
-            payee_vpa=claimed.payee_vpa,
-            amount_paise=claimed.payments.amount_paise,
-            verdict=verdicts,
-            score=scored.probability,
-            margin=scored.margin,
-            feature_state=measured.state,
-            model_key=np.full(n, self.model_key, dtype=np.int16),
-            vectors=measured.vectors,
+            claimed.transaction_id,
+            claimed.payer_vpa,
+            claimed.payee_vpa,
+            numbers,
+            measured.vectors,
             provenance=provenance.view(np.uint8).reshape(n, provenance.dtype.itemsize),
-            source_partition=claimed.partition,
-            source_offset=claimed.offset,
             alerts=[None] * n,
             facts=claimed.facts,
-            rrn=claimed.rrn,
-            hold_until=hold_until,
         )
         for row, alert in self._alerts(rows, scored.contributions, flagged):
             rows.alerts[row] = alert
@@ -105,10 +100,10 @@ class Judge:
     def count(self, judged: Judged, is_new: NDArray[np.bool_]) -> None:
         """Put the verdicts of new rows, their scores, and the strongest reason of each alert on the meters."""
         rows, scored = judged.rows, judged.scored
-        verdict, score = rows.verdict, rows.score
-        if not is_new.all():
+        verdict, score = rows.numbers["verdict"], scored.probability
+        if np.count_nonzero(is_new) < len(is_new):
             verdict, score = verdict[is_new], score[is_new]
-        metrics.count_verdicts(metrics.FRAUD_PREDICTIONS, verdict.tobytes())
+        metrics.count_verdicts(metrics.FRAUD_PREDICTIONS, bytes(verdict.tolist()))
         metrics.FRAUD_SCORE.observe_all(score)
         flagged = judged.flagged
         if len(flagged):
@@ -129,3 +124,17 @@ class Judge:
             one_by_one = np.arange(len(rows))
         for row in one_by_one.tolist():
             yield row, self._alerting.alert(rows, row, contributions[row])
+
+
+@njit()
+def _put_numbers(  # type: ignore[no-untyped-def]
+    payments, partition, offset, rrn, state, margin, score, verdict, decided_at, hold_for, model_key, numbers
+):  # fmt: skip
+    """Fill in NUMBERS[n]; a HOLD ends hold_for milliseconds after decided_at, and never where that is 0."""
+    for row in range(len(numbers)):
+        payment, one = payments[row], numbers[row]
+        one.event_time, one.decided_at, one.amount_paise = payment.event_time, decided_at, payment.amount_paise
+        one.score, one.margin, one.verdict = score[row], margin[row], verdict[row]
+        one.hold_until = decided_at + hold_for if verdict[row] == _HOLD and hold_for > 0 else -1
+        one.source_partition, one.source_offset, one.rrn = partition[row], offset[row], rrn[row]
+        one.feature_state, one.model_key = state[row], model_key

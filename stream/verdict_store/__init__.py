@@ -3,7 +3,7 @@
 docs/specs/verdict_store.md has the tables and what they promise.
 """
 
-from stream.verdict_store.columns import StoredVerdicts, VerdictRows
+from stream.verdict_store.columns import NUMBERS, StoredVerdicts, VerdictRows
 from stream.verdict_store.memory import MemoryVerdictStore
 from stream.verdict_store.migrations import migrate
 from stream.verdict_store.postgres import VerdictStore
@@ -20,6 +20,7 @@ from stream.verdict_store.records import (
 )
 
 __all__ = [
+    "NUMBERS",
     "Claim",
     "Inserted",
     "MemoryVerdictStore",

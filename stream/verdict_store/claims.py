@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 
 from features.compiled import njit
 from stream.verdict_store.binary import put_array_header, put_length, put_number
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
-class Claimants:
+class Claimants(Struct, frozen=True, eq=False):
     """The records of a micro-batch that claim ids, in delivery order.
 
     ids uint64 [n, 2], fingerprints int64 [n], partitions int32 [n], offsets int64 [n].
@@ -32,8 +32,7 @@ class Claimants:
         return len(self.fingerprints)
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
+class Contest(Struct, frozen=True, eq=False):
     """Who claims the same id within a micro-batch."""
 
     first: NDArray[np.intp]
@@ -64,17 +63,13 @@ _ELEMENT_BYTES: Final = (4 + 16, 4 + 8, 4 + 4, 4 + 8)
 
 def contest(claims: Claimants) -> Contest:
     """Find the records that claim the same id; the order of delivery decides within one id."""
-    high, low = claims.ids[:, 0], claims.ids[:, 1]
-    # Of one type whatever the columns are made of: for another combination the kernel would be compiled again.
-    words = np.array(
-        (high.view(np.int64), low.view(np.int64), claims.fingerprints, claims.partitions, claims.offsets),
-        dtype=np.int64,
-    )
-    n = len(claims)
+    n, halves = len(claims), np.ascontiguousarray(claims.ids)
     first, place = np.empty(n, dtype=np.intp), np.empty(n, dtype=np.intp)
     arrays = np.empty(4 * _HEADER_BYTES + sum(_ELEMENT_BYTES) * n, dtype=np.uint8)
-    order = np.lexsort((low, high))  # stable
-    distinct = _lay_out(order, words, first, place, arrays)
+    order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable
+    distinct = _lay_out(
+        order, halves.view(np.int64), claims.fingerprints, claims.partitions, claims.offsets, first, place, arrays
+    )
     laid_out, ends = arrays.tobytes(), [0]
     for bytes_ in _ELEMENT_BYTES:
         ends.append(ends[-1] + _HEADER_BYTES + bytes_ * distinct)
@@ -85,7 +80,10 @@ def contest(claims: Claimants) -> Contest:
 @njit()
 def _lay_out(
     order: NDArray[np.intp],
-    words: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    fingerprints: NDArray[np.int64],
+    partitions: NDArray[np.int32],
+    offsets: NDArray[np.int64],
     first: NDArray[np.intp],
     place: NDArray[np.intp],
     out: NDArray[np.uint8],
@@ -93,7 +91,7 @@ def _lay_out(
     """Fill in who claims each id first, and the arrays, one behind the other; return how many ids there are."""
     distinct = before = 0
     for row in order:
-        if distinct == 0 or words[0, row] != words[0, before] or words[1, row] != words[1, before]:
+        if distinct == 0 or ids[row, 0] != ids[before, 0] or ids[row, 1] != ids[before, 1]:
             first[distinct] = row
             distinct += 1
         place[row] = distinct - 1
@@ -101,13 +99,17 @@ def _lay_out(
     at = put_array_header(out, 0, _UUID, distinct)
     for row in first[:distinct]:
         at = put_length(out, at, 16)
-        at = put_number(out, at, words[0, row], 8)
-        at = put_number(out, at, words[1, row], 8)
-    for field, (oid, width) in enumerate(((_BIGINT, 8), (_INTEGER, 4), (_BIGINT, 8)), 2):
-        at = put_array_header(out, at, oid, distinct)
-        for row in first[:distinct]:
-            at = put_length(out, at, width)
-            at = put_number(out, at, words[field, row], width)
+        at = put_number(out, at, ids[row, 0], 8)
+        at = put_number(out, at, ids[row, 1], 8)
+    at = put_array_header(out, at, _BIGINT, distinct)
+    for row in first[:distinct]:
+        at = put_number(out, put_length(out, at, 8), fingerprints[row], 8)
+    at = put_array_header(out, at, _INTEGER, distinct)
+    for row in first[:distinct]:
+        at = put_number(out, put_length(out, at, 4), partitions[row], 4)
+    at = put_array_header(out, at, _BIGINT, distinct)
+    for row in first[:distinct]:
+        at = put_number(out, put_length(out, at, 8), offsets[row], 8)
     return distinct
 
 

@@ -2,76 +2,92 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from features.compiled import row_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from stream.verdict_store.records import StoredVerdict
 
+NUMBERS: Final = row_dtype(
+    [
+        ("event_time", "i8"),
+        ("decided_at", "i8"),
+        ("amount_paise", "i8"),
+        ("score", "f8"),
+        ("margin", "f8"),
+        ("source_offset", "i8"),
+        ("rrn", "i8"),  # retrieval reference number; -1 where there is none
+        ("hold_until", "i8"),  # when a HOLD ends; -1 where none does
+        ("source_partition", "i4"),
+        ("verdict", "i2"),  # 0 ALLOW, 1 REVIEW, 2 HOLD, 3 BLOCK
+        ("feature_state", "i2"),  # `features.columns.FeatureState`
+        ("model_key", "i2"),  # as `model_key` of the store returned it
+    ]
+)
+"""The numbers of one verdict. Times are epoch milliseconds, money is paise."""
 
-@dataclass(frozen=True, slots=True)
-class VerdictRows:
-    """Verdicts as columns of one length. Texts are UTF-8 without U+0000, times epoch milliseconds, money paise."""
+
+class VerdictRows(Struct, frozen=True, eq=False):
+    """Verdicts, a row each; a number is a column of its name. Texts are UTF-8 without U+0000."""
 
     transaction_id: list[bytes]
-    event_time: NDArray[np.int64]
-    decided_at: NDArray[np.int64]
     payer_vpa: list[bytes]
     payee_vpa: list[bytes]
-    amount_paise: NDArray[np.int64]
-    verdict: NDArray[np.integer]
-    """0 ALLOW, 1 REVIEW, 2 HOLD, 3 BLOCK."""
-    score: NDArray[np.float64]
-    margin: NDArray[np.float64]
-    feature_state: NDArray[np.integer]
-    """`features.columns.FeatureState`."""
-    model_key: NDArray[np.integer]
-    """As `model_key` of the store returned it."""
+    numbers: NDArray[np.record]
+    """Of NUMBERS."""
     vectors: NDArray[np.float32]
     """Shape [n, f]."""
     provenance: NDArray[np.uint8]
     """Shape [n, w]; opaque to the store."""
-    source_partition: NDArray[np.int32]
-    source_offset: NDArray[np.int64]
     alerts: list[bytes | None]
     """The exact bytes that are published; None where no alert is."""
     facts: list[bytes | None]
     """What is known of the payment beside these columns, as `stream/facts.py` packs it; None where nothing is."""
-    rrn: NDArray[np.int64]
-    """Retrieval reference number; -1 where there is none."""
-    hold_until: NDArray[np.int64]
-    """When a HOLD ends, epoch milliseconds; -1 where none does."""
+
+    @classmethod
+    def of(cls, **columns: Any) -> Self:
+        """Return the rows of these columns, the numbers each by its name."""
+        numbers = np.empty(len(columns["transaction_id"]), dtype=NUMBERS)
+        for name in NUMBERS.names or ():
+            if len(columns[name]) != len(numbers):
+                raise ValueError(f"Expected columns of one length, got {len(columns[name])} of {name}.")
+            numbers[name] = columns.pop(name)
+        return cls(numbers=numbers, **columns)
 
     def __post_init__(self) -> None:
-        lengths = tuple(map(len, _columns(self)))
-        if len(set(lengths)) != 1:
-            raise ValueError(f"Expected columns of one length, got {dict(zip(_NAMES, lengths, strict=True))}.")
+        lengths = [*map(len, astuple(self))]
+        if len({*lengths}) != 1:
+            names = self.__struct_fields__
+            raise ValueError(f"Expected columns of one length, got {dict(zip(names, lengths, strict=True))}.")
 
     def __len__(self) -> int:
         return len(self.transaction_id)
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        """Return a column of numbers by its name; it shares its memory with the rows."""
+        if name in (NUMBERS.names or ()):
+            return self.numbers[name]
+        raise AttributeError(name)
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         """Return the given rows, in the order given."""
         chosen = rows.tolist()
         taken: list[Any] = [
-            [column[row] for row in chosen] if isinstance(column, list) else column[rows] for column in _columns(self)
+            [column[row] for row in chosen] if isinstance(column, list) else column[rows] for column in astuple(self)
         ]
         return type(self)(*taken)
 
 
-_NAMES: Final = tuple(field.name for field in fields(VerdictRows))
-_columns: Callable[[VerdictRows], tuple[Any, ...]] = attrgetter(*_NAMES)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVerdicts:
+class StoredVerdicts(Struct, frozen=True, eq=False):
     """Verdicts as they stand in the store: columns of one length.
 
     Of a payment that came again they have what was stored at first. What was computed from it again is not here, so
@@ -97,8 +113,10 @@ class StoredVerdicts:
     @classmethod
     def of(cls, rows: VerdictRows, before: Mapping[int, StoredVerdict]) -> Self:
         """Return what stands of rows that were given to the store; `before` has, by row, the verdicts it had."""
-        verdict, score, alerts = rows.verdict, rows.score, rows.alerts
-        is_new = np.ones(len(rows), dtype=np.bool_)
+        numbers, alerts = rows.numbers, rows.alerts
+        verdict, score = numbers["verdict"], numbers["score"]
+        is_new = np.empty(len(rows), dtype=np.bool_)
+        is_new[:] = True
         if before:
             verdict, score, alerts = verdict.copy(), score.copy(), list(alerts)
             for row, stored in before.items():
@@ -106,10 +124,10 @@ class StoredVerdicts:
                 is_new[row] = False
         return cls(
             transaction_id=rows.transaction_id,
-            event_time=rows.event_time,
+            event_time=numbers["event_time"],
             payer_vpa=rows.payer_vpa,
             payee_vpa=rows.payee_vpa,
-            amount_paise=rows.amount_paise,
+            amount_paise=numbers["amount_paise"],
             verdict=verdict,
             score=score,
             alerts=alerts,

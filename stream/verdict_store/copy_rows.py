@@ -1,4 +1,4 @@
-"""Verdicts as one COPY buffer in PostgreSQL's binary format: numbers in one array, bytes in another, and one kernel.
+"""Verdicts as one COPY buffer in PostgreSQL's binary format: the numbers as they are, bytes in one run, and one kernel.
 
 Format: https://www.postgresql.org/docs/current/sql-copy.html, Binary Format. A row is the number of its fields, then a
 length and the bytes of each.
@@ -13,6 +13,7 @@ import numpy as np
 
 from features.compiled import njit
 from stream.verdict_store.binary import POSTGRES_EPOCH_MS, put_bytes, put_length, put_number
+from stream.verdict_store.columns import NUMBERS
 from stream.verdict_store.errors import RefusedRowsError
 
 if TYPE_CHECKING:
@@ -24,24 +25,18 @@ if TYPE_CHECKING:
 
 _SIGNATURE: Final = np.frombuffer(b"PGCOPY\n\xff\r\n\0" + bytes(8), dtype=np.uint8)
 
-_TIMES: Final = ("event_time", "decided_at")
-_FIXED: Final = (
-    ("amount_paise", 8), ("score", 8), ("margin", 8), ("source_offset", 8), ("source_partition", 4), ("verdict", 2),
-    ("feature_state", 2), ("model_key", 2),
-)  # fmt: skip
-"""Numbers that every row has, and in how many bytes."""
 _TEXTS: Final = ("transaction_id", "payer_vpa", "payee_vpa")
 
 COLUMNS: Final = (
-    *_TIMES, *(name for name, _ in _FIXED), *_TEXTS, "vector", "provenance", "alert", "facts", "rrn", "hold_until",
+    "event_time", "decided_at", "amount_paise", "score", "margin", "source_offset", "source_partition", "verdict",
+    "feature_state", "model_key", *_TEXTS, "vector", "provenance", "alert", "facts", "rrn", "hold_until",
 )  # fmt: skip
 """The columns of the COPY, in order."""
 
 _IN_ARENA: Final = len(_TEXTS) + 2
 """Columns whose values are bytes of any length: the texts, alert and facts."""
 _FIELDS: Final = len(COLUMNS)
-_WIDTHS: Final = tuple(width for _, width in _FIXED)
-_MOST_BYTES: Final = 2 + 4 * _FIELDS + 2 * 8 + sum(_WIDTHS) + 2 * 8
+_MOST_BYTES: Final = 2 + 4 * _FIELDS + NUMBERS.itemsize
 """Of a row, without those fields that have a length of their own."""
 
 
@@ -58,7 +53,7 @@ def copy_buffer(rows: VerdictRows) -> NDArray[np.uint8]:
     lengths = chain(map(len, texts), [-1 if one is None else len(one) for one in optional])
     # Each of one type whatever the columns are made of: for another combination the kernel would be compiled again.
     laid_out: NDArray[np.uint8] = _lay_out(
-        _numbers(rows),
+        rows.numbers,
         np.frombuffer(b"".join((joined, *filter(None, optional))), dtype=np.uint8),
         np.fromiter(lengths, dtype=np.int64, count=_IN_ARENA * len(rows)),
         np.ascontiguousarray(rows.vectors, dtype="<f4").view(np.uint8),
@@ -74,18 +69,6 @@ def _refusal(rows: VerdictRows, texts: Sequence[bytes]) -> str:
     return f"Expected texts without U+0000, got one in {name} of row {which % len(rows)}; decoding must reject it."
 
 
-def _numbers(rows: VerdictRows) -> NDArray[np.int64]:
-    """Return the columns of _TIMES and _FIXED, reals by their bits, and then rrn and hold_until; -1 is NULL there."""
-    return np.array(
-        (
-            rows.event_time, rows.decided_at, rows.amount_paise, rows.score.view(np.int64), rows.margin.view(np.int64),
-            rows.source_offset, rows.source_partition, rows.verdict, rows.feature_state, rows.model_key,
-            rows.rrn, rows.hold_until,
-        ),
-        dtype=np.int64,
-    )  # fmt: skip
-
-
 @njit(inline="always")
 def _put_time(out: NDArray[np.uint8], at: int, epoch_ms: int) -> int:
     """Write a timestamptz."""
@@ -95,7 +78,7 @@ def _put_time(out: NDArray[np.uint8], at: int, epoch_ms: int) -> int:
 @njit()
 def _lay_out(numbers, arena, lengths, vectors, provenance, signature):  # type: ignore[no-untyped-def]
     """Write all rows. In `arena` lies the first column of bytes, then the next; `lengths` has those of each value."""
-    n = numbers.shape[1]
+    n = len(numbers)
     vector_bytes, provenance_bytes = vectors.shape[1], provenance.shape[1]
     vectors, provenance = vectors.ravel(), provenance.ravel()
     most = _MOST_BYTES + vector_bytes + provenance_bytes
@@ -106,12 +89,16 @@ def _lay_out(numbers, arena, lengths, vectors, provenance, signature):  # type: 
     starts = np.cumsum(starts)  # where the next value of each column lies
     at = put_bytes(out, 0, signature, 0, len(signature))
     for row in range(n):
+        one = numbers[row]
         at = put_number(out, at, _FIELDS, 2)
-        at = _put_time(out, at, numbers[0, row])
-        at = _put_time(out, at, numbers[1, row])
-        for field in range(len(_WIDTHS)):
-            width = _WIDTHS[field]
-            at = put_number(out, put_length(out, at, width), numbers[2 + field, row], width)
+        at = _put_time(out, at, one.event_time)
+        at = _put_time(out, at, one.decided_at)
+        score, margin = np.float64(one.score).view(np.int64), np.float64(one.margin).view(np.int64)
+        for number in (one.amount_paise, score, margin, one.source_offset):
+            at = put_number(out, put_length(out, at, 8), number, 8)  # type: ignore[arg-type]
+        at = put_number(out, put_length(out, at, 4), one.source_partition, 4)
+        for small in (one.verdict, one.feature_state, one.model_key):
+            at = put_number(out, put_length(out, at, 2), small, 2)
         for column in range(_IN_ARENA):
             if column == len(_TEXTS):  # between the texts and what is optional
                 at = put_bytes(out, put_length(out, at, vector_bytes), vectors, row * vector_bytes, vector_bytes)
@@ -121,8 +108,7 @@ def _lay_out(numbers, arena, lengths, vectors, provenance, signature):  # type: 
             at = put_length(out, at, length)
             at = put_bytes(out, at, arena, starts[column], max(length, 0))
             starts[column] += max(length, 0)
-        rrn, hold_until = numbers[10, row], numbers[11, row]
-        at = put_length(out, at, -1) if rrn < 0 else put_number(out, put_length(out, at, 8), rrn, 8)
-        at = put_length(out, at, -1) if hold_until < 0 else _put_time(out, at, hold_until)
+        at = put_length(out, at, -1) if one.rrn < 0 else put_number(out, put_length(out, at, 8), one.rrn, 8)
+        at = put_length(out, at, -1) if one.hold_until < 0 else _put_time(out, at, one.hold_until)
     at = put_number(out, at, -1, 2)  # the trailer: in place of a number of fields
     return out[:at]

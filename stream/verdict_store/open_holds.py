@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from stream.verdict_store.binary import POSTGRES_EPOCH_MS
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ ON CONFLICT DO NOTHING
 
 def open_holds(rows: VerdictRows) -> str:
     """Return the statement that opens the holds of some rows; empty where there are none."""
-    held = np.flatnonzero(rows.verdict == _HOLD).tolist()
+    held = (rows.numbers["verdict"] == _HOLD).nonzero()[0].tolist()
     if not held:
         return ""
     values = (

@@ -119,7 +119,7 @@ class VerdictStore:
         pending: Sequence[int] = range(len(rows))
         repeated: list[int] = []
         few = len(rows) // 4 + 1  # as many ids are cheaper to fetch than all of the rows' to look up
-        if replays is not None and replays.any():
+        if replays is not None and np.count_nonzero(replays):
             before.update(self._stored(rows, np.flatnonzero(replays)))
         for _ in range(_ATTEMPTS):
             if before:

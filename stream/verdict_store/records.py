@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -116,8 +118,7 @@ class PaymentRef:
         return Report(self.outcome.reported_at, self.outcome.is_fraud, self.provenance)
 
 
-@dataclass(frozen=True, slots=True)
-class Inserted:
+class Inserted(Struct, frozen=True):
     """What a store tells of verdicts that were given to it."""
 
     before: dict[int, StoredVerdict]

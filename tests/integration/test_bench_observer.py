@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from bench.latency import keys
 from bench.observer import ALL_DAYS_EVERY, Verdicts
@@ -45,12 +45,10 @@ class Stored:
         self._next = np.maximum(
             self._next, np.array([offset[partition == p].max(initial=-1) for p in range(PARTITIONS)]) + 1
         )
-        return replace(
-            rows,
-            event_time=rows.event_time - days_back * DAY_MS,
-            source_partition=partition.astype(np.int32),
-            source_offset=offset,
-        )  # fmt: skip
+        numbers = rows.numbers.copy()
+        numbers["event_time"] -= days_back * DAY_MS
+        numbers["source_partition"], numbers["source_offset"] = partition, offset
+        return replace(rows, numbers=numbers)
 
     def close(self) -> None:
         self._store.close()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from features.online import FeatureBatch
 from features.store.provenance import PROVENANCE
@@ -54,7 +55,7 @@ def both(
     n = len(vectors)
     claimed = payments_of(n)
     encoded = [name.encode() for name in names]
-    claimed = dataclasses.replace(claimed, transaction_id=encoded, payer_vpa=encoded[::-1], payee_vpa=encoded)
+    claimed = replace(claimed, transaction_id=encoded, payer_vpa=encoded[::-1], payee_vpa=encoded)
     claimed.payments.rows["amount_paise"] = amounts
     claimed.payments.rows["event_time"] = DECIDED_AT - np.arange(n) * 999_999_937 if times is None else times
     measured = FeatureBatch(vectors, np.arange(n, dtype=np.uint8) % 4, np.zeros(n, dtype=PROVENANCE))

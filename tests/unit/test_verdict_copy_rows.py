@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from stream.verdict_store import VerdictRows
 from stream.verdict_store.binary import POSTGRES_EPOCH_MS, text_array, uuid_array
@@ -54,7 +55,7 @@ def as_rows(drawn: list[tuple], width: int, words: np.ndarray) -> VerdictRows:
     whole_numbers = np.array(whole, dtype=np.int64).reshape(n, 3)
     small_numbers = np.array(small, dtype=np.int16).reshape(n, 3)
     times = np.arange(n) * 86_399_999_999 - 10**12
-    return VerdictRows(
+    return VerdictRows.of(
         transaction_id=[one[0] for one in text],
         payer_vpa=[one[1] for one in text],
         payee_vpa=[one[2] for one in text],
@@ -125,7 +126,7 @@ def test_columns_of_different_lengths_are_refused() -> None:
         [((b"a", b"b", b"c"), (1, 2, 3), (0, 0, 1), (0.5, 0.5), None, None, -1)], 1, np.zeros(1, dtype=np.uint32)
     )
     with pytest.raises(ValueError, match="one length"):
-        VerdictRows(**{name: getattr(rows, name) for name in VerdictRows.__dataclass_fields__} | {"alerts": []})
+        replace(rows, alerts=[])
 
 
 def test_arrays_are_laid_out_as_array_recv_reads_them() -> None:
