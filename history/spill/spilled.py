@@ -68,7 +68,8 @@ class Spilled:
             return slice(int(places[piece]), int(places[piece + 1]))
 
         def wanted(piece: int) -> NDArray[np.intp]:
-            return rows[part(piece)] - self._starts[piece]
+            of_piece: NDArray[np.intp] = rows[part(piece)] - self._starts[piece]
+            return of_piece
 
         pieces = np.flatnonzero(np.diff(places)).tolist()
         for piece, chunk in zip(pieces, chunks(self.place, pieces, self.standing, wanted), strict=True):
