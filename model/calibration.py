@@ -145,18 +145,23 @@ def _follow(
 
 
 def _shift(log_odds: NDArray[np.float64], rate: float) -> float:
+    """Return what is to be added to log-odds for their mean probability to be the rate."""
     low, high = -50.0, 50.0
+    room = np.empty_like(log_odds)  # memory anew for each step would take half of the time
     for _ in range(100):
         middle = (low + high) / 2
-        if float(_sigmoid(log_odds + middle).mean()) < rate:
+        if middle in (low, high):  # next to each other: no step would change anything
+            break
+        if float(_sigmoid(np.add(log_odds, middle, out=room), out=room).mean()) < rate:
             low = middle
         else:
             high = middle
     return (low + high) / 2
 
 
-def _sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.exp(-np.logaddexp(0.0, -log_odds))
+def _sigmoid(log_odds: NDArray[np.float64], out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    negative = np.logaddexp(0.0, np.negative(log_odds, out=out), out=out)
+    return np.exp(np.negative(negative, out=out), out=out)
 
 
 def _logit(probability: NDArray[np.float64]) -> NDArray[np.float64]:

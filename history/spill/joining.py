@@ -1,10 +1,11 @@
-"""What was measured of a piece in all buckets, put together again: one piece ahead of whoever takes them."""
+"""What was measured of a piece in all buckets, put together again: two pieces ahead of whoever takes them."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from history.spill.place import Place
 
 
+AHEAD: Final = 2
+"""Pieces that are joined at once, each by a thread: reading and copying hold no lock of the interpreter's."""
+
+
 def journal(place: Place, piece: int, standing: Standing | None, fields: list[str]) -> pa.RecordBatch:
     """Return the payments of a piece that stand, in file order."""
     with Opened(place.journal(piece), fields) as file:
@@ -33,13 +38,24 @@ def journal(place: Place, piece: int, standing: Standing | None, fields: list[st
     return batch if standing is None else batch.filter(pa.array(standing.of(array_of(batch, "row"))))
 
 
-def chunks(place: Place, pieces: Sequence[int], standing: Standing | None) -> Iterator[Chunk]:
-    """Yield the payments of some pieces with their vectors, a piece at a time."""
-    with ExitStack() as files, ThreadPoolExecutor(1) as ahead:
+def chunks(
+    place: Place,
+    pieces: Sequence[int],
+    standing: Standing | None,
+    wanted: Callable[[int], NDArray[np.intp]] | None = None,
+) -> Iterator[Chunk]:
+    """Yield the payments of some pieces with their vectors, a piece at a time.
+
+    wanted: which of a piece's payments, ascending; None: all.
+    """
+    with ExitStack() as files, ThreadPoolExecutor(AHEAD) as threads:
         parts = [_Part(owner.name, kind, place, files) for kind, owners in OWNERS.items() for owner in owners]
 
         def join(piece: int) -> Chunk:
             batch = journal(place, piece, standing, ["row", "event_time", "transaction_id"])
+            at = None if wanted is None else wanted(piece)
+            if at is not None and len(at) < len(batch):
+                batch = batch.take(pa.array(at))
             row = array_of(batch, "row")
             vectors = np.full((len(row), len(PROGRAM)), np.nan, dtype=np.float32)
             state = np.zeros(len(row), dtype=np.uint8)
@@ -47,18 +63,13 @@ def chunks(place: Place, pieces: Sequence[int], standing: Standing | None) -> It
                 part.put(piece, row, vectors, state)
             return Chunk(batch.column("transaction_id"), array_of(batch, "event_time"), vectors, state, row)
 
-        yield from _one_ahead(ahead, join, pieces)
-
-
-def _one_ahead(ahead: ThreadPoolExecutor, join: Callable[[int], Chunk], pieces: Sequence[int]) -> Iterator[Chunk]:
-    coming = [ahead.submit(join, piece) for piece in pieces[:1]]
-    for following in [*pieces[1:], None]:
-        if not coming:
-            return
-        chunk = coming.pop().result()
-        if following is not None:
-            coming.append(ahead.submit(join, following))
-        yield chunk
+        coming: deque[Future[Chunk]] = deque()
+        for piece in pieces:
+            coming.append(threads.submit(join, piece))
+            if len(coming) > AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 class _Part:
@@ -72,7 +83,7 @@ class _Part:
         ]
 
     def put(self, piece: int, row: NDArray[np.int64], vectors: NDArray[np.float32], state: NDArray[np.uint8]) -> None:
-        """Fill in the columns of a piece's payments, which are in these rows, ascending; make the states stricter."""
+        """Fill in the columns of some of a piece's payments, in these rows, ascending; make the states stricter."""
         for file in self._files:
             batch = file.batch(piece)
             values = batch.column("values").flatten().to_numpy(zero_copy_only=False)
@@ -90,11 +101,15 @@ def _put(
     vectors: NDArray[np.float32],
     state: NDArray[np.uint8],
 ) -> None:
-    """Copy values to the rows that they were measured in; both are ascending, and all measured rows are there."""
+    """Copy values to the rows that they were measured in, as far as these are there; both are ascending."""
     at = 0
     for one in range(len(measured)):
-        while row[at] != measured[one]:
+        while at < len(row) and row[at] < measured[one]:
             at += 1
+        if at == len(row):
+            return
+        if row[at] != measured[one]:
+            continue
         for column in range(len(columns)):
             vectors[at, columns[column]] = values[one, column]
         state[at] = max(state[at], states[one])

@@ -63,11 +63,17 @@ class Spilled:
         A piece that has none of them is not read.
         """
         places = np.searchsorted(rows, self._starts)
-        wanted = np.flatnonzero(np.diff(places)).tolist()
-        for piece, chunk in zip(wanted, chunks(self.place, wanted, self.standing), strict=True):
-            part = slice(int(places[piece]), int(places[piece + 1]))
-            at = rows[part] - self._starts[piece]
-            yield part, chunk.vectors if len(at) == len(chunk) else chunk.vectors[at]
+
+        def part(piece: int) -> slice:
+            return slice(int(places[piece]), int(places[piece + 1]))
+
+        def wanted(piece: int) -> NDArray[np.intp]:
+            of_piece: NDArray[np.intp] = rows[part(piece)] - self._starts[piece]
+            return of_piece
+
+        pieces = np.flatnonzero(np.diff(places)).tolist()
+        for piece, chunk in zip(pieces, chunks(self.place, pieces, self.standing, wanted), strict=True):
+            yield part(piece), chunk.vectors
 
     def labels(self, asked: NDArray[np.intp], reported_before: int | None = None) -> Labels:
         """Return the labels of some payments, ascending, as of a moment; epoch milliseconds."""

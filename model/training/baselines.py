@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from model.training.vectors import Held
 
 LOGISTIC_REGRESSION: Final = "logistic_regression"
 RANDOM_FOREST: Final = "random_forest"
@@ -43,8 +47,8 @@ def fit_baselines(vectors: NDArray[np.float32], fraud: NDArray[np.bool_], seed: 
     Amounts, counts and seconds are spread over many orders of magnitude, so the regression sees their logarithms, and
     which were missing. The same input gives the same pipelines, on any number of cores.
     """
-    step = -(-len(vectors) // FITTED)
-    vectors, fraud = vectors[::step], fraud[::step]
+    rows = _evenly(len(vectors))
+    vectors, fraud = vectors[rows], fraud[rows]
     fitted = {}
     for name, pipeline in _pipelines(len(vectors), seed).items():
         with warnings.catch_warnings():
@@ -52,6 +56,30 @@ def fit_baselines(vectors: NDArray[np.float32], fraud: NDArray[np.bool_], seed: 
             fitted[name] = pipeline.fit(vectors, fraud)
     fitted[RANDOM_FOREST].set_params(classifier__n_jobs=1)  # threads add up scores in any order: other last bits
     return fitted
+
+
+def fit_beside(held: Held, rows: NDArray[np.intp], fraud: NDArray[np.bool_], seed: int) -> Future[dict[str, Any]]:
+    """Begin with what `fit_baselines` returns of the vectors of some rows, and of their labels, beside other work.
+
+    Whoever calls it ignores `ConvergenceWarning` until the result is there: filters of warnings are of all threads.
+    """
+    fitted: Future[dict[str, Any]] = Future()
+    evenly = _evenly(len(rows))
+
+    def fit() -> None:
+        try:
+            fitted.set_result(fit_baselines(held.of(rows[evenly]), fraud[evenly], seed))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            fitted.set_exception(error)
+
+    # A daemon: a training that is interrupted does not wait for it.
+    threading.Thread(target=fit, name="upifraud-baselines", daemon=True).start()
+    return fitted
+
+
+def _evenly(n: int) -> slice:
+    """Return which of n rows baselines are fitted to."""
+    return slice(None, None, -(-n // FITTED) or 1)
 
 
 def probabilities(baseline: Any, vectors: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -59,7 +59,11 @@ class Chosen:
     @property
     def held(self) -> NDArray[np.intp]:
         """All rows whose vectors are held in memory."""
-        return np.unique(np.concatenate([self.fitted, self.evenly, self.recent, self.compared]))
+        slices = self.slices
+        held = np.zeros(len(slices.fit) + len(slices.calibrate) + len(slices.hold_out), dtype=np.bool_)
+        for rows in (self.fitted, self.evenly, self.recent, self.compared):
+            held[rows] = True
+        return np.flatnonzero(held)
 
 
 def choose(event_time: NDArray[np.int64], fraud: NDArray[np.bool_], settings: TrainingSettings) -> Chosen:

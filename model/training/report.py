@@ -14,7 +14,7 @@ from model.training.reference import global_plot
 from model.training.watched import amount_paise, payee_reported
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,21 +33,28 @@ def make_report(
     labels: Labels,
     event_time: NDArray[np.int64],
     feature_names: Sequence[str],
-    baselines: Mapping[str, Any] | None = None,
+    baselines: Callable[[], Mapping[str, Any]] = dict,
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return the report as JSON values and its plots as PNG by file name.
 
-    labels, event_time: of all payments that were trained with. baselines: fitted ones, to be held against the model.
+    labels, event_time: of all payments that were trained with. baselines: returns fitted ones, to be held against the
+    model; it is called as late as can be.
     Figures in rupees, and of what was known of payees, need a model trained with `WATCHED`.
     """
     settings, names = trained.facts["settings"], list(feature_names)
     scores = _held_out(trained, labels, event_time)
     held_out = evaluate(scores, alert_budget=settings["alert_budget"], base_rate=settings["base_rate"])
-    own, others = _beside(trained, labels.fraud, baselines or {})
-    figures = {name: figures_of(one, settings["alert_budget"]) for name, one in others.items()}
-    compared = figures_of(own, settings["alert_budget"]) if others else {}
     drift = drift_of(trained, labels.fraud)
     strength = _strength(trained, names)
+    looked_at, fraud = trained.chosen.compared, labels.fraud
+    shown = np.concatenate([_some(looked_at[fraud[looked_at]]), _some(looked_at[~fraud[looked_at]])])
+    of_features = {
+        "importance.png": importance_plot(strength),
+        "contributions.png": global_plot(trained.estimator, trained.held.of(shown), names),
+    }
+    own, others = _beside(trained, labels.fraud, baselines())
+    figures = {name: figures_of(one, settings["alert_budget"]) for name, one in others.items()}
+    compared = figures_of(own, settings["alert_budget"]) if others else {}
     facts = Facts(trained, labels, event_time, names, held_out, drift, compared, figures)
     report = {
         "training": trained.facts,
@@ -57,12 +64,7 @@ def make_report(
         "mean_absolute_contribution": [{"feature": name, "log_odds": value} for name, value in strength],
         "drift": {name: round(float(index), 4) for name, index in zip(names, drift, strict=True)},
     }
-    plots = draw(scores, held_out, others)
-    plots["importance.png"] = importance_plot(strength)
-    looked_at, fraud = trained.chosen.compared, labels.fraud
-    shown = np.concatenate([_some(looked_at[fraud[looked_at]]), _some(looked_at[~fraud[looked_at]])])
-    plots["contributions.png"] = global_plot(trained.estimator, trained.held.of(shown), names)
-    return report, plots
+    return report, draw(scores, held_out, others) | of_features
 
 
 def _held_out(trained: Trained, labels: Labels, event_time: NDArray[np.int64]) -> Scores:

@@ -24,7 +24,7 @@ from model.training.vectors import InMemory, hold
 from model.verdict import Thresholds, choose_thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -96,10 +96,14 @@ def train_of(
     *,
     feature_names: Sequence[str] = (),
     watched: Sequence[str] = (),
+    step: Callable[[str, int], Callable[[int], None]] = lambda _what, _total: lambda _done: None,
+    fitted: Callable[[Chosen, Held], None] = lambda _chosen, _held: None,
 ) -> Trained:
     """Return the model that `train` returns, to the bit, of vectors that need not be in memory.
 
     watched: names of features, as in `feature_names`, whose values are kept for each payment of the later slices.
+    step: is told what comes and how much of it, and returns what is told how far it is. fitted: is called when the
+    trees are fitted, and no more memory is needed than what is held.
     """
     settings = settings or TrainingSettings()
     if not len(vectors) == len(fraud) == len(event_time):
@@ -108,13 +112,16 @@ def train_of(
             f"{len(event_time)} times."
         )
     chosen = choose(event_time, fraud, settings)
-    held = hold(vectors, chosen.held)
+    held = hold(vectors, chosen.held, step("vectors", len(chosen.held)))
+    grown = step("trees", 1)
     estimator = _fit(held.of(chosen.fitted), fraud[chosen.fitted], settings)
+    grown(1)
+    fitted(chosen, held)
     names = list(feature_names)
     columns = {name: names.index(name) for name in watched if name in names}
     slices, rows = chosen.slices, chosen.slices.later
     tables = compile_tables(estimator)
-    margin, values = _score_later(tables, vectors, rows, columns)
+    margin, values = _score_later(tables, vectors, rows, columns, step("calibrating", len(rows)))
     calibrating = np.searchsorted(rows, slices.calibrate)
     later_fraud = fraud[slices.calibrate]
     calibration = fit_calibration(margin[calibrating], later_fraud, _range(tables), settings.base_rate)
@@ -156,7 +163,11 @@ def _range(tables: Tables) -> tuple[float, float]:
 
 
 def _score_later(
-    tables: Tables, vectors: Vectors, rows: NDArray[np.intp], columns: dict[str, int]
+    tables: Tables,
+    vectors: Vectors,
+    rows: NDArray[np.intp],
+    columns: dict[str, int],
+    moved: Callable[[int], None],
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float32]]]:
     """Return the margin of each of the rows, and their values of some columns."""
     low, high = _range(tables)
@@ -169,6 +180,7 @@ def _score_later(
             here[start : start + CHUNK] = margins.score(part[start : start + CHUNK]).margin
         for name, column in columns.items():
             values[name][at] = part[:, column]
+        moved(at.stop)
     return margin, values
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from model.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -73,8 +73,11 @@ class Held:
         return self.vectors[np.searchsorted(self.rows, rows)]
 
 
-def hold(vectors: Vectors, rows: NDArray[np.intp]) -> Held:
-    """Return the vectors of ascending rows; raises TrainingError for vectors of another type or shape."""
+def hold(vectors: Vectors, rows: NDArray[np.intp], moved: Callable[[int], None] = lambda _: None) -> Held:
+    """Return the vectors of ascending rows; raises TrainingError for vectors of another type or shape.
+
+    moved: is told how many of them were taken.
+    """
     held: NDArray[np.float32] | None = None
     for at, part in vectors.taken(rows):
         if part.dtype != np.float32 or part.ndim != 2:
@@ -82,6 +85,7 @@ def hold(vectors: Vectors, rows: NDArray[np.intp]) -> Held:
         if held is None:
             held = np.empty((len(rows), part.shape[1]), dtype=np.float32)
         held[at] = part
+        moved(at.stop)
     if held is None:
         raise TrainingError("Expected rows to hold, got none; give a longer history.")
     return Held(rows, held)

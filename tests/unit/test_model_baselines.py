@@ -10,7 +10,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from model.training import baselines
-from model.training.baselines import LOGISTIC_REGRESSION, RANDOM_FOREST, compare, fit_baselines, probabilities
+from model.training.baselines import LOGISTIC_REGRESSION, RANDOM_FOREST, compare, fit_baselines, fit_beside, probabilities
+from model.training.vectors import Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,3 +79,17 @@ def test_of_many_vectors_some_are_taken_evenly(monkeypatch: pytest.MonkeyPatch) 
     of_those = fit_baselines(vectors[::3], fraud[::3])
     for name, baseline in of_some.items():
         assert probabilities(baseline, vectors).tobytes() == probabilities(of_those[name], vectors).tobytes()
+
+
+def test_beside_other_work_they_are_the_same(fitted: dict[str, Any]) -> None:
+    vectors, fraud = history(0)
+    beside = fit_beside(Held(np.arange(N), vectors), np.arange(N), fraud, 0).result()
+    for name, baseline in fitted.items():
+        assert probabilities(beside[name], vectors).tobytes() == probabilities(baseline, vectors).tobytes()
+
+
+def test_what_fails_beside_is_raised_where_the_result_is_asked_for() -> None:
+    vectors, fraud = history(0)
+    beside = fit_beside(Held(np.arange(N), vectors), np.arange(N), np.zeros_like(fraud), 0)
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        beside.result()

@@ -15,7 +15,7 @@ from model.training.train import TrainingSettings, train, train_of
 from model.training.vectors import InMemory, Within, hold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SMALL = TrainingSettings(trees=5, leaves=6, depth=3, min_payments_per_leaf=5, l2_regularization=1.0)
 N = 3000
@@ -100,6 +100,20 @@ def test_vectors_in_pieces_give_the_same_model_and_are_taken_twice(rows: int) ->
     assert parts.later.probability.tobytes() == later.probability.tobytes()
     assert parts.later.watched.keys() == {"b"}
     assert parts.later.watched["b"].tolist() == VECTORS[parts.later.rows, 1].tolist()
+
+
+def test_a_training_says_how_many_vectors_it_took() -> None:
+    bars: list[tuple[str, int, list[int]]] = []
+
+    def step(what: str, total: int) -> Callable[[int], None]:
+        bars.append((what, total, []))
+        return bars[-1][2].append
+
+    trained = train_of(Pieces(VECTORS, 500), FRAUD, TIMES, SMALL, step=step)
+    assert [what for what, _, _ in bars] == ["vectors", "trees", "calibrating"]
+    assert [total for _, total, _ in bars] == [len(trained.chosen.held), 1, len(trained.slices.later)]
+    for _, total, moves in bars:
+        assert moves == [*range(500, total, 500), total]
 
 
 def test_some_rows_of_a_history_are_a_history() -> None:

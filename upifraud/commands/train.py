@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from history.measured import Measured
     from history.spill.spilled import Spilled
     from model.artifact import Artifact
+    from model.training.choice import Chosen
     from model.training.train import TrainingSettings
+    from model.training.vectors import Held
 
 EPILOG = """
 \b
@@ -160,9 +164,11 @@ def train_artifact(
     """Train on payments with since <= event_time < until and write the artifact; times in epoch milliseconds."""
     # Threads of OpenMP wait by spinning, which takes six times as long beside other work; read when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from sklearn.exceptions import ConvergenceWarning
+
     from features.schema import FEATURE_NAMES, SCHEMA_HASH
     from model.errors import TrainingError
-    from model.training.baselines import fit_baselines
+    from model.training.baselines import fit_beside
     from model.training.publishing import publish
     from model.training.report import make_report
     from model.training.train import train_of
@@ -177,29 +183,38 @@ def train_artifact(
         raise TrainingError("Expected payments between --since and --until, got none; give a wider range.")
     labels = measured.labels(rows, until + label_delay)
     event_time = times[rows]
-    stage = step("training", 4)
-    trained = train_of(
-        Within(measured, rows),
-        labels.fraud,
-        event_time,
-        settings,
-        feature_names=FEATURE_NAMES,
-        watched=WATCHED,
-    )
-    trained.facts["history"] = {
-        "payments": len(rows),
-        "frauds": int(labels.fraud.sum()),
-        "reported": labels.reported,
-        "first_event_time": int(event_time.min()),
-        "until": until,
-        "label_delay_ms": label_delay,
-    }
+    simple: Future[dict[str, Any]] = Future()
+
+    def begin_baselines(chosen: Chosen, held: Held) -> None:
+        nonlocal simple
+        if baselines:
+            simple = fit_beside(held, chosen.fitted, labels.fraud[chosen.fitted], settings.seed)
+        else:
+            simple.set_result({})
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        trained = train_of(
+            Within(measured, rows),
+            labels.fraud,
+            event_time,
+            settings,
+            feature_names=FEATURE_NAMES,
+            watched=WATCHED,
+            step=step,
+            fitted=begin_baselines,
+        )
+        trained.facts["history"] = {
+            "payments": len(rows),
+            "frauds": int(labels.fraud.sum()),
+            "reported": labels.reported,
+            "first_event_time": int(event_time.min()),
+            "until": until,
+            "label_delay_ms": label_delay,
+        }
+        stage = step("report", 2)
+        report, plots = make_report(trained, labels, event_time, FEATURE_NAMES, simple.result)
     stage(1)
-    fitted = trained.chosen.fitted
-    simple = fit_baselines(trained.held.of(fitted), labels.fraud[fitted], settings.seed) if baselines else {}
-    stage(2)
-    report, plots = make_report(trained, labels, event_time, FEATURE_NAMES, simple)
-    stage(3)
     artifact = publish(
         out,
         trained,
@@ -209,8 +224,8 @@ def train_artifact(
         report=report,
         plots=plots,
     )
-    stage(4)
-    return Made(artifact, simple)
+    stage(2)
+    return Made(artifact, simple.result())
 
 
 def _summarise(artifact: Artifact, out: Path) -> None:

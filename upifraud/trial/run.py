@@ -148,11 +148,13 @@ def _at_once(
         if measured is None:
             return None
         earlier = parts.train
-        trained = train_of(Within(measured, earlier), labels.fraud[earlier], measured.event_time[earlier], settings)
+        fraud, times = labels.fraud[earlier], measured.event_time[earlier]
+        trained = train_of(Within(measured, earlier), fraud, times, settings, step=step)
         # Of the very payments that the trial itself is judged by.
-        probability = np.concatenate(
-            [trained.scorer.probabilities(vectors) for _, vectors in measured.taken(parts.test)]
-        )
+        probability, moved = np.empty(len(parts.test)), step("scoring", len(parts.test))
+        for part, vectors in measured.taken(parts.test):
+            probability[part] = trained.scorer.probabilities(vectors)
+            moved(part.stop)
     verdict = trained.thresholds.verdicts(probability)
     scores = Scores(probability, labels.fraud[parts.test], verdict=verdict)
     return {"label_delay_ms": 0, **evaluate(scores, alert_budget=settings.alert_budget, base_rate=settings.base_rate)}
