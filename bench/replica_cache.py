@@ -1,8 +1,8 @@
-"""What the bound of a worker's replicas costs over grown stores: `python -m bench.replica_cache --cache 13 52 208`.
+"""What the bound of a worker's replicas costs over grown stores: `python -m bench.replica_cache`.
 
 A month of payments of `--payers` is put into a Valkey of our own as a rebuild would; then those of the ten hours behind
 it are applied and measured in micro-batches, once for each size of the cache, and the second half counts. Sizes go with
-the payers: 13 MiB for 10,000 are as 256 MiB for 200,000. All CPU is in microseconds a payment, a micro-batch's that a
+the payers: 51 MiB for 40,000 are as 256 MiB for 200,000. All CPU is in microseconds a payment, a micro-batch's that a
 fifth of them stayed below: others on the same cores only ever add to it.
 """
 
@@ -86,8 +86,8 @@ def measured(url: str, columns: PaymentColumns, mib: float, partition: bytes) ->
 def main() -> None:
     """Fill a server, measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--payers", type=int, default=10_000)
-    arguments.add_argument("--cache", type=float, nargs="+", default=[13.0, 52.0, 208.0], help="MiB, one or more")
+    arguments.add_argument("--payers", type=int, default=40_000)
+    arguments.add_argument("--cache", type=float, nargs="+", default=[51.0, 205.0, 819.0], help="MiB, one or more")
     given = arguments.parse_args()
     until = bench.START
     rows = provenance(History(given.payers, 7, until - 30 * DAY_MS, until + BEHIND_MS))
