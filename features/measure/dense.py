@@ -14,7 +14,7 @@ import numpy as np
 from features.compiled import njit
 from features.measure.hll import estimate, merge, observe
 from features.measure.ingest import include, reset
-from features.measure.logs import LEVELS, NEVER, NONE, Logs
+from features.measure.logs import MARKS, NEVER, NONE, Logs, kept_from
 from features.measure.wide import add, multiply
 from features.windows import BLOCK, HORIZON, PANES, SUPER
 
@@ -57,7 +57,7 @@ def measure_dense(
             pane = length // PANES
             number = after // pane
             after = number * pane - 1
-            _add_kept(logs, slot, full, length, number, after, now, sums, window, registers)
+            _add_kept(logs, slot, full, length, number, after, now, sums, len(windows) - 1 - window, registers)
         if not _whole(run, np.int64(0), after, now, sums, registers):
             _add_records(logs, slot, full, upto, after, now, sums, registers)
         if own != NONE:
@@ -86,19 +86,22 @@ def _add_kept(
     after: int,
     now: int,
     sums: np.record,
-    window: int,
+    level: int,
     registers: NDArray[np.uint8],
 ) -> None:
-    """Add panes from `number` on and the records before `full`; the sum is kept if none of them is later than now."""
+    """Add panes from `number` on and the records before `full`; the sum is kept if none of them is later than now.
+
+    level: how many windows are longer.
+    """
     log = logs.slots[slot]
-    row = log.block_at * LEVELS + window
+    row = kept_from(log.block_at) + level
     key = logs.kept_key[row]
     if key[0] == full and key[1] == log.folded and key[2] == length and key[3] == number and key[4] <= now:
         _take(logs.kept, row, sums, registers)
         return
     for pane in range(log.pane_at, log.pane_at + log.panes):
         if logs.pane[pane].last == length and logs.pane[pane].first >= number:
-            _take(logs.pane, pane, sums, registers)
+            take_pane(logs.pane, pane, sums, registers)
     latest = _add_records(logs, slot, log.folded, full, after, now, sums, registers)
     if latest > now:
         return
@@ -160,6 +163,22 @@ def _whole(
         _take(rows, row, sums, registers)
         return True
     return False
+
+
+@njit(inner=True)
+def take_pane(rows: NDArray[np.record], row: int, sums: np.record, registers: NDArray[np.uint8]) -> None:
+    """Add one row of a pane."""
+    one = rows[row]
+    sums.payments += one.payments
+    sums.total += one.total
+    sums.largest = max(sums.largest, one.largest)
+    sums.sq_high, sums.sq_low = add(sums.sq_high, sums.sq_low, one.sq_high, one.sq_low)
+    for at in range(MARKS):
+        mark = one.marks[at]
+        if mark == 0:
+            break
+        index = mark & 0xFF
+        registers[index] = max(registers[index], np.uint8(mark >> 8))
 
 
 @njit(inner=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from features.compiled import njit, row_dtype
 from features.measure.hll import REGISTERS
-from features.windows import WINDOWS
+from features.windows import HORIZON, WINDOWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,8 @@ NEVER = np.int64(-(2**62))
 NONE = -1
 """Stands in an offset column for "this slot has no such section"."""
 
-LEVELS: Final = len(WINDOWS)
+LEVELS: Final = sum(length > HORIZON for length in WINDOWS.values())
+"""Windows of a dense log that are summed over panes."""
 
 
 SLOT: Final = row_dtype(
@@ -40,14 +41,14 @@ SLOT: Final = row_dtype(
         ("block_at", "i8"),
         ("super_at", "i8"),
         ("pane_at", "i8"),
-        ("panes", "i8"),  # how many panes there are
+        ("panes", "i8"),  # how many rows of panes there are
         # Of replicas only:
         ("last", "u8", (4,)),  # the last record, as the store has it
         ("identity", "u8"),  # whose log it is
         ("kind", "u1"),  # of what kind; 0: the slot is free
-        ("used", "u1"),  # since it was last asked whether it may go
-        ("order", "i4"),  # of its run of units
-        ("pane_order", "i4"),  # of its run of panes; NONE where there is none
+        ("used", "u1"),  # how often it may be asked whether it may go before it does
+        ("units", "i4"),  # of its room
+        ("pane_units", "i4"),  # of the room of its panes, if it has any
         ("batch", "i8"),  # the last micro-batch that needs it
         ("seen", "i8"),  # records that it has, or will have when all that was read is measured
     ]
@@ -56,9 +57,9 @@ SLOT: Final = row_dtype(
 
 SUMMARY: Final = row_dtype(
     [
-        ("first", "i8"),  # blocks: the earliest event time in the run; panes: floor(event time / pane length)
-        ("last", "i8"),  # blocks: the latest event time in the run; panes: the length of the window they belong to
-        ("clock", "i8"),  # blocks: the running maximum of event time at the run's end; panes: unused
+        ("first", "i8"),  # the earliest event time in the run
+        ("last", "i8"),  # the latest event time in the run
+        ("clock", "i8"),  # the running maximum of event time at the run's end
         ("payments", "i8"),
         ("total", "i8"),
         ("largest", "i8"),
@@ -67,7 +68,24 @@ SUMMARY: Final = row_dtype(
         ("registers", "u1", (REGISTERS,)),
     ]
 )
-"""Aggregates of a full run of records: a block, a super-block or a pane."""
+"""Aggregates of a full run of records: a block or a super-block."""
+
+MARKS: Final = 36
+"""Registers that a row of a pane has: few are marked in most panes."""
+
+PANE_ROW: Final = row_dtype(
+    [
+        ("first", "i8"),  # floor(event time / pane length)
+        ("last", "i8"),  # the length of the window that the pane belongs to
+        ("payments", "i8"),
+        ("total", "i8"),
+        ("largest", "i8"),
+        ("sq_high", "u8"),
+        ("sq_low", "u8"),
+        ("marks", "u2", (MARKS,)),  # the register and, above its 8 bits, its rank; 0: no more
+    ]
+)
+"""A pane. One with more registers goes on in rows that count no payments."""
 
 
 @njit()
@@ -77,7 +95,7 @@ def clear_slot(slots: NDArray[np.record], slot: int, at: int) -> None:
     log.at = at
     log.length = log.folded = log.whole_from = log.panes = 0
     log.base_clock = log.older_clock = log.clock = log.born = NEVER
-    log.block_at = log.super_at = log.pane_at = log.pane_order = NONE
+    log.block_at = log.super_at = log.pane_at = NONE
     log.seen = 0
     log.last[:] = 0
 
@@ -87,7 +105,17 @@ def put_blocks(logs: Logs, slot: int, at: int, super_at: int) -> None:
     """Let the slot's block summaries lie from `at` on; what was kept there was another log's."""
     log = logs.slots[slot]
     log.block_at, log.super_at = at, super_at
-    logs.kept_key[at * LEVELS : (at + 1) * LEVELS, 0] = 0
+    for row in range(kept_from(at), kept_from(at) + LEVELS):
+        logs.kept_key[row, 0] = 0
+
+
+@njit(inline="always")
+def kept_from(block_at: int) -> int:
+    """Return the first row of what is kept for the log with that first block.
+
+    A dense log has two blocks or more, so that no two of them get the same rows.
+    """
+    return block_at // 2 * LEVELS
 
 
 class Logs(NamedTuple):
@@ -103,18 +131,20 @@ class Logs(NamedTuple):
     """Of SLOT."""
 
     blocks: NDArray[np.record]
-    """Of SUMMARY, as the others."""
+    """Of SUMMARY, as supers and kept."""
     supers: NDArray[np.record]
     pane: NDArray[np.record]
+    """Of PANE_ROW."""
 
     kept: NDArray[np.record]
-    """What dense windows hold in full blocks and panes: a row a window, from the row of the slot's first block on."""
+    """What dense windows hold in full blocks and panes: a row a window, the longest first (`kept_from`)."""
     kept_key: NDArray[np.int64]
     """[rows, 5]: the position up to which it is kept (0: not at all), and what else it depends on."""
 
     @classmethod
     def make(cls, *, records: int, slots: int, blocks: int, supers: int, panes: int) -> Logs:
         """Allocate arenas of the given sizes; memory is touched only when it is written."""
+        kept = (blocks // 2 + 1) * LEVELS
         return cls(
             event_time=np.zeros(records, dtype=np.int64),
             amount=np.zeros(records, dtype=np.int64),
@@ -123,7 +153,7 @@ class Logs(NamedTuple):
             slots=np.zeros(slots, dtype=SLOT),
             blocks=np.zeros(blocks, dtype=SUMMARY),
             supers=np.zeros(supers, dtype=SUMMARY),
-            pane=np.zeros(panes, dtype=SUMMARY),
-            kept=np.zeros(blocks * LEVELS, dtype=SUMMARY),
-            kept_key=np.zeros((blocks * LEVELS, 5), dtype=np.int64),
+            pane=np.zeros(panes, dtype=PANE_ROW),
+            kept=np.zeros(kept, dtype=SUMMARY),
+            kept_key=np.zeros((kept, 5), dtype=np.int64),
         )

@@ -12,7 +12,7 @@ from features.entities import COUNTERPARTIES, INBOUND, OUTBOUND
 from features.measure.ingest import append, append_raw
 from features.measure.logs import NONE, Logs
 from features.record import PARTY, RECORD_BYTES, RECORD_WORDS, put_others_record, put_record
-from features.replica.table import BATCH, HITS, MISSES, Table, allocate, find_again, forget, make_room
+from features.replica.table import BATCH, HITS, MISSES, MOST_USED, Table, allocate, find_again, forget, make_room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +52,7 @@ def catch_up(  # type: ignore[no-untyped-def]
         read.slot, read.left = NONE, DONE
         if slot != NONE:
             log = table.slots[slot]
-            log.used, log.batch = 1, max(log.batch, table.state[BATCH])
+            log.used, log.batch = MOST_USED if log.folded > 0 else 1, max(log.batch, table.state[BATCH])
             # Nothing is there, or nothing but what this micro-batch appended: the replica is of a log that expired.
             if read.total == 0 or (read.known == 0 and not read.in_reply):
                 forget(table, slot)

@@ -15,9 +15,10 @@ import numpy as np
 
 from features.compiled import njit
 from features.errors import StoreCorruptError
+from features.measure.dense import take_pane
 from features.measure.hll import REGISTERS
-from features.measure.ingest import absorb, include, reset
-from features.measure.logs import NONE, SUMMARY, Logs
+from features.measure.ingest import include, reset
+from features.measure.logs import MARKS, PANE_ROW, SUMMARY, Logs
 from features.record import RECORD_BYTES
 from features.windows import BLOCK, FOLD_RECORDS, HORIZON, PANES, WINDOWS
 
@@ -147,7 +148,7 @@ def _collect(
             number = logs.pane[row].first
             if logs.pane[row].last == length and number >= oldest:
                 _open(rows, shift + number)
-                absorb(rows, shift + number, logs.pane, row)
+                take_pane(logs.pane, row, rows[shift + number], rows[shift + number].registers)
                 rows[shift + number].first, rows[shift + number].last = number, length
         for row in range(log.at, log.at + position - log.folded):
             number = logs.event_time[row] // pane
@@ -178,14 +179,30 @@ def whole_from(logs: Logs, slot: int) -> int:
     return base + max(BLOCK, block * BLOCK + int(later[0]) + 1 if len(later) else count)
 
 
-def put_panes(logs: Logs, slot: int, at: int, header: Header) -> None:
-    """Make a header's panes the slot's, at `at` of the pane arena."""
+def rows_of(panes: NDArray[np.void]) -> NDArray[np.record]:
+    """Return a header's panes as PANE_ROW: one row each, and more where there are more registers than fit."""
+    pane, register = np.nonzero(panes["registers"])
+    marked = np.bincount(pane, minlength=len(panes))
+    sizes = np.maximum(1, -(-marked // MARKS))
+    ends = np.cumsum(sizes)
+    rows = np.zeros(int(sizes.sum()), dtype=PANE_ROW)
+    for field in ("first", "last"):
+        rows[field] = np.repeat(panes[field], sizes)
+    for field in ("payments", "total", "largest", "sq_high", "sq_low"):
+        rows[field][ends - sizes] = panes[field]
+    at = np.arange(len(pane)) - np.repeat(np.cumsum(marked) - marked, marked)
+    ranks = panes["registers"][pane, register].astype(np.uint16)
+    rows["marks"][(ends - sizes)[pane] + at // MARKS, at % MARKS] = ranks << 8 | register.astype(np.uint16)
+    return rows
+
+
+def put_panes(logs: Logs, slot: int, header: Header, rows: NDArray[np.record]) -> None:
+    """Make a header's panes, PANE_ROW[n], the slot's, which has room for them."""
     log = logs.slots[slot]
+    at = int(log["pane_at"])
     log["folded"] = log["length"] = header.base
     log["base_clock"] = log["clock"] = header.base_clock
     log["older_clock"] = header.older_clock
     log["born"] = header.born
-    log["pane_at"] = at if len(header.panes) else NONE
-    log["panes"] = len(header.panes)
-    for field in PANE.names or ():
-        logs.pane[field][at : at + len(header.panes)] = header.panes[field]
+    log["panes"] = len(rows)
+    logs.pane[at : at + len(rows)] = rows

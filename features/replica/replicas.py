@@ -14,22 +14,24 @@ import numpy as np
 from features.errors import ReplicaBudgetError, StoreCorruptError
 from features.measure.ingest import append_raw
 from features.measure.located import LOCATED
-from features.measure.logs import NONE, SLOT, Logs
+from features.measure.logs import NONE, PANE_ROW, Logs
 from features.record import RECORD_BYTES
-from features.replica.buddies import Buddies, order_of
+from features.replica.buddies import Buddies
 from features.replica.catch_up import DONE, FOLDED, LOST, ODD, SOME_FOLDED, SOME_LOST, TOO_LARGE, catch_up
-from features.replica.fold import PANE, Header, fewest_to_fold, fold, fold_position, whole_from
+from features.replica.fold import Header, fewest_to_fold, fold, fold_position, rows_of, whole_from
 from features.replica.fold import put_panes as _put_panes
 from features.replica.locate import locate_all
 from features.replica.reads import fetched_whole, reads_of
 from features.replica.table import (
     BATCH,
     COUNT,
-    FEWEST_PANES,
+    FEWEST_PANE_UNITS,
     FEWEST_UNITS,
     HITS,
-    MIN_PANES,
+    LOG_BYTES,
     MISSES,
+    MOST_USED,
+    PANE_UNIT,
     UNIT,
     UNIT_BYTES,
     Table,
@@ -63,15 +65,21 @@ class Replicas:
     """
 
     def __init__(self, budget_bytes: int) -> None:
-        units = max(FEWEST_UNITS, _power(budget_bytes * 3 // 4 // (UNIT_BYTES + SLOT.itemsize + 3 * 4)))
-        panes = max(FEWEST_PANES, _power(budget_bytes // 4 // PANE.itemsize))
-        blocks = units * UNIT // BLOCK
-        self.logs = Logs.make(records=units * UNIT, slots=units, blocks=blocks, supers=blocks // SUPER + 1, panes=panes)
+        pane_units = max(FEWEST_PANE_UNITS, budget_bytes // 4 // (PANE_UNIT * PANE_ROW.itemsize))
+        units = max(FEWEST_UNITS, budget_bytes * 3 // 4 // (UNIT_BYTES + LOG_BYTES // 2))
+        slots, blocks = max(FEWEST_UNITS, units // 2), units * UNIT // BLOCK + 1
+        self.logs = Logs.make(
+            records=units * UNIT,
+            slots=slots,
+            blocks=blocks,
+            supers=blocks // SUPER + 1,
+            panes=pane_units * PANE_UNIT,
+        )
         self.table = Table(
             slots=self.logs.slots,
             room=Buddies.make(units),
-            pane_room=Buddies.make(panes),
-            cells=np.zeros(2 * units, dtype=np.int32),
+            pane_room=Buddies.make(pane_units),
+            cells=np.zeros(1 << (2 * slots - 1).bit_length(), dtype=np.uint64),
             state=np.zeros(MISSES + 1, dtype=np.int64),
         )
         self.lock = threading.Lock()
@@ -92,8 +100,8 @@ class Replicas:
         table = self.table
         return int(
             table.room.heads[-1] * UNIT_BYTES
-            + table.pane_room.heads[-1] * PANE.itemsize
-            + table.state[COUNT] * SLOT.itemsize
+            + table.pane_room.heads[-1] * PANE_UNIT * PANE_ROW.itemsize
+            + table.state[COUNT] * LOG_BYTES
         )
 
     def begin(self, batch: int) -> None:
@@ -191,19 +199,20 @@ class Replicas:
         For whoever holds the lock.
         """
         header = Header.unpack(log)
+        panes = rows_of(header.panes)
         records = (len(log) - header_size(log)) // RECORD_BYTES
         table = self.table
         slot = allocate(table, self.logs, *_named(name), max(records + 1, 2 * BLOCK))  # dense, so it has summaries
-        pane_order = order_of(max(MIN_PANES, len(header.panes)))
-        panes = NONE if slot == NONE else take_run(table, table.pane_room, pane_order)
-        if panes == NONE:
+        pane_units = max(1, -(-len(panes) // PANE_UNIT))
+        start = NONE if slot == NONE else take_run(table, table.pane_room, pane_units, slot)
+        if start == NONE:
             raise ReplicaBudgetError(
                 f"A log of {records} records and {len(header.panes)} panes does not fit beside the micro-batch's other "
                 "logs. Raise UPIFRAUD_REPLICA_CACHE_BYTES."
             )
-        _put_panes(self.logs, slot, panes, header)
-        table.slots[slot]["pane_order"] = pane_order
-        table.slots[slot]["pane_at"] = panes
+        row = table.slots[slot]
+        row["pane_at"], row["pane_units"], row["used"] = start * PANE_UNIT, pane_units, MOST_USED - 1
+        _put_panes(self.logs, slot, header, panes)
         return int(slot)
 
     def _unfold(self, reads: Reads) -> None:
@@ -222,11 +231,6 @@ class Replicas:
 def _named(name: bytes) -> tuple[Any, np.uint64]:
     """Return the kind and identity in a name, of the types that kernels know."""
     return np.uint8(name[0]), np.uint64(int.from_bytes(name[1:], "little"))
-
-
-def _power(units: int) -> int:
-    """Return the largest power of two that is not more."""
-    return 1 << max(0, units.bit_length() - 1)
 
 
 def header_size(log: bytes) -> int:

@@ -14,9 +14,9 @@ import numpy as np
 
 from features.compiled import njit
 from features.entities import INBOUND
-from features.measure.logs import NONE, Logs, clear_slot, put_blocks
+from features.measure.logs import LEVELS, NONE, SLOT, SUMMARY, Logs, clear_slot, put_blocks
 from features.record import RECORD_BYTES
-from features.replica.buddies import Buddies, give, give_all, take
+from features.replica.buddies import NODE, Buddies, give, give_all, next_owner, take
 from features.store.layout import UNKNOWN_LENGTH
 from features.windows import BLOCK, LONGEST, SUPER
 
@@ -27,16 +27,26 @@ if TYPE_CHECKING:
 UNIT: Final = 16
 """Records of the smallest room that a log gets."""
 COLUMN_BYTES: Final = 3 * 8 + 4
-UNIT_BYTES: Final = UNIT * COLUMN_BYTES
+UNIT_BYTES: Final = (
+    UNIT * COLUMN_BYTES + NODE.itemsize + (SUMMARY.itemsize + (SUMMARY.itemsize + 5 * 8) * LEVELS // 2) * UNIT // BLOCK
+)
+"""With what goes with it in other arenas."""
+LOG_BYTES: Final = SLOT.itemsize + 4 * 8
+"""Of a log besides its units."""
 FEWEST_UNITS: Final = 1 << 10
-FEWEST_PANES: Final = 1 << 10
-MIN_PANES: Final = 64
+PANE_UNIT: Final = 16
+"""Rows of panes of the smallest room that those of a log get."""
+FEWEST_PANE_UNITS: Final = 1 << 9
+"""Enough for the logs of one payment, however dense they are."""
+MOST_USED: Final = 15
+"""How often the hand passes a folded log before it goes; others it passes once. To read one again costs far more."""
 _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 _HALF: Final = np.uint64(32)
+_LOW: Final = np.uint64((1 << 32) - 1)
 
-HIGH, FREE, HAND, COUNT, BATCH, HITS, MISSES = range(7)
-"""Of `state`: slots ever used, the slot given back last and one, where the clock's hand stands, logs that there are;
-the micro-batch that is measured; logs of which nothing or only what was new was read, and logs read whole, ever."""
+HIGH, FREE, COUNT, BATCH, HITS, MISSES = range(6)
+"""Of `state`: slots ever used, the slot given back last and one, logs that there are; the micro-batch that is measured;
+logs of which nothing or only what was new was read, and logs read whole, ever."""
 
 
 class Table(NamedTuple):
@@ -44,29 +54,32 @@ class Table(NamedTuple):
 
     slots: NDArray[np.record]
     room: Buddies
-    """Of runs of UNIT records."""
+    """Of units of UNIT records."""
     pane_room: Buddies
-    cells: NDArray[np.int32]
-    """Open addressing by kind and identity: the slot and one; 0 is empty."""
+    """Of units of PANE_UNIT rows of panes."""
+    cells: NDArray[np.uint64]
+    """Open addressing by kind and identity: 32 bits of their hash, and the slot and one; 0 is empty."""
     state: NDArray[np.int64]
 
 
 @njit(inline="always")
-def _home(kind: int, identity: np.uint64, mask: np.uint64) -> np.uint64:
+def _tag(kind: int, identity: np.uint64) -> np.uint64:
+    """Return the 32 bits by which a log is looked for; it is at home in the cell of the lowest of them."""
     mixed = (identity + np.uint64(kind)) * _MIXED
-    return (mixed ^ (mixed >> _HALF)) & mask
+    return (mixed ^ (mixed >> _HALF)) & _LOW
 
 
 @njit()
 def find(table: Table, kind: int, identity: np.uint64) -> int:
     """Return the slot of a log; NONE if there is no replica."""
-    mask = np.uint64(len(table.cells) - 1)
-    cell = _home(kind, identity, mask)
+    mask, tag = np.uint64(len(table.cells) - 1), _tag(kind, identity)
+    cell = tag & mask
     while table.cells[cell] != 0:
-        slot = int(table.cells[cell]) - 1
-        log = table.slots[slot]
-        if log.identity == identity and log.kind == kind:
-            return slot
+        if table.cells[cell] >> _HALF == tag:
+            slot = np.int64(table.cells[cell] & _LOW) - 1
+            log = table.slots[slot]
+            if log.identity == identity and log.kind == kind:
+                return int(slot)
         cell = (cell + np.uint64(1)) & mask
     return NONE
 
@@ -89,28 +102,27 @@ def find_again(table: Table, read: np.record) -> int:
 def forget(table: Table, slot: int) -> None:
     """Drop a log."""
     log = table.slots[slot]
-    _remove(table, log.kind, log.identity)
-    give(table.room, log.at // UNIT, log.order)
-    if log.pane_order != NONE:
-        give(table.pane_room, log.pane_at, log.pane_order)
+    _remove(table, _tag(log.kind, log.identity), slot)
+    give(table.room, log.at // UNIT, log.units)
+    if log.pane_at != NONE:
+        give(table.pane_room, log.pane_at // PANE_UNIT, log.pane_units)
     log.kind = 0
     log.at, table.state[FREE] = table.state[FREE], slot + 1
     table.state[COUNT] -= 1
 
 
 @njit(inner=True)
-def _remove(table: Table, kind: int, identity: np.uint64) -> None:
+def _remove(table: Table, tag: np.uint64, slot: int) -> None:
     """Empty a log's cell, and move up those behind it that would not be found any more (Knuth, volume 3, 6.4 R)."""
-    cells, slots, one = table.cells, table.slots, np.uint64(1)
+    cells, one, mine = table.cells, np.uint64(1), tag << _HALF | np.uint64(slot + 1)
     mask = np.uint64(len(cells) - 1)
-    cell = _home(kind, identity, mask)
-    while slots[cells[cell] - 1].identity != identity or slots[cells[cell] - 1].kind != kind:
+    cell = tag & mask
+    while cells[cell] != mine:
         cell = (cell + one) & mask
     hole = cell
     cell = (cell + one) & mask
     while cells[cell] != 0:
-        log = slots[cells[cell] - 1]
-        home = _home(log.kind, log.identity, mask)
+        home = (cells[cell] >> _HALF) & mask
         if ((cell - home) & mask) >= ((cell - hole) & mask):
             cells[hole] = cells[cell]
             hole = cell
@@ -119,17 +131,21 @@ def _remove(table: Table, kind: int, identity: np.uint64) -> None:
 
 
 @njit(inner=True)
-def _evict(table: Table) -> bool:
-    """Drop a log that was not used since the hand passed it last; False if all belong to this micro-batch or later."""
-    state, slots = table.state, table.slots
-    for _ in range(2 * state[HIGH]):
-        slot = state[HAND]
-        state[HAND] = (slot + 1) % state[HIGH]
-        log = slots[slot]
-        if log.kind == 0 or log.batch >= state[BATCH]:
+def _evict(table: Table, room: Buddies) -> bool:
+    """Drop a log with a run in a room that was not used since the hand passed it last.
+
+    False if all belong to this micro-batch or later. The hand goes from run to run as they lie there: what it frees
+    becomes one long run, and of a log without panes nothing is gained for panes.
+    """
+    for _ in range((MOST_USED + 1) * len(room.nodes)):
+        slot = next_owner(room)
+        if slot == NONE:
             continue
-        if log.used:
-            log.used = 0
+        log = table.slots[slot]
+        if log.batch >= table.state[BATCH]:
+            continue
+        if log.used > 0:
+            log.used -= 1
             continue
         forget(table, slot)
         return True
@@ -137,13 +153,13 @@ def _evict(table: Table) -> bool:
 
 
 @njit()
-def take_run(table: Table, room: Buddies, order: int) -> int:
-    """Take a run, for which others may have to go; NONE if it does not fit beside this micro-batch's logs."""
-    while order < len(room.heads) - 1:
-        start = take(room, order)
+def take_run(table: Table, room: Buddies, units: int, slot: int) -> int:
+    """Take a run for a log, for which others may have to go; NONE if it does not fit beside this micro-batch's logs."""
+    while units <= len(room.nodes):
+        start = take(room, units, slot)
         if start != NONE:
             return start
-        if not _evict(table):
+        if not _evict(table, room):
             break
     return NONE
 
@@ -160,24 +176,29 @@ def allocate(table: Table, logs: Logs, kind: int, identity: np.uint64, records: 
 @njit(inner=True)
 def _allocate(table: Table, kind: int, identity: np.uint64, records: int) -> int:
     state = table.state
-    order = _order(records)
-    start = take_run(table, table.room, order)
-    if start == NONE:
-        return NONE
+    while state[FREE] == 0 and state[HIGH] == len(table.slots):
+        if not _evict(table, table.room):
+            return NONE
     if state[FREE] > 0:
         slot = int(state[FREE]) - 1
         state[FREE] = table.slots[slot].at
     else:
-        slot = int(state[HIGH])  # there are as many slots as units
+        slot = int(state[HIGH])
         state[HIGH] += 1
-    log = table.slots[slot]
+    log, units = table.slots[slot], _units(records)
+    start = take_run(table, table.room, units, slot)
+    if start == NONE:
+        log.kind = 0
+        log.at, state[FREE] = state[FREE], slot + 1
+        return NONE
     clear_slot(table.slots, slot, start * UNIT)
-    log.order, log.kind, log.identity, log.used, log.batch = order, kind, identity, 0, state[BATCH]
+    log.units, log.kind, log.identity, log.used, log.batch = units, kind, identity, 0, state[BATCH]
+    tag = _tag(kind, identity)
     mask = np.uint64(len(table.cells) - 1)
-    cell = _home(kind, identity, mask)
+    cell = tag & mask
     while table.cells[cell] != 0:
         cell = (cell + np.uint64(1)) & mask
-    table.cells[cell] = slot + 1
+    table.cells[cell] = tag << _HALF | np.uint64(slot + 1)
     state[COUNT] += 1
     return slot
 
@@ -186,35 +207,34 @@ def _allocate(table: Table, kind: int, identity: np.uint64, records: int) -> int
 def _open_blocks(logs: Logs, slot: int) -> None:
     """Let a log whose room is a block or more have its summaries; its run begins at a block then."""
     log = logs.slots[slot]
-    if UNIT << log.order >= BLOCK:
+    if UNIT * log.units >= BLOCK:
         put_blocks(logs, slot, log.at // BLOCK, log.at // BLOCK // SUPER)
 
 
 @njit(inline="always")
-def _order(records: int) -> int:
-    order = 0
-    while UNIT << order < records:
-        order += 1
-    return order
+def _units(records: int) -> int:
+    """Return how many units a log gets: an eighth more than it needs, so that a long one is seldom moved."""
+    units = max(1, (records + UNIT - 1) // UNIT)
+    return units + units // 8
 
 
 @njit(inner=True)
 def make_room(table: Table, logs: Logs, slot: int, records: int) -> bool:
     """Let a log grow to hold so many records beyond its base; False if these do not fit."""
     log = table.slots[slot]
-    if records <= UNIT << log.order:
+    if records <= UNIT * log.units:
         return True
-    order = _order(records)
-    start = take_run(table, table.room, order)
+    units = _units(records)
+    start = take_run(table, table.room, units, slot)
     if start == NONE:
         return False
-    give(table.room, log.at // UNIT, log.order)
-    _move(logs, slot, start * UNIT, order)
+    give(table.room, log.at // UNIT, log.units)
+    _move(logs, slot, start * UNIT, units)
     return True
 
 
 @njit(inner=True)
-def _move(logs: Logs, slot: int, new: int, order: int) -> None:
+def _move(logs: Logs, slot: int, new: int, units: int) -> None:
     """Let a log lie elsewhere; the run that it leaves is as it was until somebody else writes there."""
     log = logs.slots[slot]
     kept, blocks, supers = log.length - log.folded, log.block_at, log.super_at
@@ -223,7 +243,7 @@ def _move(logs: Logs, slot: int, new: int, order: int) -> None:
         logs.amount[new + row] = logs.amount[log.at + row]
         logs.counterparty[new + row] = logs.counterparty[log.at + row]
         logs.place[new + row] = logs.place[log.at + row]
-    log.at, log.order = new, order
+    log.at, log.units = new, units
     _open_blocks(logs, slot)
     if blocks != NONE:
         for row in range(kept // BLOCK):

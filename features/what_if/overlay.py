@@ -10,7 +10,7 @@ import numpy as np
 from features.compiled import njit
 from features.entities import COUNTERPARTIES, INBOUND, OUTBOUND
 from features.measure.ingest import append
-from features.measure.logs import LEVELS, NONE, Logs
+from features.measure.logs import LEVELS, NONE, Logs, kept_from
 from features.measure.vector import put_vectors
 from features.record import PARTY, RECORD_BYTES
 from features.replica.locate import locate
@@ -144,7 +144,7 @@ def _take_back(logs, log_of, reads, before):  # type: ignore[no-untyped-def]
         log.length, log.clock = before[kind, 0], before[kind, 1]
         if log.block_at == NONE:
             continue
-        first = log.block_at * LEVELS
+        first = kept_from(log.block_at)
         for row in range(first, first + LEVELS):  # what was kept of a block that the payment filled
             if logs.kept_key[row, 0] > log.length:
                 logs.kept_key[row, 0] = 0

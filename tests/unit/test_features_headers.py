@@ -5,22 +5,35 @@ from __future__ import annotations
 import contextlib
 import struct
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.compiled import njit
 from features.errors import StoreCorruptError
+from features.measure.dense import take_pane
+from features.measure.logs import MARKS, SUMMARY
 from features.online import OnlineFeatures
 from features.record import RECORD_BYTES
-from features.replica.fold import MAGIC, PANE, PREFIX, Header
+from features.replica.fold import MAGIC, PANE, PREFIX, Header, rows_of
 from features.store.memory_store import MemoryEntityStore
 from features.windows import BLOCK
 from tests.fixtures.feature_deployment import Deployment
 from tests.oracle import Payment
 
+if TYPE_CHECKING:
+    import random
+
 times = st.integers(-(2**62), 2**48)
+
+
+@njit()
+def add_pane(rows: np.ndarray, row: int, sums: np.ndarray, registers: np.ndarray) -> None:
+    """Add a row of PANE_ROW to the first of SUMMARY."""
+    take_pane(rows, row, sums[0], registers)
 
 
 def panes(count: int) -> np.ndarray:
@@ -44,6 +57,29 @@ def test_a_header_is_read_as_it_was_written(blocks: int, clock: int, older: int,
     read = Header.unpack(whole(packed))
     assert (read.base, read.base_clock, read.older_clock, read.born) == (blocks * BLOCK, clock, older, born)
     assert read.panes.tobytes() == header.panes.tobytes()
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 256), max_size=8), st.randoms(use_true_random=False))
+def test_panes_in_rows_are_the_same_panes(marked: list[int], draw: random.Random) -> None:
+    """However many registers one has: what goes on in further rows counts nothing twice."""
+    there = panes(len(marked))
+    for pane, count in zip(there, marked, strict=True):
+        pane["registers"] = 0
+        for register in draw.sample(range(256), count):
+            pane["registers"][register] = draw.randint(1, 33)
+        pane["payments"], pane["total"], pane["sq_low"] = count + 1, 7 * count, 2**63
+    rows, at = rows_of(there), 0
+    for pane, count in zip(there, marked, strict=True):
+        sums, registers = np.zeros(1, dtype=SUMMARY), np.zeros(256, dtype=np.uint8)
+        for row in range(at, at + max(1, -(-count // MARKS))):
+            assert (rows["first"][row], rows["last"][row]) == (pane["first"], pane["last"])
+            add_pane(rows, row, sums, registers)
+            at += 1
+        assert registers.tobytes() == pane["registers"].tobytes()
+        for name in ("payments", "total", "largest", "sq_high", "sq_low"):
+            assert sums[name][0] == pane[name]
+    assert at == len(rows)
 
 
 GOOD = Header(1024, 5_000, 4_000, 1_000, panes(5)).pack()

@@ -15,8 +15,21 @@ from features.measure.logs import NONE
 from features.online import OnlineFeatures
 from features.replica import table as replica_table
 from features.replica.buddies import Buddies, give, order_of, take
+from features.replica.buddies import next_owner as _next_owner
 from features.replica.replicas import Replicas
-from features.replica.table import BATCH, FEWEST_UNITS, UNIT, allocate, clear, find, forget
+from features.replica.table import (
+    BATCH,
+    COUNT,
+    FEWEST_UNITS,
+    MOST_USED,
+    PANE_UNIT,
+    UNIT,
+    allocate,
+    clear,
+    find,
+    forget,
+    take_run,
+)
 from features.store.contract import Origin
 from features.store.memory_store import MemoryEntityStore
 from features.store.messages import READING, Claims
@@ -28,6 +41,7 @@ if TYPE_CHECKING:
     from features.replica.table import Table
 
 make_room = outer(replica_table.make_room)
+next_owner = outer(_next_owner)
 
 
 @njit()
@@ -41,26 +55,44 @@ START = 1_790_000_000_000
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 30)), max_size=60))
-def test_runs_never_overlap_and_all_room_comes_back(steps: list[tuple[bool, int, int]]) -> None:
-    buddies, held = Buddies.make(64), []
-    for taking, order, which in steps:
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 40), st.integers(0, 30)), max_size=60), st.integers(64, 127))
+def test_runs_never_overlap_and_all_room_comes_back(steps: list[tuple[bool, int, int]], size: int) -> None:
+    """Runs are aligned to the next power of two, and the room need not be as large as one."""
+    room, held = Buddies.make(size), []
+    for number, (taking, units, which) in enumerate(steps):
         if taking:
-            start = take(buddies, order)
+            start = take(room, units, number)
             if start == NONE:
-                free = 64 - sum(1 << size for _, size in held)
-                assert free < 64, "an empty arena has room for any of these"
+                assert held, "an empty room has one of any of these"
             else:
-                assert start % (1 << order) == 0
-                held.append((start, order))
+                assert start % (1 << order_of(units)) == 0
+                assert room.nodes["owner"][start] == number + 1
+                held.append((start, units))
         elif held:
-            give(buddies, *held.pop(which % len(held)))
-        units = [unit for start, order in held for unit in range(start, start + (1 << order))]
-        assert len(units) == len(set(units)) == buddies.heads[-1]
-        assert all(0 <= unit < 64 for unit in units)
+            give(room, *held.pop(which % len(held)))
+        taken = [unit for start, units in held for unit in range(start, start + units)]
+        assert len(taken) == len(set(taken)) == room.heads[-1]
+        assert all(0 <= unit < size for unit in taken)
     for run in held:
-        give(buddies, *run)
-    assert take(buddies, 6) == 0, "the whole of it is one run again"
+        give(room, *run)
+    assert take(room, 64, 0) == 0, "the whole of it is one run again"
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-40, 20).filter(bool), max_size=60))
+def test_the_hand_comes_by_every_owner_once_a_lap(steps: list[int]) -> None:
+    """In order of their runs, whatever was freed and joined before."""
+    room, held = Buddies.make(100), {}
+    for number, step in enumerate(steps):
+        if step > 0 and (start := take(room, step, number)) != NONE:
+            held[start] = number, step
+        elif step < 0 and held:
+            start = sorted(held)[-step % len(held)]
+            give(room, start, held.pop(start)[1])
+        seen = []
+        while len(seen) == 0 or room.heads[-2] != 0:
+            seen.append(next_owner(room))
+        assert [owner for owner in seen if owner != NONE] == [held[start][0] for start in sorted(held)]
 
 
 @pytest.mark.parametrize(("units", "order"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (64, 6), (65, 7)])
@@ -124,6 +156,66 @@ def test_what_was_not_used_goes_first_and_what_is_needed_stays() -> None:
     assert find(table, PAYER, np.uint64(11)) == NONE
     assert allocate(table, logs, PAYER, np.uint64(11), 4 * UNIT) != NONE, "as many go as it takes"
     assert all(find(table, PAYER, np.uint64(number)) == number for number in range(11))
+
+
+def test_only_logs_with_panes_go_for_panes() -> None:
+    """There are few of them: others would go in thousands before one that has any."""
+    replicas = Replicas(0)
+    table, logs = replicas.table, replicas.logs
+    half = len(table.pane_room.nodes) // 2
+    for number in range(100):
+        allocate(table, logs, PAYER, np.uint64(number), 1)
+    folded = []
+    for number in (20, 40, 60):
+        table.state[BATCH] += 1
+        folded.append(find(table, PAYER, np.uint64(number)))
+        start = take_run(table, table.pane_room, half, folded[-1])
+        assert start != NONE
+        log = logs.slots[folded[-1]]
+        log["pane_at"], log["pane_units"] = start * PANE_UNIT, half
+    assert [find(table, PAYER, np.uint64(number)) for number in (20, 40, 60)] == [NONE, *folded[1:]]
+    assert table.state[COUNT] == 99
+    assert take_run(table, table.pane_room, 2 * half + 1, folded[-1]) == NONE, "more than there is, and nothing goes"
+    assert table.state[COUNT] == 99
+
+
+def test_a_log_that_cost_more_is_passed_more_often() -> None:
+    replicas = Replicas(0)
+    table, logs = replicas.table, replicas.logs
+    parts, records = 8, FEWEST_UNITS // 8 * 8 // 9 * UNIT + UNIT  # with an eighth more an eighth of the room
+    for number in range(parts):
+        assert allocate(table, logs, PAYER, np.uint64(number), records) == number
+    logs.slots["used"][5] = MOST_USED
+    for number in range(MOST_USED * (parts - 1)):
+        table.state[BATCH] += 1
+        assert allocate(table, logs, PAYER, np.uint64(parts + number), records) != NONE
+        assert find(table, PAYER, np.uint64(5)) == 5, "it stays for so many laps"
+    for number in range(parts):
+        table.state[BATCH] += 1
+        assert allocate(table, logs, PAYER, np.uint64(100 + number), records) != NONE
+    assert find(table, PAYER, np.uint64(5)) == NONE
+
+
+def test_slots_may_run_out_before_units_do() -> None:
+    replicas = Replicas(2 << 20)
+    table, logs = replicas.table, replicas.logs
+    slots = len(logs.slots)
+    assert slots < len(table.room.nodes), "most logs have more than one unit"
+    for number in range(slots):
+        assert allocate(table, logs, PAYER, np.uint64(number), 1) == number
+    assert allocate(table, logs, PAYER, np.uint64(slots), 1) == NONE
+    table.state[BATCH] = 1
+    slot = allocate(table, logs, PAYER, np.uint64(slots), 1)
+    assert slot != NONE
+    assert find(table, PAYER, np.uint64(slot)) == NONE, "it was this one's before"
+    assert table.state[COUNT] == slots
+
+
+def test_a_cache_takes_no_more_than_it_may() -> None:
+    for budget in (16 << 20, 64 << 20, 256 << 20):
+        replicas = Replicas(budget)
+        arrays = [*replicas.logs, *replicas.table.room, *replicas.table.pane_room, replicas.table.cells]
+        assert 0.9 * budget < sum(array.nbytes for array in arrays) < 1.1 * budget
 
 
 def test_a_log_that_grows_takes_its_records_along() -> None:
