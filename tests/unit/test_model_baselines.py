@@ -10,7 +10,14 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from model.training import baselines
-from model.training.baselines import LOGISTIC_REGRESSION, RANDOM_FOREST, compare, fit_baselines, fit_beside, probabilities
+from model.training.baselines import (
+    LOGISTIC_REGRESSION,
+    RANDOM_FOREST,
+    compare,
+    fit_baselines,
+    fit_beside,
+    probabilities,
+)
 from model.training.vectors import Held
 
 if TYPE_CHECKING:
