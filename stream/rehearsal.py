@@ -138,6 +138,7 @@ def rehearse_reading() -> None:
     replicas.begin(1)
     replicas.bring(request, reply, columns, np.ones(request.logs, dtype=np.bool_), store.fetch)
     replicas.locate(request, reply, columns, slice(0, 2), 0)
+    replicas.clear()  # as after an error: a worker that begins anew must not have to compile as well
 
 
 def rehearse_measuring() -> None:

@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY, generate_latest
 
 from features.identity import Identities
 from features.entities import KINDS, PAYEE
+from features.errors import StoreRolledBackError
 from features.measure.risk import FRAUD, pack_report
 from features.online import OnlineFeatures
 from features.store.memory_store import MemoryEntityStore
@@ -104,6 +105,15 @@ for number, records in enumerate(traffic.records):
     entities.report([(payee, pack_report(int(decoded.payments.event_time[0]), FRAUD, number + 1))])
     artifact.scorer.score(measured.vectors)
     at += n
+
+# A store that lost what was applied to it: what was known of its logs is forgotten.
+columns, claims = decoded.payments.take(slice(0, 1)), Claims(np.zeros(1, dtype=np.uint16), np.array([at]))
+try:
+    workers[0].process(columns, claims, [Origin(b"t:0", at, at + 1, at + 1_000)])
+except StoreRolledBackError:
+    workers[0].process(columns, claims, [Origin(b"t:0", at, at + 1)])
+else:
+    sys.exit("the store did not see that it was rolled back")
 text_array((b"as Postgres gets it", None))
 missing = {name for name, count in loaded().items() if rehearsed.get(name, 0) < count}
 print(len(missing), *sorted(missing))
