@@ -13,7 +13,7 @@ import numpy as np
 
 from features.compiled import njit
 from features.measure.hll import estimate, merge, observe
-from features.measure.ingest import include, reset
+from features.measure.ingest import add_sums, include, reset
 from features.measure.logs import MARKS, NEVER, NONE, Logs, kept_from
 from features.measure.wide import add, multiply
 from features.windows import BLOCK, HORIZON, PANES, SUPER
@@ -169,10 +169,7 @@ def _whole(
 def take_pane(rows: NDArray[np.record], row: int, sums: np.record, registers: NDArray[np.uint8]) -> None:
     """Add one row of a pane."""
     one = rows[row]
-    sums.payments += one.payments
-    sums.total += one.total
-    sums.largest = max(sums.largest, one.largest)
-    sums.sq_high, sums.sq_low = add(sums.sq_high, sums.sq_low, one.sq_high, one.sq_low)
+    add_sums(sums, one)
     for at in range(MARKS):
         mark = one.marks[at]
         if mark == 0:
@@ -184,8 +181,5 @@ def take_pane(rows: NDArray[np.record], row: int, sums: np.record, registers: ND
 @njit(inner=True)
 def _take(rows: NDArray[np.record], row: int, sums: np.record, registers: NDArray[np.uint8]) -> None:
     one = rows[row]
-    sums.payments += one.payments
-    sums.total += one.total
-    sums.largest = max(sums.largest, one.largest)
-    sums.sq_high, sums.sq_low = add(sums.sq_high, sums.sq_low, one.sq_high, one.sq_low)
+    add_sums(sums, one)
     merge(registers, one.registers)

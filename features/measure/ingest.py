@@ -123,11 +123,17 @@ def absorb(rows: NDArray[np.record], row: int, others: NDArray[np.record], other
     one, more = rows[row], others[other]
     one.first = min(one.first, more.first)
     one.last = max(one.last, more.last)
-    one.payments += more.payments
-    one.total += more.total
-    one.largest = max(one.largest, more.largest)
-    one.sq_high, one.sq_low = add(one.sq_high, one.sq_low, more.sq_high, more.sq_low)
+    add_sums(one, more)
     merge(one.registers, more.registers)
+
+
+@njit(inner=True)
+def add_sums(sums: np.record, more: np.record) -> None:
+    """Add payments, amounts and their squares of one record with such fields to another."""
+    sums.payments += more.payments
+    sums.total += more.total
+    sums.largest = max(sums.largest, more.largest)
+    sums.sq_high, sums.sq_low = add(sums.sq_high, sums.sq_low, more.sq_high, more.sq_low)
 
 
 @njit()

@@ -3,6 +3,7 @@
 Which records may go, and which panes must stay, is argued in docs/specs/online_store.md. The header is written once per
 thousand records or more, so its body is compressed: most registers of most panes are zero.
 """
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
@@ -181,19 +182,37 @@ def whole_from(logs: Logs, slot: int) -> int:
 
 def rows_of(panes: NDArray[np.void]) -> NDArray[np.record]:
     """Return a header's panes as PANE_ROW: one row each, and more where there are more registers than fit."""
-    pane, register = np.nonzero(panes["registers"])
-    marked = np.bincount(pane, minlength=len(panes))
-    sizes = np.maximum(1, -(-marked // MARKS))
-    ends = np.cumsum(sizes)
-    rows = np.zeros(int(sizes.sum()), dtype=PANE_ROW)
-    for field in ("first", "last"):
-        rows[field] = np.repeat(panes[field], sizes)
-    for field in ("payments", "total", "largest", "sq_high", "sq_low"):
-        rows[field][ends - sizes] = panes[field]
-    at = np.arange(len(pane)) - np.repeat(np.cumsum(marked) - marked, marked)
-    ranks = panes["registers"][pane, register].astype(np.uint16)
-    rows["marks"][(ends - sizes)[pane] + at // MARKS, at % MARKS] = ranks << 8 | register.astype(np.uint16)
-    return rows
+    rows = np.empty(len(panes) * -(-REGISTERS // MARKS), dtype=PANE_ROW)
+    return rows[: _put_rows(panes, rows)]
+
+
+@njit()
+def _put_rows(panes, rows):  # type: ignore[no-untyped-def]
+    """Write the rows of all panes, one after the other; return how many there are."""
+    count = 0
+    for at in range(len(panes)):
+        pane, row = panes[at], rows[count]
+        row.first, row.last = pane.first, pane.last
+        row.payments, row.total, row.largest = pane.payments, pane.total, pane.largest
+        row.sq_high, row.sq_low = pane.sq_high, pane.sq_low
+        count += 1
+        marks = 0
+        for register in range(REGISTERS):
+            rank = pane.registers[register]
+            if rank == 0:
+                continue
+            if marks == MARKS:
+                row = rows[count]
+                row.first, row.last = pane.first, pane.last
+                row.payments = row.total = row.largest = 0
+                row.sq_high = row.sq_low = np.uint64(0)
+                count += 1
+                marks = 0
+            row.marks[marks] = np.uint16(rank) << 8 | register
+            marks += 1
+        for mark in range(marks, MARKS):
+            row.marks[mark] = 0
+    return count
 
 
 def put_panes(logs: Logs, slot: int, header: Header, rows: NDArray[np.record]) -> None:

@@ -137,18 +137,18 @@ def _evict(table: Table, room: Buddies) -> bool:
     False if all belong to this micro-batch or later. The hand goes from run to run as they lie there: what it frees
     becomes one long run, and of a log without panes nothing is gained for panes.
     """
-    for _ in range((MOST_USED + 1) * len(room.nodes)):
+    found_none = 0
+    while found_none <= len(room.nodes):  # the hand has passed everything then
         slot = next_owner(room)
-        if slot == NONE:
+        if slot == NONE or table.slots[slot].batch >= table.state[BATCH]:
+            found_none += 1
             continue
         log = table.slots[slot]
-        if log.batch >= table.state[BATCH]:
-            continue
-        if log.used > 0:
-            log.used -= 1
-            continue
-        forget(table, slot)
-        return True
+        if log.used == 0:
+            forget(table, slot)
+            return True
+        log.used -= 1
+        found_none = 0
     return False
 
 
