@@ -24,13 +24,16 @@ from stream.kafka.config import checked_client_config
 from stream.kafka.kafka_errors import Client, Complaint, passes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from stream.settings import Settings
 
 ANSWER_SECONDS = 30.0
 _BATCH = 500
 _WAIT_SECONDS = 0.3
+_LOOK_SECONDS = 0.5
+_EXPIRY_SECONDS = 4.0
+"""How long a broker may take over the session timeout until it lets a dead worker go."""
 
 Partition = tuple[str, int]
 """Topic and partition."""
@@ -52,13 +55,23 @@ def is_at_work(settings: Settings) -> bool:
     return bool(_described(settings).state not in idle)
 
 
-def require_idle(settings: Settings) -> None:
-    """Raise FatalError while there is a worker in the group: what sets a group back needs it empty."""
+def require_idle(settings: Settings, say: Callable[[str], None]) -> None:
+    """Return when no worker is in the group: what sets a group back needs it empty.
+
+    A worker that died without a farewell stays in it for its session timeout. Whoever is in it for longer is alive:
+    FatalError.
+    """
+    patience = settings.kafka_session_timeout_seconds + _EXPIRY_SECONDS
+    deadline = time.monotonic() + patience
     if is_at_work(settings):
-        raise FatalError(
-            f"workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever scales them), "
-            "wait for the session timeout, and try again."
-        )
+        say(f"Workers are in group {settings.consumer_group}. If they are dead, it notices within {patience:.0f} s.")
+    while is_at_work(settings):
+        if time.monotonic() > deadline:
+            raise FatalError(
+                f"workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever scales "
+                "them), and try again."
+            )
+        time.sleep(_LOOK_SECONDS)
 
 
 def _described(settings: Settings) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 import uuid
 from contextlib import contextmanager
@@ -24,7 +26,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.servers
 
 JOIN_SECONDS = 180
+SESSION_SECONDS = 6
+"""A broker refuses a shorter one."""
 REWIND = ["rewind", "--to", "now"]
+MEMBER = """
+import sys, time
+from confluent_kafka import Consumer
+servers, group, seconds = sys.argv[1:]
+consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "session.timeout.ms": 1000 * int(seconds)})
+consumer.subscribe([group], on_assign=lambda _consumer, _partitions: print("in", flush=True))
+while True:
+    consumer.poll(0.1)
+"""
 
 
 @pytest.fixture(params=["the session's broker", "the embedded broker"])
@@ -46,6 +59,7 @@ def group(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("UPIFRAUD_KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap_servers)
     for setting in ("CONSUMER_GROUP", "TOPIC_TRANSACTIONS", "TOPIC_OUTCOMES"):
         monkeypatch.setenv(f"UPIFRAUD_{setting}", name)
+    monkeypatch.setenv("UPIFRAUD_KAFKA_SESSION_TIMEOUT_SECONDS", str(SESSION_SECONDS))
     return name
 
 
@@ -75,3 +89,18 @@ def test_a_worker_in_the_group_makes_them_refuse(broker: Broker, group: str) -> 
             assert f"workers are in group {group}: expected none" in done.output
         assert run([*REWIND, "--dry-run"]).exit_code == 0, "a look is free"
     assert run(REWIND).exit_code == 0, "the group can be set back once the worker has left"
+
+
+@pytest.mark.apache
+@pytest.mark.parametrize("broker", ["the session's broker"], indirect=True)
+def test_a_worker_that_died_is_waited_for(broker: Broker, group: str) -> None:
+    """The embedded broker lets the dead go only when somebody joins."""
+    command = [sys.executable, "-c", MEMBER, broker.bootstrap_servers, group, str(SESSION_SECONDS)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        said = worker.stdout.readline()
+        worker.kill()
+    assert said == "in\n"
+    done = run(REWIND)
+    assert done.exit_code == 0, done.output
+    assert f"Workers are in group {group}. If they are dead, it notices within" in done.output

@@ -65,7 +65,7 @@ def command(topic: str, since: str | int, dry_run: bool) -> None:
                 f"TOPIC: expected {settings.topic_transactions} or {settings.topic_outcomes}, got {topic}"
             )
         if not dry_run:
-            group.require_idle(settings)
+            group.require_idle(settings, lambda said: click.echo(said, err=True))
         store, topics = RedisEntityStore(settings.redis_url), SourceTopics(checked_client_config(settings))
         now, held = topics.ids([topic])[topic], store.topic_id(topic.encode())
         partitions = topics.partitions(topic)

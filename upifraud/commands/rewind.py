@@ -61,7 +61,7 @@ def command(backup: Path | None, to: int | None, margin: float, dry_run: bool) -
         topics = {TRANSACTIONS: settings.topic_transactions, OUTCOMES: settings.topic_outcomes}
         saved = Backup(int(to or 0), {}) if backup is None else Backup.read(backup, topics)
         if not dry_run:
-            group.require_idle(settings)
+            group.require_idle(settings, lambda said: click.echo(said, err=True))
         committed = {
             partition: offset
             for partition, offset in group.committed_offsets(settings).items()
