@@ -23,7 +23,7 @@ _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+
 
 _FLAGS: Final = {"true": True, "false": False}
 
-_PLAIN: Final = frozenset({str, int, bool})
+SAME: Final = frozenset({str, int, bool, type(None)})
 """Types that are alike in files and messages: nearly all values, so they are looked for first."""
 
 _LONGEST_INTEGER: Final = 400
@@ -61,13 +61,13 @@ def _json(cell: str) -> Any:
 
 def from_typed(value: Any) -> Any:
     """Return a value of a Parquet file as JSON has it: times as epoch ms, decimals as numbers, NaN as missing."""
-    if value is None or type(value) in _PLAIN:
+    if type(value) in SAME:
         return value
+    if isinstance(value, float):
+        return MISSING if math.isnan(value) or math.isinf(value) else value
     if isinstance(value, datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=UTC)
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND
-    if isinstance(value, float):
-        return MISSING if math.isnan(value) or math.isinf(value) else value
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, bytes):

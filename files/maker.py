@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import repeat
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from files.fields import Fields
-    from files.rules.rule import Rule, Values
+    from files.rules.rule import Convert, Rule, Values
 
 TOO_LARGE: Final = "too-large"
 """As the stream calls it; it says so itself of records that are large, but not too large for a broker."""
@@ -75,20 +75,12 @@ class Maker:
         silent = self._silent_rows(made, faults)
         count = len(numbers)
         made |= {name: [value] * count for name, value in self._const.items()}
-        keys = made.get(self._fields.key) or repeat(None, count)
-        moments = made.get(self._fields.moment) or repeat(None, count)
-        ids = made.get("transaction_id") or repeat(None, count)
         values = self._encoded([*made.values()], numbers, faults)
-        messages = [
-            Message(
-                key.encode("utf-8", "replace") if isinstance(key, str) else None,
-                value,
-                moment if type(moment) is int else moment_of(moment),
-                one if isinstance(one, str) else None,
-                number,
-            )
-            for key, value, moment, one, number in zip(keys, values, moments, ids, numbers, strict=True)
-        ]
+        nothing = [None] * count
+        keys = _each(_key, {NoneType}, made.get(self._fields.key) or nothing)
+        moments = _each(moment_of, {int, NoneType}, made.get(self._fields.moment) or nothing)
+        ids = _each(_text, {str, NoneType}, made.get("transaction_id") or nothing)
+        messages = list(map(Message, keys, values, moments, ids, numbers))
         for index, value in enumerate(values):
             if len(value) > LARGEST:
                 faults.by_index.setdefault(index, too_large(numbers[index]))
@@ -128,6 +120,19 @@ class Maker:
                 index, Refused(row, "not-json", "expected values that JSON can hold: text without halves of characters")
             )
             return b"{}"
+
+
+def _each(convert: Convert, same: set[type], values: Values) -> Values:
+    """Return every value converted; all stay as they are where they have no types but these."""
+    return values if set(map(type, values)) <= same else list(map(convert, values))
+
+
+def _key(value: Any) -> bytes | None:
+    return value.encode("utf-8", "replace") if isinstance(value, str) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _times(rule: Rule) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from files.convert import from_text, from_typed, scaled, whole
+from files.convert import SAME, from_text, from_typed, scaled, whole
 from files.fields import Kind
 from files.rules.times import in_zone
 
@@ -42,23 +42,28 @@ class Plain:
         values = rows.columns[0]
         if self.format == "csv" and self.kind is Kind.TEXT:
             return [cell or None for cell in values]
-        convert = self._reader(target)
+        # Looking at the types is a tenth of the work, and nearly always says that nothing is to be done.
+        types = set(map(type, values))
+        convert = self._reader(target, types)
         made = values if convert is None else list(map(convert, values))
         if self.factor is not None:
             factor = self.factor
             made = [scaled(value, factor, self.kind) for value in made]
-        elif self.optional and self.kind in {Kind.INTEGER, Kind.TIME}:
+        elif self.optional and self.kind in {Kind.INTEGER, Kind.TIME} and (convert is not None or float in types):
             made = [value if type(value) is int else whole(value) for value in made]
         if self.kind is Kind.TIME and self.zone is not None:
             made = in_zone([_local(value) if type(value) is str else value for value in made], self.zone)
         return made
 
-    def _reader(self, target: str) -> Convert | None:
+    def _reader(self, target: str, types: set[type]) -> Convert | None:
+        """Return what converts values of these types; None where they stay as they are."""
         if self.format == "csv":
             return from_text(self.kind)
         if self.format != "parquet":
             return None
-        return _name if self.kind is Kind.TEXT and target not in _NUMBERED else from_typed
+        if self.kind is Kind.TEXT and target not in _NUMBERED:
+            return None if types <= SAME - {int} else _name
+        return None if types <= SAME else from_typed
 
 
 def _name(value: Any) -> Any:
