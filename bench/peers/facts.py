@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from bench import machine
 from bench.peers.environment import QUIX_PYTHON, ROOT
 from local import valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PACKAGES = ("faust-streaming", "aiokafka", "confluent-kafka", "redis", "psycopg", "scikit-learn", "shap", "numba")
 
@@ -23,9 +28,16 @@ def facts() -> dict[str, object]:
         "machine": platform.machine(),
         "python": platform.python_version(),
         "redis_allocator": _allocator(),
+        "settings": settings(os.environ),
         "packages": {name: version(name) for name in PACKAGES} | _of_quix(),
         "commit": _output(["git", "rev-parse", "HEAD"]),
     }
+
+
+def settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what the environment sets of the program, as far as it is a number or a flag: no secret is one."""
+    mine = {name: value for name, value in sorted(environment.items()) if name.startswith("UPIFRAUD_")}
+    return {name: value for name, value in mine.items() if re.fullmatch(r"[0-9.]{1,12}|true|false", value)}
 
 
 def _allocator() -> str:

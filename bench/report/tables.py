@@ -41,6 +41,7 @@ def machines(of_parts: Mapping[str, Mapping[str, Any]]) -> str:
         "cores",
         "memory, GB",
         "Redis's allocator",
+        "settings",
         "Python",
         "commit",
     )
@@ -49,8 +50,9 @@ def machines(of_parts: Mapping[str, Mapping[str, Any]]) -> str:
         cores, memory = f"{facts['cores']} of {facts['cpu']}", f"{facts['memory_bytes'] / 2**30:.0f}"
         speed = f"{facts['index']:.2f}", f"{facts['load']:.1f}"
         allocator = Path(facts.get("redis_allocator", "not noted")).name
+        set_ = ", ".join(f"`{name}={value}`" for name, value in facts.get("settings", {}).items()) or "default"
         program = facts["python"], facts["commit"][:10]
-        rows.append((", ".join(_folded(parts)), at, *speed, cores, memory, allocator, *program))
+        rows.append((", ".join(_folded(parts)), at, *speed, cores, memory, allocator, set_, *program))
     return table(head, rows)
 
 

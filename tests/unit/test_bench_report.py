@@ -13,6 +13,7 @@ from bench.growth.curve import Curve, Point
 from bench.histories import Used
 from bench.load import Punctuality
 from bench.peers.environment import ROOT
+from bench.peers.facts import settings
 from bench.report import http_tables, sections, tables, write
 from bench.run import Run
 
@@ -169,6 +170,14 @@ def test_the_allocator_of_redis_is_named_where_it_is_known() -> None:
     facts = {"rates": {**MACHINE, "measured_at": "a", "redis_allocator": "/lib/libjemalloc.so.2"}}
     assert "| libjemalloc.so.2 |" in tables.machines(facts)
     assert "| not noted |" in tables.machines({"rates": {**MACHINE, "measured_at": "a"}})
+
+
+def test_settings_are_named_where_they_are_not_the_default() -> None:
+    kept = settings({"UPIFRAUD_REPLICA_CACHE_BYTES": "2147483648", "UPIFRAUD_IDENTITY_KEY": "0f" * 16, "HOME": "1"})
+    assert kept == {"UPIFRAUD_REPLICA_CACHE_BYTES": "2147483648"}
+    found = tables.machines({"rates": {**MACHINE, "measured_at": "a", "settings": kept}})
+    assert "| `UPIFRAUD_REPLICA_CACHE_BYTES=2147483648` |" in found
+    assert "| default |" in tables.machines({"rates": {**MACHINE, "measured_at": "a"}})
 
 
 def test_of_the_long_run_what_waited_and_what_is_stored_is_told() -> None:
