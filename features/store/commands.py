@@ -10,6 +10,7 @@ import numpy as np
 from features.compiled import njit, row_dtype
 from features.entities import INBOUND, KINDS, OUTBOUND, PAYEE, PAYER, POSITIONS
 from features.measure.logs import NONE
+from features.measure.risk import MAX_REPORTS, REPORT_BYTES
 from features.record import PAID_OUT_AT, RECEIVED_AT, RECORD_BYTES
 from features.store.layout import ENTRY_BYTES, GOT, PREFIX_BYTES, REPORT_LETTERS, SENT, TAG, UNKNOWN_LENGTH
 from features.windows import EXPIRY, FOLD_RECORDS
@@ -41,14 +42,17 @@ LOG: Final = row_dtype(
 REPORTS_TOGETHER: Final = 32
 """Outcome logs that are one question."""
 
-STRLENS, APPENDS, HEADS, TAILS, WHOLES, ABSENT, REPORTS, EXPIRIES, BYTES = range(9)
-"""Of the counts of a plan: commands of each kind, in their order; of `WHOLES`, `ABSENT` and `REPORTS` the logs that
-they are about. Of those read whole, the absent ones are not appended to. The last one: bytes of all."""
+STRLENS, APPENDS, HEADS, TAILS, WHOLES, ABSENT, REPORTED, REPORTS, EXPIRIES, BYTES = range(10)
+"""Of the counts of a plan: commands of each kind, in their order; of `WHOLES`, `ABSENT`, `REPORTED` and `REPORTS` the
+logs that they are about. Of those read whole, the absent ones are not appended to. Outcome logs that had reports are
+read at once (`REPORTED`); of the others it is asked whether they are there. The last one: bytes of all."""
 
 _REMEMBERED: Final = 1 << 20
 _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 _HALF: Final = np.uint64(32)
 _TOP: Final = np.uint64(44)  # 64 less the bits of _REMEMBERED
+_REPORTED: Final = 1 << 18
+_REPORTED_TOP: Final = np.uint64(46)  # 64 less the bits of _REPORTED
 _LENGTH: Final = np.uint64((1 << 24) - 1)
 _STEPS: Final = (
     (OUTBOUND, PAYER.letter[0], 1),
@@ -82,6 +86,9 @@ _EXISTS: Final = _text("$6 EXISTS ")
 _ARRAY, _SIZE, _MINUS = b"*$-"
 _KEY: Final = _text(f"${_KEY_BYTES} ")
 _END: Final = _text(" ")
+REPORT_TAIL: Final = MAX_REPORTS * REPORT_BYTES
+"""Bytes of an outcome log that are read, from its end."""
+_REPORTS_TO_END: Final = _text(f"${1 + len(str(REPORT_TAIL))} -{REPORT_TAIL} $2 -1 ")
 LOG_BYTES: Final = 320
 """Of all commands for one log, but for its records."""
 
@@ -97,6 +104,8 @@ class Room(NamedTuple):
     out: NDArray[np.uint8]
     lengths: NDArray[np.uint64]
     """What is remembered: 40 bits of a log's name, and how many records it had."""
+    reported: NDArray[np.uint64]
+    """Names of outcome logs that had reports; in place of one there may be another."""
 
     @classmethod
     def make(cls, logs: int, size: int, before: Room | None = None) -> Room:
@@ -107,26 +116,31 @@ class Room(NamedTuple):
             np.zeros(2 * logs, dtype=np.int32),
             np.empty(size, dtype=np.uint8),
             np.zeros(_REMEMBERED, dtype=np.uint64) if before is None else before.lengths,
+            np.zeros(_REPORTED, dtype=np.uint64) if before is None else before.reported,
         )
+
+    def have_reports(self, reads: NDArray[np.record]) -> None:
+        """Remember outcome logs that have reports."""
+        names = (reads["identity"] + reads["kind"].astype(np.uint64)) * _MIXED
+        self.reported[names >> _REPORTED_TOP] = names
 
 
 @njit()
 def write(  # type: ignore[no-untyped-def]
-    entries, raw, reads, absent, expiries, logs, cells, out, lengths, read_new, which, rank, counts
+    entries, raw, reads, absent, expiries, logs, cells, out, lengths, reported, read_new, which, rank, reports, counts
 ):  # fmt: skip
     """Fill in the logs, what payments find in them, the counts, and the commands; return how many logs there are.
 
     entries, reads, absent: of ENTRY, READ, NAME; raw: the bytes of the entries. expiries: NAME of logs whose expiry is
-    pushed out. logs, cells, out, lengths: of `Room`. read_new: whether to read logs
-    that may be new. which, rank: as `Plan` has them. Returns NONE where a log is asked
-    for twice.
+    pushed out. logs, cells, out, lengths, reported: of `Room`. read_new: whether to read logs that may be new. which,
+    rank, reports: as `Plan` has them. Returns NONE where a log is asked for twice.
     """
     size = 64
     while size < 2 * (len(reads) + len(absent) + POSITIONS * len(entries)):
         size *= 2
     cells = cells[:size]
     cells[:] = 0
-    count = _asked(reads, absent, cells, logs, counts)
+    count = _asked(reads, absent, cells, logs, reported, counts)
     if count == NONE:
         return NONE
     count = _touched(entries, cells, logs, count, which, rank)
@@ -136,7 +150,8 @@ def write(  # type: ignore[no-untyped-def]
     at = _put_appends(out, logs, counts)
     _put_records(raw, logs, which, rank, out)
     at = _put_reads(out, at, logs, counts)
-    at = _put_questions(out, at, logs, reads, counts)
+    at = _put_questions(out, at, logs, counts)
+    at = _put_reports(out, at, reads, reported, reports, counts)
     for j in range(len(expiries)):
         at = _put(out, _key(out, _put(out, at, _PEXPIRE), expiries[j].kind, expiries[j].identity), _EXPIRY)
     counts[EXPIRIES], counts[BYTES] = len(expiries), at
@@ -144,7 +159,7 @@ def write(  # type: ignore[no-untyped-def]
 
 
 @njit(inner=True)
-def _asked(reads, absent, cells, logs, counts):  # type: ignore[no-untyped-def]
+def _asked(reads, absent, cells, logs, reported, counts):  # type: ignore[no-untyped-def]
     """Put the entity logs that are asked for there; return how many there are, NONE if one is asked for twice."""
     count = np.int64(0)
     for j in range(len(reads) + len(absent)):
@@ -154,7 +169,7 @@ def _asked(reads, absent, cells, logs, counts):  # type: ignore[no-untyped-def]
             kind, identity = absent[j - len(reads)].kind, absent[j - len(reads)].identity
             known = expected = np.uint32(0)
         if _of_reports(kind):
-            counts[REPORTS] += 1
+            counts[REPORTED if _had_reports(reported, kind, identity) else REPORTS] += 1
             continue
         k, count = _find(cells, logs, count, kind, identity)
         if logs[k].read != NONE:
@@ -205,6 +220,12 @@ def _of_reports(kind):  # type: ignore[no-untyped-def]
     for at in range(len(_REPORTS)):
         found = found or kind == _REPORTS[at]
     return found
+
+
+@njit(inner=True)
+def _had_reports(reported, kind, identity):  # type: ignore[no-untyped-def]
+    name = (identity + np.uint64(kind)) * _MIXED
+    return reported[name >> _REPORTED_TOP] == name
 
 
 @njit(inline="always")
@@ -325,19 +346,34 @@ def _put_reads(out, at, logs, counts):  # type: ignore[no-untyped-def]
 
 
 @njit(inner=True)
-def _put_questions(out, at, logs, reads, counts):  # type: ignore[no-untyped-def]
-    """Ask how many of the logs are there that nothing is known of and nothing is appended to, and of outcome logs."""
+def _put_questions(out, at, logs, counts):  # type: ignore[no-untyped-def]
+    """Ask how many of the logs are there that nothing is known of and nothing is appended to."""
     if counts[ABSENT] > 0:
         at = _begin(out, at, counts[ABSENT], _EXISTS)
         for k in range(len(logs)):
             if logs[k].whole and logs[k].appended == 0:
                 at = _key(out, _put(out, at, _KEY), logs[k].kind, logs[k].identity)
-    asked = np.int64(0)
+    return at
+
+
+@njit(inner=True)
+def _put_reports(out, at, reads, reported, reports, counts):  # type: ignore[no-untyped-def]
+    """Read outcome logs that had reports, and ask how many of the others are there."""
+    told, asked = np.int64(0), np.int64(0)
     for j in range(len(reads)):
-        if _of_reports(reads[j].kind):
+        kind, identity = reads[j].kind, reads[j].identity
+        if _of_reports(kind) and _had_reports(reported, kind, identity):
+            at = _put(out, _key(out, _put(out, at, _GETRANGE), kind, identity), _REPORTS_TO_END)
+            at = _key(out, _put(out, at, _STRLEN), kind, identity)
+            reports[told] = j
+            told += 1
+    for j in range(len(reads)):
+        kind, identity = reads[j].kind, reads[j].identity
+        if _of_reports(kind) and not _had_reports(reported, kind, identity):
             if asked % REPORTS_TOGETHER == 0:
                 at = _begin(out, at, min(REPORTS_TOGETHER, counts[REPORTS] - asked), _EXISTS)
-            at = _key(out, _put(out, at, _KEY), reads[j].kind, reads[j].identity)
+            at = _key(out, _put(out, at, _KEY), kind, identity)
+            reports[told + asked] = j
             asked += 1
     return at
 

@@ -17,11 +17,13 @@ from features.measure.logs import NONE
 from features.record import RECORD_BYTES
 from features.store.commands import BYTES, LOG_BYTES, REPORTS_TOGETHER, Room, write
 from features.store.contract import Applied, ApplyRequest
-from features.store.layout import PREFIX_BYTES, REPORT_LETTERS
+from features.store.layout import PREFIX_BYTES
 from features.store.messages import ENTRY, NAME, READ, name_of
 from features.store.replies import COLD, FIX, settle
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -50,18 +52,19 @@ class Planner:
             self._room = Room.make(logs, size, self._room)
         which, rank = np.empty((n, POSITIONS), dtype=np.int64), np.empty((n, POSITIONS), dtype=np.int64)
         counts = np.zeros(BYTES + 1, dtype=np.int64)
+        reports = np.empty(len(reads), dtype=np.int64)
         raw = np.frombuffer(request.entries, dtype=np.uint8)
-        count = write(entries, raw, reads, absent, expiries, *self._room, self.reads_new, which, rank, counts)
+        count = write(entries, raw, reads, absent, expiries, *self._room, self.reads_new, which, rank, reports, counts)
         if count == NONE:
             return None
-        return Plan(request, entries, reads, self._room, self._room.logs[:count], which, rank, counts)
+        return Plan(request, entries, reads, self._room, self._room.logs[:count], which, rank, reports, counts)
 
 
 class Found(NamedTuple):
     """What the replies to a plan say."""
 
     applied: Applied
-    """Without the logs of `again` and the outcome logs."""
+    """Without the logs of `again`, and the outcome logs that were not known to have reports."""
     again: NDArray[np.int64]
     """Logs of the plan that are to be read again: others appended to them."""
     new: bytes
@@ -87,6 +90,8 @@ class Plan(Struct, eq=False):
     """[n, positions]: which log; NONE for none."""
     rank: NDArray[np.int64]
     """[n, positions]: how many records of this micro-batch it had got when the payment came to it."""
+    reports: NDArray[np.int64]
+    """Which reads are of outcome logs: first those that are read, then those that are only asked for."""
     counts: NDArray[np.int64]
     numbers: NDArray[np.int64] = _NO_NUMBERS
     """What the first commands replied."""
@@ -100,7 +105,9 @@ class Plan(Struct, eq=False):
     """Logs that were read whole; None for one that is not there."""
     there: int = 0
     """How many are there of the logs that nothing is appended to and of which nothing is known."""
-    reports: list[int] = []
+    reported: list[Any] = []
+    """For each outcome log that is read its last reports, and its length."""
+    unread: list[int] = []
     """Which reads are of outcome logs of which some are there."""
 
     @property
@@ -111,13 +118,13 @@ class Plan(Struct, eq=False):
     @property
     def queued(self) -> int:
         """How many commands these are."""
-        strlens, appends, heads, tails, wholes, absent, reports, expiries, _ = self.counts.tolist()
+        strlens, appends, heads, tails, wholes, absent, reported, reports, expiries, _ = self.counts.tolist()
         groups = -(-reports // REPORTS_TOGETHER)
-        return int(strlens + appends + heads + tails + (wholes > 0) + (absent > 0) + groups + expiries)
+        return int(strlens + appends + heads + tails + (wholes > 0) + (absent > 0) + 2 * reported + groups + expiries)
 
     def take(self, replies: list[Any]) -> None:
         """Take in what the commands replied; raise the error that one of them replied."""
-        strlens, appends, heads, tails, wholes, absent, reports, _, _ = self.counts.tolist()
+        strlens, appends, heads, tails, wholes, absent, reported, reports, _, _ = self.counts.tolist()
         at = strlens + appends
         try:
             self.numbers = np.array(replies[:at], dtype=np.int64)
@@ -130,10 +137,11 @@ class Plan(Struct, eq=False):
             self.wholes, at = replies[at], at + 1
         if absent:
             self.there, at = replies[at], at + 1
+        self.reported, at = replies[at : at + 2 * reported], at + 2 * reported
         if reports and any(groups := replies[at : at - (-reports // REPORTS_TOGETHER)]):
-            asked = np.flatnonzero(np.isin(self.reads["kind"], list(b"".join(REPORT_LETTERS)))).tolist()
+            asked = self.reports[reported : reported + reports].tolist()
             for number, count in enumerate(groups):
-                self.reports += asked[number * REPORTS_TOGETHER : (number + 1) * REPORTS_TOGETHER] if count else ()
+                self.unread += asked[number * REPORTS_TOGETHER : (number + 1) * REPORTS_TOGETHER] if count else ()
 
     def found(self) -> Found | list[int]:
         """Return what the replies say, or the logs whose headers have to be read before it can be said.
@@ -166,10 +174,26 @@ class Plan(Struct, eq=False):
         ]
         if fixed:
             _put_right(logs, totals, dict(zip(which, range(tell), strict=True)), fixes[:fixed], fixed_logs[:fixed])
+        self._tell_reports(replied, totals, logs)
         applied = Applied(positions.tobytes(), replied, totals, logs)
         return Found(
-            applied, again[:agains], new[:news].tobytes(), fixes[:fixed].tobytes(), self.reports, 4 * cold > begun
+            applied, again[:agains], new[:news].tobytes(), fixes[:fixed].tobytes(), self.unread, 4 * cold > begun
         )
+
+    def _tell_reports(self, replied: list[int], totals: list[int], logs: list[bytes | bytearray]) -> None:
+        """Tell of the outcome logs that were read; one that cannot be read (-1) is degraded, not fatal."""
+        told = iter(self.reported)
+        for read, tail, length in zip(self.reports.tolist(), told, told, strict=False):
+            if length:
+                is_readable = isinstance(tail, bytes)
+                replied.append(read)
+                totals.append(length if is_readable else -1)
+                logs.append(tail if is_readable else b"")
+
+    def have_reports(self, reads: Sequence[int]) -> None:
+        """Remember outcome logs that have reports: the next plans read them at once."""
+        if reads:
+            self.room.have_reports(self.reads[reads])
 
     def head(self, log: int) -> bytes | None:
         """Return the first bytes of a log's header; None for a log that has none."""

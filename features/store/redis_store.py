@@ -222,6 +222,9 @@ class RedisEntityStore:
             head = read[: layout.PREFIX_BYTES] if total % RECORD_BYTES else None
             if total < before or head != plan.head(log):
                 return None
+        plan.have_reports(
+            [which[at] for at, total in zip(asked, totals, strict=True) if at >= len(found.again) and total]
+        )
         applied = found.applied
         return Applied(
             applied.positions,

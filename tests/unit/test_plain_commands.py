@@ -117,8 +117,8 @@ class Case:
             if count:
                 self.store.logs[name] = bytearray(head + b"".join(record(1_000 * at + n + 1) for n in range(count)))
         for who in PEOPLE:
-            if r.random() < 0.1:
-                self.store.logs[PAYEE.reports + who] = bytearray(pack_report(10, FRAUD, 1))
+            if r.random() < 0.3:
+                self.store.logs[PAYEE.reports + who] = bytearray(pack_report(10, FRAUD, 1) * r.choice((1, 3, 600)))
         self.offset = 1 << 20
 
     def request(self) -> ApplyRequest:
@@ -191,6 +191,7 @@ def test_logs_and_replies_are_those_of_the_contract(seed: int) -> None:
         assert not others & set(told)
         assert told == {read: what for read, what in wanted.items() if read in told}
         assert set(wanted) <= set(told) | others
+        plan.have_reports([read for read in found.reports if read in wanted])
         new = {name for name in case.names if name in (found.new[at : at + 9] for at in range(0, len(found.new), 9))}
         assert server.expiries == {
             layout.key(at[:1], at[1:]): EXPIRY for at in (request.refresh[:9], request.refresh[9:])
@@ -217,6 +218,41 @@ def test_what_was_written_once_is_not_put_right_again() -> None:
         store.apply(request)
         assert struct.unpack(f"<{POSITIONS}I", found.applied.positions)[-2:] == (3, 5)
     assert fixes == [2, *(many - 1) * [0]]
+
+
+def reads_of_reports() -> ApplyRequest:
+    return ApplyRequest(b"", b"".join(PAYEE.reports + who + bytes(8) for who in PEOPLE), b"", b"", [])
+
+
+def test_an_outcome_log_that_had_reports_is_read_at_once() -> None:
+    """The next plan asks nothing about it; others are asked for together, as before."""
+    planner, report = Planner(), pack_report(10, FRAUD, 1)
+    logs = {PAYEE.reports + PEOPLE[2]: bytearray(report * 600), PAYEE.reports + PEOPLE[4]: bytearray(report)}
+    first = planned(reads_of_reports(), planner)
+    first.take(Server(logs).replies(first.commands))
+    found = first.found()
+    assert isinstance(found, Found)
+    assert found.reports == [*range(len(PEOPLE))]
+    first.have_reports([2])
+    again, server = planned(reads_of_reports(), planner), Server(logs)
+    again.take(server.replies(again.commands))
+    assert server.commands == [b"GETRANGE", b"STRLEN", b"EXISTS"]
+    found = again.found()
+    assert isinstance(found, Found)
+    assert told_of(found.applied) == {2: (600 * len(report), report * 512)}
+    assert found.reports == [0, 1, 3, 4, 5, 6]
+
+
+def test_an_outcome_log_that_is_gone_is_not_told_of_and_a_broken_one_is_degraded() -> None:
+    planner = Planner()
+    planned(reads_of_reports(), planner).have_reports([1, 3])
+    plan = planned(reads_of_reports(), planner)
+    wrong = hiredis.ReplyError("WRONGTYPE")
+    plan.take([b"", 0, wrong, wrong, 0])
+    found = plan.found()
+    assert isinstance(found, Found)
+    assert told_of(found.applied) == {3: (-1, b"")}
+    assert found.reports == []
 
 
 def test_a_log_that_is_no_string_is_not_taken_for_one_that_is_not_there() -> None:
