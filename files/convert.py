@@ -9,6 +9,7 @@ import math
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -23,7 +24,7 @@ _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+
 
 _FLAGS: Final = {"true": True, "false": False}
 
-SAME: Final = frozenset({str, int, bool, type(None)})
+SAME: Final = frozenset({str, int, bool, NoneType})
 """Types that are alike in files and messages: nearly all values, so they are looked for first."""
 
 _LONGEST_INTEGER: Final = 400

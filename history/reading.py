@@ -161,7 +161,11 @@ def _read_payments(source: Source, progress: Callable[[int], None] = NO_PROGRESS
     rows: list[NDArray[np.int64]] = []
     for messages in _chunks(source, refusals):
         decoded = decode_payments(
-            [message.value for message in messages], now_ms, identities, earliest_ms=earliest_ms(source, found)
+            [message.value for message in messages],
+            now_ms,
+            identities,
+            earliest_ms=earliest_ms(source, found),
+            facts=False,
         )
         _count(source, decoded.rejections, messages, refusals)
         parts.append(decoded)

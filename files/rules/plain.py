@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 from files.convert import SAME, from_text, from_typed, scaled, whole
@@ -44,7 +46,7 @@ class Plain:
             return [cell or None for cell in values]
         # Looking at the types is a tenth of the work, and nearly always says that nothing is to be done.
         types = set(map(type, values))
-        convert = self._reader(target, types)
+        convert = self._reader(target, types - {float} if _are_finite(types, values) else types)
         made = values if convert is None else list(map(convert, values))
         if self.factor is not None:
             factor = self.factor
@@ -64,6 +66,11 @@ class Plain:
         if self.kind is Kind.TEXT and target not in _NUMBERED:
             return None if types <= SAME - {int} else _name
         return None if types <= SAME else from_typed
+
+
+def _are_finite(types: set[type], values: Values) -> bool:
+    """Tell whether these are floats, as far as there are any, that JSON can hold."""
+    return float in types <= {float, NoneType} and all(map(isfinite, filter(None, values)))
 
 
 def _name(value: Any) -> Any:

@@ -59,7 +59,7 @@ def spill_payments(number: int, source: Source, batch: Batch, rules: Rules, plac
     count = len(everything) + len(refused)
     for start, messages in _parts(everything, place.piece):
         values = [message.value for message in messages]
-        decoded = decode_payments(values, rules.now_ms, rules.identities, earliest_ms=rules.earliest_ms)
+        decoded = decode_payments(values, rules.now_ms, rules.identities, earliest_ms=rules.earliest_ms, facts=False)
         refused += _explained(source, decoded.rejections, messages)
         parts.append(decoded)
         rows.append(number * place.piece + start + decoded.rows)

@@ -71,8 +71,8 @@ class Read(NamedTuple):
     """How often an optional field was not of its type, by its name."""
 
 
-def tabulate(read: Read, identities: Identities) -> Decoded:
-    """Lay the payments out as columns, and hash their identities."""
+def tabulate(read: Read, identities: Identities, *, facts: bool = True) -> Decoded:
+    """Lay the payments out as columns, and hash their identities; without `facts`, these are None."""
     length = len(read.payments)
     nothing = (None,) * length
     columns = _columns_of(read.payments, nothing)
@@ -85,7 +85,7 @@ def tabulate(read: Read, identities: Identities) -> Decoded:
     payer_vpa, payee_vpa = ([text.lower().encode() for text in columns[name]] for name in ("payer_vpa", "payee_vpa"))
     texts = {"transaction_id": transaction_id, "payer_vpa": payer_vpa, "payee_vpa": payee_vpa}
     texts["rrn"] = _encoded(columns.get("rrn", nothing))
-    hashed = [name for name in _HASHED if name in columns]
+    hashed = [name for name in _HASHED if name in columns] if facts else []
     for name in hashed:
         texts[name] = _encoded(columns[name])
     degrees = _NO_DEGREES
@@ -94,7 +94,7 @@ def tabulate(read: Read, identities: Identities) -> Decoded:
     rows, ids128, fingerprint, rrn, hashes = lay_out(numbers, degrees, texts, identities)
     for name, of_text in zip(hashed, hashes[len(texts) - len(hashed) :], strict=True):
         columns[name] = conceal(columns[name], of_text)
-    if "external_scores" in columns:
+    if facts and "external_scores" in columns:
         columns["external_scores"] = [scores and [*map(astuple, scores)] for scores in columns["external_scores"]]
     return Decoded(
         payments=PaymentColumns(rows),
@@ -105,7 +105,7 @@ def tabulate(read: Read, identities: Identities) -> Decoded:
         ids128=ids128,
         fingerprint=fingerprint,
         rrn=rrn,
-        facts=pack(columns, length),
+        facts=pack(columns, length) if facts else [*nothing],
         rejections=read.rejections,
         unusable_optional=unusable,
     )

@@ -165,6 +165,17 @@ def test_an_unusable_optional_field_is_unknown_and_counted_and_costs_no_verdict(
     assert unpack(decoded.facts[0]) == ({"payer_app": "bhim"} if name != "payer_app" else {})
 
 
+def test_without_facts_all_else_is_the_same() -> None:
+    values = [record(), record(payer_app="bhim", external_scores=[{"provider": "a", "type": "b", "value": 1}]), b"x"]
+    whole, bare = decode_payments(values, NOW, IDENTITIES), decode_payments(values, NOW, IDENTITIES, facts=False)
+    assert whole.facts[1] is not None
+    assert bare.facts == [None, None]
+    for name in Decoded.__struct_fields__:
+        if name not in {"facts", "payments"}:
+            assert np.array_equal(getattr(bare, name), getattr(whole, name)), name
+    assert bare.payments.rows.tobytes() == whole.payments.rows.tobytes()
+
+
 def test_the_table_of_unusable_values_has_every_type_of_optional_field() -> None:
     optional = [field.name for field in msgspec.structs.fields(Payment) if not field.required]
     kinds = {field.name: repr(field.kind.json) for field in PAYMENT_FIELDS}

@@ -215,6 +215,15 @@ def test_parquet_types_become_what_a_message_has(tmp_path: Path) -> None:
     assert len(Source(path, PAYMENT)) == 2
 
 
+def test_a_float_column_of_optional_times_without_gaps_is_integers_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    times = pa.array([float(TIME), float(TIME + 1)])
+    required = {"transaction_id": ["x", "y"], "payer_vpa": ["a@y"] * 2, "payee_vpa": ["b@y"] * 2}
+    numbers = {"event_time": [TIME] * 2, "amount_paise": [100] * 2, "device_bound_at": times}
+    pq.write_table(pa.table({**required, **numbers}), path)
+    assert [repr(row["device_bound_at"]) for row in rows(path)] == [str(TIME), str(TIME + 1)]
+
+
 def test_a_float_column_of_required_integers_is_left_as_it_is_unless_the_map_scales_it(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(
