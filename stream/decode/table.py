@@ -85,17 +85,18 @@ def tabulate(read: Read, identities: Identities, *, facts: bool = True) -> Decod
     payer_vpa, payee_vpa = ([text.lower().encode() for text in columns[name]] for name in ("payer_vpa", "payee_vpa"))
     texts = {"transaction_id": transaction_id, "payer_vpa": payer_vpa, "payee_vpa": payee_vpa}
     texts["rrn"] = _encoded(columns.get("rrn", nothing))
-    hashed = [name for name in _HASHED if name in columns] if facts else []
+    hashed = [name for name in _HASHED if name in columns]  # the device's is also its identity
     for name in hashed:
         texts[name] = _encoded(columns[name])
     degrees = _NO_DEGREES
     if "latitude" in columns and "longitude" in columns:
         degrees = np.array((columns["latitude"], columns["longitude"]), dtype=np.float64)
     rows, ids128, fingerprint, rrn, hashes = lay_out(numbers, degrees, texts, identities)
-    for name, of_text in zip(hashed, hashes[len(texts) - len(hashed) :], strict=True):
-        columns[name] = conceal(columns[name], of_text)
-    if facts and "external_scores" in columns:
-        columns["external_scores"] = [scores and [*map(astuple, scores)] for scores in columns["external_scores"]]
+    if facts:
+        for name, of_text in zip(hashed, hashes[len(texts) - len(hashed) :], strict=True):
+            columns[name] = conceal(columns[name], of_text)
+        if "external_scores" in columns:
+            columns["external_scores"] = [scores and [*map(astuple, scores)] for scores in columns["external_scores"]]
     return Decoded(
         payments=PaymentColumns(rows),
         rows=read.rows,

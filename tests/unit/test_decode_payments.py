@@ -166,9 +166,11 @@ def test_an_unusable_optional_field_is_unknown_and_counted_and_costs_no_verdict(
 
 
 def test_without_facts_all_else_is_the_same() -> None:
-    values = [record(), record(payer_app="bhim", external_scores=[{"provider": "a", "type": "b", "value": 1}]), b"x"]
+    scores = [{"provider": "a", "type": "b", "value": 1}]
+    values = [record(device_id="Dev-1"), record(payer_app="bhim", device_id="Dev-2", external_scores=scores), b"x"]
     whole, bare = decode_payments(values, NOW, IDENTITIES), decode_payments(values, NOW, IDENTITIES, facts=False)
-    assert whole.facts[1] is not None
+    assert None not in whole.facts
+    assert bare.payments.device.all()
     assert bare.facts == [None, None]
     for name in Decoded.__struct_fields__:
         if name not in {"facts", "payments"}:
