@@ -61,12 +61,14 @@ def require_idle(settings: Settings, say: Callable[[str], None]) -> None:
     A worker that died without a farewell stays in it for its session timeout. Whoever is in it for longer is alive:
     FatalError.
     """
-    patience = settings.kafka_session_timeout_seconds + _EXPIRY_SECONDS
-    deadline = time.monotonic() + patience
-    if is_at_work(settings):
-        say(f"Workers are in group {settings.consumer_group}. If they are dead, it notices within {patience:.0f} s.")
+    patience, deadline = settings.kafka_session_timeout_seconds + _EXPIRY_SECONDS, None
     while is_at_work(settings):
-        if time.monotonic() > deadline:
+        if deadline is None:
+            say(
+                f"Workers are in group {settings.consumer_group}. If they are dead, it notices within {patience:.0f} s."
+            )
+            deadline = time.monotonic() + patience
+        elif time.monotonic() > deadline:
             raise FatalError(
                 f"workers are in group {settings.consumer_group}: expected none. Stop them all (and whatever scales "
                 "them), and try again."

@@ -41,7 +41,7 @@ def machines(of_parts: Mapping[str, Mapping[str, Any]]) -> str:
         "cores",
         "memory, GB",
         "Redis's allocator",
-        "settings",
+        "settings of the environment",
         "Python",
         "commit",
     )
@@ -50,9 +50,11 @@ def machines(of_parts: Mapping[str, Mapping[str, Any]]) -> str:
         cores, memory = f"{facts['cores']} of {facts['cpu']}", f"{facts['memory_bytes'] / 2**30:.0f}"
         speed = f"{facts['index']:.2f}", f"{facts['load']:.1f}"
         allocator = Path(facts.get("redis_allocator", "not noted")).name
-        set_ = ", ".join(f"`{name}={value}`" for name, value in facts.get("settings", {}).items()) or "default"
+        given = "not noted"
+        if "settings" in facts:
+            given = ", ".join(f"`{name}={value}`" for name, value in facts["settings"].items()) or "none"
         program = facts["python"], facts["commit"][:10]
-        rows.append((", ".join(_folded(parts)), at, *speed, cores, memory, allocator, set_, *program))
+        rows.append((", ".join(_folded(parts)), at, *speed, cores, memory, allocator, given, *program))
     return table(head, rows)
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from features.entities import KINDS, POSITIONS
 from features.errors import FeatureError, IdentityKeyMismatchError, StoreUnavailableError
-from features.measure.risk import MAX_REPORTS, REPORT_BYTES
 from features.record import RECORD_BYTES
 from features.store import layout
+from features.store.commands import REPORT_TAIL
 from features.store.connection import OK, QUEUED, Connection, FunctionsLostError
 from features.store.contract import Applied, ApplyRequest, Origin, Peeked, PeekRequest
 from features.store.plain import Planner
@@ -53,7 +53,7 @@ def library() -> Library:
         "OFFSETS": layout.OFFSETS.decode(),
         "BY_PARTITION": layout.BY_PARTITION.decode(),
         "EXPIRY": str(EXPIRY),
-        "REPORT_TAIL": str(MAX_REPORTS * REPORT_BYTES),
+        "REPORT_TAIL": str(REPORT_TAIL),
         "ENDS": "<" + "I4" * POSITIONS,
         "KINDS": ", ".join(f"'{layout.prefix(kind.letter).decode()}'" for kind in KINDS),
         "KEYS": ", ".join(f"{kind.decode()} = '{layout.prefix(kind).decode()}'" for kind in layout.LETTERS),

@@ -172,12 +172,12 @@ def test_the_allocator_of_redis_is_named_where_it_is_known() -> None:
     assert "| not noted |" in tables.machines({"rates": {**MACHINE, "measured_at": "a"}})
 
 
-def test_settings_are_named_where_they_are_not_the_default() -> None:
+def test_settings_of_the_environment_are_named() -> None:
     kept = settings({"UPIFRAUD_REPLICA_CACHE_BYTES": "2147483648", "UPIFRAUD_IDENTITY_KEY": "0f" * 16, "HOME": "1"})
     assert kept == {"UPIFRAUD_REPLICA_CACHE_BYTES": "2147483648"}
     found = tables.machines({"rates": {**MACHINE, "measured_at": "a", "settings": kept}})
     assert "| `UPIFRAUD_REPLICA_CACHE_BYTES=2147483648` |" in found
-    assert "| default |" in tables.machines({"rates": {**MACHINE, "measured_at": "a"}})
+    assert "| none |" in tables.machines({"rates": {**MACHINE, "measured_at": "a", "settings": {}}})
 
 
 def test_of_the_long_run_what_waited_and_what_is_stored_is_told() -> None:
