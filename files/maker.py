@@ -61,11 +61,11 @@ class Maker:
         self._record: Callable[..., Any] = msgspec.defstruct("Record", names, omit_defaults=True, gc=False)
 
     def messages(
-        self, columns: Sequence[Values], numbers: Sequence[int], refuse: Callable[[Refused], None]
+        self, columns: Sequence[Values], numbers: Sequence[int], refuse: Callable[[Refused], None], *, bare: bool = False
     ) -> list[Message]:
         """Return a message for every row that one can be made of; `refuse` is told of the others.
 
-        A row whose label is empty is no outcome, and none that is refused.
+        A row whose label is empty is no outcome, and none that is refused. bare: with its value and row alone.
         """
         faults = Faults(numbers)
         made: dict[str, Sequence[Any]] = {
@@ -77,9 +77,11 @@ class Maker:
         made |= {name: [value] * count for name, value in self._const.items()}
         values = self._encoded([*made.values()], numbers, faults)
         nothing = [None] * count
-        keys = _each(_key, {NoneType}, made.get(self._fields.key) or nothing)
-        moments = _each(moment_of, {int, NoneType}, made.get(self._fields.moment) or nothing)
-        ids = _each(_text, {str, NoneType}, made.get("transaction_id") or nothing)
+        keys = moments = ids = nothing
+        if not bare:
+            keys = _each(_key, {NoneType}, made.get(self._fields.key) or nothing)
+            moments = _each(moment_of, {int, NoneType}, made.get(self._fields.moment) or nothing)
+            ids = _each(_text, {str, NoneType}, made.get("transaction_id") or nothing)
         messages = list(map(Message, keys, values, moments, ids, numbers))
         for index, value in enumerate(values):
             if len(value) > LARGEST:

@@ -136,10 +136,13 @@ class Source:
                 first += last
                 self._done += path.stat().st_size
 
-    def messages_of(self, batch: Batch, refuse: Callable[[Refused], None] = lambda _refused: None) -> list[Message]:
+    def messages_of(
+        self, batch: Batch, refuse: Callable[[Refused], None] = lambda _refused: None, *, bare: bool = False
+    ) -> list[Message]:
         """Return a message for every row of a batch that one can be made of; `refuse` is told of others.
 
-        Any process can do that. A row whose label is empty is neither.
+        Any process can do that. A row whose label is empty is neither. bare: who asks wants no more of them than their
+        values and rows.
         """
         piece, first = batch.piece, batch.first
         say = refuse if len(self.files) == 1 else self._saying_which(batch.path, first, refuse)
@@ -153,7 +156,7 @@ class Source:
             columns: list[Any] = list(zip(*piece.rows, strict=True)) or [()] * len(maker.needed)
         else:
             columns = [_listed(batch.path, name, piece.rows.column(at)) for at, name in enumerate(maker.needed)]
-        return maker.messages(columns, numbers, say)
+        return maker.messages(columns, numbers, say, bare=bare)
 
     def explained(self, message: Message, reason: str, detail: str) -> Refused:
         """Return why the stream would refuse a message, in words of the file that it was made of."""

@@ -55,7 +55,7 @@ def spill_payments(number: int, source: Source, batch: Batch, rules: Rules, plac
     parts: list[Decoded] = []
     rows: list[NDArray[np.int64]] = []
     file_rows: list[NDArray[np.int64]] = []
-    everything = source.messages_of(batch, refused.append)
+    everything = source.messages_of(batch, refused.append, bare=True)
     count = len(everything) + len(refused)
     for start, messages in _parts(everything, place.piece):
         values = [message.value for message in messages]
@@ -90,7 +90,7 @@ def spill_outcomes(number: int, source: Source, batch: Batch, rules: Rules, plac
     """Decode a piece of the outcomes and write its file; their order begins with number * place.piece."""
     refused: list[Refused] = []
     found: list[tuple[int, bytes, int, bool, str | None]] = []
-    everything = source.messages_of(batch, refused.append)
+    everything = source.messages_of(batch, refused.append, bare=True)
     count = len(everything) + len(refused)
     for start, messages in _parts(everything, place.piece):
         decoded = decode_outcomes([message.value for message in messages], earliest_ms=rules.earliest_ms)
