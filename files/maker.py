@@ -61,7 +61,12 @@ class Maker:
         self._record: Callable[..., Any] = msgspec.defstruct("Record", names, omit_defaults=True, gc=False)
 
     def messages(
-        self, columns: Sequence[Values], numbers: Sequence[int], refuse: Callable[[Refused], None], *, bare: bool = False
+        self,
+        columns: Sequence[Values],
+        numbers: Sequence[int],
+        refuse: Callable[[Refused], None],
+        *,
+        bare: bool = False,
     ) -> list[Message]:
         """Return a message for every row that one can be made of; `refuse` is told of the others.
 
