@@ -24,7 +24,6 @@ from features.store.contract import Origin
 from features.store.messages import Claims
 from features.store.redis_store import RedisEntityStore
 
-BATCH = 512
 BEHIND_MS = DAY_MS * 10 // 24
 
 
@@ -55,18 +54,18 @@ def times_of(rows: np.ndarray) -> np.ndarray:
     return (words[:, 0] & np.uint64((1 << 48) - 1)).astype(np.int64)
 
 
-def measured(url: str, columns: PaymentColumns, mib: float, partition: bytes) -> str:
+def measured(url: str, columns: PaymentColumns, mib: float, partition: bytes, batch: int) -> str:
     """Apply and measure the payments; return a line of the table."""
     with redis.Redis.from_url(url) as client:
         pid = client.info("server")["process_id"]
     store = RedisEntityStore(url, timeout=60)
     features, costs = OnlineFeatures(store, int(mib * 2**20)), []
-    half = len(columns) // 2 // BATCH * BATCH
+    half = len(columns) // 2 // batch * batch
     misses = 0
-    for start in range(0, len(columns), BATCH):
+    for start in range(0, len(columns), batch):
         if start == half:
             costs, misses = [], features.misses
-        rows = np.arange(start, min(start + BATCH, len(columns)))
+        rows = np.arange(start, min(start + batch, len(columns)))
         n = len(rows)
         server, began = bench.server_ns(pid), time.thread_time_ns()
         claims, origin = Claims(np.zeros(n, dtype=np.uint16), rows), Origin(partition, start, start + n, start)
@@ -88,6 +87,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--payers", type=int, default=40_000)
     arguments.add_argument("--cache", type=float, nargs="+", default=[51.0, 205.0, 819.0], help="MiB, one or more")
+    arguments.add_argument("--batch", type=int, default=512, help="payments of a micro-batch")
     given = arguments.parse_args()
     until = bench.START
     rows = provenance(History(given.payers, 7, until - 30 * DAY_MS, until + BEHIND_MS))
@@ -105,7 +105,7 @@ def main() -> None:
         )
         print(f"{'MiB':>8} {'used':>9} {'whole reads':>12} {'measuring':>10} {'applying':>9} {'redis':>7}")
         for number, mib in enumerate(given.cache):
-            print(measured(url, columns_of(rows[~past]), mib, b"transactions:%d" % number), flush=True)
+            print(measured(url, columns_of(rows[~past]), mib, b"transactions:%d" % number, given.batch), flush=True)
 
 
 if __name__ == "__main__":
