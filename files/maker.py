@@ -81,7 +81,7 @@ class Maker:
         count = len(numbers)
         made |= {name: [value] * count for name, value in self._const.items()}
         values = self._encoded([*made.values()], numbers, faults)
-        nothing = [None] * count
+        nothing: Sequence[Any] = [None] * count
         keys = moments = ids = nothing
         if not bare:
             keys = _each(_key, {NoneType}, made.get(self._fields.key) or nothing)
